@@ -1,0 +1,131 @@
+//! What the `LockingPool` contract paid, and whom it can pay: the `on-chain` allocation.
+
+use crate::event::{L1Record, PoolEvent};
+use crate::ids::{BatchId, SequencerId, SpanId};
+use crate::money::Wei;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use alloy_primitives::Address;
+
+/// A batch that was paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaidBatch {
+    /// Which.
+    pub id: BatchId,
+    /// Its first span.
+    pub start_span: SpanId,
+    /// Its last span.
+    pub end_span: SpanId,
+    /// What a block of it earned.
+    pub reward_per_block: Wei,
+    /// How many records there were before it was paid.
+    position: usize,
+}
+
+/// All paid batches, and who could be credited when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batches {
+    paid: Vec<PaidBatch>,
+    signers: BTreeMap<Address, (SequencerId, usize)>,
+    unlocked: BTreeMap<SequencerId, usize>,
+    current_reward: Wei,
+    end: usize,
+}
+
+/// How the contract pays the blocks of a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payment {
+    /// Never: the span lies before the first that a batch can pay.
+    Never,
+    /// In this batch.
+    Paid(PaidBatch),
+    /// Not yet: valued at the present reward per block.
+    Pending(Wei),
+    /// In no batch, although a later span was paid.
+    Skipped,
+}
+
+impl Batches {
+    /// Takes the batches out of the pool's records. `initial_reward` is the reward per block before
+    /// the first `RewardUpdate`.
+    pub fn from_records<'a>(records: impl IntoIterator<Item = &'a L1Record>, initial_reward: Wei) -> Self {
+        let mut batches = Self {
+            paid: Vec::new(),
+            signers: BTreeMap::new(),
+            unlocked: BTreeMap::new(),
+            current_reward: initial_reward,
+            end: 0,
+        };
+        for (position, record) in records.into_iter().enumerate() {
+            match &record.event {
+                PoolEvent::Locked { signer, sequencer, .. }
+                | PoolEvent::SignerChange { new_signer: signer, sequencer, .. } => {
+                    batches.signers.insert(*signer, (*sequencer, position));
+                }
+                PoolEvent::Unlocked { sequencer, .. } => {
+                    batches.unlocked.insert(*sequencer, position);
+                }
+                PoolEvent::RewardUpdate { new_reward, .. } => batches.current_reward = *new_reward,
+                PoolEvent::DistributeReward { batch, start_span, end_span, reward_per_block, .. } => {
+                    batches.paid.push(PaidBatch {
+                        id: *batch,
+                        start_span: *start_span,
+                        end_span: *end_span,
+                        reward_per_block: *reward_per_block,
+                        position,
+                    });
+                }
+                PoolEvent::Relocked { .. }
+                | PoolEvent::Withdraw { .. }
+                | PoolEvent::LockUpdate { .. }
+                | PoolEvent::ClaimRewards { .. }
+                | PoolEvent::UnlockInit { .. }
+                | PoolEvent::BatchSubmitReward { .. }
+                | PoolEvent::SetMinLock { .. }
+                | PoolEvent::SetMaxLock { .. }
+                | PoolEvent::SetRewardPayer { .. }
+                | PoolEvent::WithrawDelayTimeChange { .. }
+                | PoolEvent::UpdateMpc { .. }
+                | PoolEvent::SetSignerUpdateThrottle { .. }
+                | PoolEvent::SetWhitelist { .. }
+                | PoolEvent::SequencerOwnerChanged { .. }
+                | PoolEvent::SequencerRewardRecipientChanged { .. }
+                | PoolEvent::Paused { .. }
+                | PoolEvent::Unpaused { .. } => {}
+            }
+            batches.end = position.saturating_add(1);
+        }
+        batches
+    }
+
+    /// How the blocks of `span` are paid.
+    pub fn payment(&self, span: SpanId) -> Payment {
+        // The contract's first batch begins at span 1: span 0 is never paid.
+        let first = self.paid.first().map_or(SpanId(1), |batch| batch.start_span);
+        if span < first {
+            return Payment::Never;
+        }
+        let after = self.paid.partition_point(|batch| batch.end_span < span);
+        match self.paid.get(after) {
+            None => Payment::Pending(self.current_reward),
+            Some(batch) if batch.start_span <= span => Payment::Paid(*batch),
+            Some(_) => Payment::Skipped,
+        }
+    }
+
+    /// The sequencer that `signer` stood for when `batch` was paid (or, for `None`, stands for now):
+    /// `None` if it was not known.
+    pub fn sequencer_of(&self, signer: &Address, batch: Option<&PaidBatch>) -> Option<SequencerId> {
+        let (sequencer, since) = self.signers.get(signer)?;
+        (*since < self.position(batch)).then_some(*sequencer)
+    }
+
+    /// Whether the sequencer had taken its stake out by then: the contract can credit it no more.
+    pub fn is_gone(&self, sequencer: SequencerId, batch: Option<&PaidBatch>) -> bool {
+        self.unlocked.get(&sequencer).is_some_and(|since| *since < self.position(batch))
+    }
+
+    fn position(&self, batch: Option<&PaidBatch>) -> usize {
+        batch.map_or(self.end, |batch| batch.position)
+    }
+}

@@ -1,0 +1,312 @@
+//! What happened on the chains, decoded. Variants and fields keep the contracts' words, except that
+//! the chain's "epoch" is a *span* here.
+
+use crate::ids::{BatchId, L1Block, L2Block, SequencerId, SpanId, UnixTime};
+use crate::money::Wei;
+use alloc::vec::Vec;
+use alloy_primitives::{Address, B256, Bytes};
+
+/// One event of the pool on L1, with its place and with what the event alone does not tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct L1Record {
+    /// The block it is in.
+    pub block: L1Block,
+    /// That block's hash.
+    pub block_hash: B256,
+    /// That block's timestamp: the event holds for every L2 block at or after it.
+    pub timestamp: UnixTime,
+    /// The transaction that emitted it.
+    pub transaction_hash: B256,
+    /// Its index among the block's logs.
+    pub log_index: u64,
+    /// The event.
+    pub event: PoolEvent,
+}
+
+/// An entry of a `batchSubmitRewards` call: `blocks` blocks credited to `signer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credit {
+    /// The signer as called.
+    pub signer: Address,
+    /// How many blocks it is paid for; may be 0.
+    pub blocks: u64,
+}
+
+/// The events of `LockingInfo` (the escrow) and `LockingPool` (the manager).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PoolEvent {
+    /// A new sequencer locked its stake.
+    Locked {
+        /// Who signs its L2 blocks.
+        signer: Address,
+        /// Its id.
+        sequencer: SequencerId,
+        /// Its operation count, 1 here.
+        nonce: u64,
+        /// The batch current at lock-up.
+        activation_batch: BatchId,
+        /// The stake.
+        amount: Wei,
+        /// The pool's stake after it.
+        total: Wei,
+        /// The signer's uncompressed public key, 64 bytes.
+        signer_pubkey: Bytes,
+    },
+    /// A stake was raised. Always with a [`PoolEvent::LockUpdate`].
+    Relocked {
+        /// Whose.
+        sequencer: SequencerId,
+        /// By how much, rewards included.
+        amount: Wei,
+        /// The pool's stake after it.
+        total: Wei,
+        /// What of `amount` came from unclaimed rewards. Not in the event: ingest takes it from the
+        /// METIS transfer of the same transaction, or from the call.
+        from_reward: Wei,
+    },
+    /// A stake was lowered. Always with a [`PoolEvent::LockUpdate`].
+    Withdraw {
+        /// Whose.
+        sequencer: SequencerId,
+        /// By how much.
+        amount: Wei,
+    },
+    /// A stake after it was raised or lowered.
+    LockUpdate {
+        /// Whose.
+        sequencer: SequencerId,
+        /// Its operation count.
+        nonce: u64,
+        /// Its stake from now on.
+        new_amount: Wei,
+    },
+    /// Rewards were paid out to L2. Also emitted with amount 0.
+    ClaimRewards {
+        /// Whose.
+        sequencer: SequencerId,
+        /// To whom.
+        recipient: Address,
+        /// How much.
+        amount: Wei,
+        /// All that the pool has paid out, after it.
+        total_amount: Wei,
+    },
+    /// A sequencer began its exit: from here on it earns nothing.
+    UnlockInit {
+        /// Its signer.
+        user: Address,
+        /// Which.
+        sequencer: SequencerId,
+        /// Its operation count.
+        nonce: u64,
+        /// The batch current at the call.
+        deactivation_batch: BatchId,
+        /// When.
+        deactivation_time: UnixTime,
+        /// When the stake can be taken out.
+        unlock_claim_time: UnixTime,
+        /// The *reward* paid out with it, not the stake.
+        amount: Wei,
+    },
+    /// A sequencer took its stake out and is gone.
+    Unlocked {
+        /// Its owner.
+        user: Address,
+        /// Which.
+        sequencer: SequencerId,
+        /// The stake given back.
+        amount: Wei,
+        /// The pool's stake after it.
+        total: Wei,
+    },
+    /// A sequencer signs with another key from here on. The old one is never valid again.
+    SignerChange {
+        /// Which.
+        sequencer: SequencerId,
+        /// Its operation count.
+        nonce: u64,
+        /// The signer until now.
+        old_signer: Address,
+        /// The signer from now on.
+        new_signer: Address,
+        /// Its uncompressed public key, 64 bytes.
+        signer_pubkey: Bytes,
+    },
+    /// The escrow received the rewards of a batch.
+    BatchSubmitReward {
+        /// Which.
+        new_batch: BatchId,
+    },
+    /// The least stake was set.
+    SetMinLock {
+        /// To this.
+        new_min_lock: Wei,
+    },
+    /// The greatest stake was set.
+    SetMaxLock {
+        /// To this.
+        new_max_lock: Wei,
+    },
+    /// Who pays the rewards was set.
+    SetRewardPayer {
+        /// To this.
+        payer: Address,
+    },
+    /// A batch was paid.
+    DistributeReward {
+        /// Which.
+        batch: BatchId,
+        /// Its first span.
+        start_span: SpanId,
+        /// Its last span.
+        end_span: SpanId,
+        /// The sum of its rewards.
+        amount: Wei,
+        /// The reward per block in force when it was paid.
+        reward_per_block: Wei,
+        /// Who was credited how many blocks, in the order of the call. Not in the event: ingest takes
+        /// it from the transaction's input.
+        credits: Vec<Credit>,
+    },
+    /// The reward per block was set.
+    RewardUpdate {
+        /// To this.
+        new_reward: Wei,
+        /// From this.
+        old_reward: Wei,
+    },
+    /// The exit delay was set.
+    WithrawDelayTimeChange {
+        /// To this.
+        current_secs: u64,
+        /// From this.
+        previous_secs: u64,
+    },
+    /// Who may submit batches was set.
+    UpdateMpc {
+        /// To this.
+        new_mpc: Address,
+    },
+    /// How many batches must pass between two changes of a signer.
+    SetSignerUpdateThrottle {
+        /// That many.
+        batches: u64,
+    },
+    /// An owner was let in or out.
+    SetWhitelist {
+        /// Who.
+        user: Address,
+        /// In or out.
+        allowed: bool,
+    },
+    /// A sequencer has another owner.
+    SequencerOwnerChanged {
+        /// Which.
+        sequencer: SequencerId,
+        /// Who.
+        owner: Address,
+    },
+    /// A sequencer's rewards go elsewhere.
+    SequencerRewardRecipientChanged {
+        /// Which.
+        sequencer: SequencerId,
+        /// Where, zero for nowhere yet.
+        recipient: Address,
+    },
+    /// The pool was paused.
+    Paused {
+        /// By whom.
+        account: Address,
+    },
+    /// The pool goes on.
+    Unpaused {
+        /// By whom.
+        account: Address,
+    },
+}
+
+impl PoolEvent {
+    /// The contract's name of the event.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Locked { .. } => "Locked",
+            Self::Relocked { .. } => "Relocked",
+            Self::Withdraw { .. } => "Withdraw",
+            Self::LockUpdate { .. } => "LockUpdate",
+            Self::ClaimRewards { .. } => "ClaimRewards",
+            Self::UnlockInit { .. } => "UnlockInit",
+            Self::Unlocked { .. } => "Unlocked",
+            Self::SignerChange { .. } => "SignerChange",
+            Self::BatchSubmitReward { .. } => "BatchSubmitReward",
+            Self::SetMinLock { .. } => "SetMinLock",
+            Self::SetMaxLock { .. } => "SetMaxLock",
+            Self::SetRewardPayer { .. } => "SetRewardPayer",
+            Self::DistributeReward { .. } => "DistributeReward",
+            Self::RewardUpdate { .. } => "RewardUpdate",
+            Self::WithrawDelayTimeChange { .. } => "WithrawDelayTimeChange",
+            Self::UpdateMpc { .. } => "UpdateMpc",
+            Self::SetSignerUpdateThrottle { .. } => "SetSignerUpdateThrottle",
+            Self::SetWhitelist { .. } => "SetWhitelist",
+            Self::SequencerOwnerChanged { .. } => "SequencerOwnerChanged",
+            Self::SequencerRewardRecipientChanged { .. } => "SequencerRewardRecipientChanged",
+            Self::Paused { .. } => "Paused",
+            Self::Unpaused { .. } => "Unpaused",
+        }
+    }
+}
+
+/// One event of `MetisSequencerSet` on L2, with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpanRecord {
+    /// The block it is in.
+    pub block: L2Block,
+    /// That block's hash.
+    pub block_hash: B256,
+    /// The transaction that emitted it.
+    pub transaction_hash: B256,
+    /// Its index among the block's logs.
+    pub log_index: u64,
+    /// The event.
+    pub event: SpanEvent,
+}
+
+/// The events of `MetisSequencerSet`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpanEvent {
+    /// A span was announced.
+    NewEpoch {
+        /// Which.
+        span: SpanId,
+        /// Its first block.
+        start: L2Block,
+        /// Its last block.
+        end: L2Block,
+        /// Who is to produce it.
+        signer: Address,
+    },
+    /// Announced spans were changed; [`Spans`](crate::Spans) has the two cases.
+    ReCommitEpoch {
+        /// The span that is cut.
+        old_span: SpanId,
+        /// The span that follows it from now on.
+        new_span: SpanId,
+        /// The last span announced before.
+        current_span: SpanId,
+        /// The new span's first block.
+        start: L2Block,
+        /// The new span's last block.
+        end: L2Block,
+        /// Who is to produce it.
+        new_signer: Address,
+    },
+    /// How long new spans are to be.
+    EpochUpdated {
+        /// That many blocks.
+        new_length_blocks: u64,
+    },
+    /// Who may announce spans.
+    MpcAddressUpdated {
+        /// This account.
+        new_mpc: Address,
+    },
+}

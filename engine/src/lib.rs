@@ -1,0 +1,68 @@
+//! The fold of Tally: what happened on the chains in, reward ledgers out.
+//!
+//! Pure: no input or output, no clock, no randomness, no threads, no hash-map order (`no_std` makes
+//! most of that a compile error). The same history and the same policy give the same wei.
+//!
+//! - what happened: [`L1Record`] with a [`PoolEvent`], [`SpanRecord`] with a [`SpanEvent`];
+//! - what it amounts to: [`PoolState`], the contracts' own state; [`Timeline`], what of it bears on
+//!   rewards; [`Spans`], who was to produce which block; [`Batches`], what the contract paid;
+//! - the rules: [`Policy`];
+//! - where to look and what was found there: [`instants`], [`Grid`], [`Counts`];
+//! - the result: [`fold`] gives a [`Ledger`].
+//!
+//! ```
+//! use tally_engine::{Allocation, Policy};
+//!
+//! let policy = Policy::built_in("guide").expect("it is built in");
+//! assert_eq!(policy.allocation(), Allocation::Flat);
+//! assert_eq!(policy.cap().to_string(), "100000000000000000000000");
+//! ```
+#![no_std]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::float_arithmetic,
+        clippy::indexing_slicing,
+        clippy::integer_division
+    )
+)]
+
+extern crate alloc;
+
+mod batch;
+mod digest;
+mod error;
+mod event;
+mod fold;
+mod grid;
+mod ids;
+mod ledger;
+mod money;
+mod policy;
+mod pool;
+mod rate;
+mod spans;
+mod stake;
+mod timeline;
+
+pub use batch::{Batches, PaidBatch, Payment};
+pub use error::FoldError;
+pub use event::{Credit, L1Record, PoolEvent, SpanEvent, SpanRecord};
+pub use fold::{History, fold};
+pub use grid::{Boundary, Counts, EPOCHS_MAX, Grid, genesis_time, instants};
+pub use ids::{BatchId, EpochIndex, L1Block, L2Block, SequencerId, SpanId, UnixTime};
+pub use ledger::{
+    BatchLedger, Earned, EpochLedger, Horizon, Ledger, Rate, Row, SequencerTotal, Unrewarded,
+    UnrewardedBlocks,
+};
+pub use money::{AmountError, StakeBlocks, StakeSeconds, Wei, floor_fraction};
+pub use policy::{Allocation, Attribution, BUILT_IN, Genesis, Mrr, POLICY_BYTES_MAX, Policy, PolicyError};
+pub use pool::{
+    BatchState, Discrepancy, PoolError, PoolFault, PoolGenesis, PoolState, SequencerState, SignerState,
+    Status,
+};
+pub use rate::{REALISED_MRR_DECIMALS, Window, YEAR_SECS, realised_mrr};
+pub use spans::{Span, SpanError, SpanFault, Spans};
+pub use timeline::{Change, ChangeKind, Roster, Standing, Timeline};

@@ -1,0 +1,499 @@
+//! Policies: the rules of a fold, as data.
+//!
+//! A policy is a small TOML file. It is read strictly (an unknown key is an error), checked, and
+//! known by a digest of what it says rather than of how it is written. A published version never
+//! changes: what is built in here is in [`BUILT_IN`], one file each.
+
+use crate::ids::UnixTime;
+use crate::money::Wei;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use alloy_primitives::{B256, U256};
+use core::fmt;
+use serde::Deserialize;
+
+/// The policies that come with the engine, by name: the file of each.
+pub const BUILT_IN: [(&str, &str); 3] = [
+    ("guide", include_str!("../policies/guide.toml")),
+    ("stake-weighted", include_str!("../policies/stake-weighted.toml")),
+    ("locking-pool", include_str!("../policies/locking-pool.toml")),
+];
+
+/// How long a policy file may be. The built-in ones have about 500 bytes.
+pub const POLICY_BYTES_MAX: usize = 65_536;
+
+/// How many decimals a mining reward rate may have.
+const MRR_DECIMALS_MAX: usize = 18;
+
+/// How an epoch's rewards are shared among its blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// Every rewarded block of the epoch earns the same.
+    Flat,
+    /// Each rewarded block earns in proportion to its producer's capped stake.
+    StakeWeighted,
+    /// Each block earns what the `LockingPool` contract paid for it.
+    OnChain,
+}
+
+/// Who a block's reward goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attribution {
+    /// Who signed it; where nobody did, the signer its span names.
+    Signed,
+    /// The signer its span names, whoever signed.
+    Scheduled,
+}
+
+/// When epoch 0 begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Genesis {
+    /// At the timestamp of the first `Locked` event.
+    FirstLock,
+    /// At this time.
+    At(UnixTime),
+}
+
+/// A mining reward rate as an exact fraction, in lowest powers of ten: 0.20 is 2 / 10.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Mrr {
+    numerator: u64,
+    decimals: u8,
+}
+
+impl Mrr {
+    /// `m` of `m / d`.
+    pub const fn numerator(self) -> u64 {
+        self.numerator
+    }
+
+    /// `d` of `m / d`, a power of ten.
+    pub fn denominator(self) -> U256 {
+        U256::from(10_u64).pow(U256::from(self.decimals))
+    }
+
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        if text.starts_with('-') {
+            return Err("a rate of at least 0");
+        }
+        let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(whole) || !is_number(fraction) {
+            return Err("a decimal fraction such as \"0.20\"");
+        }
+        let fraction = fraction.trim_end_matches('0');
+        if fraction.len() > MRR_DECIMALS_MAX {
+            return Err("a rate of at most 18 decimals");
+        }
+        let mut digits = String::from(whole);
+        digits.push_str(fraction);
+        let numerator = digits.parse().map_err(|_| "a rate of fewer digits")?;
+        let decimals = u8::try_from(fraction.len()).map_err(|_| "a rate of at most 18 decimals")?;
+        Ok(Self { numerator, decimals })
+    }
+}
+
+impl fmt::Display for Mrr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = usize::from(self.decimals).saturating_add(1);
+        let digits = alloc::format!("{:0>width$}", self.numerator);
+        let point = digits.len().saturating_sub(usize::from(self.decimals));
+        let (whole, fraction) = digits.split_at_checked(point).ok_or(fmt::Error)?;
+        if fraction.is_empty() { write!(f, "{whole}") } else { write!(f, "{whole}.{fraction}") }
+    }
+}
+
+impl fmt::Debug for Mrr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A checked policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    name: String,
+    version: u32,
+    allocation: Allocation,
+    attribution: Attribution,
+    cap: Wei,
+    epoch_secs: u64,
+    genesis: Genesis,
+    initial_reward: Wei,
+    targets: Vec<(UnixTime, Mrr)>,
+}
+
+/// A policy that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// Not a policy file: TOML's own words, with line and column.
+    #[error("{0}")]
+    Syntax(String),
+    /// A value that makes no sense.
+    #[error("`{key}` is {found}, but has to be {expected}")]
+    Value {
+        /// The key, as in the file.
+        key: String,
+        /// What it says.
+        found: String,
+        /// What it may say.
+        expected: String,
+    },
+    /// Too long.
+    #[error("a policy file of {found} bytes is longer than the {max} allowed")]
+    TooLong {
+        /// Its length.
+        found: usize,
+        /// The limit.
+        max: usize,
+    },
+}
+
+/// A policy file as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyFile {
+    name: String,
+    version: u32,
+    allocation: String,
+    #[serde(default)]
+    attribution: Option<String>,
+    cap_wei: String,
+    epoch_secs: i64,
+    #[serde(default)]
+    genesis: Option<GenesisFile>,
+    initial_reward_wei: String,
+    target_mrr: String,
+    #[serde(default)]
+    target_mrr_change: Vec<TargetFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum GenesisFile {
+    Time(i64),
+    Word(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TargetFile {
+    from: i64,
+    mrr: String,
+}
+
+fn value_error(key: &str, found: impl fmt::Display, expected: &str) -> PolicyError {
+    PolicyError::Value { key: key.to_string(), found: found.to_string(), expected: expected.to_string() }
+}
+
+fn parse_wei(key: &str, text: &str) -> Result<Wei, PolicyError> {
+    let expected = "a whole number of wei, in decimal digits";
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(value_error(key, alloc::format!("{text:?}"), expected));
+    }
+    let value = U256::from_str_radix(text, 10);
+    value.map(Wei::new).map_err(|_| value_error(key, text, "at most 2^256 - 1"))
+}
+
+fn parse_mrr(key: &str, text: &str) -> Result<Mrr, PolicyError> {
+    Mrr::parse(text).map_err(|expected| value_error(key, alloc::format!("{text:?}"), expected))
+}
+
+fn parse_time(key: &str, secs: i64) -> Result<UnixTime, PolicyError> {
+    let time = u64::try_from(secs).map(UnixTime);
+    time.map_err(|_| value_error(key, secs, "a unix time, in seconds since 1970"))
+}
+
+impl Policy {
+    /// Reads and checks a policy file.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] naming the key (or TOML's line and column) and what is wrong with it.
+    pub fn from_toml(text: &str) -> Result<Self, PolicyError> {
+        if text.len() > POLICY_BYTES_MAX {
+            return Err(PolicyError::TooLong { found: text.len(), max: POLICY_BYTES_MAX });
+        }
+        let file: PolicyFile =
+            toml::from_str(text).map_err(|error| PolicyError::Syntax(error.to_string()))?;
+        let is_name_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if file.name.is_empty() || file.name.len() > 64 || !file.name.bytes().all(is_name_byte) {
+            let expected = "1 to 64 lower-case letters, digits and hyphens";
+            return Err(value_error("name", alloc::format!("{:?}", file.name), expected));
+        }
+        if file.version == 0 {
+            return Err(value_error("version", 0, "at least 1"));
+        }
+        let allocation = match file.allocation.as_str() {
+            "flat" => Allocation::Flat,
+            "stake-weighted" => Allocation::StakeWeighted,
+            "on-chain" => Allocation::OnChain,
+            other => {
+                let expected = "\"flat\", \"stake-weighted\" or \"on-chain\"";
+                return Err(value_error("allocation", alloc::format!("{other:?}"), expected));
+            }
+        };
+        let attribution = match (file.attribution.as_deref(), allocation) {
+            (Some("scheduled"), _) | (None, Allocation::OnChain) => Attribution::Scheduled,
+            (Some("signed"), Allocation::OnChain) => {
+                let expected =
+                    "\"scheduled\" with the allocation \"on-chain\": the contract counts by schedule";
+                return Err(value_error("attribution", "\"signed\"", expected));
+            }
+            (Some("signed") | None, Allocation::Flat | Allocation::StakeWeighted) => Attribution::Signed,
+            (Some(other), _) => {
+                let expected = "\"signed\" or \"scheduled\"";
+                return Err(value_error("attribution", alloc::format!("{other:?}"), expected));
+            }
+        };
+        let cap = parse_wei("cap_wei", &file.cap_wei)?;
+        if cap.is_zero() {
+            return Err(value_error("cap_wei", 0, "more than 0"));
+        }
+        let epoch_secs = match u64::try_from(file.epoch_secs) {
+            Ok(secs) if secs > 0 => secs,
+            _ => return Err(value_error("epoch_secs", file.epoch_secs, "more than 0")),
+        };
+        let genesis = match file.genesis {
+            None => Genesis::FirstLock,
+            Some(GenesisFile::Word(word)) if word == "first-lock" => Genesis::FirstLock,
+            Some(GenesisFile::Word(word)) => {
+                let expected = "\"first-lock\" or a unix time";
+                return Err(value_error("genesis", alloc::format!("{word:?}"), expected));
+            }
+            Some(GenesisFile::Time(secs)) => Genesis::At(parse_time("genesis", secs)?),
+        };
+        let mut targets = Vec::from([(UnixTime(0), parse_mrr("target_mrr", &file.target_mrr)?)]);
+        for change in file.target_mrr_change {
+            let from = parse_time("target_mrr_change.from", change.from)?;
+            if targets.last().is_some_and(|(previous, _)| from <= *previous) {
+                let expected = "later than the change before it, and later than 0";
+                return Err(value_error("target_mrr_change.from", from, expected));
+            }
+            targets.push((from, parse_mrr("target_mrr_change.mrr", &change.mrr)?));
+        }
+        Ok(Self {
+            name: file.name,
+            version: file.version,
+            allocation,
+            attribution,
+            cap,
+            epoch_secs,
+            genesis,
+            initial_reward: parse_wei("initial_reward_wei", &file.initial_reward_wei)?,
+            targets,
+        })
+    }
+
+    /// The built-in policy of this name, or `None` if there is none.
+    pub fn built_in(name: &str) -> Option<Self> {
+        let (_, text) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name)?;
+        // A test reads each of them, so none fails here.
+        Self::from_toml(text).ok()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its version.
+    pub const fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// How an epoch's rewards are shared.
+    pub const fn allocation(&self) -> Allocation {
+        self.allocation
+    }
+
+    /// Who a block's reward goes to.
+    pub const fn attribution(&self) -> Attribution {
+        self.attribution
+    }
+
+    /// The stake above which nothing counts. Never 0.
+    pub const fn cap(&self) -> Wei {
+        self.cap
+    }
+
+    /// How long an epoch is. Never 0.
+    pub const fn epoch_secs(&self) -> u64 {
+        self.epoch_secs
+    }
+
+    /// When epoch 0 begins.
+    pub const fn genesis(&self) -> Genesis {
+        self.genesis
+    }
+
+    /// What a block earns (at the full cap, if stake-weighted) before there is a rate.
+    pub const fn initial_reward(&self) -> Wei {
+        self.initial_reward
+    }
+
+    /// The target rate in force at `time`.
+    pub fn target_at(&self, time: UnixTime) -> Mrr {
+        let before = self.targets.iter().rev().find(|(from, _)| *from <= time);
+        // The first target holds from time 0, so there always is one.
+        before.map_or(Mrr { numerator: 0, decimals: 0 }, |(_, mrr)| *mrr)
+    }
+
+    /// What the policy says, whatever the file looks like: BLAKE3 over `key=value` lines in a fixed
+    /// order. The digest of two policies is the same exactly if they say the same.
+    pub fn digest(&self) -> B256 {
+        let mut hasher = blake3::Hasher::new();
+        let mut line = |key: &str, value: &dyn fmt::Display| {
+            hasher.update(alloc::format!("{key}={value}\n").as_bytes());
+        };
+        line("format", &"tally.policy.1");
+        line("name", &self.name);
+        line("version", &self.version);
+        line(
+            "allocation",
+            &match self.allocation {
+                Allocation::Flat => "flat",
+                Allocation::StakeWeighted => "stake-weighted",
+                Allocation::OnChain => "on-chain",
+            },
+        );
+        line(
+            "attribution",
+            &match self.attribution {
+                Attribution::Signed => "signed",
+                Attribution::Scheduled => "scheduled",
+            },
+        );
+        line("cap_wei", &self.cap);
+        line("epoch_secs", &self.epoch_secs);
+        match self.genesis {
+            Genesis::FirstLock => line("genesis", &"first-lock"),
+            Genesis::At(time) => line("genesis", &time),
+        }
+        line("initial_reward_wei", &self.initial_reward);
+        for (from, mrr) in &self.targets {
+            line("target_mrr", &format_args!("{mrr} from {from}"));
+        }
+        B256::from(*hasher.finalize().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GUIDE: &str = BUILT_IN[0].1;
+
+    /// The error of `guide` with one line replaced (or added, where no line has the key).
+    fn error_of(key: &str, line: &str) -> String {
+        let mut text: Vec<&str> = GUIDE.lines().filter(|old| !old.starts_with(key)).collect();
+        text.push(line);
+        match Policy::from_toml(&text.join("\n")) {
+            Ok(policy) => panic!("{line} is accepted: {policy:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn every_built_in_policy_is_valid_and_named_like_its_key() {
+        for (name, text) in BUILT_IN {
+            let policy = Policy::from_toml(text).expect("valid");
+            assert_eq!(policy.name(), name);
+            assert_eq!(Policy::built_in(name), Some(policy));
+        }
+        assert_eq!(Policy::built_in("nonesuch"), None);
+    }
+
+    #[test]
+    fn published_versions_never_change() {
+        let digests = BUILT_IN.map(|(name, _)| Policy::built_in(name).expect("valid").digest().to_string());
+        assert_eq!(
+            digests,
+            [
+                "0x1263666868df45178a1e0e66f7d8e7f263ee926e8548de209c1491b02108a24c",
+                "0x7dff13348738b7e0601cbb1d6a9fe2759afd79e83cc4aa4c409da8aa3bc91e2b",
+                "0x66caa0e506d5c1349184118798a26bce3ccb9da736d3724e48c2980706d47782",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_digest_is_of_what_a_policy_says() {
+        let guide = Policy::from_toml(GUIDE).expect("valid");
+        let rewritten = GUIDE.replace("0.20", "0.2000").replace(" = ", "=");
+        assert_eq!(Policy::from_toml(&rewritten).expect("valid").digest(), guide.digest());
+        let other = Policy::from_toml(&GUIDE.replace("0.20", "0.21")).expect("valid");
+        assert_ne!(other.digest(), guide.digest());
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused_with_their_key() {
+        assert_eq!(error_of("cap_wei", "cap_wei = \"0\""), "`cap_wei` is 0, but has to be more than 0");
+        assert_eq!(
+            error_of("cap_wei", "cap_wei = \"-1\""),
+            "`cap_wei` is \"-1\", but has to be a whole number of wei, in decimal digits"
+        );
+        let above = alloc::format!("cap_wei = \"{}0\"", U256::MAX);
+        assert!(error_of("cap_wei", &above).ends_with("has to be at most 2^256 - 1"));
+        assert_eq!(
+            error_of("target_mrr", "target_mrr = \"-0.2\""),
+            "`target_mrr` is \"-0.2\", but has to be a rate of at least 0"
+        );
+        assert_eq!(error_of("epoch_secs", "epoch_secs = 0"), "`epoch_secs` is 0, but has to be more than 0");
+        assert_eq!(
+            error_of("epoch_secs", "epoch_secs = -5"),
+            "`epoch_secs` is -5, but has to be more than 0"
+        );
+        assert!(error_of("genesis", "genesis = \"then\"").contains("\"first-lock\" or a unix time"));
+        assert!(error_of("none", "colour = \"red\"").contains("unknown field `colour`"));
+        assert!(error_of("name", "# no name").contains("missing field `name`"));
+        assert!(error_of("name", "name = \"A b\"").starts_with("`name` is \"A b\""));
+        assert!(error_of("version", "version = 0").contains("at least 1"));
+        assert!(error_of("allocation", "allocation = \"fair\"").contains("\"flat\""));
+        assert!(error_of("allocation", "allocation = \"on-chain\"").contains("counts by schedule"));
+        let change = "[[target_mrr_change]]\nfrom = 0\nmrr = \"0.1\"";
+        assert!(error_of("none", change).contains("later than the change before it"));
+        assert!(matches!(
+            Policy::from_toml(&"#".repeat(POLICY_BYTES_MAX + 1)),
+            Err(PolicyError::TooLong { .. })
+        ));
+    }
+
+    #[test]
+    fn a_rate_is_an_exact_fraction() {
+        let parse = |text| Mrr::parse(text).map(|mrr| (mrr.numerator(), mrr.denominator(), mrr.to_string()));
+        let ten = |power: u64| U256::from(10_u64).pow(U256::from(power));
+        assert_eq!(parse("0.20"), Ok((2, ten(1), "0.2".into())));
+        assert_eq!(parse("0.005"), Ok((5, ten(3), "0.005".into())));
+        assert_eq!(parse("12"), Ok((12, ten(0), "12".into())));
+        assert_eq!(parse("0"), Ok((0, ten(0), "0".into())));
+        assert_eq!(
+            parse("1.000000000000000001"),
+            Ok((1_000_000_000_000_000_001, ten(18), "1.000000000000000001".into()))
+        );
+        for bad in [
+            "",
+            ".",
+            "1.",
+            ".5",
+            "+1",
+            "1e3",
+            "0x1",
+            "1.2.3",
+            "0.0000000000000000001",
+            "99999999999999999999",
+        ] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_target_in_force_is_the_last_that_has_begun() {
+        let text = alloc::format!(
+            "{GUIDE}\n[[target_mrr_change]]\nfrom = 100\nmrr = \"0.15\"\n[[target_mrr_change]]\nfrom = 200\nmrr = \"0.1\""
+        );
+        let policy = Policy::from_toml(&text).expect("valid");
+        let at = |secs| policy.target_at(UnixTime(secs)).to_string();
+        assert_eq!([0, 99, 100, 199, 200, 9_999].map(at), ["0.2", "0.2", "0.15", "0.15", "0.1", "0.1"]);
+    }
+}

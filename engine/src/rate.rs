@@ -1,0 +1,79 @@
+//! Reward rates, and the mining reward rate that was really reached.
+
+use crate::money::{AmountError, StakeBlocks, StakeSeconds, Wei, floor_fraction};
+use crate::policy::Mrr;
+use alloy_primitives::U256;
+
+/// A year of the rules: 365 days.
+pub const YEAR_SECS: u64 = 31_536_000;
+
+/// How many decimals a [`realised_mrr`] has.
+pub const REALISED_MRR_DECIMALS: u32 = 18;
+
+/// What an epoch's window told: the sums of the epoch before it (or of the last one that had any).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The epoch whose sums these are.
+    pub epoch: u64,
+    /// The target in force when the rate was set.
+    pub target: Mrr,
+    /// `Q`.
+    pub stake_seconds: StakeSeconds,
+    /// `N`, never 0.
+    pub blocks: u64,
+    /// `W`, never 0 where the allocation is by stake.
+    pub stake_blocks: StakeBlocks,
+}
+
+impl Window {
+    /// `floor(m · Q / (d · YEAR · N))`: what every block earns under the allocation `flat`.
+    ///
+    /// # Errors
+    ///
+    /// [`AmountError`] if the quotient does not fit.
+    pub fn flat_reward(&self) -> Result<Wei, AmountError> {
+        let numerators = [U256::from(self.target.numerator()), self.stake_seconds.get()];
+        let denominators = [self.target.denominator(), U256::from(YEAR_SECS), U256::from(self.blocks)];
+        floor_fraction(&numerators, &denominators).map(Wei::new)
+    }
+
+    /// `floor(m · Q · eff / (d · YEAR · W))`: what a block of a producer with the effective stake
+    /// `eff` earns under the allocation `stake-weighted`.
+    ///
+    /// # Errors
+    ///
+    /// [`AmountError`] if the quotient does not fit.
+    pub fn stake_weighted_reward(&self, effective: Wei) -> Result<Wei, AmountError> {
+        let numerators = [U256::from(self.target.numerator()), self.stake_seconds.get(), effective.get()];
+        let denominators = [self.target.denominator(), U256::from(YEAR_SECS), self.stake_blocks.get()];
+        floor_fraction(&numerators, &denominators).map(Wei::new)
+    }
+}
+
+/// `floor(initial_reward · eff / cap)`: what a block earns under the allocation `stake-weighted`
+/// before there is a window.
+///
+/// # Errors
+///
+/// [`AmountError`] if the quotient does not fit.
+pub(crate) fn initial_stake_weighted_reward(
+    initial: Wei,
+    effective: Wei,
+    cap: Wei,
+) -> Result<Wei, AmountError> {
+    floor_fraction(&[initial.get(), effective.get()], &[cap.get()]).map(Wei::new)
+}
+
+/// `floor(10^18 · reward · YEAR / Q)`: the yearly rewards over the stake that earned them, in units
+/// of 10^-18. `None` where there was no stake. For people to look at: nothing is computed from it.
+///
+/// # Errors
+///
+/// [`AmountError`] if the quotient does not fit.
+pub fn realised_mrr(reward: Wei, stake_seconds: StakeSeconds) -> Result<Option<U256>, AmountError> {
+    if stake_seconds.is_zero() {
+        return Ok(None);
+    }
+    let unit = U256::from(10_u64).pow(U256::from(REALISED_MRR_DECIMALS));
+    floor_fraction(&[unit, reward.get(), U256::from(YEAR_SECS)], &[stake_seconds.get()]).map(Some)
+}

@@ -1,0 +1,150 @@
+//! Each sequencer's stake, signer and status over time, as the fold needs them.
+
+use crate::event::{L1Record, PoolEvent};
+use crate::ids::{SequencerId, UnixTime};
+use crate::money::Wei;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use alloy_primitives::Address;
+
+/// One thing that changes at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The timestamp of the L1 block: the change holds for every L2 block at or after it.
+    pub time: UnixTime,
+    /// Whose.
+    pub sequencer: SequencerId,
+    /// What.
+    pub kind: ChangeKind,
+}
+
+/// What a [`Change`] changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// The stake is this from now on.
+    Stake(Wei),
+    /// Active from now on.
+    Activated,
+    /// Not active from now on.
+    Deactivated,
+    /// This signer stands for the sequencer from now on and for ever.
+    Signer(Address),
+}
+
+/// All changes, in the order of their L1 records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Timeline {
+    changes: Vec<Change>,
+    first_lock: Option<UnixTime>,
+}
+
+impl Timeline {
+    /// Takes the changes out of the pool's records, which are in (block, log index) order.
+    pub fn from_records<'a>(records: impl IntoIterator<Item = &'a L1Record>) -> Self {
+        let mut timeline = Self::default();
+        for record in records {
+            let time = record.timestamp;
+            let mut push = |sequencer, kind| timeline.changes.push(Change { time, sequencer, kind });
+            match record.event {
+                PoolEvent::Locked { signer, sequencer, amount, .. } => {
+                    push(sequencer, ChangeKind::Stake(amount));
+                    push(sequencer, ChangeKind::Activated);
+                    push(sequencer, ChangeKind::Signer(signer));
+                    timeline.first_lock = timeline.first_lock.or(Some(time));
+                }
+                PoolEvent::LockUpdate { sequencer, new_amount, .. } => {
+                    push(sequencer, ChangeKind::Stake(new_amount));
+                }
+                PoolEvent::SignerChange { sequencer, new_signer, .. } => {
+                    push(sequencer, ChangeKind::Signer(new_signer));
+                }
+                PoolEvent::UnlockInit { sequencer, .. } => push(sequencer, ChangeKind::Deactivated),
+                PoolEvent::Unlocked { sequencer, .. } => push(sequencer, ChangeKind::Stake(Wei::ZERO)),
+                PoolEvent::Relocked { .. }
+                | PoolEvent::Withdraw { .. }
+                | PoolEvent::ClaimRewards { .. }
+                | PoolEvent::BatchSubmitReward { .. }
+                | PoolEvent::SetMinLock { .. }
+                | PoolEvent::SetMaxLock { .. }
+                | PoolEvent::SetRewardPayer { .. }
+                | PoolEvent::DistributeReward { .. }
+                | PoolEvent::RewardUpdate { .. }
+                | PoolEvent::WithrawDelayTimeChange { .. }
+                | PoolEvent::UpdateMpc { .. }
+                | PoolEvent::SetSignerUpdateThrottle { .. }
+                | PoolEvent::SetWhitelist { .. }
+                | PoolEvent::SequencerOwnerChanged { .. }
+                | PoolEvent::SequencerRewardRecipientChanged { .. }
+                | PoolEvent::Paused { .. }
+                | PoolEvent::Unpaused { .. } => {}
+            }
+        }
+        timeline
+    }
+
+    /// The changes, in order.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// When the first sequencer locked, or `None` if none has.
+    pub fn first_lock(&self) -> Option<UnixTime> {
+        self.first_lock
+    }
+}
+
+/// The sequencers at one instant: a [`Timeline`] played up to there.
+#[derive(Clone, Debug, Default)]
+pub struct Roster {
+    sequencers: BTreeMap<SequencerId, Standing>,
+    signers: BTreeMap<Address, SequencerId>,
+}
+
+/// One sequencer at one instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Its stake, capped or not.
+    pub stake: Wei,
+    /// From `Locked` to `UnlockInit`.
+    pub active: bool,
+    /// Its present signer.
+    pub signer: Address,
+}
+
+impl Standing {
+    /// The stake that counts: `min(stake, cap)` while active, else nothing.
+    pub fn effective(&self, cap: Wei) -> Wei {
+        if self.active { self.stake.min(cap) } else { Wei::ZERO }
+    }
+}
+
+impl Roster {
+    /// Plays one change.
+    pub fn apply(&mut self, change: &Change) {
+        let standing = self.sequencers.entry(change.sequencer).or_default();
+        match change.kind {
+            ChangeKind::Stake(stake) => standing.stake = stake,
+            ChangeKind::Activated => standing.active = true,
+            ChangeKind::Deactivated => standing.active = false,
+            ChangeKind::Signer(signer) => {
+                standing.signer = signer;
+                self.signers.insert(signer, change.sequencer);
+            }
+        }
+    }
+
+    /// The sequencer that `signer` stands for, or `None` if it is not known yet.
+    pub fn sequencer_of(&self, signer: &Address) -> Option<SequencerId> {
+        self.signers.get(signer).copied()
+    }
+
+    /// A sequencer, or `None` if it has not locked yet.
+    pub fn get(&self, sequencer: SequencerId) -> Option<&Standing> {
+        self.sequencers.get(&sequencer)
+    }
+
+    /// All sequencers so far, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (SequencerId, &Standing)> {
+        self.sequencers.iter().map(|(id, standing)| (*id, standing))
+    }
+}
