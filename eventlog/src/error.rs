@@ -1,0 +1,198 @@
+//! What can go wrong with a log.
+
+use alloy_primitives::B256;
+use std::path::PathBuf;
+use tally_engine::{L1Block, L2Block, PoolError, SpanError, UnixTime};
+
+/// A log that cannot be opened, read or appended to. Whatever it says, the log on disk is as good as
+/// before.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// There is nothing there.
+    #[error("there is no log at {}", path.display())]
+    NotFound {
+        /// Where.
+        path: PathBuf,
+    },
+    /// A log was begun there, but nothing was committed to it.
+    #[error("the log at {} holds nothing yet: no ingest into it has succeeded", path.display())]
+    Empty {
+        /// Where.
+        path: PathBuf,
+    },
+    /// There is something else there.
+    #[error("{} holds files, but no log: it has no {missing}", path.display())]
+    NotALog {
+        /// Where.
+        path: PathBuf,
+        /// What a log would have.
+        missing: &'static str,
+    },
+    /// Another process (or this one) writes it.
+    #[error("the log at {} is being written by another process: {source}", path.display())]
+    Locked {
+        /// Where.
+        path: PathBuf,
+        /// RocksDB's own words.
+        source: rocksdb::Error,
+    },
+    /// The format is newer than this program, or unknown to it.
+    #[error("the log at {} has format {found}, and this program knows {known}", path.display())]
+    Format {
+        /// Where.
+        path: PathBuf,
+        /// The log's format.
+        found: u32,
+        /// This program's.
+        known: u32,
+    },
+    /// The log is of another chain or other contracts.
+    #[error("the log at {} is of another network: its {what} is {found}, not {expected}", path.display())]
+    OtherNetwork {
+        /// Where.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// The log's value.
+        found: String,
+        /// The value asked for.
+        expected: String,
+    },
+    /// RocksDB or the disk failed.
+    #[error("{what} in the log at {}: {source}", path.display())]
+    Storage {
+        /// Where.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// RocksDB's own words.
+        source: rocksdb::Error,
+    },
+    /// The file system failed.
+    #[error("{what} at {}: {source}", path.display())]
+    Files {
+        /// Where.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// The system's own words.
+        source: std::io::Error,
+    },
+    /// Something in the log is not what was written.
+    #[error("the log is damaged at {place}: {what} is {found}, not {expected}")]
+    Damaged {
+        /// Which record or chunk.
+        place: String,
+        /// What of it.
+        what: &'static str,
+        /// What it has to be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// Bytes in the log do not decode.
+    #[error("the log is damaged at {place}: {reason}")]
+    Undecodable {
+        /// Which record or chunk.
+        place: String,
+        /// Why.
+        reason: String,
+    },
+    /// The log changed under the reader again and again while it was opened.
+    #[error("the log at {} could not be read at rest in {attempts} attempts: {last}", path.display())]
+    Restless {
+        /// Where.
+        path: PathBuf,
+        /// How often it was tried.
+        attempts: u32,
+        /// How the last attempt ended.
+        last: Box<LogError>,
+    },
+    /// An L1 record that comes before one that is in the log.
+    #[error("L1 record {found} is out of order: the log already reaches {reached}")]
+    L1OutOfOrder {
+        /// The record, as block and log index.
+        found: String,
+        /// How far the log reaches.
+        reached: String,
+    },
+    /// An L1 head below what the log has.
+    #[error("L1 head {found} is out of order: the log already reaches {reached}")]
+    L1HeadOutOfOrder {
+        /// The head.
+        found: L1Block,
+        /// How far the log reaches.
+        reached: L1Block,
+    },
+    /// An L1 block from before the log begins.
+    #[error("L1 block {found} lies before the first of the log, {first}")]
+    L1BeforeFirst {
+        /// The block.
+        found: L1Block,
+        /// The log's first block.
+        first: L1Block,
+    },
+    /// An L1 block whose time does not rise.
+    #[error("L1 block {block} has the timestamp {found}, which does not come after {previous}")]
+    L1Time {
+        /// The block.
+        block: L1Block,
+        /// The timestamp before.
+        previous: UnixTime,
+        /// The block's.
+        found: UnixTime,
+    },
+    /// An L2 block that is not the next.
+    #[error("L2 block {found} is out of order: {expected} is next")]
+    L2OutOfOrder {
+        /// The next block.
+        expected: L2Block,
+        /// The block.
+        found: L2Block,
+    },
+    /// An L2 block on another branch.
+    #[error("L2 block {block} has the parent {found}, but block {} is {expected}", block.0.wrapping_sub(1))]
+    L2Parent {
+        /// The block.
+        block: L2Block,
+        /// The hash of the block before it.
+        expected: B256,
+        /// The parent hash it names.
+        found: B256,
+    },
+    /// An L2 block older than the one before it.
+    #[error("L2 block {block} has the timestamp {found}, before its parent's {parent}")]
+    L2Time {
+        /// The block.
+        block: L2Block,
+        /// The parent's timestamp.
+        parent: UnixTime,
+        /// The block's.
+        found: UnixTime,
+    },
+    /// A span event outside of the blocks that it is appended with.
+    #[error("span record {found} is out of order: it has to come after {after} and by block {by}")]
+    SpanOutOfOrder {
+        /// The record, as block and log index.
+        found: String,
+        /// The record or block before.
+        after: String,
+        /// The last block appended.
+        by: String,
+    },
+    /// A record that the contracts' state cannot take.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// A span event that does not fit.
+    #[error(transparent)]
+    Span(#[from] SpanError),
+}
+
+impl LogError {
+    /// Whether the bytes in the log are at fault, rather than the way it was opened.
+    pub fn is_damage(&self) -> bool {
+        let is_corrupt = |source: &rocksdb::Error| source.kind() == rocksdb::ErrorKind::Corruption;
+        matches!(self, Self::Damaged { .. } | Self::Undecodable { .. } | Self::Pool(_) | Self::Span(_))
+            || matches!(self, Self::Storage { source, .. } if is_corrupt(source))
+    }
+}

@@ -1,0 +1,129 @@
+//! How far a log reaches, and the digests of everything up to there.
+
+use crate::keys::unlinked;
+use crate::record::{encode, hash, l1_block, l2_block, time};
+use crate::{LogError, LogIdentity};
+use alloy_primitives::B256;
+use serde::{Deserialize, Serialize};
+use tally_engine::{L1Block, L2Block, UnixTime};
+
+/// The last L1 block that is in the log, with or without an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct L1Head {
+    /// Its number.
+    #[serde(with = "l1_block")]
+    pub block: L1Block,
+    /// Its hash.
+    #[serde(with = "hash")]
+    pub hash: B256,
+    /// Its timestamp.
+    #[serde(with = "time")]
+    pub timestamp: UnixTime,
+}
+
+/// The last L2 block that is in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct L2Head {
+    /// Its number.
+    #[serde(with = "l2_block")]
+    pub block: L2Block,
+    /// Its hash.
+    #[serde(with = "hash")]
+    pub hash: B256,
+    /// Its timestamp.
+    #[serde(with = "time")]
+    pub timestamp: UnixTime,
+}
+
+/// A chain of records or chunks: each link is BLAKE3 of the link before, the key and the bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// How many links there are.
+    pub count: u64,
+    /// The last one; zeros before the first.
+    #[serde(with = "hash")]
+    pub last: B256,
+}
+
+impl Chain {
+    /// The chain with one more link.
+    #[must_use]
+    pub fn extended(&self, key: &[u8], bytes: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.last.as_slice());
+        // Keys have a fixed length, so where the bytes begin is not in doubt.
+        hasher.update(key);
+        hasher.update(bytes);
+        Self { count: self.count + 1, last: B256::from(*hasher.finalize().as_bytes()) }
+    }
+}
+
+impl Chain {
+    /// Recomputes the link that `value` begins with; returns the chain with it and the bytes it is of.
+    pub(crate) fn follow<'a>(
+        &self,
+        place: &str,
+        key: &[u8],
+        value: &'a [u8],
+    ) -> Result<(Self, &'a [u8]), LogError> {
+        let (link, bytes) = unlinked(place, value)?;
+        let chain = self.extended(key, bytes);
+        same(place, "link of the digest chain", &chain.last, &link)?;
+        Ok((chain, bytes))
+    }
+
+    /// Whether this is the whole chain of a family, as the heads have it.
+    pub(crate) fn check_end(&self, family: &str, head: Self) -> Result<(), LogError> {
+        let place = format!("the end of {family}");
+        same(&place, "number of links", &head.count, &self.count)?;
+        same(&place, "last link", &head.last, &self.last)
+    }
+}
+
+/// Whether something in the log is what it has to be.
+pub(crate) fn same<T: PartialEq + ToString>(
+    place: &str,
+    what: &'static str,
+    expected: &T,
+    found: &T,
+) -> Result<(), LogError> {
+    if expected == found {
+        return Ok(());
+    }
+    let (expected, found) = (expected.to_string(), found.to_string());
+    Err(LogError::Damaged { place: place.into(), what, expected, found })
+}
+
+/// How far a log reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heads {
+    /// Up to here on L1; `None` before the first block.
+    pub l1: Option<L1Head>,
+    /// Up to here on L2; `None` before the first block.
+    pub l2: Option<L2Head>,
+    /// The L1 records.
+    pub l1_events: Chain,
+    /// The span events.
+    pub span_events: Chain,
+    /// The chunks of L2 production, the last of which may still grow.
+    pub chunks: Chain,
+}
+
+impl Heads {
+    /// One digest of everything in the log: what it is of, how far it reaches, and every byte of every
+    /// record and column.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Undecodable`] if the identity cannot be encoded, which none is known to cause.
+    pub fn digest(&self, identity: &LogIdentity) -> Result<B256, LogError> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"tally.log.1\n");
+        for part in [encode("the identity", identity)?, encode("the heads", self)?] {
+            // A length before each part, so that where it ends is not in doubt.
+            hasher.update(&u64::try_from(part.len()).expect("a length fits in 64 bits").to_be_bytes());
+            hasher.update(&part);
+        }
+        Ok(B256::from(*hasher.finalize().as_bytes()))
+    }
+}

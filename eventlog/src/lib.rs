@@ -1,0 +1,51 @@
+//! The log of Tally: everything that bears on rewards, append-only, in RocksDB.
+//!
+//! - [`LogWriter`] appends pool events, span events and produced blocks, all or nothing, and keeps a
+//!   chain of BLAKE3 digests over them;
+//! - [`LogReader`] reads a log as it was when opened, also while it is being written;
+//! - [`verify()`] checks every byte.
+//!
+//! The format is drawn in `docs/log-format.md`. No other crate knows RocksDB or the bytes.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use tally_eventlog::LogReader;
+//!
+//! let log = LogReader::open(Path::new("pool.log"))?;
+//! println!("{} pool events, digest {}", log.heads().l1_events.count, log.head_digest()?);
+//! # Ok::<(), tally_eventlog::LogError>(())
+//! ```
+
+mod bits;
+mod chunk;
+mod error;
+mod heads;
+mod identity;
+mod keys;
+mod options;
+mod reader;
+mod record;
+mod store;
+mod verify;
+mod writer;
+
+pub use chunk::{
+    CHUNK_BLOCKS_MAX, ChunkHeader, EncodedChunk, ProducedBlock, Producers, SignerCount, UNSIGNED,
+    decode_times, encode_chunks,
+};
+pub use error::LogError;
+pub use heads::{Chain, Heads, L1Head, L2Head};
+pub use identity::LogIdentity;
+pub use options::FORMAT;
+pub use reader::LogReader;
+pub use record::{RECORD_BYTES_MAX, decode_l1, decode_span, encode_l1, encode_span};
+pub use verify::{Verified, verify};
+pub use writer::LogWriter;
+
+use tally_engine::L2Block;
+
+/// The first block of the chunk that `block` is in, in a log that begins at `first`.
+pub(crate) fn chunk_start(first: L2Block, block: L2Block) -> L2Block {
+    // Rounds down to a multiple of the chunk size.
+    L2Block(block.0 / CHUNK_BLOCKS_MAX * CHUNK_BLOCKS_MAX).max(first)
+}

@@ -1,0 +1,67 @@
+//! How RocksDB is set up, each number with its reason.
+
+use rocksdb::{DBCompressionType, Options, WriteOptions};
+
+/// The format of the bytes that this crate writes. Raised whenever an older program could misread
+/// them.
+pub const FORMAT: u32 = 1;
+
+/// L1 events: key (block, log index), big-endian; value link ‖ record.
+pub(crate) const L1_EVENTS: &str = "l1_events";
+/// Span events: key (L2 block, log index), big-endian; value link ‖ record.
+pub(crate) const SPAN_EVENTS: &str = "span_events";
+/// L2 production, headers: key first block, big-endian; value link ‖ header.
+pub(crate) const CHUNKS: &str = "l2_chunks";
+/// L2 production, producers columns: key first block, big-endian.
+pub(crate) const PRODUCERS: &str = "l2_producers";
+/// L2 production, times columns: key first block, big-endian.
+pub(crate) const TIMES: &str = "l2_times";
+/// Format, identity and heads.
+pub(crate) const META: &str = "meta";
+
+/// All column families.
+pub(crate) const COLUMN_FAMILIES: [&str; 6] = [L1_EVENTS, SPAN_EVENTS, CHUNKS, PRODUCERS, TIMES, META];
+
+/// In `meta`: the format, 4 bytes big-endian.
+pub(crate) const FORMAT_KEY: &[u8] = b"format";
+/// In `meta`: the encoded identity.
+pub(crate) const IDENTITY_KEY: &[u8] = b"identity";
+/// In `meta`: the encoded heads.
+pub(crate) const HEADS_KEY: &[u8] = b"heads";
+/// In `meta`: the head digest, over identity and heads.
+pub(crate) const DIGEST_KEY: &[u8] = b"digest";
+
+/// The options of the database.
+pub(crate) fn database(create: bool) -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(create);
+    options.create_missing_column_families(create);
+    // Families flushed at different times could show a reader one without the other.
+    options.set_atomic_flush(true);
+    // A reader keeps every file open, so that the writer may drop files under it.
+    options.set_max_open_files(-1);
+    // RocksDB's own log is for RocksDB's authors: keep one small file of it.
+    options.set_keep_log_file_num(1);
+    options.set_max_log_file_size(1 << 20);
+    options.set_log_level(rocksdb::LogLevel::Warn);
+    options
+}
+
+/// The options of one column family.
+pub(crate) fn column_family(name: &str) -> Options {
+    let mut options = Options::default();
+    match name {
+        // Columns are packed already; decompression would cost more than it saves.
+        PRODUCERS | TIMES => options.set_compression_type(DBCompressionType::None),
+        L1_EVENTS | SPAN_EVENTS => options.set_compression_type(DBCompressionType::Zstd),
+        _ => options.set_compression_type(DBCompressionType::Lz4),
+    }
+    options
+}
+
+/// Every commit is on the disk before it counts.
+pub(crate) fn synced() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.set_sync(true);
+    options
+}

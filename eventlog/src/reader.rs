@@ -1,0 +1,221 @@
+//! Reading a log.
+
+use crate::chunk::ChunkHeader;
+use crate::heads::{Chain, Heads, same};
+use crate::keys::{chunk_of, unlinked};
+use crate::options::{CHUNKS, COLUMN_FAMILIES, L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
+use crate::store::{Store, probe};
+use crate::{LogError, LogIdentity};
+use alloy_primitives::B256;
+use std::path::Path;
+use std::time::Duration;
+use tally_engine::{L1Record, L2Block, SpanRecord};
+
+/// How often a reader tries to see the log at rest. A writer that flushes or drops a file just while
+/// the reader opens them all is what makes an attempt fail.
+const OPEN_ATTEMPTS: u32 = 10;
+
+/// How long it waits between attempts: longer than a flush of a few megabytes takes.
+const OPEN_PAUSE: Duration = Duration::from_millis(50);
+
+/// A log as it was when it was opened, whatever its writer does meanwhile.
+pub struct LogReader {
+    store: Store,
+    identity: LogIdentity,
+    heads: Heads,
+    /// RocksDB keeps its notes of a reader here; it goes with the reader, after the store.
+    _scratch: tempfile::TempDir,
+}
+
+impl LogReader {
+    /// Opens the log at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::NotFound`], [`LogError::NotALog`] or [`LogError::Format`] if there is no log that can
+    /// be read, [`LogError::Restless`] if its writer never let it be seen at rest, and whatever
+    /// RocksDB says.
+    pub fn open(path: &Path) -> Result<Self, LogError> {
+        let mut last = match Self::open_once(path) {
+            Ok(reader) => return Ok(reader),
+            Err(error) => error,
+        };
+        for _ in 1..OPEN_ATTEMPTS {
+            // Only these two can come of a writer at work.
+            if !matches!(last, LogError::Storage { .. } | LogError::Damaged { .. }) {
+                return Err(last);
+            }
+            std::thread::sleep(OPEN_PAUSE);
+            last = match Self::open_once(path) {
+                Ok(reader) => return Ok(reader),
+                Err(error) => error,
+            };
+        }
+        // Damage stays what it is; what RocksDB could not open may be a matter of time.
+        if last.is_damage() {
+            return Err(last);
+        }
+        Err(LogError::Restless { path: path.into(), attempts: OPEN_ATTEMPTS, last: Box::new(last) })
+    }
+
+    /// Opens the log at `path` in one attempt: an error may come of a writer that is just at work.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogReader::open`], but [`LogError::Storage`] or [`LogError::Damaged`] at once.
+    pub fn open_once(path: &Path) -> Result<Self, LogError> {
+        let scratch = tempfile::tempdir().map_err(|source| LogError::Files {
+            path: std::env::temp_dir(),
+            what: "making a directory for the reader's notes",
+            source,
+        })?;
+        let store = Store::open_to_read(path, scratch.path())?;
+        let Some((identity, heads)) = store.meta()? else {
+            probe(path)?;
+            return Err(LogError::Empty { path: path.into() });
+        };
+        let reader = Self { store, identity, heads, _scratch: scratch };
+        reader.check_rest()?;
+        Ok(reader)
+    }
+
+    /// Whether every family ends where the heads say: else a writer was caught between two of them.
+    fn check_rest(&self) -> Result<(), LogError> {
+        let Heads { l1_events, span_events, chunks, .. } = self.heads;
+        for (family, chain) in [(L1_EVENTS, l1_events), (SPAN_EVENTS, span_events), (CHUNKS, chunks)] {
+            let last = self.store.last(family)?;
+            let last = last.map(|(_, value)| unlinked(family, &value).map(|(link, _)| link)).transpose()?;
+            let last = last.unwrap_or_default();
+            if last != chain.last {
+                return Err(LogError::Damaged {
+                    place: format!("the end of {family}"),
+                    what: "last link of the digest chain",
+                    expected: chain.last.to_string(),
+                    found: last.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the log is.
+    pub fn path(&self) -> &Path {
+        self.store.path()
+    }
+
+    /// What the log is of.
+    pub fn identity(&self) -> &LogIdentity {
+        &self.identity
+    }
+
+    /// How far it reaches.
+    pub fn heads(&self) -> &Heads {
+        &self.heads
+    }
+
+    /// One digest of everything in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Heads::digest`].
+    pub fn head_digest(&self) -> Result<B256, LogError> {
+        self.heads.digest(&self.identity)
+    }
+
+    /// How many bytes the keys and values of each part of it take, before RocksDB packs them.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::NotALog`] if a part is missing, and what RocksDB says if it cannot be read.
+    pub fn sizes_bytes(&self) -> Result<Vec<(&'static str, u64)>, LogError> {
+        COLUMN_FAMILIES.iter().map(|family| Ok((*family, self.store.size_bytes(family)?))).collect()
+    }
+
+    /// The pool's records, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Undecodable`] or [`LogError::Damaged`] naming the first bad one.
+    pub fn l1_records(&self) -> Result<Vec<L1Record>, LogError> {
+        self.store.l1_records(&self.heads)
+    }
+
+    /// The span events, in order.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogReader::l1_records`].
+    pub fn span_records(&self) -> Result<Vec<SpanRecord>, LogError> {
+        self.store.span_records(&self.heads)
+    }
+
+    /// The headers of all chunks, in order; checked to follow one another without a gap.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogReader::l1_records`].
+    pub fn chunk_headers(&self) -> Result<Vec<ChunkHeader>, LogError> {
+        let mut headers: Vec<ChunkHeader> = Vec::new();
+        let mut chain = Chain::default();
+        for entry in self.store.iterate(CHUNKS)? {
+            let (key, value) = entry?;
+            let place = format!("the chunk of L2 block {}", chunk_of(&key)?);
+            let bytes;
+            (chain, bytes) = chain.follow(&place, &key, &value)?;
+            let header = ChunkHeader::decode(&place, bytes)?;
+            let expected = match headers.last() {
+                None => Some(self.identity.l2_first_block),
+                Some(before) => before.last_block().and_then(L2Block::next),
+            };
+            if expected != Some(header.first_block) || chunk_of(&key)? != header.first_block.0 {
+                return Err(LogError::Damaged {
+                    place,
+                    what: "first block",
+                    expected: expected.map_or("none".into(), |block| block.to_string()),
+                    found: header.first_block.to_string(),
+                });
+            }
+            headers.push(header);
+        }
+        chain.check_end(CHUNKS, self.heads.chunks)?;
+        Ok(headers)
+    }
+
+    /// The producers column of a chunk, checked against the header's digest.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Undecodable`] if there is none, [`LogError::Damaged`] if it is another.
+    pub fn producers(&self, header: &ChunkHeader) -> Result<Vec<u8>, LogError> {
+        self.column(PRODUCERS, header, &header.producers_digest)
+    }
+
+    /// The times column of a chunk, checked against the header's digest.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogReader::producers`].
+    pub fn times(&self, header: &ChunkHeader) -> Result<Vec<u8>, LogError> {
+        self.column(TIMES, header, &header.times_digest)
+    }
+
+    fn column(&self, family: &'static str, header: &ChunkHeader, digest: &B256) -> Result<Vec<u8>, LogError> {
+        let column = self.store.get(family, &header.first_block.0.to_be_bytes())?;
+        let column = column.ok_or_else(|| LogError::Undecodable {
+            place: header.place(),
+            reason: format!("it has no column in {family}"),
+        })?;
+        same(&header.place(), "digest of a column", digest, &B256::from(*blake3::hash(&column).as_bytes()))?;
+        Ok(column)
+    }
+
+    /// How many entries a family has.
+    pub(crate) fn count(&self, family: &'static str) -> Result<u64, LogError> {
+        let mut count = 0_u64;
+        for entry in self.store.iterate(family)? {
+            entry?;
+            count += 1;
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,254 @@
+//! What reading and writing share: opening the database, and reading its meta data.
+
+use crate::heads::{Chain, Heads, same};
+use crate::keys::{event_of, event_place};
+use crate::options::{
+    self, COLUMN_FAMILIES, DIGEST_KEY, FORMAT, FORMAT_KEY, HEADS_KEY, IDENTITY_KEY, L1_EVENTS, META,
+    SPAN_EVENTS,
+};
+use crate::record::{decode, decode_l1, decode_span, encode};
+use crate::{LogError, LogIdentity};
+use rocksdb::{
+    ColumnFamily, ColumnFamilyDescriptor, DB, DBIterator, ErrorKind, IteratorMode, Options, WriteBatch,
+};
+use std::path::{Path, PathBuf};
+use tally_engine::{L1Record, SpanRecord};
+
+/// A key and its value.
+pub(crate) type Entry = (Box<[u8]>, Box<[u8]>);
+
+/// An open database with all the column families of a log.
+pub(crate) struct Store {
+    db: DB,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens (and, where there is nothing yet, creates) the database for the one writer.
+    pub(crate) fn open_to_write(path: &Path) -> Result<Self, LogError> {
+        let existing = is_database(path)?;
+        if !existing && holds_files(path)? {
+            return Err(LogError::NotALog { path: path.into(), missing: "CURRENT file" });
+        }
+        // A newer format may have more families, and RocksDB refuses to open without them.
+        let found = if existing { families_of(path)? } else { Vec::new() };
+        // A database without meta data is a log only if its making was cut short, with nothing in it.
+        let is_new = !found.iter().any(|name| name == META);
+        if existing && is_new {
+            check_nothing_in(path, &found)?;
+        }
+        let ours =
+            COLUMN_FAMILIES.into_iter().filter(|name| is_new && !found.iter().any(|found| found == name));
+        let names: Vec<String> = found.iter().cloned().chain(ours.map(String::from)).collect();
+        let families =
+            names.iter().map(|name| ColumnFamilyDescriptor::new(name, options::column_family(name)));
+        let db = DB::open_cf_descriptors(&options::database(is_new), path, families)
+            .map_err(|error| opening(path, error))?;
+        Ok(Self { db, path: path.into() })
+    }
+
+    /// Opens the database as it is now, beside a writer or without one. `scratch` is a directory of
+    /// the reader's own, for RocksDB's notes.
+    pub(crate) fn open_to_read(path: &Path, scratch: &Path) -> Result<Self, LogError> {
+        if !is_database(path)? {
+            return Err(LogError::NotFound { path: path.into() });
+        }
+        let found = families_of(path)?;
+        if !found.iter().any(|name| name == META) {
+            return Err(LogError::NotALog { path: path.into(), missing: META });
+        }
+        let families = found.into_iter().filter(|name| COLUMN_FAMILIES.contains(&name.as_str()));
+        let families = families.map(|name| ColumnFamilyDescriptor::new(name, Options::default()));
+        let options = options::database(false);
+        let db = DB::open_cf_descriptors_as_secondary(&options, path, scratch, families)
+            .map_err(|error| opening(path, error))?;
+        let store = Self { db, path: path.into() };
+        store.db.try_catch_up_with_primary().map_err(|error| opening(path, error))?;
+        Ok(store)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn family(&self, name: &'static str) -> Result<&ColumnFamily, LogError> {
+        let missing = || LogError::NotALog { path: self.path.clone(), missing: name };
+        self.db.cf_handle(name).ok_or_else(missing)
+    }
+
+    pub(crate) fn get(&self, family: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, LogError> {
+        let value = self.db.get_cf(self.family(family)?, key);
+        value.map_err(|source| self.failed("reading", source))
+    }
+
+    /// All keys and values of a family, in order.
+    pub(crate) fn iterate(
+        &self,
+        family: &'static str,
+    ) -> Result<impl Iterator<Item = Result<Entry, LogError>>, LogError> {
+        let entries: DBIterator<'_> = self.db.iterator_cf(self.family(family)?, IteratorMode::Start);
+        Ok(entries.map(|entry| entry.map_err(|source| self.failed("reading", source))))
+    }
+
+    /// The last key and value of a family, or `None` if it is empty.
+    pub(crate) fn last(&self, family: &'static str) -> Result<Option<Entry>, LogError> {
+        let entry = self.db.iterator_cf(self.family(family)?, IteratorMode::End).next();
+        entry.transpose().map_err(|source| self.failed("reading", source))
+    }
+
+    /// Writes a batch and waits until it is on the disk.
+    pub(crate) fn write(&self, batch: WriteBatch) -> Result<(), LogError> {
+        let written = self.db.write_opt(batch, &options::synced());
+        written.map_err(|source| self.failed("writing", source))
+    }
+
+    /// How many bytes the keys and values of a family take, before RocksDB packs them.
+    pub(crate) fn size_bytes(&self, family: &'static str) -> Result<u64, LogError> {
+        let mut bytes = 0_u64;
+        for entry in self.iterate(family)? {
+            let (key, value) = entry?;
+            let len = u64::try_from(key.len().saturating_add(value.len())).unwrap_or(u64::MAX);
+            bytes = bytes.saturating_add(len);
+        }
+        Ok(bytes)
+    }
+
+    fn failed(&self, what: &'static str, source: rocksdb::Error) -> LogError {
+        LogError::Storage { path: self.path.clone(), what, source }
+    }
+
+    /// The identity and the heads, or `None` in a database that nothing was written to.
+    pub(crate) fn meta(&self) -> Result<Option<(LogIdentity, Heads)>, LogError> {
+        let Some(format) = self.get(META, FORMAT_KEY)? else {
+            return match self.iterate(META)?.next() {
+                None => Ok(None),
+                Some(_) => Err(LogError::NotALog { path: self.path.clone(), missing: "format" }),
+            };
+        };
+        let found = <[u8; 4]>::try_from(format.as_slice()).map(u32::from_be_bytes).map_err(|_| {
+            LogError::Undecodable { place: "the format".into(), reason: "it has not 4 bytes".into() }
+        })?;
+        if found != FORMAT {
+            return Err(LogError::Format { path: self.path.clone(), found, known: FORMAT });
+        }
+        let required = |key, missing| {
+            let value = self.get(META, key)?;
+            value.ok_or_else(|| LogError::NotALog { path: self.path.clone(), missing })
+        };
+        let identity: LogIdentity = decode("the identity", &required(IDENTITY_KEY, "identity")?)?;
+        let heads: Heads = decode("the heads", &required(HEADS_KEY, "heads")?)?;
+        let (expected, found) = (heads.digest(&identity)?, required(DIGEST_KEY, "digest")?);
+        if found != expected.as_slice() {
+            return Err(LogError::Damaged {
+                place: "the identity and the heads".into(),
+                what: "digest",
+                expected: expected.to_string(),
+                found: format!("0x{}", alloy_primitives::hex::encode(found)),
+            });
+        }
+        Ok(Some((identity, heads)))
+    }
+
+    /// The pool's records, in order; each link is checked, up to the one in the heads.
+    pub(crate) fn l1_records(&self, heads: &Heads) -> Result<Vec<L1Record>, LogError> {
+        self.events(L1_EVENTS, heads.l1_events, decode_l1, |record| (record.block.0, record.log_index))
+    }
+
+    /// The span events, in order; each link is checked, up to the one in the heads.
+    pub(crate) fn span_records(&self, heads: &Heads) -> Result<Vec<SpanRecord>, LogError> {
+        self.events(SPAN_EVENTS, heads.span_events, decode_span, |record| (record.block.0, record.log_index))
+    }
+
+    fn events<T>(
+        &self,
+        family: &'static str,
+        head: Chain,
+        decode: fn(&str, &[u8]) -> Result<T, LogError>,
+        place_of: fn(&T) -> (u64, u64),
+    ) -> Result<Vec<T>, LogError> {
+        let mut records = Vec::new();
+        let mut chain = Chain::default();
+        for entry in self.iterate(family)? {
+            let (key, value) = entry?;
+            let place = event_of(&key)?;
+            let name = event_place(family, place);
+            let bytes;
+            (chain, bytes) = chain.follow(&name, &key, &value)?;
+            let record = decode(&name, bytes)?;
+            same(&name, "block", &place.0, &place_of(&record).0)?;
+            same(&name, "log index", &place.1, &place_of(&record).1)?;
+            records.push(record);
+        }
+        chain.check_end(family, head)?;
+        Ok(records)
+    }
+
+    /// Puts format, identity, heads and their digest into a batch.
+    pub(crate) fn put_meta(
+        &self,
+        batch: &mut WriteBatch,
+        identity: &LogIdentity,
+        heads: &Heads,
+    ) -> Result<(), LogError> {
+        let meta = self.family(META)?;
+        batch.put_cf(meta, FORMAT_KEY, FORMAT.to_be_bytes());
+        batch.put_cf(meta, IDENTITY_KEY, encode("the identity", identity)?);
+        batch.put_cf(meta, HEADS_KEY, encode("the heads", heads)?);
+        batch.put_cf(meta, DIGEST_KEY, heads.digest(identity)?);
+        Ok(())
+    }
+}
+
+/// Opens every table of the database once. A reader's way of opening passes over a table that it cannot
+/// read, as its writer may be about to replace it, and then sees less than there is.
+pub(crate) fn probe(path: &Path) -> Result<(), LogError> {
+    let found = families_of(path)?;
+    let opened = DB::open_cf_for_read_only(&options::database(false), path, found, false);
+    opened.map(drop).map_err(|error| opening(path, error))
+}
+
+fn families_of(path: &Path) -> Result<Vec<String>, LogError> {
+    DB::list_cf(&options::database(false), path).map_err(|error| opening(path, error))
+}
+
+/// Refuses a database that somebody else made: one with other families than a log's, or with data.
+fn check_nothing_in(path: &Path, found: &[String]) -> Result<(), LogError> {
+    let foreign = LogError::NotALog { path: path.into(), missing: META };
+    let is_default = |name: &str| name == rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
+    if found.iter().any(|name| !is_default(name) && !COLUMN_FAMILIES.contains(&name.as_str())) {
+        return Err(foreign);
+    }
+    let db = DB::open_cf_for_read_only(&options::database(false), path, found, false)
+        .map_err(|error| opening(path, error))?;
+    for name in found {
+        let Some(family) = db.cf_handle(name) else {
+            return Err(foreign);
+        };
+        if db.iterator_cf(family, IteratorMode::Start).next().is_some() {
+            return Err(foreign);
+        }
+    }
+    Ok(())
+}
+
+fn opening(path: &Path, source: rocksdb::Error) -> LogError {
+    let text = source.to_string();
+    // RocksDB has no kind of its own for it: the system refuses the lock on the LOCK file.
+    if source.kind() == ErrorKind::IOError && (text.contains("lock file") || text.contains("lock hold")) {
+        return LogError::Locked { path: path.into(), source };
+    }
+    LogError::Storage { path: path.into(), what: "opening the database", source }
+}
+
+fn is_database(path: &Path) -> Result<bool, LogError> {
+    let files = |source| LogError::Files { path: path.into(), what: "looking for a log", source };
+    path.join("CURRENT").try_exists().map_err(files)
+}
+
+fn holds_files(path: &Path) -> Result<bool, LogError> {
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(LogError::Files { path: path.into(), what: "looking for a log", source }),
+    }
+}

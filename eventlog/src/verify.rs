@@ -1,0 +1,166 @@
+//! Checking every byte of a log.
+//!
+//! # Invariants checked
+//!
+//! - identity and heads have the digest that is stored with them;
+//! - each record's and chunk's link is BLAKE3 of the link before, the key and the bytes, and the last
+//!   links and counts are those of the heads;
+//! - every record decodes, is in order, lies between first block and head, and fits the records before
+//!   it: the contracts' state takes every pool event, the spans take every span event;
+//! - chunks follow one another, each with its 8,192 blocks (the first and the last may have fewer), up to
+//!   the head's block, hash and time;
+//! - each chunk's columns have the digests, the counts and the times that its header says, and no
+//!   column is without a chunk.
+
+use crate::LogError;
+use crate::chunk::{CHUNK_BLOCKS_MAX, ChunkHeader, Producers, decode_times};
+use crate::heads::{L2Head, same};
+use crate::keys::event_place;
+use crate::options::{L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
+use crate::reader::LogReader;
+use alloy_primitives::B256;
+use tally_engine::{L2Block, PoolState, Spans};
+
+/// What was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// How many pool events.
+    pub l1_events: u64,
+    /// How many span events.
+    pub span_events: u64,
+    /// How many chunks.
+    pub chunks: u64,
+    /// How many L2 blocks in them.
+    pub l2_blocks: u64,
+    /// The digest of it all.
+    pub head_digest: B256,
+}
+
+/// Checks every byte of a log.
+///
+/// # Errors
+///
+/// [`LogError::Damaged`], [`LogError::Undecodable`], [`LogError::Pool`] or [`LogError::Span`] naming the
+/// first place that is not as it was written; what RocksDB says if it cannot be read.
+pub fn verify(log: &LogReader) -> Result<Verified, LogError> {
+    Ok(Verified {
+        l1_events: verify_l1_events(log)?,
+        span_events: verify_span_events(log)?,
+        chunks: log.heads().chunks.count,
+        l2_blocks: verify_chunks(log)?,
+        head_digest: log.head_digest()?,
+    })
+}
+
+/// The records decode and follow one another by the reader's own checks; here they are folded.
+fn verify_l1_events(log: &LogReader) -> Result<u64, LogError> {
+    let mut pool = PoolState::new(&log.identity().genesis);
+    let head = log.heads().l1;
+    let mut before = None;
+    for record in log.l1_records()? {
+        let place = event_place(L1_EVENTS, (record.block.0, record.log_index));
+        let bounds = head.map(|head| (head.block, head.timestamp));
+        if bounds.is_none_or(|(block, time)| record.block > block || record.timestamp > time) {
+            let expected =
+                bounds.map_or("none".into(), |(block, time)| format!("at most block {block}, time {time}"));
+            let found = format!("block {}, time {}", record.block, record.timestamp);
+            return Err(LogError::Damaged { place, what: "block and time", expected, found });
+        }
+        if let Some(head) = head.filter(|head| head.block == record.block) {
+            same(&place, "hash of the head's block", &head.hash, &record.block_hash)?;
+            same(&place, "timestamp of the head's block", &head.timestamp, &record.timestamp)?;
+        }
+        let first = log.identity().l1_first_block;
+        if record.block < first {
+            let (expected, found) = (format!("at least {first}"), record.block.to_string());
+            return Err(LogError::Damaged { place, what: "block", expected, found });
+        }
+        if let Some((block, hash, time)) = before {
+            if record.timestamp < time {
+                let (expected, found) = (format!("at least {time}"), record.timestamp.to_string());
+                return Err(LogError::Damaged { place, what: "timestamp", expected, found });
+            }
+            if record.block == block {
+                same(&place, "hash of its block", &hash, &record.block_hash)?;
+                same(&place, "timestamp of its block", &time, &record.timestamp)?;
+            }
+        }
+        before = Some((record.block, record.block_hash, record.timestamp));
+        pool.apply(&record)?;
+    }
+    Ok(log.heads().l1_events.count)
+}
+
+fn verify_span_events(log: &LogReader) -> Result<u64, LogError> {
+    let mut spans = Spans::new();
+    let head = log.heads().l2.map(|head| head.block);
+    for record in log.span_records()? {
+        if head.is_none_or(|head| record.block > head) {
+            return Err(LogError::Damaged {
+                place: event_place(SPAN_EVENTS, (record.block.0, record.log_index)),
+                what: "block",
+                expected: head.map_or("none".into(), |head| format!("at most {head}")),
+                found: record.block.to_string(),
+            });
+        }
+        spans.apply(&record)?;
+    }
+    Ok(log.heads().span_events.count)
+}
+
+fn verify_chunks(log: &LogReader) -> Result<u64, LogError> {
+    let mut blocks = 0_u64;
+    let mut before: Option<ChunkHeader> = None;
+    for header in log.chunk_headers()? {
+        let place = header.place();
+        // Chunks begin where block numbers say, but for the first.
+        if before.is_some() {
+            same(&place, "offset of its first block", &0, &(header.first_block.0 % CHUNK_BLOCKS_MAX))?;
+        }
+        if let Some(before) = &before
+            && header.first_time < before.last_time
+        {
+            let (expected, found) = (format!("at least {}", before.last_time), header.first_time.to_string());
+            return Err(LogError::Damaged { place, what: "first timestamp", expected, found });
+        }
+        verify_columns(log, &place, &header)?;
+        blocks += header.blocks();
+        let end = header.last_block().unwrap_or(header.first_block);
+        let chunk_of = |block: L2Block| block.0 / CHUNK_BLOCKS_MAX;
+        same(&place, "chunk of its last block", &chunk_of(header.first_block), &chunk_of(end))?;
+        before = Some(header);
+    }
+    let end = before.and_then(|last| {
+        let block = last.last_block()?;
+        Some(L2Head { block, hash: last.last_hash, timestamp: last.last_time })
+    });
+    if end != log.heads().l2 {
+        return Err(LogError::Damaged {
+            place: "the L2 head".into(),
+            what: "block, hash and timestamp",
+            expected: format!("{end:?}"),
+            found: format!("{:?}", log.heads().l2),
+        });
+    }
+    let chunks = log.heads().chunks.count;
+    for family in [PRODUCERS, TIMES] {
+        same(family, "number of columns", &chunks, &log.count(family)?)?;
+    }
+    Ok(blocks)
+}
+
+/// A chunk's columns, whose digests the reader checks, against its header.
+fn verify_columns(log: &LogReader, place: &str, header: &ChunkHeader) -> Result<(), LogError> {
+    let producers = log.producers(header)?;
+    let mut counts = vec![0_u64; header.signers.len() + 1];
+    let column = Producers::new(header, &producers)?;
+    let all = usize::try_from(header.blocks()).expect("a chunk has few blocks");
+    let counted = column.for_each_run(0..all, |code, blocks| counts[usize::from(code)] += blocks);
+    counted.map_err(|reason| LogError::Undecodable { place: place.into(), reason })?;
+    let said = std::iter::once(header.unsigned_blocks).chain(header.signers.iter().map(|count| count.blocks));
+    for (said, counted) in said.zip(&counts) {
+        same(place, "count of a producer", counted, &u64::from(said))?;
+    }
+    decode_times(header, &log.times(header)?)?;
+    Ok(())
+}

@@ -1,0 +1,353 @@
+//! Appending to a log.
+
+use crate::chunk::{ChunkBuilder, ChunkHeader, EncodedChunk, ProducedBlock};
+use crate::heads::{Chain, Heads, L1Head, L2Head};
+use crate::keys::{event_key, linked, unlinked};
+use crate::options::{CHUNKS, L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
+use crate::record::{encode_l1, encode_span};
+use crate::store::Store;
+use crate::{LogError, LogIdentity};
+use alloy_primitives::B256;
+use rocksdb::WriteBatch;
+use std::path::Path;
+use tally_engine::{Discrepancy, L1Block, L1Record, PoolState, SpanRecord, Spans, UnixTime};
+
+/// The one writer of a log.
+///
+/// What is staged is checked against everything before it, but reaches the log only with
+/// [`LogWriter::commit`]: all of it in one synced batch, or nothing. After an error drop the writer;
+/// the log is as it was after the last commit.
+pub struct LogWriter {
+    store: Store,
+    /// Whether anything was ever committed.
+    exists: bool,
+    identity: LogIdentity,
+    /// The heads with what is staged.
+    heads: Heads,
+    /// The heads that are on the disk.
+    committed: Heads,
+    /// What the records and span events so far, staged ones included, add up to.
+    pool: PoolState,
+    spans: Spans,
+    /// The last L1 record and the last span event, as (block, log index).
+    last_l1: Option<(u64, u64)>,
+    last_l1_time: UnixTime,
+    last_span: Option<(u64, u64)>,
+    /// The chain before the chunk that still grows, and that chunk.
+    sealed: Chain,
+    open: Option<ChunkBuilder>,
+    open_is_staged: bool,
+    batch: WriteBatch,
+}
+
+impl LogWriter {
+    /// Opens the log at `path`, or makes one there if there is nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Locked`] if another process writes it, [`LogError::OtherNetwork`] or
+    /// [`LogError::Format`] if it is not a log of `identity` in this format, [`LogError::NotALog`] if
+    /// there is something else, and whatever RocksDB says.
+    pub fn open(path: &Path, identity: &LogIdentity) -> Result<Self, LogError> {
+        let store = Store::open_to_write(path)?;
+        // A new log is of nothing until its first commit.
+        let meta = store.meta()?;
+        let exists = meta.is_some();
+        let heads = if let Some((found, heads)) = meta {
+            check_identity(path, &found, identity)?;
+            heads
+        } else {
+            Heads::default()
+        };
+        let mut writer = Self {
+            store,
+            exists,
+            identity: identity.clone(),
+            heads,
+            committed: heads,
+            pool: PoolState::new(&identity.genesis),
+            spans: Spans::new(),
+            last_l1: None,
+            last_l1_time: UnixTime(0),
+            last_span: None,
+            sealed: Chain::default(),
+            open: None,
+            open_is_staged: false,
+            batch: WriteBatch::default(),
+        };
+        for record in writer.store.l1_records(&heads)? {
+            writer.pool.apply(&record)?;
+            writer.last_l1 = Some((record.block.0, record.log_index));
+            writer.last_l1_time = record.timestamp;
+        }
+        for record in writer.store.span_records(&heads)? {
+            writer.spans.apply(&record)?;
+            writer.last_span = Some((record.block.0, record.log_index));
+        }
+        writer.reopen_chunk()?;
+        Ok(writer)
+    }
+
+    /// Takes up the last chunk where it was left.
+    fn reopen_chunk(&mut self) -> Result<(), LogError> {
+        let Some((key, value)) = self.store.last(CHUNKS)? else {
+            return Ok(());
+        };
+        let place = "the last chunk";
+        let (link, bytes) = unlinked(place, &value)?;
+        let header = ChunkHeader::decode(place, bytes)?;
+        let column = |family| {
+            let missing =
+                || LogError::Undecodable { place: place.into(), reason: "a column is missing".into() };
+            self.store.get(family, &key)?.ok_or_else(missing)
+        };
+        let chunk = EncodedChunk { header, producers: column(PRODUCERS)?, times: column(TIMES)? };
+        // The link before the last one is in the chunk before it.
+        let before = chunk.header.first_block.0.checked_sub(1);
+        let first = self.identity.l2_first_block;
+        self.sealed = match before.filter(|before| *before >= first.0) {
+            None => Chain::default(),
+            Some(before) => {
+                let start = crate::chunk_start(first, tally_engine::L2Block(before));
+                let value =
+                    self.store.get(CHUNKS, &start.0.to_be_bytes())?.ok_or_else(|| LogError::Undecodable {
+                        place: format!("the chunk of L2 block {start}"),
+                        reason: "it is missing".into(),
+                    })?;
+                let (last, _) = unlinked(place, &value)?;
+                Chain { count: self.heads.chunks.count.saturating_sub(1), last }
+            }
+        };
+        let chain = self.sealed.extended(&key, bytes);
+        if (chain.last, chain) != (link, self.heads.chunks) {
+            return Err(LogError::Damaged {
+                place: chunk.header.place(),
+                what: "link of the digest chain",
+                expected: self.heads.chunks.last.to_string(),
+                found: chain.last.to_string(),
+            });
+        }
+        self.open = Some(ChunkBuilder::reopen(&chunk)?);
+        Ok(())
+    }
+
+    /// What the log is of.
+    pub fn identity(&self) -> &LogIdentity {
+        &self.identity
+    }
+
+    /// How far the log reaches on the disk.
+    pub fn committed(&self) -> &Heads {
+        &self.committed
+    }
+
+    /// How far the log reaches with what is staged. Its chunks' chain is that of the last commit.
+    pub fn staged(&self) -> &Heads {
+        &self.heads
+    }
+
+    /// The contracts' state after everything staged.
+    pub fn pool(&self) -> &PoolState {
+        &self.pool
+    }
+
+    fn check_begun(&self, found: L1Block) -> Result<(), LogError> {
+        let first = self.identity.l1_first_block;
+        if found < first { Err(LogError::L1BeforeFirst { found, first }) } else { Ok(()) }
+    }
+
+    /// Stages an L1 record and returns what it claims beside the facts that the records before it do
+    /// not add up to.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::L1BeforeFirst`] if it lies before the log's first block,
+    /// [`LogError::L1OutOfOrder`] unless it comes after every record and head before,
+    /// [`LogError::L1Time`] if it is earlier than they are,
+    /// [`LogError::Pool`] if the contracts' state cannot take it.
+    pub fn stage_l1(&mut self, record: &L1Record) -> Result<Vec<Discrepancy>, LogError> {
+        self.check_begun(record.block)?;
+        let place = (record.block.0, record.log_index);
+        let behind_head = self.heads.l1.is_some_and(|head| record.block <= head.block);
+        if behind_head || self.last_l1.is_some_and(|last| place <= last) {
+            let head = self.heads.l1.map(|head| format!("block {}", head.block));
+            let last = self.last_l1.map(|(block, log)| format!("block {block}, log {log}"));
+            return Err(LogError::L1OutOfOrder {
+                found: format!("block {}, log {}", record.block, record.log_index),
+                reached: if behind_head { head } else { last }.unwrap_or_default(),
+            });
+        }
+        let since = self.heads.l1.map_or(self.last_l1_time, |head| self.last_l1_time.max(head.timestamp));
+        if record.timestamp < since {
+            let (block, previous, found) = (record.block, since, record.timestamp);
+            return Err(LogError::L1Time { block, previous, found });
+        }
+        let discrepancies = self.pool.apply(record)?;
+        let (key, bytes) = (event_key(place.0, place.1), encode_l1(record)?);
+        let chain = self.heads.l1_events.extended(&key, &bytes);
+        self.batch.put_cf(self.store.family(L1_EVENTS)?, key, linked(&chain.last, &bytes));
+        self.heads.l1_events = chain;
+        self.last_l1 = Some(place);
+        self.last_l1_time = record.timestamp;
+        Ok(discrepancies)
+    }
+
+    /// Stages how far L1 is ingested: every record up to this block is in the log.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::L1HeadOutOfOrder`] if it lies below the head or a record before,
+    /// [`LogError::L1Time`] if it is not later than the head before.
+    pub fn stage_l1_head(&mut self, head: L1Head) -> Result<(), LogError> {
+        self.check_begun(head.block)?;
+        let record = self.last_l1.map(|(block, _)| L1Block(block));
+        let reached = self.heads.l1.map(|before| before.block).max(record);
+        if let Some(reached) = reached
+            && head.block < reached
+        {
+            return Err(LogError::L1HeadOutOfOrder { found: head.block, reached });
+        }
+        // The timestamps of L1 blocks rise: what an L2 block's second holds is known once one is reached.
+        let rises = self.heads.l1.is_none_or(|before| {
+            before.block == head.block && before.timestamp == head.timestamp
+                || before.block < head.block && before.timestamp < head.timestamp
+        });
+        if !rises || head.timestamp < self.last_l1_time {
+            let previous = self.heads.l1.map_or(self.last_l1_time, |before| before.timestamp);
+            return Err(LogError::L1Time { block: head.block, previous, found: head.timestamp });
+        }
+        self.heads.l1 = Some(head);
+        Ok(())
+    }
+
+    /// Stages a span event. Its block has to be staged in the same batch, before or after it.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::SpanOutOfOrder`] unless it comes after every span event and committed block before,
+    /// [`LogError::Span`] if it does not fit the spans before it.
+    pub fn stage_span(&mut self, record: &SpanRecord) -> Result<(), LogError> {
+        let place = (record.block.0, record.log_index);
+        let committed = self.committed.l2.map(|head| head.block);
+        let is_committed = committed.is_some_and(|head| record.block <= head);
+        if is_committed || self.last_span.is_some_and(|last| place <= last) {
+            let last = self.last_span.map(|(block, log)| format!("block {block}, log {log}"));
+            let after = if is_committed { committed.map(|head| format!("block {head}")) } else { last };
+            return Err(self.span_out_of_order(place, after.unwrap_or_default()));
+        }
+        self.spans.apply(record)?;
+        let (key, bytes) = (event_key(place.0, place.1), encode_span(record)?);
+        let chain = self.heads.span_events.extended(&key, &bytes);
+        self.batch.put_cf(self.store.family(SPAN_EVENTS)?, key, linked(&chain.last, &bytes));
+        self.heads.span_events = chain;
+        self.last_span = Some(place);
+        Ok(())
+    }
+
+    fn span_out_of_order(&self, (block, log): (u64, u64), after: String) -> LogError {
+        let by = self.heads.l2.map_or("none".into(), |head| head.block.to_string());
+        LogError::SpanOutOfOrder { found: format!("block {block}, log {log}"), after, by }
+    }
+
+    /// Stages the next L2 block.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::L2OutOfOrder`], [`LogError::L2Parent`] or [`LogError::L2Time`] if it does not
+    /// follow the block before it.
+    pub fn stage_block(&mut self, block: &ProducedBlock) -> Result<(), LogError> {
+        let expected = match self.heads.l2 {
+            None => Some(self.identity.l2_first_block),
+            Some(head) => head.block.next(),
+        };
+        if Some(block.number) != expected {
+            let expected = expected.unwrap_or(self.identity.l2_first_block);
+            return Err(LogError::L2OutOfOrder { expected, found: block.number });
+        }
+        if let Some(head) = self.heads.l2 {
+            if block.parent_hash != head.hash {
+                let (expected, found) = (head.hash, block.parent_hash);
+                return Err(LogError::L2Parent { block: block.number, expected, found });
+            }
+            if block.timestamp < head.timestamp {
+                let (parent, found) = (head.timestamp, block.timestamp);
+                return Err(LogError::L2Time { block: block.number, parent, found });
+            }
+        }
+        if self.open.as_ref().is_some_and(|open| open.is_before(block.number)) {
+            self.sealed = self.put_chunk()?;
+            self.open = None;
+        }
+        let open = self.open.get_or_insert_with(|| ChunkBuilder::new(block.number));
+        open.push(block.signer, block.timestamp, block.hash);
+        self.open_is_staged = true;
+        self.heads.l2 = Some(L2Head { block: block.number, hash: block.hash, timestamp: block.timestamp });
+        Ok(())
+    }
+
+    /// Puts the open chunk into the batch and returns the chain with it.
+    fn put_chunk(&mut self) -> Result<Chain, LogError> {
+        let Some(open) = &self.open else {
+            return Ok(self.sealed);
+        };
+        let chunk = open.encode();
+        let key = chunk.header.first_block.0.to_be_bytes();
+        let bytes = chunk.header.encode()?;
+        let chain = self.sealed.extended(&key, &bytes);
+        self.batch.put_cf(self.store.family(CHUNKS)?, key, linked(&chain.last, &bytes));
+        self.batch.put_cf(self.store.family(PRODUCERS)?, key, &chunk.producers);
+        self.batch.put_cf(self.store.family(TIMES)?, key, &chunk.times);
+        Ok(chain)
+    }
+
+    /// Puts everything staged on the disk, at once.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::SpanOutOfOrder`] or [`LogError::L1HeadOutOfOrder`] if an event's block was not staged;
+    /// else what RocksDB says, and then nothing is in the log.
+    pub fn commit(&mut self) -> Result<(), LogError> {
+        if let Some((block, _)) = self.last_l1
+            && self.heads.l1.is_none_or(|head| head.block.0 < block)
+        {
+            let found = self.heads.l1.map(|head| head.block).unwrap_or_default();
+            return Err(LogError::L1HeadOutOfOrder { found, reached: L1Block(block) });
+        }
+        if let Some(place) = self.last_span
+            && self.heads.l2.is_none_or(|head| head.block.0 < place.0)
+        {
+            return Err(self.span_out_of_order(place, "the last span event".into()));
+        }
+        if self.open_is_staged {
+            self.heads.chunks = self.put_chunk()?;
+        }
+        if self.exists && self.heads == self.committed {
+            return Ok(());
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        self.store.put_meta(&mut batch, &self.identity, &self.heads)?;
+        self.store.write(batch)?;
+        self.committed = self.heads;
+        self.exists = true;
+        self.open_is_staged = false;
+        Ok(())
+    }
+
+    /// One digest of everything that is committed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Heads::digest`].
+    pub fn head_digest(&self) -> Result<B256, LogError> {
+        self.committed.digest(&self.identity)
+    }
+}
+
+fn check_identity(path: &Path, found: &LogIdentity, expected: &LogIdentity) -> Result<(), LogError> {
+    match found.difference(expected) {
+        None => Ok(()),
+        Some((what, found, expected)) => {
+            Err(LogError::OtherNetwork { path: path.into(), what, found, expected })
+        }
+    }
+}
