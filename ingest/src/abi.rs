@@ -1,0 +1,59 @@
+//! The contracts' events and calls, as their interfaces declare them.
+
+use alloy::sol;
+
+sol! {
+    /// The escrow.
+    contract LockingInfo {
+        event Locked(address indexed signer, uint256 indexed sequencerId, uint256 nonce, uint256 indexed activationBatch, uint256 amount, uint256 total, bytes signerPubkey);
+        event Relocked(uint256 indexed sequencerId, uint256 amount, uint256 total);
+        event Withdraw(uint256 indexed sequencerId, uint256 amount);
+        event LockUpdate(uint256 indexed sequencerId, uint256 indexed nonce, uint256 indexed newAmount);
+        event ClaimRewards(uint256 indexed sequencerId, address recipient, uint256 indexed amount, uint256 indexed totalAmount);
+        event UnlockInit(address indexed user, uint256 indexed sequencerId, uint256 nonce, uint256 deactivationBatch, uint256 deactivationTime, uint256 unlockClaimTime, uint256 indexed amount);
+        event Unlocked(address indexed user, uint256 indexed sequencerId, uint256 amount, uint256 total);
+        event SignerChange(uint256 indexed sequencerId, uint256 nonce, address indexed oldSigner, address indexed newSigner, bytes signerPubkey);
+        event BatchSubmitReward(uint256 _newBatchId);
+        event SetMinLock(uint256 _newMinLock);
+        event SetMaxLock(uint256 _newMaxLock);
+        event SetRewardPayer(address _payer);
+    }
+
+    /// The manager.
+    contract LockingPool {
+        event DistributeReward(uint256 indexed batchId, uint256 startEpoch, uint256 endEpoch, uint256 amount, uint256 rpb);
+        event RewardUpdate(uint256 newReward, uint256 oldReward);
+        event WithrawDelayTimeChange(uint256 _cur, uint256 _prev);
+        event UpdateMpc(address _newMpc);
+        event SetSignerUpdateThrottle(uint256 _n);
+        event SetWhitelist(address _user, bool _yes);
+        event SequencerOwnerChanged(uint256 _seqId, address _owner);
+        event SequencerRewardRecipientChanged(uint256 _seqId, address _recipient);
+        event Paused(address account);
+        event Unpaused(address account);
+
+        function batchSubmitRewards(uint256 _batchId, uint256 _startEpoch, uint256 _endEpoch, address[] _seqs, uint256[] _blocks);
+        function relock(uint256 _seqId, uint256 _amount, bool _lockReward);
+    }
+
+    /// The set of spans, on L2.
+    contract MetisSequencerSet {
+        event NewEpoch(uint256 indexed epochId, uint256 startBlock, uint256 endBlock, address signer);
+        event ReCommitEpoch(uint256 indexed oldEpochId, uint256 indexed newEpochId, uint256 curEpochId, uint256 startBlock, uint256 endBlock, address newSigner);
+        event EpochUpdated(uint256 _newLength);
+        event MpcAddressUpdated(address _newMpcAddress);
+    }
+
+    /// The METIS token.
+    contract Metis {
+        event Transfer(address indexed from, address indexed to, uint256 value);
+    }
+
+    /// What proxies and owners of contracts emit. It bears on no reward.
+    contract Housekeeping {
+        event Initialized(uint8 version);
+        event OwnershipTransferred(address indexed previousOwner, address indexed newOwner);
+        event Upgraded(address indexed implementation);
+        event AdminChanged(address previousAdmin, address newAdmin);
+    }
+}

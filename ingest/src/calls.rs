@@ -1,0 +1,68 @@
+//! Finding a call in the input of a transaction, also where the pool was called through another
+//! contract: then the call is somewhere within the outer call's data.
+
+use alloy::sol_types::SolCall;
+
+/// Every call of `C` that `input` may hold, in order and without repetitions.
+///
+/// A call at the very beginning is taken however it is encoded, as the contract would take it. One
+/// further in has to be in the standard encoding, so that not every chance repetition of the selector
+/// counts. Which of them was really made only its event can tell.
+pub(crate) fn calls_in<C: SolCall>(input: &[u8]) -> Vec<C> {
+    let mut found: Vec<(Vec<u8>, C)> = Vec::new();
+    for (position, window) in input.windows(4).enumerate() {
+        if window != C::SELECTOR {
+            continue;
+        }
+        let rest = &input[position..];
+        let Ok(call) = C::abi_decode_raw(&rest[4..]) else {
+            continue;
+        };
+        let encoded = call.abi_encode();
+        let stands_as_is = position == 0 || rest.starts_with(&encoded);
+        if stands_as_is && !found.iter().any(|(before, _)| *before == encoded) {
+            found.push((encoded, call));
+        }
+    }
+    found.into_iter().map(|(_, call)| call).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::LockingPool::relockCall;
+    use alloy::primitives::U256;
+
+    fn relock(id: u64) -> relockCall {
+        relockCall { _seqId: U256::from(id), _amount: U256::from(7), _lockReward: true }
+    }
+
+    fn ids(input: &[u8]) -> Vec<U256> {
+        calls_in::<relockCall>(input).into_iter().map(|call| call._seqId).collect()
+    }
+
+    #[test]
+    fn calls_are_found_at_the_beginning_and_within_another_call() {
+        let call = relock(3).abi_encode();
+        assert_eq!(ids(&call), [U256::from(3)]);
+        let mut nested = vec![0xaa; 68];
+        nested.extend(&call);
+        nested.extend([0; 28]);
+        assert_eq!(ids(&nested), [U256::from(3)]);
+        nested.extend(relock(4).abi_encode());
+        nested.extend(&call);
+        assert_eq!(ids(&nested), [U256::from(3), U256::from(4)], "a repetition is one call");
+    }
+
+    #[test]
+    fn what_only_looks_like_a_call_is_none() {
+        let call = relock(3).abi_encode();
+        assert!(ids(&call[1..]).is_empty());
+        assert!(ids(&call[..call.len() - 1]).is_empty(), "cut short");
+        assert!(ids(&[]).is_empty());
+        let mut not_bool = vec![0xaa];
+        not_bool.extend(&call);
+        *not_bool.last_mut().expect("not empty") = 2;
+        assert!(ids(&not_bool).is_empty(), "2 is no bool");
+    }
+}

@@ -1,0 +1,25 @@
+//! From the chains to the log: reads what a node (or a recording of one) says, strictly, takes out what
+//! bears on rewards, and appends it.
+//!
+//! - [`ingest_recording`] does it for a recording;
+//! - [`L1Decoder`] and [`decode_span`] turn logs into the engine's records;
+//! - [`recover_signer`] says who made an L2 block.
+//!
+//! No other crate knows JSON-RPC or the contracts' interfaces.
+
+#[allow(missing_docs, clippy::pedantic, reason = "the contracts' own words, expanded by a macro")]
+mod abi;
+mod calls;
+mod decode;
+mod error;
+mod json;
+mod lines;
+mod manifest;
+mod recording;
+mod signer;
+
+pub use decode::{BlockFacts, L1Decoder, decode_span};
+pub use error::{DecodeFault, IngestError, UnknownTopic};
+pub use manifest::{RecordingManifest, contract_defaults, read_manifest};
+pub use recording::{Ingested, Limits, ingest_recording};
+pub use signer::{SequencerSignature, recover_signer};
