@@ -1,0 +1,47 @@
+//! What can stop a replay.
+
+use tally_engine::{FoldError, PoolError, SpanError};
+use tally_eventlog::LogError;
+
+/// A replay that could not be carried out. There is no partial result.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// What the log says cannot be counted.
+    #[error(transparent)]
+    Count(#[from] FoldError),
+    /// What the log says cannot be folded under a policy.
+    #[error("policy {policy}: {error}")]
+    Fold {
+        /// Which.
+        policy: String,
+        /// Why.
+        error: FoldError,
+    },
+    /// The contracts' state cannot take a record.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// A span event does not fit.
+    #[error(transparent)]
+    Span(#[from] SpanError),
+    /// The threads could not be started.
+    #[error("{threads} threads cannot be started: {reason}")]
+    Threads {
+        /// How many.
+        threads: usize,
+        /// The system's words.
+        reason: String,
+    },
+    /// The log does not reach the L1 block asked for.
+    #[error("L1 block {asked} is asked for, but the log holds blocks {first} to {last}")]
+    L1OutOfRange {
+        /// Which block.
+        asked: u64,
+        /// The log's first.
+        first: u64,
+        /// The log's last, or "none".
+        last: String,
+    },
+}
