@@ -1,0 +1,67 @@
+//! Numbers as people and programs read them.
+
+use alloy_primitives::{Address, U256};
+use comfy_table::{CellAlignment, Table};
+use tally_engine::{REALISED_MRR_DECIMALS, Wei};
+
+/// `value` in units of 10^-`decimals`, as a decimal fraction.
+pub(crate) fn fraction(value: U256, decimals: usize) -> String {
+    let digits = value.to_string();
+    let padded = format!("{digits:0>width$}", width = decimals + 1);
+    let (whole, fraction) = padded.split_at(padded.len() - decimals);
+    if fraction.is_empty() { whole.into() } else { format!("{whole}.{fraction}") }
+}
+
+/// Wei as METIS, rounded down to 6 decimals.
+pub(crate) fn metis(wei: Wei) -> String {
+    let exact = fraction(wei.get(), 18);
+    exact[..exact.len() - 12].into()
+}
+
+/// A realised mining reward rate, exact to its last decimal.
+pub(crate) fn mrr(value: U256) -> String {
+    fraction(value, usize::try_from(REALISED_MRR_DECIMALS).unwrap_or(18))
+}
+
+/// A realised mining reward rate in per cent, rounded down to 3 decimals.
+pub(crate) fn mrr_percent(value: Option<U256>) -> String {
+    let Some(value) = value else {
+        return "-".into();
+    };
+    let exact = fraction(value, usize::try_from(REALISED_MRR_DECIMALS).unwrap_or(18).saturating_sub(2));
+    format!("{} %", &exact[..exact.len() - 13])
+}
+
+/// An address in lower case, as JSON-RPC gives it.
+pub(crate) fn address(address: Address) -> String {
+    format!("{address:#x}")
+}
+
+/// A table without frame; all columns but the first `text` ones hold numbers.
+pub(crate) fn table(header: &[&str], text: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(header);
+    for column in table.column_iter_mut().skip(text) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_cut_and_never_rounded_up() {
+        let wei = |text: &str| Wei::new(text.parse().expect("a number"));
+        assert_eq!(metis(wei("0")), "0.000000");
+        assert_eq!(metis(wei("999999999999")), "0.000000");
+        assert_eq!(metis(wei("1999999999999")), "0.000001");
+        assert_eq!(metis(wei("489592026707194902745743")), "489592.026707");
+        assert_eq!(mrr(U256::from(200_000_000_000_000_000_u64)), "0.200000000000000000");
+        assert_eq!(mrr_percent(Some(U256::from(199_999_999_999_999_999_u64))), "19.999 %");
+        assert_eq!(mrr_percent(None), "-");
+        assert_eq!(fraction(U256::from(7), 0), "7");
+    }
+}

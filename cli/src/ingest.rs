@@ -1,0 +1,45 @@
+//! `tally ingest`.
+
+use crate::args::IngestArgs;
+use crate::{DONE, Output};
+use anyhow::Result;
+use tally_ingest::{Limits, ingest_recording};
+
+pub(crate) fn run(args: &IngestArgs, output: &mut Output<'_>) -> Result<u8> {
+    let limits = Limits { l1_to: args.l1_to, l2_to: args.l2_to };
+    let ingested = ingest_recording(&args.recording, &args.log.log, limits)?;
+    for discrepancy in &ingested.discrepancies {
+        writeln!(output.err, "warning: {discrepancy}")?;
+    }
+    for warning in &ingested.warnings {
+        writeln!(output.err, "warning: {warning}")?;
+    }
+    for unknown in &ingested.unknown {
+        writeln!(
+            output.err,
+            "warning: left out a log of {} in block {} (transaction {}): its topic {} is unknown",
+            unknown.contract,
+            unknown.block,
+            unknown.transaction,
+            unknown.topic.map_or("(none)".into(), |topic| topic.to_string()),
+        )?;
+    }
+    let (before, after) = (ingested.before, ingested.after);
+    let l1_head = after.l1.map_or("none".into(), |head| head.block.to_string());
+    let l2_head = after.l2.map_or("none".into(), |head| head.block.to_string());
+    writeln!(
+        output.out,
+        "L1 up to block {l1_head}: {} new events, {} in all",
+        after.l1_events.count.saturating_sub(before.l1_events.count),
+        after.l1_events.count,
+    )?;
+    let was = before.l2.map_or("none".into(), |head| head.block.to_string());
+    writeln!(
+        output.out,
+        "L2 up to block {l2_head} (before: {was}): {} new span events, {} in all",
+        after.span_events.count.saturating_sub(before.span_events.count),
+        after.span_events.count,
+    )?;
+    writeln!(output.out, "head digest {}", ingested.head_digest)?;
+    Ok(DONE)
+}

@@ -1,0 +1,129 @@
+//! The `tally` command: arguments in, text and an exit status out. It does no sums.
+//!
+//! Exit status: 0 done, or verified and equal; 1 it could not be done; 2 wrong usage; 3 verified and
+//! different.
+
+mod args;
+mod format;
+mod ingest;
+mod log;
+mod policies;
+mod replay;
+mod replay_json;
+mod state;
+mod state_json;
+
+use args::{Cli, Command, LogCommand};
+use clap::Parser;
+use std::ffi::OsString;
+use std::io::Write;
+
+/// Done, or verified and equal.
+pub const DONE: u8 = 0;
+/// It could not be done.
+pub const FAILED: u8 = 1;
+/// Wrong usage.
+pub const USAGE: u8 = 2;
+/// Verified and different.
+pub const DIFFERENT: u8 = 3;
+
+/// Where a command writes.
+pub(crate) struct Output<'a> {
+    /// Results.
+    pub(crate) out: &'a mut dyn Write,
+    /// Warnings and errors.
+    pub(crate) err: &'a mut dyn Write,
+}
+
+/// Runs one command and returns its exit status. The first of `args` is the program's name.
+pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors, and belong on the standard output.
+            let is_error = error.use_stderr();
+            let text = error.render();
+            // With nowhere to write to, the status has to do.
+            let _ = if is_error { write!(err, "{text}") } else { write!(out, "{text}") };
+            return if is_error { USAGE } else { DONE };
+        }
+    };
+    let mut out = UntilClosed { out, is_closed: false };
+    let mut output = Output { out: &mut out, err };
+    let status = match &cli.command {
+        Command::Ingest(args) => ingest::run(args, &mut output),
+        Command::Replay(args) => replay::run(args, &mut output),
+        Command::State(args) => state::run(args, &mut output),
+        Command::Log(LogCommand::Info(args)) => log::info(args, &mut output),
+        Command::Log(LogCommand::Verify(args)) => log::verify(args, &mut output),
+    };
+    let status = status.and_then(|status| {
+        output.out.flush()?;
+        Ok(status)
+    });
+    status.unwrap_or_else(|error| {
+        let _ = writeln!(output.err, "error: {}", chain_text(&error));
+        if error.is::<WrongUsage>() { USAGE } else { FAILED }
+    })
+}
+
+/// Output that nobody may be reading to its end: what comes after a closed pipe goes nowhere, and the
+/// command still finds out what its status has to say.
+struct UntilClosed<'a> {
+    out: &'a mut dyn Write,
+    is_closed: bool,
+}
+
+impl UntilClosed<'_> {
+    fn unless_closed<T>(
+        &mut self,
+        ignored: T,
+        write: impl FnOnce(&mut dyn Write) -> std::io::Result<T>,
+    ) -> std::io::Result<T> {
+        if self.is_closed {
+            return Ok(ignored);
+        }
+        match write(self.out) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                self.is_closed = true;
+                Ok(ignored)
+            }
+            written => written,
+        }
+    }
+}
+
+impl Write for UntilClosed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.unless_closed(bytes.len(), |out| out.write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.unless_closed((), |out| out.flush())
+    }
+}
+
+/// Wrong usage that only the command itself can see.
+#[derive(Debug)]
+pub(crate) struct WrongUsage(pub(crate) String);
+
+impl std::fmt::Display for WrongUsage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WrongUsage {}
+
+/// An error and its causes, each once: some errors say their cause's words themselves.
+fn chain_text(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}

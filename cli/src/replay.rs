@@ -1,0 +1,141 @@
+//! `tally replay`.
+
+use crate::args::{Format, ReplayArgs};
+use crate::format::{metis, mrr, mrr_percent, table};
+use crate::replay_json::replay_json;
+use crate::{DONE, Output, policies};
+use alloy_primitives::U256;
+use anyhow::Result;
+use tally_engine::{L2Block, REALISED_MRR_DECIMALS, Rate, Unrewarded, floor_fraction};
+use tally_eventlog::LogReader;
+use tally_replay::{ReplayOptions, Replayed, replay};
+
+pub(crate) fn run(args: &ReplayArgs, output: &mut Output<'_>) -> Result<u8> {
+    let policies = policies::load(&args.policy)?;
+    let log = LogReader::open(&args.log.log)?;
+    let options =
+        ReplayOptions { to: args.to.map(L2Block), threads: args.threads.map(usize::from), splits: &[] };
+    let replayed = replay(&log, &policies, options)?;
+    match args.format {
+        Format::Json => writeln!(output.out, "{:#}", replay_json(&log, &replayed)?)?,
+        Format::Csv => print_csv(&replayed, output)?,
+        Format::Table => {
+            for replayed in &replayed {
+                print_tables(replayed, output)?;
+            }
+        }
+    }
+    Ok(DONE)
+}
+
+fn print_tables(replayed: &Replayed, output: &mut Output<'_>) -> Result<()> {
+    let Replayed { policy, ledger, stop } = replayed;
+    let out = &mut output.out;
+    writeln!(out, "policy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
+    match ledger.horizon {
+        Some(horizon) => {
+            let Some(unrewarded) = ledger.unrewarded.total() else {
+                anyhow::bail!("more than 2^64 - 1 blocks are unrewarded");
+            };
+            writeln!(out, "up to block {}, time {}: {}", horizon.block, horizon.timestamp, stop)?;
+            writeln!(out, "{unrewarded} blocks without reward:{}", reasons(replayed))?;
+        }
+        None => writeln!(out, "no block can be folded: {stop}")?,
+    }
+    writeln!(out)?;
+    let header = ["epoch", "begins", "blocks", "reward METIS", "per block", "target", "realised"];
+    let mut epochs = table(&header, 0);
+    for epoch in &ledger.epochs {
+        let per_block = match (epoch.rate, policy.allocation()) {
+            (Rate::FromWindow(window), tally_engine::Allocation::Flat) => metis(window.flat_reward()?),
+            (Rate::Initial, tally_engine::Allocation::Flat) => metis(policy.initial_reward()),
+            (Rate::OnChain, _) => "by batch".into(),
+            _ => "by stake".into(),
+        };
+        epochs.add_row([
+            epoch.epoch.to_string(),
+            epoch.start.to_string(),
+            epoch.earned.blocks.to_string(),
+            metis(epoch.earned.reward),
+            per_block,
+            mrr_percent(Some(target(epoch.target)?)),
+            mrr_percent(epoch.realised_mrr()?),
+        ]);
+    }
+    writeln!(out, "{epochs}\n")?;
+    let mut sequencers = table(&["sequencer", "signer", "blocks", "reward METIS"], 2);
+    for (id, total) in &ledger.sequencers {
+        sequencers.add_row([
+            id.to_string(),
+            total.signer.map_or("-".into(), crate::format::address),
+            total.earned.blocks.to_string(),
+            metis(total.earned.reward),
+        ]);
+    }
+    writeln!(out, "{sequencers}\n")?;
+    if ledger.pending.blocks > 0 {
+        let pending = metis(ledger.pending.reward);
+        writeln!(out, "of which no batch has paid yet: {} blocks, {pending} METIS", ledger.pending.blocks)?;
+    }
+    writeln!(out, "total {} wei\nledger root {}\n", ledger.total, ledger.root)?;
+    Ok(())
+}
+
+/// A target in units of 10^-18, which it has no decimals below.
+fn target(mrr: tally_engine::Mrr) -> Result<U256> {
+    let unit = U256::from(10_u64).pow(U256::from(REALISED_MRR_DECIMALS));
+    Ok(floor_fraction(&[U256::from(mrr.numerator()), unit], &[mrr.denominator()])?)
+}
+
+fn reasons(replayed: &Replayed) -> String {
+    let unrewarded = replayed.ledger.unrewarded;
+    let mut text = String::new();
+    for (reason, blocks) in [
+        (Unrewarded::BeforeGenesis, unrewarded.before_genesis),
+        (Unrewarded::NoProducer, unrewarded.no_producer),
+        (Unrewarded::UnknownSigner, unrewarded.unknown_signer),
+        (Unrewarded::AfterUnlock, unrewarded.after_unlock),
+    ] {
+        let name = match reason {
+            Unrewarded::BeforeGenesis => "before genesis",
+            Unrewarded::NoProducer => "no producer",
+            Unrewarded::UnknownSigner => "unknown signer",
+            Unrewarded::AfterUnlock => "after unlock",
+        };
+        let comma = if text.is_empty() { "" } else { "," };
+        text = format!("{text}{comma} {blocks} {name}");
+    }
+    text
+}
+
+fn print_csv(replayed: &[Replayed], output: &mut Output<'_>) -> Result<()> {
+    let mut csv = csv::Writer::from_writer(&mut output.out);
+    csv.write_record([
+        "policy",
+        "policy_version",
+        "epoch",
+        "start",
+        "sequencer",
+        "blocks",
+        "reward_wei",
+        "realised_mrr",
+    ])?;
+    for Replayed { policy, ledger, .. } in replayed {
+        for epoch in &ledger.epochs {
+            for row in &epoch.rows {
+                csv.write_record([
+                    policy.name().to_owned(),
+                    policy.version().to_string(),
+                    epoch.epoch.to_string(),
+                    epoch.start.to_string(),
+                    row.sequencer.to_string(),
+                    row.earned.blocks.to_string(),
+                    row.earned.reward.to_string(),
+                    row.realised_mrr()?.map_or(String::new(), mrr),
+                ])?;
+            }
+        }
+    }
+    csv.flush()?;
+    Ok(())
+}

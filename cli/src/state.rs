@@ -1,0 +1,140 @@
+//! `tally state`.
+
+use crate::args::{PlainFormat, StateArgs};
+use crate::format::{address, metis, table};
+use crate::state_json::{state_json, status_name};
+use crate::{DIFFERENT, DONE, Output};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::io::Read;
+use std::path::Path;
+use tally_engine::{L1Block, PoolState};
+use tally_eventlog::LogReader;
+use tally_replay::{StateAt, state_at};
+
+/// No file of recorded states is longer; the recorded ones have 300 kB.
+const EXPECTED_BYTES_MAX: u64 = 64 << 20;
+
+pub(crate) fn run(args: &StateArgs, output: &mut Output<'_>) -> Result<u8> {
+    let log = LogReader::open(&args.log.log)?;
+    let first = log.identity().l1_first_block;
+    if let Some(path) = &args.expect {
+        return compare(&log, path, args.at_l1_block, output);
+    }
+    let StateAt { block, pool, discrepancies } = state_at(&log, first, args.at_l1_block.map(L1Block))?;
+    for discrepancy in discrepancies {
+        writeln!(output.err, "warning: {discrepancy}")?;
+    }
+    match args.format {
+        PlainFormat::Json => {
+            let mut state = state_json(&pool);
+            if let Some(object) = state.as_object_mut() {
+                object.shift_insert(0, "l1_block".into(), block.map_or(Value::Null, |block| block.0.into()));
+            }
+            writeln!(output.out, "{state:#}")?;
+        }
+        PlainFormat::Table => print_tables(block, &pool, output)?,
+    }
+    Ok(DONE)
+}
+
+fn print_tables(block: Option<L1Block>, pool: &PoolState, output: &mut Output<'_>) -> Result<()> {
+    let block = block.map_or("none".into(), |block| block.to_string());
+    let mut totals = table(&["after L1 block", &block], 1);
+    let batch = pool.batch;
+    totals.add_row(["locked METIS".to_owned(), metis(pool.total_locked)]);
+    totals.add_row(["rewards paid out METIS".to_owned(), metis(pool.total_rewards_liquidated)]);
+    totals.add_row(["reward per block wei".to_owned(), pool.reward_per_block.to_string()]);
+    totals.add_row(["last batch".to_owned(), batch.id.to_string()]);
+    totals.add_row(["its spans".to_owned(), format!("{} to {}", batch.start_span, batch.end_span)]);
+    totals.add_row(["least stake METIS".to_owned(), metis(pool.min_lock)]);
+    totals.add_row(["greatest stake METIS".to_owned(), metis(pool.max_lock)]);
+    totals.add_row(["exit delay s".to_owned(), pool.exit_delay_secs.to_string()]);
+    totals.add_row(["paused".to_owned(), pool.paused.to_string()]);
+    writeln!(output.out, "{totals}\n")?;
+    let mut sequencers = table(&["sequencer", "status", "signer", "stake METIS", "unclaimed METIS"], 3);
+    for (id, sequencer) in &pool.sequencers {
+        sequencers.add_row([
+            id.to_string(),
+            status_name(sequencer.status).into(),
+            address(sequencer.signer),
+            metis(sequencer.amount),
+            metis(sequencer.reward),
+        ]);
+    }
+    writeln!(output.out, "{sequencers}")?;
+    Ok(())
+}
+
+/// Compares every recorded state that the log reaches.
+fn compare(log: &LogReader, path: &Path, up_to: Option<u64>, output: &mut Output<'_>) -> Result<u8> {
+    let expected = read_json(path).with_context(|| format!("--expect {}", path.display()))?;
+    let (Some(checkpoints), Some(last)) = (expected["checkpoints"].as_array(), expected.get("final")) else {
+        bail!("--expect {}: it has no list of checkpoints, or no final state", path.display());
+    };
+    let head = log.heads().l1.map_or(0, |head| head.block.0);
+    let head = up_to.map_or(head, |up_to| up_to.min(head));
+    let (mut compared, mut beyond, mut differences) = (0_u64, 0_u64, 0_u64);
+    for recorded in checkpoints.iter().chain([last]) {
+        let Some(block) = recorded["l1_block"].as_u64() else {
+            bail!("--expect {}: a recorded state has no l1_block", path.display());
+        };
+        if block > head {
+            beyond += 1;
+            continue;
+        }
+        let at = state_at(log, log.identity().l1_first_block, Some(L1Block(block)))?;
+        compared += 1;
+        differ(&mut String::new(), recorded, &state_json(&at.pool), &mut |field, recorded, ours| {
+            differences += 1;
+            writeln!(
+                output.out,
+                "L1 block {block}, {field}: the contract has {recorded}, the log gives {ours}"
+            )
+        })?;
+    }
+    if compared == 0 {
+        bail!("--expect {}: none of its states lies within the log", path.display());
+    }
+    let verdict = if differences == 0 { "equal" } else { "DIFFERENT" };
+    let later = if beyond == 0 { String::new() } else { format!(" ({beyond} are later)") };
+    writeln!(
+        output.out,
+        "{verdict}: {compared} recorded states of the contracts{later}, {differences} differences"
+    )?;
+    Ok(if differences == 0 { DONE } else { DIFFERENT })
+}
+
+/// Calls `report` for every field of `ours` that `recorded` has otherwise or not at all, and for every
+/// entry of its tables that `ours` lacks.
+fn differ(
+    path: &mut String,
+    recorded: &Value,
+    ours: &Value,
+    report: &mut impl FnMut(&str, &Value, &Value) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    let (Value::Object(theirs), Value::Object(members)) = (recorded, ours) else {
+        return if recorded == ours { Ok(()) } else { report(path, recorded, ours) };
+    };
+    let len = path.len();
+    // The recordings hold balances of other contracts beside the state; within it nothing may lack.
+    let extra = theirs.keys().filter(|name| len > 0 && !members.contains_key(*name));
+    for name in members.keys().chain(extra) {
+        let dot = if path.is_empty() { "" } else { "." };
+        path.push_str(dot);
+        path.push_str(name);
+        let of = |object: &serde_json::Map<String, Value>| object.get(name).cloned().unwrap_or_default();
+        differ(path, &of(theirs), &of(members), report)?;
+        path.truncate(len);
+    }
+    Ok(())
+}
+
+fn read_json(path: &Path) -> Result<Value> {
+    let mut text = Vec::new();
+    std::fs::File::open(path)?.take(EXPECTED_BYTES_MAX + 1).read_to_end(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|len| len > EXPECTED_BYTES_MAX) {
+        bail!("it is longer than the {EXPECTED_BYTES_MAX} bytes allowed");
+    }
+    Ok(serde_json::from_slice(&text)?)
+}
