@@ -1,0 +1,235 @@
+//! The command as a user meets it: what it prints, in which shape, and with which status.
+
+use crate::support::{fixture, ingested, tally};
+use serde_json::{Value, json};
+
+fn json_of(args: &[&str]) -> Value {
+    let (status, out, err) = tally(args);
+    assert_eq!((status, err.as_str()), (0, ""), "{args:?}");
+    serde_json::from_str(&out).unwrap()
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// The JSON of a replay is an interface: names and shapes stay.
+#[test]
+fn replay_prints_the_documented_json() {
+    let (dir, reader) = ingested("pool-a");
+    let log = dir.path().to_str().unwrap();
+    let args = ["replay", "--log", log, "--policy", "guide", "--policy", "locking-pool", "--format", "json"];
+    let replayed = json_of(&args);
+    let [guide, pool] = replayed.as_array().unwrap().as_slice() else { panic!("two policies") };
+    let common = [
+        "policy",
+        "log",
+        "horizon",
+        "stopped",
+        "genesis",
+        "epochs",
+        "sequencers",
+        "unrewarded",
+        "total_wei",
+        "ledger_root",
+    ];
+    assert_eq!(keys(guide), common);
+    assert_eq!(keys(pool), [&common[..], &["batches", "pending"]].concat());
+    assert_eq!(keys(&guide["policy"]), ["name", "version", "digest"]);
+    assert_eq!(
+        guide["log"],
+        json!({
+            "head_digest": reader.head_digest().unwrap(), "l1_block": 19_436_258, "l2_block": 15_234_502,
+        })
+    );
+    assert_eq!(guide["horizon"], json!({ "l2_block": 15_234_502, "timestamp": 1_725_948_431 }));
+    assert_eq!(guide["genesis"], 1_710_406_224);
+    let epochs = guide["epochs"].as_array().unwrap();
+    assert_eq!(epochs.len(), 13);
+    let epoch = &epochs[1];
+    assert_eq!(
+        keys(epoch),
+        [
+            "epoch",
+            "start",
+            "stake_seconds",
+            "blocks",
+            "stake_blocks",
+            "reward_wei",
+            "rate",
+            "target_mrr",
+            "realised_mrr",
+            "rows",
+        ]
+    );
+    assert_eq!((epoch["epoch"].clone(), epoch["start"].clone()), (json!(1), json!(1_711_615_824)));
+    assert!(epoch["stake_seconds"].is_string() && epoch["stake_blocks"].is_string());
+    assert_eq!(keys(&epoch["rows"][0]), ["sequencer", "blocks", "reward_wei", "realised_mrr"]);
+    assert_eq!(keys(&guide["sequencers"][0]), ["id", "signer", "blocks", "reward_wei"]);
+    assert_eq!(
+        guide["unrewarded"],
+        json!({
+            "before_genesis": 0, "no_producer": 25, "unknown_signer": 0, "after_unlock": 175,
+        })
+    );
+    // The guide's rule, by hand: epoch 1 pays floor(2 Q / (10 * 31536000 * N)) of epoch 0 a block.
+    let big = |value: &Value| value.as_str().unwrap().parse::<num_bigint::BigUint>().unwrap();
+    let by_hand = big(&epochs[0]["stake_seconds"]) * 2_u32
+        / (10_u64 * 31_536_000 * epochs[0]["blocks"].as_u64().unwrap());
+    assert_eq!(epoch["rate"]["reward_per_block_wei"], by_hand.to_string());
+    assert_eq!(big(&epoch["reward_wei"]), by_hand * epoch["blocks"].as_u64().unwrap());
+}
+
+#[test]
+fn every_form_of_output_says_the_same() {
+    let (dir, _) = ingested("pool-a");
+    let log = dir.path().to_str().unwrap();
+    let json = json_of(&["replay", "--log", log, "--format", "json"]);
+    let (_, csv, _) = tally(&["replay", "--log", log, "--format", "csv"]);
+    let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(
+        rows[0].join(","),
+        "policy,policy_version,epoch,start,sequencer,blocks,reward_wei,realised_mrr"
+    );
+    let mut rows = rows[1..].iter();
+    for epoch in json[0]["epochs"].as_array().unwrap() {
+        for row in epoch["rows"].as_array().unwrap() {
+            let csv = rows.next().unwrap();
+            assert_eq!(csv[2], epoch["epoch"].to_string());
+            assert_eq!(csv[4], row["sequencer"].to_string());
+            assert_eq!(
+                (csv[6], csv[7]),
+                (row["reward_wei"].as_str().unwrap(), row["realised_mrr"].as_str().unwrap())
+            );
+        }
+    }
+    assert!(rows.next().is_none());
+    let (_, table, _) = tally(&["replay", "--log", log]);
+    assert!(table.contains(&format!("total {} wei", json[0]["total_wei"].as_str().unwrap())));
+    assert!(table.contains(json[0]["ledger_root"].as_str().unwrap()));
+}
+
+#[test]
+fn threads_and_the_order_of_policies_change_nothing() {
+    let (dir, _) = ingested("pool-a");
+    let log = dir.path().to_str().unwrap();
+    let one = json_of(&[
+        "replay",
+        "--log",
+        log,
+        "--policy",
+        "guide,stake-weighted",
+        "--threads",
+        "1",
+        "--format",
+        "json",
+    ]);
+    let eight = json_of(&[
+        "replay",
+        "--log",
+        log,
+        "--policy",
+        "stake-weighted,guide",
+        "--threads",
+        "8",
+        "--format",
+        "json",
+    ]);
+    assert_eq!((&one[0], &one[1]), (&eight[1], &eight[0]));
+}
+
+#[test]
+fn log_info_and_verify_agree_with_ingest() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, recording) = (dir.path().join("log"), fixture("small-a"));
+    let (log, recording) = (log.to_str().unwrap(), recording.to_str().unwrap());
+    let (status, out, err) = tally(&["ingest", "--recording", recording, "--log", log]);
+    assert_eq!((status, err.as_str()), (0, ""), "decoys and noise give no warning");
+    let digest = out.lines().last().unwrap().strip_prefix("head digest ").unwrap().to_owned();
+    let info = json_of(&["log", "info", "--log", log, "--format", "json"]);
+    assert_eq!(info["head_digest"], digest);
+    assert_eq!(info["format"], 1);
+    assert_eq!(info["l1"]["chain_id"], 1);
+    assert_eq!(info["l1"]["head"]["block"], 20_231_395);
+    assert_eq!(info["l1"]["events"], 174);
+    assert_eq!(info["l2"]["chain_id"], 1_088);
+    assert_eq!(info["l2"]["blocks"], 2_000);
+    assert_eq!(info["contracts"]["locking_pool"], "0xd973a3cda5f9ad8dc96aac03d42203359bde719f");
+    let bytes = info["bytes"].as_object().unwrap();
+    assert!(bytes.values().all(|bytes| bytes.as_u64().unwrap() > 0), "{bytes:?}");
+    let (_, table, _) = tally(&["log", "info", "--log", log]);
+    assert!(table.contains(&digest));
+    let (status, out, _) = tally(&["log", "verify", "--log", log]);
+    let verified = "verified: 174 pool events, 65 span events, 1 chunks with 2000 L2 blocks; head digest";
+    assert_eq!((status, out), (0, format!("{verified} {digest}\n")));
+}
+
+#[test]
+fn wrong_usage_and_things_that_cannot_be_done_have_their_own_status() {
+    assert_eq!(tally(&["replay"]).0, 2);
+    assert_eq!(tally(&["nonesuch"]).0, 2);
+    assert_eq!(tally(&["replay", "--log", "x", "--threads", "0"]).0, 2);
+    assert_eq!(tally(&["replay", "--log", "x", "--to", "-1"]).0, 2);
+    let (status, out, _) = tally(&["--help"]);
+    assert!(status == 0 && out.contains("Exit status"));
+    let (status, _, err) = tally(&["state", "--log", "/nonexistent/log"]);
+    assert_eq!((status, err.as_str()), (1, "error: there is no log at /nonexistent/log\n"));
+    let (dir, _) = ingested("small-a");
+    let log = dir.path().to_str().unwrap();
+    let (status, _, err) = tally(&["state", "--log", log, "--at-l1-block", "20231396"]);
+    let message = "error: L1 block 20231396 is asked for, but the log holds blocks 20210001 to 20231395\n";
+    assert_eq!((status, err.as_str()), (1, message));
+}
+
+/// The story: `tally state --expect … | head -1` closes the pipe before the verdict. The status has to be
+/// the verdict's all the same.
+#[test]
+fn a_closed_pipe_does_not_change_the_verdict() {
+    struct Closed;
+    impl std::io::Write for Closed {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+    }
+    let (dir, _) = ingested("small-a");
+    let log = dir.path().to_str().unwrap();
+    let truth = fixture("small-a").join("expected.json");
+    let wrong = dir.path().join("wrong.json");
+    std::fs::write(
+        &wrong,
+        std::fs::read_to_string(&truth).unwrap().replace("\"paused\":false", "\"paused\":true"),
+    )
+    .unwrap();
+    for (file, expected) in [(truth.to_str().unwrap(), 0), (wrong.to_str().unwrap(), 3)] {
+        let args = ["tally", "state", "--log", log, "--expect", file].map(Into::into);
+        let mut err = Vec::new();
+        assert_eq!(tally_cli::run(args, &mut Closed, &mut err), expected, "{file}");
+        assert_eq!(err, b"");
+    }
+}
+
+/// A log that has only one of the two chains, or neither, is answered for and not guessed at.
+#[test]
+fn a_log_with_half_the_chains_says_what_it_lacks() {
+    let recording = fixture("small-a");
+    let recording = recording.to_str().unwrap();
+    for (limits, stopped) in [
+        (["--l1-to", "1", "--l2-to", "2000"], json!({ "reason": "l1_behind", "next_l2_block": 1_003 })),
+        (["--l1-to", "20219000", "--l2-to", "1"], json!({ "reason": "log_end", "next_l2_block": null })),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().to_str().unwrap();
+        let args = [&["ingest", "--recording", recording, "--log", log][..], &limits].concat();
+        assert_eq!(tally(&args).0, 0);
+        for policy in ["guide", "stake-weighted", "locking-pool"] {
+            let replayed = json_of(&["replay", "--log", log, "--policy", policy, "--format", "json"]);
+            assert_eq!(replayed[0]["horizon"], Value::Null);
+            assert_eq!(replayed[0]["stopped"], stopped);
+            assert_eq!((&replayed[0]["epochs"], &replayed[0]["total_wei"]), (&json!([]), &json!("0")));
+        }
+        assert_eq!(tally(&["log", "verify", "--log", log]).0, 0);
+    }
+}

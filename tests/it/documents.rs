@@ -1,0 +1,57 @@
+//! Documents drift from code; what they name has to be there.
+
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The Markdown files of the project: those at the top, in `docs/` and in `fixtures/`.
+fn documents() -> Vec<PathBuf> {
+    let mut documents = Vec::new();
+    for dir in ["", "docs", "fixtures", "benches"] {
+        for entry in std::fs::read_dir(root().join(dir)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                documents.push(path);
+            }
+        }
+    }
+    documents
+}
+
+/// What of a text looks like the path of a file of this project: in backticks and with a known ending,
+/// or the target of a link.
+fn paths_in(text: &str) -> Vec<String> {
+    let endings = [".rs", ".md", ".toml", ".py", ".sh", ".txt", ".json"];
+    let in_ticks = text.split('`').skip(1).step_by(2).map(str::to_owned);
+    let named =
+        in_ticks.filter(|path| path.contains('/') && endings.iter().any(|ending| path.ends_with(ending)));
+    let links =
+        text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link.to_owned());
+    named.chain(links.filter(|link| !link.contains("://"))).collect()
+}
+
+#[test]
+fn every_path_that_a_document_names_exists() {
+    let mut checked = 0;
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).unwrap();
+        for path in paths_in(&text) {
+            let beside = document.parent().unwrap().join(&path);
+            assert!(root().join(&path).exists() || beside.exists(), "{} names {path}", document.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "only {checked} paths were found");
+}
+
+#[test]
+fn the_worked_example_of_the_readme_is_what_the_command_prints() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (dir, _) = crate::support::ingested("pool-a");
+    let (_, csv, _) =
+        crate::support::tally(&["replay", "--log", dir.path().to_str().unwrap(), "--format", "csv"]);
+    let row = csv.lines().find(|line| line.starts_with("guide,1,1,") && line.contains(",1,397,")).unwrap();
+    assert!(readme.contains(&format!("\n{row}\n")), "{row}");
+}

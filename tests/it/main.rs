@@ -1,0 +1,19 @@
+//! End-to-end tests, in one binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "a test that cannot go on has failed, and none is in a hurry"
+)]
+
+mod bad_input;
+mod command;
+mod conservation;
+mod documents;
+mod golden;
+mod histories;
+mod memory;
+mod oracle;
+mod recordings;
+mod support;
+mod writing;

@@ -1,0 +1,192 @@
+//! What the tests share: fixtures, logs of them, and the comparison of two ledgers.
+
+use crate::oracle;
+use engine::{Attribution, L2Block, Ledger, Policy, Rate};
+use num_bigint::BigUint;
+use proptest::prelude::ProptestConfig;
+use proptest::test_runner::RngSeed;
+use serde_json::Value;
+use std::hash::{BuildHasher, Hasher};
+use std::path::{Path, PathBuf};
+use tally_eventlog::LogReader;
+use tally_ingest::{Limits, ingest_recording};
+use tempfile::TempDir;
+
+/// The recordings in `fixtures/`.
+pub(crate) const RECORDINGS: [&str; 2] = ["small-a", "pool-a"];
+
+/// So many random cases. Their seed is printed with a failure; `PROPTEST_RNG_SEED` sets it.
+pub(crate) fn cases(cases: u32) -> ProptestConfig {
+    let mut config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(std::hash::RandomState::new().build_hasher().finish());
+    }
+    println!("PROPTEST_RNG_SEED={}", config.rng_seed);
+    config
+}
+
+/// The directory of a fixture.
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(name)
+}
+
+/// The truth of a recording.
+pub(crate) fn expected(name: &str) -> Value {
+    let text = std::fs::read(fixture(name).join("expected.json")).unwrap();
+    serde_json::from_slice(&text).unwrap()
+}
+
+/// A log of a whole recording, and the directory it lives in.
+pub(crate) fn ingested(name: &str) -> (TempDir, LogReader) {
+    let dir = tempfile::tempdir().unwrap();
+    ingest_recording(&fixture(name), dir.path(), Limits::default()).unwrap();
+    let log = LogReader::open(dir.path()).unwrap();
+    (dir, log)
+}
+
+/// Runs the command and returns its status, output and errors.
+pub(crate) fn tally(args: &[&str]) -> (u8, String, String) {
+    let args = std::iter::once("tally").chain(args.iter().copied()).map(Into::into);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let status = tally_cli::run(args, &mut out, &mut err);
+    (status, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+/// The engine's policy of the oracle's.
+pub(crate) fn engine_policy(policy: &oracle::Policy) -> Policy {
+    let allocation = match policy.allocation {
+        oracle::Allocation::Flat => "flat",
+        oracle::Allocation::StakeWeighted => "stake-weighted",
+        oracle::Allocation::OnChain => "on-chain",
+    };
+    let attribution = match (policy.allocation, policy.attribution) {
+        (oracle::Allocation::OnChain, _) | (_, oracle::Attribution::Scheduled) => "scheduled",
+        (_, oracle::Attribution::Signed) => "signed",
+    };
+    let genesis = policy.genesis.map_or("\"first-lock\"".into(), |time| time.to_string());
+    let mut text = format!(
+        "name = \"random\"\nversion = 1\nallocation = \"{allocation}\"\nattribution = \"{attribution}\"\n\
+         cap_wei = \"{}\"\nepoch_secs = {}\ngenesis = {genesis}\ninitial_reward_wei = \"{}\"\n",
+        policy.cap, policy.epoch_secs, policy.initial_reward,
+    );
+    for (index, (from, numerator, denominator)) in policy.mrr.iter().enumerate() {
+        let decimal = decimal(*numerator, *denominator);
+        if index == 0 {
+            text += &format!("target_mrr = \"{decimal}\"\n");
+        } else {
+            text += &format!("[[target_mrr_change]]\nfrom = {from}\nmrr = \"{decimal}\"\n");
+        }
+    }
+    Policy::from_toml(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// A fraction over a power of ten as a decimal.
+fn decimal(numerator: u64, denominator: u64) -> String {
+    let mut decimals = 0;
+    while 10_u64.pow(decimals) < denominator {
+        decimals += 1;
+    }
+    assert_eq!(10_u64.pow(decimals), denominator, "the denominator is a power of ten");
+    let (whole, rest) = (numerator / denominator, numerator % denominator);
+    format!("{whole}.{rest:0width$}", width = usize::try_from(decimals.max(1)).unwrap())
+}
+
+/// The oracle's policy of a built-in one.
+pub(crate) fn oracle_policy(name: &str) -> oracle::Policy {
+    let policy = Policy::built_in(name).unwrap();
+    let big = |value: &dyn ToString| value.to_string().parse::<BigUint>().unwrap();
+    oracle::Policy {
+        allocation: match policy.allocation() {
+            engine::Allocation::Flat => oracle::Allocation::Flat,
+            engine::Allocation::StakeWeighted => oracle::Allocation::StakeWeighted,
+            engine::Allocation::OnChain => oracle::Allocation::OnChain,
+        },
+        attribution: match policy.attribution() {
+            Attribution::Signed => oracle::Attribution::Signed,
+            Attribution::Scheduled => oracle::Attribution::Scheduled,
+        },
+        cap: big(&policy.cap()),
+        epoch_secs: policy.epoch_secs(),
+        genesis: None,
+        initial_reward: big(&policy.initial_reward()),
+        mrr: vec![(0, 2, 10)],
+        initial_reward_per_block_on_chain: BigUint::from(761_000_000_000_000_u64),
+    }
+}
+
+/// The oracle's history of a log.
+pub(crate) fn history_of(log: &LogReader) -> oracle::History {
+    let mut blocks = Vec::new();
+    for header in log.chunk_headers().unwrap() {
+        let column = log.producers(&header).unwrap();
+        let codes = tally_eventlog::Producers::new(&header, &column).unwrap().codes().unwrap();
+        let times = tally_eventlog::decode_times(&header, &log.times(&header).unwrap()).unwrap();
+        for (number, (code, time)) in (header.first_block.0..).zip(codes.into_iter().zip(times)) {
+            let signer = usize::from(code).checked_sub(1).map(|index| header.signers[index].signer);
+            blocks.push(oracle::Block { number, timestamp: time.0, signed_by: signer });
+        }
+    }
+    oracle::History {
+        l1: log.l1_records().unwrap(),
+        l1_head_timestamp: log.heads().l1.map_or(0, |head| head.timestamp.0),
+        spans: log.span_records().unwrap(),
+        blocks,
+    }
+}
+
+/// Panics unless the engine's ledger says what the oracle's says, number by number.
+pub(crate) fn assert_same(ours: &Ledger, theirs: &oracle::Ledger) {
+    let big = |value: &dyn ToString| value.to_string().parse::<BigUint>().unwrap();
+    assert_eq!(ours.horizon.map(|horizon| (horizon.block.0, horizon.timestamp.0)), theirs.horizon, "horizon");
+    assert_eq!(ours.genesis.map(|time| time.0), theirs.genesis, "genesis");
+    let unrewarded = ours.unrewarded;
+    assert_eq!(
+        (
+            unrewarded.before_genesis,
+            unrewarded.no_producer,
+            unrewarded.unknown_signer,
+            unrewarded.after_unlock
+        ),
+        (theirs.before_genesis, theirs.no_producer, theirs.unknown_signer, theirs.after_unlock),
+        "unrewarded"
+    );
+    assert_eq!(ours.epochs.len(), theirs.epochs.len(), "number of epochs");
+    for (our, their) in ours.epochs.iter().zip(&theirs.epochs) {
+        let epoch = our.epoch.0;
+        assert_eq!((epoch, our.start.0), (their.index, their.start), "epoch");
+        assert_eq!(big(&our.stake_seconds), their.q, "Q of epoch {epoch}");
+        assert_eq!(our.earned.blocks, their.n, "N of epoch {epoch}");
+        assert_eq!(big(&our.stake_blocks), their.w, "W of epoch {epoch}");
+        let (numerator, denominator) = their.target_mrr;
+        assert_eq!(
+            big(&our.target.numerator()) * denominator,
+            big(&our.target.denominator()) * numerator,
+            "target of epoch {epoch}"
+        );
+        let rows: Vec<_> = our
+            .rows
+            .iter()
+            .map(|row| (row.sequencer.0, (row.earned.blocks, big(&row.earned.reward))))
+            .collect();
+        assert_eq!(rows, their.rows.clone().into_iter().collect::<Vec<_>>(), "rows of epoch {epoch}");
+        for row in &our.rows {
+            let theirs = their.q_by_sequencer.get(&row.sequencer.0).cloned().unwrap_or_default();
+            assert_eq!(big(&row.stake_seconds), theirs, "Q of sequencer {} in epoch {epoch}", row.sequencer);
+        }
+        let last = matches!(our.rate, Rate::FromWindow(window) if window.epoch >= epoch);
+        assert!(!last, "a rate comes from an earlier epoch");
+    }
+    let sequencers: Vec<_> = ours
+        .sequencers
+        .iter()
+        .filter(|(_, total)| total.earned.blocks > 0)
+        .map(|(id, total)| (id.0, (total.earned.blocks, big(&total.earned.reward))))
+        .collect();
+    assert_eq!(sequencers, theirs.sequencers.clone().into_iter().collect::<Vec<_>>(), "sequencers");
+    assert_eq!(big(&ours.total), theirs.total, "total");
+}
+
+/// Some blocks to split a log at.
+pub(crate) fn splits(first: u64, last: u64, parts: u64) -> Vec<L2Block> {
+    (1..parts).map(|part| L2Block(first + (last - first) * part / parts)).collect()
+}
