@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Installs what a fresh Debian lacks to build Tally: a C++ compiler for RocksDB, and libclang, with
+# which its bindings are generated. Does nothing where they are there already.
+set -euo pipefail
+missing=()
+for package in build-essential libclang-dev; do
+    dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+    exit 0
+fi
+echo "installing ${missing[*]}"
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    as_root=(sudo)
+fi
+"${as_root[@]}" apt-get update -qq
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
