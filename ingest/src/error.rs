@@ -273,6 +273,14 @@ pub enum DecodeFault {
         /// The file's.
         found: u64,
     },
+    /// More transaction input than a recording may have.
+    #[error("the inputs of the transactions up to here have {found} bytes, above {max}")]
+    InputsTooLong {
+        /// How many so far.
+        found: usize,
+        /// The limit.
+        max: usize,
+    },
     /// A recording that goes on somewhere else than where the log ends.
     #[error(
         "the log ends at block {head}, and the recording goes on at block {found} without having that one"

@@ -13,6 +13,10 @@ use std::path::Path;
 use tally_engine::{Discrepancy, L1Block, L2Block, UnixTime};
 use tally_eventlog::{Heads, L1Head, LogWriter, ProducedBlock};
 
+/// How many bytes the inputs of a recording's L1 transactions may have in all: they are held in memory.
+/// The 584 of `fixtures/pool-a` have 60 kB.
+const INPUT_BYTES_MAX: usize = 1 << 30;
+
 /// How far to ingest; `None` is to the end of the recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -255,7 +259,12 @@ fn stage_l1(
 fn read_inputs(recording: &Path, totals: &Totals) -> Result<BTreeMap<B256, Bytes>, IngestError> {
     let mut inputs = BTreeMap::new();
     let mut lines = Lines::open(&recording.join("l1_txs.jsonl.gz"))?;
-    while let Some(Line { value: L1Transaction { hash, input }, .. }) = lines.next()? {
+    let mut bytes = 0_usize;
+    while let Some(Line { value: L1Transaction { hash, input }, at }) = lines.next()? {
+        bytes += input.len();
+        if bytes > INPUT_BYTES_MAX {
+            return Err(at.fault(DecodeFault::InputsTooLong { found: bytes, max: INPUT_BYTES_MAX }));
+        }
         inputs.insert(hash, input);
     }
     lines.check_count(totals.l1_txs)?;
