@@ -19,7 +19,7 @@ pub const BUILT_IN: [(&str, &str); 3] = [
     ("locking-pool", include_str!("../policies/locking-pool.toml")),
 ];
 
-/// How long a policy file may be. The built-in ones have about 500 bytes.
+/// How long a policy file may be. The built-in ones have fewer than 400 bytes.
 pub const POLICY_BYTES_MAX: usize = 65_536;
 
 /// How many decimals a mining reward rate may have.
