@@ -20,7 +20,7 @@ pub(crate) fn metis(wei: Wei) -> String {
 
 /// A realised mining reward rate, exact to its last decimal.
 pub(crate) fn mrr(value: U256) -> String {
-    fraction(value, usize::try_from(REALISED_MRR_DECIMALS).unwrap_or(18))
+    fraction(value, usize::from(REALISED_MRR_DECIMALS))
 }
 
 /// A realised mining reward rate in per cent, rounded down to 3 decimals.
@@ -28,7 +28,7 @@ pub(crate) fn mrr_percent(value: Option<U256>) -> String {
     let Some(value) = value else {
         return "-".into();
     };
-    let exact = fraction(value, usize::try_from(REALISED_MRR_DECIMALS).unwrap_or(18).saturating_sub(2));
+    let exact = fraction(value, usize::from(REALISED_MRR_DECIMALS) - 2);
     format!("{} %", &exact[..exact.len() - 13])
 }
 

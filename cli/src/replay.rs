@@ -6,7 +6,7 @@ use crate::replay_json::replay_json;
 use crate::{DONE, Output, policies};
 use alloy_primitives::U256;
 use anyhow::Result;
-use tally_engine::{L2Block, REALISED_MRR_DECIMALS, Rate, Unrewarded, floor_fraction};
+use tally_engine::{L2Block, REALISED_MRR_DECIMALS, Rate, UnrewardedBlocks, floor_fraction};
 use tally_eventlog::LogReader;
 use tally_replay::{ReplayOptions, Replayed, replay};
 
@@ -38,7 +38,7 @@ fn print_tables(replayed: &Replayed, output: &mut Output<'_>) -> Result<()> {
                 anyhow::bail!("more than 2^64 - 1 blocks are unrewarded");
             };
             writeln!(out, "up to block {}, time {}: {}", horizon.block, horizon.timestamp, stop)?;
-            writeln!(out, "{unrewarded} blocks without reward:{}", reasons(replayed))?;
+            writeln!(out, "{unrewarded} blocks without reward: {}", reasons(replayed))?;
         }
         None => writeln!(out, "no block can be folded: {stop}")?,
     }
@@ -88,24 +88,12 @@ fn target(mrr: tally_engine::Mrr) -> Result<U256> {
 }
 
 fn reasons(replayed: &Replayed) -> String {
-    let unrewarded = replayed.ledger.unrewarded;
-    let mut text = String::new();
-    for (reason, blocks) in [
-        (Unrewarded::BeforeGenesis, unrewarded.before_genesis),
-        (Unrewarded::NoProducer, unrewarded.no_producer),
-        (Unrewarded::UnknownSigner, unrewarded.unknown_signer),
-        (Unrewarded::AfterUnlock, unrewarded.after_unlock),
-    ] {
-        let name = match reason {
-            Unrewarded::BeforeGenesis => "before genesis",
-            Unrewarded::NoProducer => "no producer",
-            Unrewarded::UnknownSigner => "unknown signer",
-            Unrewarded::AfterUnlock => "after unlock",
-        };
-        let comma = if text.is_empty() { "" } else { "," };
-        text = format!("{text}{comma} {blocks} {name}");
-    }
-    text
+    let UnrewardedBlocks { before_genesis, no_producer, unknown_signer, after_unlock } =
+        replayed.ledger.unrewarded;
+    format!(
+        "{before_genesis} before genesis, {no_producer} no producer, {unknown_signer} unknown signer, \
+         {after_unlock} after unlock"
+    )
 }
 
 fn print_csv(replayed: &[Replayed], output: &mut Output<'_>) -> Result<()> {

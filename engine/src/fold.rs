@@ -394,22 +394,24 @@ impl<'a> Fold<'a> {
             rewarded.add(rows.blocks, rows.reward)?;
         }
         assert_eq!(rewarded.reward, self.total, "the epochs sum to the total");
-        let first = self.history.grid.stretch(0).map(|(first, _)| first);
-        let blocks = match (first, horizon) {
-            (Some(first), Some(horizon)) => {
-                horizon.block.0.checked_sub(first.0).and_then(|blocks| blocks.checked_add(1))
-            }
-            _ => Some(0),
+        let blocks = match (self.history.grid.stretch(0), horizon) {
+            (Some((first, _)), Some(horizon)) => blocks_in(first, horizon.block)?,
+            _ => 0,
         };
-        let unrewarded = self.unrewarded.total();
-        let sum = unrewarded.and_then(|unrewarded| unrewarded.checked_add(rewarded.blocks));
-        match (blocks, unrewarded) {
-            (Some(blocks), Some(unrewarded)) if sum != Some(blocks) => {
-                Err(FoldError::NotConserved { rewarded: rewarded.blocks, unrewarded, blocks })
-            }
-            _ => Ok(()),
+        let too_many = FoldError::TooManyBlocks { left: self.blocks, right: 0 };
+        let unrewarded = self.unrewarded.total().ok_or_else(|| too_many.clone())?;
+        let sum = unrewarded.checked_add(rewarded.blocks).ok_or(too_many)?;
+        if sum != blocks || self.blocks != blocks {
+            return Err(FoldError::NotConserved { rewarded: rewarded.blocks, unrewarded, blocks });
         }
+        Ok(())
     }
+}
+
+/// How many blocks `first..=last` are.
+fn blocks_in(first: L2Block, last: L2Block) -> Result<u64, FoldError> {
+    let blocks = last.0.checked_sub(first.0).and_then(|blocks| blocks.checked_add(1));
+    blocks.ok_or(FoldError::Unsettled { block: first })
 }
 
 /// The blocks `first..=last` by span, in order.
@@ -427,8 +429,7 @@ fn pieces(spans: &Spans, first: L2Block, last: L2Block) -> Result<Vec<(Option<&S
             },
         }
         .min(last);
-        let blocks = end.0.checked_sub(from.0).and_then(|blocks| blocks.checked_add(1));
-        pieces.push((span, blocks.ok_or(FoldError::Unsettled { block: from })?));
+        pieces.push((span, blocks_in(from, end)?));
         match end.next() {
             Some(next) if next <= last => from = next,
             _ => return Ok(pieces),

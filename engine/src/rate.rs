@@ -8,7 +8,7 @@ use alloy_primitives::U256;
 pub const YEAR_SECS: u64 = 31_536_000;
 
 /// How many decimals a [`realised_mrr`] has.
-pub const REALISED_MRR_DECIMALS: u32 = 18;
+pub const REALISED_MRR_DECIMALS: u8 = 18;
 
 /// What an epoch's window told: the sums of the epoch before it (or of the last one that had any).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,12 @@ pub enum LogError {
         /// Where.
         path: PathBuf,
     },
+    /// A commit failed before, and what was staged for it is gone.
+    #[error("an earlier commit to the log at {} failed: it has to be opened again", path.display())]
+    CommitFailed {
+        /// Where.
+        path: PathBuf,
+    },
     /// A log was begun there, but nothing was committed to it.
     #[error("the log at {} holds nothing yet: no ingest into it has succeeded", path.display())]
     Empty {
@@ -151,7 +157,7 @@ pub enum LogError {
         found: L2Block,
     },
     /// An L2 block on another branch.
-    #[error("L2 block {block} has the parent {found}, but block {} is {expected}", block.0.wrapping_sub(1))]
+    #[error("L2 block {block} has the parent {found}, but the block before it is {expected}")]
     L2Parent {
         /// The block.
         block: L2Block,

@@ -56,9 +56,7 @@ impl Chain {
         hasher.update(bytes);
         Self { count: self.count + 1, last: B256::from(*hasher.finalize().as_bytes()) }
     }
-}
 
-impl Chain {
     /// Recomputes the link that `value` begins with; returns the chain with it and the bytes it is of.
     pub(crate) fn follow<'a>(
         &self,

@@ -41,8 +41,8 @@ impl LogReader {
             Err(error) => error,
         };
         for _ in 1..OPEN_ATTEMPTS {
-            // Only these two can come of a writer at work.
-            if !matches!(last, LogError::Storage { .. } | LogError::Damaged { .. }) {
+            // Only these can come of a writer at work.
+            if !(last.is_damage() || matches!(last, LogError::Storage { .. } | LogError::Empty { .. })) {
                 return Err(last);
             }
             std::thread::sleep(OPEN_PAUSE);
@@ -52,7 +52,7 @@ impl LogReader {
             };
         }
         // Damage stays what it is; what RocksDB could not open may be a matter of time.
-        if last.is_damage() {
+        if last.is_damage() || matches!(last, LogError::Empty { .. }) {
             return Err(last);
         }
         Err(LogError::Restless { path: path.into(), attempts: OPEN_ATTEMPTS, last: Box::new(last) })
@@ -79,7 +79,8 @@ impl LogReader {
         Ok(reader)
     }
 
-    /// Whether every family ends where the heads say: else a writer was caught between two of them.
+    /// Whether every family ends where the heads say, and the last columns are those of the last chunk: else
+    /// a writer was caught between two of them.
     fn check_rest(&self) -> Result<(), LogError> {
         let Heads { l1_events, span_events, chunks, .. } = self.heads;
         for (family, chain) in [(L1_EVENTS, l1_events), (SPAN_EVENTS, span_events), (CHUNKS, chunks)] {
@@ -94,6 +95,11 @@ impl LogReader {
                     found: last.to_string(),
                 });
             }
+        }
+        if let Some((_, value)) = self.store.last(CHUNKS)? {
+            let header = ChunkHeader::decode(CHUNKS, unlinked(CHUNKS, &value)?.1)?;
+            self.producers(&header)?;
+            self.times(&header)?;
         }
         Ok(())
     }

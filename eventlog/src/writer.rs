@@ -21,6 +21,8 @@ pub struct LogWriter {
     store: Store,
     /// Whether anything was ever committed.
     exists: bool,
+    /// Whether a commit failed: then what was staged is gone.
+    has_failed: bool,
     identity: LogIdentity,
     /// The heads with what is staged.
     heads: Heads,
@@ -62,6 +64,7 @@ impl LogWriter {
         let mut writer = Self {
             store,
             exists,
+            has_failed: false,
             identity: identity.clone(),
             heads,
             committed: heads,
@@ -127,7 +130,15 @@ impl LogWriter {
                 found: chain.last.to_string(),
             });
         }
-        self.open = Some(ChunkBuilder::reopen(&chunk)?);
+        let open = ChunkBuilder::reopen(&chunk)?;
+        // Else what is damaged would be written again, with a digest that says it is sound.
+        if open.encode() != chunk {
+            return Err(LogError::Undecodable {
+                place: chunk.header.place(),
+                reason: "its columns are not those of its header".into(),
+            });
+        }
+        self.open = Some(open);
         Ok(())
     }
 
@@ -305,8 +316,12 @@ impl LogWriter {
     /// # Errors
     ///
     /// [`LogError::SpanOutOfOrder`] or [`LogError::L1HeadOutOfOrder`] if an event's block was not staged;
-    /// else what RocksDB says, and then nothing is in the log.
+    /// else what RocksDB says, and then nothing is in the log and every later commit of this writer is
+    /// [`LogError::CommitFailed`].
     pub fn commit(&mut self) -> Result<(), LogError> {
+        if self.has_failed {
+            return Err(LogError::CommitFailed { path: self.store.path().into() });
+        }
         if let Some((block, _)) = self.last_l1
             && self.heads.l1.is_none_or(|head| head.block.0 < block)
         {
@@ -324,9 +339,11 @@ impl LogWriter {
         if self.exists && self.heads == self.committed {
             return Ok(());
         }
-        let mut batch = std::mem::take(&mut self.batch);
-        self.store.put_meta(&mut batch, &self.identity, &self.heads)?;
-        self.store.write(batch)?;
+        self.store.put_meta(&mut self.batch, &self.identity, &self.heads)?;
+        // Until it has succeeded: the heads must not be written again without their records.
+        self.has_failed = true;
+        self.store.write(std::mem::take(&mut self.batch))?;
+        self.has_failed = false;
         self.committed = self.heads;
         self.exists = true;
         self.open_is_staged = false;

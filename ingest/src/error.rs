@@ -134,7 +134,7 @@ pub enum DecodeFault {
         found: (u64, u64),
     },
     /// A block on another branch.
-    #[error("block {block} has the parent {found}, but block {} is {expected}", block.wrapping_sub(1))]
+    #[error("block {block} has the parent {found}, but the block before it is {expected}")]
     Parent {
         /// Which.
         block: u64,

@@ -11,13 +11,13 @@ use tally_eventlog::{ChunkHeader, UNSIGNED};
 /// How many chunks a thread takes at a time: enough to make the merging cheap beside the counting.
 const CHUNKS_PER_TASK: usize = 64;
 
-/// Counts the blocks of `range` (all, for `None`) by stretch and producer. Counting is a sum, so the
+/// Counts the blocks `first..=last` by stretch and producer. Counting is a sum, so the
 /// result does not depend on how the blocks are split among threads, nor on how many there are.
 pub(crate) fn count<S: Source>(
     blocks: &Blocks<'_, S>,
     spans: &Spans,
     grid: &Grid,
-    range: Option<(L2Block, L2Block)>,
+    range: (L2Block, L2Block),
 ) -> Result<Counts, ReplayError> {
     let tasks: Result<Vec<Counts>, ReplayError> = blocks
         .headers
@@ -42,12 +42,13 @@ fn count_chunk<S: Source>(
     header: &ChunkHeader,
     spans: &Spans,
     grid: &Grid,
-    range: Option<(L2Block, L2Block)>,
+    (first, last): (L2Block, L2Block),
     counts: &mut Counts,
 ) -> Result<(), ReplayError> {
-    let last = header.last_block().unwrap_or(header.first_block);
-    let (from, to) = range.unwrap_or((header.first_block, last));
-    let (from, to) = (from.max(header.first_block), to.min(last));
+    let Some(chunk_last) = header.last_block() else {
+        return Ok(());
+    };
+    let (from, to) = (first.max(header.first_block), last.min(chunk_last));
     if from > to {
         return Ok(());
     }

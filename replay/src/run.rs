@@ -112,7 +112,7 @@ fn count_parts<S: Source>(
     let mut total = Counts::new();
     let mut from = first;
     for end in ends {
-        total.merge(&count(blocks, spans, grid, Some((from, end)))?)?;
+        total.merge(&count(blocks, spans, grid, (from, end))?)?;
         from = end.next().unwrap_or(end);
     }
     Ok(total)

@@ -321,8 +321,7 @@ fn blocks_out_of_order_or_on_another_branch() {
         write_lines(&path, &lines);
         let parent = parent.as_str().unwrap();
         let expected = format!(
-            "{file}, line {line}: block {number} has the parent {other}, but block {} is {parent}",
-            number - 1
+            "{file}, line {line}: block {number} has the parent {other}, but the block before it is {parent}"
         );
         assert_eq!(refused(recording.path()), expected);
         lines.swap(line - 1, line);

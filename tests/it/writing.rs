@@ -294,7 +294,7 @@ fn blocks_and_heads_out_of_order_are_refused_with_both_values() {
     let other = B256::repeat_byte(7);
     check(
         &ProducedBlock { parent_hash: other, ..next.clone() },
-        format!("L2 block 8010 has the parent {other}, but block 8009 is {}", next.parent_hash),
+        format!("L2 block 8010 has the parent {other}, but the block before it is {}", next.parent_hash),
     );
     check(
         &ProducedBlock { timestamp: UnixTime(5), ..next.clone() },
@@ -385,6 +385,30 @@ fn a_changed_byte_anywhere_is_found() {
         ),
         "{out}"
     );
+}
+
+/// The story: a bit of the last chunk rots, and the next ingest adds blocks to that chunk. It must not write
+/// the damage again under a digest that says it is sound.
+#[test]
+fn a_damaged_last_chunk_is_not_continued() {
+    let families = ["l1_events", "span_events", "l2_chunks", "l2_producers", "l2_times", "meta"];
+    for family in ["l2_producers", "l2_times"] {
+        let dir = tempfile::tempdir().unwrap();
+        append(dir.path(), &blocks(150));
+        {
+            let db = rocksdb::DB::open_cf(&rocksdb::Options::default(), dir.path(), families).unwrap();
+            let handle = db.cf_handle(family).unwrap();
+            let (key, value) = db.iterator_cf(handle, rocksdb::IteratorMode::Start).next().unwrap().unwrap();
+            let mut changed = value.to_vec();
+            // A step of the times, or a code of the dictionary: it still decodes.
+            let at = usize::from(family == "l2_producers");
+            changed[at] ^= 1;
+            db.put_cf(handle, key, changed).unwrap();
+        }
+        let error = LogWriter::open(dir.path(), &identity()).err().expect(family);
+        assert!(error.is_damage(), "{family}: {error}");
+        assert!(LogReader::open_once(dir.path()).is_err_and(|error| error.is_damage()), "{family}");
+    }
 }
 
 /// The story: a disk loses a bit of a file, below RocksDB.
