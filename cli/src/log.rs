@@ -32,6 +32,7 @@ fn info_json(log: &LogReader) -> Result<Value> {
         None => 0,
         Some(head) => head.block.0.saturating_sub(identity.l2_first_block.0).saturating_add(1),
     };
+    let [sealed_l1, sealed_l2] = log.sealed()?.map(|block| block.map(|block| block.number));
     Ok(json!({
         "format": FORMAT,
         "head_digest": log.head_digest()?,
@@ -41,6 +42,7 @@ fn info_json(log: &LogReader) -> Result<Value> {
             "head": heads.l1.map(|head| json!({
                 "block": head.block.0, "hash": head.hash, "timestamp": head.timestamp.0,
             })),
+            "sealed_block": sealed_l1,
             "events": heads.l1_events.count,
         },
         "l2": {
@@ -49,6 +51,7 @@ fn info_json(log: &LogReader) -> Result<Value> {
             "head": heads.l2.map(|head| json!({
                 "block": head.block.0, "hash": head.hash, "timestamp": head.timestamp.0,
             })),
+            "sealed_block": sealed_l2,
             "blocks": blocks,
             "chunks": heads.chunks.count,
             "span_events": heads.span_events.count,

@@ -6,6 +6,7 @@
 
 use crate::bits::{pack, packed_len, unpack, width_of};
 use crate::error::LogError;
+use crate::recent::RecentBlock;
 use crate::record::{address, decode, encode, hash, l2_block, time};
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
@@ -306,13 +307,39 @@ impl ChunkBuilder {
 
     /// A stored chunk, to go on with.
     pub(crate) fn reopen(chunk: &EncodedChunk) -> Result<Self, LogError> {
+        Self::reopen_part(chunk, usize::MAX, chunk.header.last_hash)
+    }
+
+    /// A stored chunk up to block `last` in it, to go on with.
+    pub(crate) fn reopen_until(chunk: &EncodedChunk, last: &RecentBlock) -> Result<Self, LogError> {
+        let before = last.number.checked_sub(chunk.header.first_block.0);
+        let blocks = before.filter(|before| *before < chunk.header.blocks());
+        let blocks = blocks.and_then(|before| usize::try_from(before).ok()?.checked_add(1));
+        let blocks = blocks.ok_or_else(|| LogError::Undecodable {
+            place: chunk.header.place(),
+            reason: format!("it does not hold block {}", last.number),
+        })?;
+        let builder = Self::reopen_part(chunk, blocks, last.hash)?;
+        let found = builder.times.last().copied();
+        if found != Some(last.timestamp.0) {
+            return Err(LogError::Damaged {
+                place: chunk.header.place(),
+                what: "timestamp of a recent block",
+                expected: last.timestamp.to_string(),
+                found: format!("{found:?}"),
+            });
+        }
+        Ok(builder)
+    }
+
+    fn reopen_part(chunk: &EncodedChunk, blocks: usize, last_hash: B256) -> Result<Self, LogError> {
         let header = &chunk.header;
         let codes = Producers::new(header, &chunk.producers)?.codes();
         let codes = codes.map_err(|reason| LogError::Undecodable { place: header.place(), reason })?;
         let mut builder = Self::new(header.first_block);
-        for (code, time) in codes.into_iter().zip(decode_times(header, &chunk.times)?) {
+        for (code, time) in codes.into_iter().zip(decode_times(header, &chunk.times)?).take(blocks) {
             let entry = usize::from(code).checked_sub(1).and_then(|index| header.signers.get(index));
-            builder.push(entry.map(|count| count.signer), time, header.last_hash);
+            builder.push(entry.map(|count| count.signer), time, last_hash);
         }
         Ok(builder)
     }

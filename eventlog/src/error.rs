@@ -176,6 +176,16 @@ pub enum LogError {
         /// The block's.
         found: UnixTime,
     },
+    /// A rollback to a block that the log cannot be rolled back to.
+    #[error("the log cannot be rolled back to {chain} block {to}: it can be to {}", .range.as_deref().unwrap_or("none"))]
+    NotReversible {
+        /// Which chain.
+        chain: &'static str,
+        /// The block.
+        to: u64,
+        /// The blocks that it can be rolled back to.
+        range: Option<String>,
+    },
     /// A span event outside of the blocks that it is appended with.
     #[error("span record {found} is out of order: it has to come after {after} and by block {by}")]
     SpanOutOfOrder {

@@ -2,7 +2,7 @@
 
 use crate::keys::unlinked;
 use crate::record::{encode, hash, l1_block, l2_block, time};
-use crate::{LogError, LogIdentity};
+use crate::{LogError, LogIdentity, RecentBlock};
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 use tally_engine::{L1Block, L2Block, UnixTime};
@@ -33,6 +33,18 @@ pub struct L2Head {
     /// Its timestamp.
     #[serde(with = "time")]
     pub timestamp: UnixTime,
+}
+
+impl From<L1Head> for RecentBlock {
+    fn from(head: L1Head) -> Self {
+        Self { number: head.block.0, hash: head.hash, timestamp: head.timestamp }
+    }
+}
+
+impl From<L2Head> for RecentBlock {
+    fn from(head: L2Head) -> Self {
+        Self { number: head.block.0, hash: head.hash, timestamp: head.timestamp }
+    }
 }
 
 /// A chain of records or chunks: each link is BLAKE3 of the link before, the key and the bytes.

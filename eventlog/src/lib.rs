@@ -1,7 +1,7 @@
 //! The log of Tally: everything that bears on rewards, append-only, in RocksDB.
 //!
-//! - [`LogWriter`] appends pool events, span events and produced blocks, all or nothing, and keeps a
-//!   chain of BLAKE3 digests over them;
+//! - [`LogWriter`] appends pool events, span events and produced blocks, all or nothing, keeps a chain of
+//!   BLAKE3 digests over them, and takes back blocks that a reorg replaced;
 //! - [`LogReader`] reads a log as it was when opened, also while it is being written;
 //! - [`verify()`] checks every byte.
 //!
@@ -24,6 +24,7 @@ mod identity;
 mod keys;
 mod options;
 mod reader;
+mod recent;
 mod record;
 mod store;
 mod verify;
@@ -38,6 +39,7 @@ pub use heads::{Chain, Heads, L1Head, L2Head};
 pub use identity::LogIdentity;
 pub use options::FORMAT;
 pub use reader::LogReader;
+pub use recent::RecentBlock;
 pub use record::{RECORD_BYTES_MAX, decode_l1, decode_span, encode_l1, encode_span};
 pub use verify::{Verified, verify};
 pub use writer::LogWriter;

@@ -4,7 +4,7 @@ use rocksdb::{DBCompressionType, Options, WriteOptions};
 
 /// The format of the bytes that this crate writes. Raised whenever an older program could misread
 /// them.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// L1 events: key (block, log index), big-endian; value link ‖ record.
 pub(crate) const L1_EVENTS: &str = "l1_events";
@@ -16,11 +16,14 @@ pub(crate) const CHUNKS: &str = "l2_chunks";
 pub(crate) const PRODUCERS: &str = "l2_producers";
 /// L2 production, times columns: key first block, big-endian.
 pub(crate) const TIMES: &str = "l2_times";
+/// Blocks that a reorg may still take back: key side, block, big-endian; value hash ‖ timestamp.
+pub(crate) const RECENT: &str = "recent";
 /// Format, identity and heads.
 pub(crate) const META: &str = "meta";
 
 /// All column families.
-pub(crate) const COLUMN_FAMILIES: [&str; 6] = [L1_EVENTS, SPAN_EVENTS, CHUNKS, PRODUCERS, TIMES, META];
+pub(crate) const COLUMN_FAMILIES: [&str; 7] =
+    [L1_EVENTS, SPAN_EVENTS, CHUNKS, PRODUCERS, TIMES, RECENT, META];
 
 /// In `meta`: the format, 4 bytes big-endian.
 pub(crate) const FORMAT_KEY: &[u8] = b"format";
@@ -28,6 +31,8 @@ pub(crate) const FORMAT_KEY: &[u8] = b"format";
 pub(crate) const IDENTITY_KEY: &[u8] = b"identity";
 /// In `meta`: the encoded heads.
 pub(crate) const HEADS_KEY: &[u8] = b"heads";
+/// In `meta`: BLAKE3 over the keys and values of `recent`.
+pub(crate) const RECENT_KEY: &[u8] = b"recent";
 /// In `meta`: the head digest, over identity and heads.
 pub(crate) const DIGEST_KEY: &[u8] = b"digest";
 

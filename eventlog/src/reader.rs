@@ -4,6 +4,7 @@ use crate::chunk::ChunkHeader;
 use crate::heads::{Chain, Heads, same};
 use crate::keys::{chunk_of, unlinked};
 use crate::options::{CHUNKS, COLUMN_FAMILIES, L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
+use crate::recent::{RecentBlock, RecentBlocks, Side};
 use crate::store::{Store, probe};
 use crate::{LogError, LogIdentity};
 use alloy_primitives::B256;
@@ -96,12 +97,31 @@ impl LogReader {
                 });
             }
         }
+        self.recent()?;
         if let Some((_, value)) = self.store.last(CHUNKS)? {
             let header = ChunkHeader::decode(CHUNKS, unlinked(CHUNKS, &value)?.1)?;
             self.producers(&header)?;
             self.times(&header)?;
         }
         Ok(())
+    }
+
+    /// The last blocks of L1 and of L2.
+    pub(crate) fn recent(&self) -> Result<[RecentBlocks; 2], LogError> {
+        let [l1, l2] = self.store.recent()?;
+        Ok([
+            RecentBlocks::new(Side::L1, l1, self.heads.l1.map(RecentBlock::from))?,
+            RecentBlocks::new(Side::L2, l2, self.heads.l2.map(RecentBlock::from))?,
+        ])
+    }
+
+    /// The last final blocks of L1 and of L2: a reorg may take back those after them.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Damaged`] or [`LogError::Undecodable`] if the recent blocks are not what was written.
+    pub fn sealed(&self) -> Result<[Option<RecentBlock>; 2], LogError> {
+        Ok(self.recent()?.map(|recent| recent.blocks().first().copied()))
     }
 
     /// Where the log is.

@@ -3,13 +3,15 @@
 use crate::heads::{Chain, Heads, same};
 use crate::keys::{event_of, event_place};
 use crate::options::{
-    self, COLUMN_FAMILIES, DIGEST_KEY, FORMAT, FORMAT_KEY, HEADS_KEY, IDENTITY_KEY, L1_EVENTS, META,
-    SPAN_EVENTS,
+    self, COLUMN_FAMILIES, DIGEST_KEY, FORMAT, FORMAT_KEY, HEADS_KEY, IDENTITY_KEY, L1_EVENTS, META, RECENT,
+    RECENT_KEY, SPAN_EVENTS,
 };
+use crate::recent::{RecentBlock, Side, recent_digest};
 use crate::record::{decode, decode_l1, decode_span, encode};
 use crate::{LogError, LogIdentity};
 use rocksdb::{
-    ColumnFamily, ColumnFamilyDescriptor, DB, DBIterator, ErrorKind, IteratorMode, Options, WriteBatch,
+    ColumnFamily, ColumnFamilyDescriptor, DB, DBIterator, Direction, ErrorKind, IteratorMode, Options,
+    WriteBatch,
 };
 use std::path::{Path, PathBuf};
 use tally_engine::{L1Record, SpanRecord};
@@ -96,6 +98,13 @@ impl Store {
         entry.transpose().map_err(|source| self.failed("reading", source))
     }
 
+    /// The last key up to `key`, and its value, or `None` if the family begins after it.
+    pub(crate) fn last_up_to(&self, family: &'static str, key: &[u8]) -> Result<Option<Entry>, LogError> {
+        let mode = IteratorMode::From(key, Direction::Reverse);
+        let entry = self.db.iterator_cf(self.family(family)?, mode).next();
+        entry.transpose().map_err(|source| self.failed("reading", source))
+    }
+
     /// Writes a batch and waits until it is on the disk.
     pub(crate) fn write(&self, batch: WriteBatch) -> Result<(), LogError> {
         let written = self.db.write_opt(batch, &options::synced());
@@ -157,6 +166,43 @@ impl Store {
     /// The span events, in order; each link is checked, up to the one in the heads.
     pub(crate) fn span_records(&self, heads: &Heads) -> Result<Vec<SpanRecord>, LogError> {
         self.events(SPAN_EVENTS, heads.span_events, decode_span, |record| (record.block.0, record.log_index))
+    }
+
+    /// The stored recent blocks of both chains, in order.
+    pub(crate) fn recent(&self) -> Result<[Vec<RecentBlock>; 2], LogError> {
+        let (mut l1, mut l2) = (Vec::new(), Vec::new());
+        for entry in self.iterate(RECENT)? {
+            let (key, value) = entry?;
+            let (side, block) = RecentBlock::decode(&key, &value)?;
+            match side {
+                Side::L1 => l1.push(block),
+                Side::L2 => l2.push(block),
+            }
+        }
+        let (digest, found) = (recent_digest(&l1, &l2), self.get(META, RECENT_KEY)?);
+        // A database that nothing was committed to has none.
+        if found.as_deref().is_some_and(|found| found != digest.as_slice())
+            || found.is_none() && !(l1.is_empty() && l2.is_empty())
+        {
+            return Err(LogError::Damaged {
+                place: "the recent blocks".into(),
+                what: "digest",
+                expected: format!("{:02x?}", found.unwrap_or_default()),
+                found: digest.to_string(),
+            });
+        }
+        Ok([l1, l2])
+    }
+
+    /// The keys and values of a family from `key` on, in order.
+    pub(crate) fn from(
+        &self,
+        family: &'static str,
+        key: &[u8],
+    ) -> Result<impl Iterator<Item = Result<Entry, LogError>>, LogError> {
+        let mode = IteratorMode::From(key, Direction::Forward);
+        let entries: DBIterator<'_> = self.db.iterator_cf(self.family(family)?, mode);
+        Ok(entries.map(|entry| entry.map_err(|source| self.failed("reading", source))))
     }
 
     fn events<T>(

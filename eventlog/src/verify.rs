@@ -9,6 +9,8 @@
 //!   it: the contracts' state takes every pool event, the spans take every span event;
 //! - chunks follow one another, each with its 8,192 blocks (the first and the last may have fewer), up to
 //!   the head's block, hash and time;
+//! - the blocks that a reorg may still take back are consecutive and end at the heads, and the records in
+//!   them and the chunks that end in them have their hashes and times;
 //! - each chunk's columns have the digests, the counts and the times that its header says, and no
 //!   column is without a chunk.
 
@@ -43,6 +45,7 @@ pub struct Verified {
 /// [`LogError::Damaged`], [`LogError::Undecodable`], [`LogError::Pool`] or [`LogError::Span`] naming the
 /// first place that is not as it was written; what RocksDB says if it cannot be read.
 pub fn verify(log: &LogReader) -> Result<Verified, LogError> {
+    verify_recent(log)?;
     Ok(Verified {
         l1_events: verify_l1_events(log)?,
         span_events: verify_span_events(log)?,
@@ -89,6 +92,41 @@ fn verify_l1_events(log: &LogReader) -> Result<u64, LogError> {
         pool.apply(&record)?;
     }
     Ok(log.heads().l1_events.count)
+}
+
+/// The reader checks that they lead up to the heads; here they are compared with what they hold.
+fn verify_recent(log: &LogReader) -> Result<(), LogError> {
+    let [l1, l2] = log.recent()?;
+    for record in log.l1_records()? {
+        if let Some(block) = l1.blocks().iter().find(|block| block.number == record.block.0) {
+            let place = event_place(L1_EVENTS, (record.block.0, record.log_index));
+            same(&place, "hash of its block", &block.hash, &record.block_hash)?;
+            same(&place, "timestamp of its block", &block.timestamp, &record.timestamp)?;
+        }
+    }
+    for record in log.span_records()? {
+        if let Some(block) = l2.blocks().iter().find(|block| block.number == record.block.0) {
+            let place = event_place(SPAN_EVENTS, (record.block.0, record.log_index));
+            same(&place, "hash of its block", &block.hash, &record.block_hash)?;
+        }
+    }
+    for header in log.chunk_headers()? {
+        let first = header.first_block.0;
+        let inside = first..first.saturating_add(header.blocks());
+        if !l2.blocks().iter().any(|block| inside.contains(&block.number)) {
+            continue;
+        }
+        let times = decode_times(&header, &log.times(&header)?)?;
+        for (number, time) in inside.zip(times) {
+            if let Some(block) = l2.blocks().iter().find(|block| block.number == number) {
+                same(&header.place(), "timestamp of a recent block", &block.timestamp, &time)?;
+                if Some(number) == header.last_block().map(|last| last.0) {
+                    same(&header.place(), "hash of its last block", &block.hash, &header.last_hash)?;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn verify_span_events(log: &LogReader) -> Result<u64, LogError> {

@@ -15,5 +15,6 @@ mod histories;
 mod memory;
 mod oracle;
 mod recordings;
+mod rollback;
 mod support;
 mod writing;

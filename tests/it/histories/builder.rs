@@ -271,7 +271,8 @@ impl Builder {
         let last = self.history.spans.last().filter(|record| record.block == block);
         let record = SpanRecord {
             block,
-            block_hash: hash(0x12, block.0),
+            // The hash that `memory::produced` gives the block.
+            block_hash: B256::from(alloy_primitives::U256::from(block.0)),
             transaction_hash: hash(0x72, block.0),
             log_index: last.map_or(0, |record| record.log_index + 1),
             event,

@@ -1,22 +1,28 @@
 //! Appending to a log.
 
+mod rollback;
+
 use crate::chunk::{ChunkBuilder, ChunkHeader, EncodedChunk, ProducedBlock};
 use crate::heads::{Chain, Heads, L1Head, L2Head};
 use crate::keys::{event_key, linked, unlinked};
-use crate::options::{CHUNKS, L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
+use crate::options::{CHUNKS, L1_EVENTS, META, PRODUCERS, RECENT, RECENT_KEY, SPAN_EVENTS, TIMES};
+use crate::recent::{RecentBlock, RecentBlocks, Side, recent_digest};
 use crate::record::{encode_l1, encode_span};
 use crate::store::Store;
 use crate::{LogError, LogIdentity};
 use alloy_primitives::B256;
 use rocksdb::WriteBatch;
 use std::path::Path;
-use tally_engine::{Discrepancy, L1Block, L1Record, PoolState, SpanRecord, Spans, UnixTime};
+use tally_engine::{Discrepancy, L1Block, L1Record, L2Block, PoolState, SpanRecord, Spans, UnixTime};
 
 /// The one writer of a log.
 ///
 /// What is staged is checked against everything before it, but reaches the log only with
 /// [`LogWriter::commit`]: all of it in one synced batch, or nothing. After an error drop the writer;
 /// the log is as it was after the last commit.
+///
+/// What is staged counts as final, unless [`LogWriter::seal_l1`] or [`LogWriter::seal_l2`] said that only
+/// blocks up to some number are. The blocks after it can be taken back.
 pub struct LogWriter {
     store: Store,
     /// Whether anything was ever committed.
@@ -39,6 +45,13 @@ pub struct LogWriter {
     sealed: Chain,
     open: Option<ChunkBuilder>,
     open_is_staged: bool,
+    /// The last blocks, and up to which of them they are final.
+    recent_l1: RecentBlocks,
+    recent_l2: RecentBlocks,
+    sealed_l1: u64,
+    sealed_l2: u64,
+    /// What of them is on the disk.
+    stored_recent: [Vec<RecentBlock>; 2],
     batch: WriteBatch,
 }
 
@@ -52,22 +65,13 @@ impl LogWriter {
     /// there is something else, and whatever RocksDB says.
     pub fn open(path: &Path, identity: &LogIdentity) -> Result<Self, LogError> {
         let store = Store::open_to_write(path)?;
-        // A new log is of nothing until its first commit.
-        let meta = store.meta()?;
-        let exists = meta.is_some();
-        let heads = if let Some((found, heads)) = meta {
-            check_identity(path, &found, identity)?;
-            heads
-        } else {
-            Heads::default()
-        };
         let mut writer = Self {
             store,
-            exists,
+            exists: false,
             has_failed: false,
             identity: identity.clone(),
-            heads,
-            committed: heads,
+            heads: Heads::default(),
+            committed: Heads::default(),
             pool: PoolState::new(&identity.genesis),
             spans: Spans::new(),
             last_l1: None,
@@ -76,19 +80,52 @@ impl LogWriter {
             sealed: Chain::default(),
             open: None,
             open_is_staged: false,
+            recent_l1: RecentBlocks::default(),
+            recent_l2: RecentBlocks::default(),
+            sealed_l1: u64::MAX,
+            sealed_l2: u64::MAX,
+            stored_recent: [Vec::new(), Vec::new()],
             batch: WriteBatch::default(),
         };
-        for record in writer.store.l1_records(&heads)? {
-            writer.pool.apply(&record)?;
-            writer.last_l1 = Some((record.block.0, record.log_index));
-            writer.last_l1_time = record.timestamp;
-        }
-        for record in writer.store.span_records(&heads)? {
-            writer.spans.apply(&record)?;
-            writer.last_span = Some((record.block.0, record.log_index));
-        }
-        writer.reopen_chunk()?;
+        writer.load()?;
         Ok(writer)
+    }
+
+    /// Takes everything up as it is on the disk.
+    fn load(&mut self) -> Result<(), LogError> {
+        // A new log is of nothing until its first commit.
+        let meta = self.store.meta()?;
+        self.exists = meta.is_some();
+        self.heads = match meta {
+            None => Heads::default(),
+            Some((found, heads)) => {
+                check_identity(self.store.path(), &found, &self.identity)?;
+                heads
+            }
+        };
+        self.committed = self.heads;
+        self.pool = PoolState::new(&self.identity.genesis);
+        (self.last_l1, self.last_l1_time) = (None, UnixTime(0));
+        for record in self.store.l1_records(&self.heads)? {
+            self.pool.apply(&record)?;
+            self.last_l1 = Some((record.block.0, record.log_index));
+            self.last_l1_time = record.timestamp;
+        }
+        self.spans = Spans::new();
+        self.last_span = None;
+        for record in self.store.span_records(&self.heads)? {
+            self.spans.apply(&record)?;
+            self.last_span = Some((record.block.0, record.log_index));
+        }
+        (self.sealed, self.open, self.open_is_staged) = (Chain::default(), None, false);
+        self.reopen_chunk()?;
+        self.stored_recent = self.store.recent()?;
+        let [l1, l2] = self.stored_recent.clone();
+        self.recent_l1 = RecentBlocks::new(Side::L1, l1, self.heads.l1.map(RecentBlock::from))?;
+        self.recent_l2 = RecentBlocks::new(Side::L2, l2, self.heads.l2.map(RecentBlock::from))?;
+        self.batch = WriteBatch::default();
+        self.has_failed = false;
+        Ok(())
     }
 
     /// Takes up the last chunk where it was left.
@@ -111,7 +148,7 @@ impl LogWriter {
         self.sealed = match before.filter(|before| *before >= first.0) {
             None => Chain::default(),
             Some(before) => {
-                let start = crate::chunk_start(first, tally_engine::L2Block(before));
+                let start = crate::chunk_start(first, L2Block(before));
                 let value =
                     self.store.get(CHUNKS, &start.0.to_be_bytes())?.ok_or_else(|| LogError::Undecodable {
                         place: format!("the chunk of L2 block {start}"),
@@ -160,6 +197,29 @@ impl LogWriter {
     /// The contracts' state after everything staged.
     pub fn pool(&self) -> &PoolState {
         &self.pool
+    }
+
+    /// The last L1 blocks, in order: those that can be rolled back to, and the head.
+    pub fn recent_l1(&self) -> &[RecentBlock] {
+        self.recent_l1.blocks()
+    }
+
+    /// The last L2 blocks, in order: those that can be rolled back to, and the head.
+    pub fn recent_l2(&self) -> &[RecentBlock] {
+        self.recent_l2.blocks()
+    }
+
+    /// From now on L1 blocks up to `block` are final, and those after it can be taken back. What is not
+    /// kept any more never comes back, so a lower number than before changes nothing that is staged.
+    pub fn seal_l1(&mut self, block: L1Block) {
+        self.sealed_l1 = block.0;
+        self.recent_l1.seal(block.0);
+    }
+
+    /// The same for L2 blocks.
+    pub fn seal_l2(&mut self, block: L2Block) {
+        self.sealed_l2 = block.0;
+        self.recent_l2.seal(block.0);
     }
 
     fn check_begun(&self, found: L1Block) -> Result<(), LogError> {
@@ -228,6 +288,7 @@ impl LogWriter {
             return Err(LogError::L1Time { block: head.block, previous, found: head.timestamp });
         }
         self.heads.l1 = Some(head);
+        self.recent_l1.push(head.into(), self.sealed_l1);
         Ok(())
     }
 
@@ -292,7 +353,9 @@ impl LogWriter {
         let open = self.open.get_or_insert_with(|| ChunkBuilder::new(block.number));
         open.push(block.signer, block.timestamp, block.hash);
         self.open_is_staged = true;
-        self.heads.l2 = Some(L2Head { block: block.number, hash: block.hash, timestamp: block.timestamp });
+        let head = L2Head { block: block.number, hash: block.hash, timestamp: block.timestamp };
+        self.heads.l2 = Some(head);
+        self.recent_l2.push(head.into(), self.sealed_l2);
         Ok(())
     }
 
@@ -336,17 +399,41 @@ impl LogWriter {
         if self.open_is_staged {
             self.heads.chunks = self.put_chunk()?;
         }
-        if self.exists && self.heads == self.committed {
+        let recent_is_stored = self.stored_recent == [self.recent_l1.stored(), self.recent_l2.stored()];
+        if self.exists && self.heads == self.committed && recent_is_stored {
             return Ok(());
         }
-        self.store.put_meta(&mut self.batch, &self.identity, &self.heads)?;
+        let mut batch = std::mem::take(&mut self.batch);
+        self.put_recent(&mut batch)?;
+        self.store.put_meta(&mut batch, &self.identity, &self.heads)?;
         // Until it has succeeded: the heads must not be written again without their records.
         self.has_failed = true;
-        self.store.write(std::mem::take(&mut self.batch))?;
+        self.store.write(batch)?;
         self.has_failed = false;
         self.committed = self.heads;
         self.exists = true;
         self.open_is_staged = false;
+        Ok(())
+    }
+
+    /// Puts what changed in the recent blocks into a batch.
+    fn put_recent(&mut self, batch: &mut WriteBatch) -> Result<(), LogError> {
+        let family = self.store.family(RECENT)?;
+        let mut stored = Vec::new();
+        for (side, recent) in [(Side::L1, &self.recent_l1), (Side::L2, &self.recent_l2)] {
+            let old = &self.stored_recent[stored.len()];
+            let new = recent.stored();
+            for block in old.iter().filter(|block| !new.contains(block)) {
+                batch.delete_cf(family, side.key(block.number));
+            }
+            for block in new.iter().filter(|block| !old.contains(block)) {
+                batch.put_cf(family, side.key(block.number), block.encode());
+            }
+            stored.push(new.to_vec());
+        }
+        self.stored_recent = [stored.remove(0), stored.remove(0)];
+        let digest = recent_digest(&self.stored_recent[0], &self.stored_recent[1]);
+        batch.put_cf(self.store.family(META)?, RECENT_KEY, digest);
         Ok(())
     }
 

@@ -1,0 +1,137 @@
+//! Taking back the blocks that a reorg replaced.
+
+use super::LogWriter;
+use crate::LogError;
+use crate::chunk::{ChunkBuilder, ChunkHeader, EncodedChunk};
+use crate::heads::{Chain, L1Head, L2Head};
+use crate::keys::{chunk_of, event_key, event_of, linked, unlinked};
+use crate::options::{CHUNKS, L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
+use crate::recent::RecentBlock;
+use rocksdb::WriteBatch;
+use tally_engine::{L1Block, L2Block};
+
+impl LogWriter {
+    /// Takes back everything after L1 block `to`, on the disk too, at once. Afterwards the log is as if it
+    /// had ended there. Whatever was staged is committed before.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::NotReversible`] if `to` is none of [`LogWriter::recent_l1`]; then nothing changes. Else as
+    /// [`LogWriter::commit`] and [`LogWriter::open`].
+    pub fn rollback_l1(&mut self, to: L1Block) -> Result<(), LogError> {
+        self.commit()?;
+        let block = reversible("L1", self.recent_l1(), to.0)?;
+        let mut batch = WriteBatch::default();
+        let mut heads = self.committed;
+        heads.l1_events = self.drop_events(&mut batch, L1_EVENTS, heads.l1_events, to.0)?;
+        heads.l1 = Some(L1Head { block: to, hash: block.hash, timestamp: block.timestamp });
+        self.heads = heads;
+        self.recent_l1.truncate(to.0);
+        self.replace(batch)
+    }
+
+    /// Takes back everything after L2 block `to`, on the disk too, at once. Afterwards the log is as if it
+    /// had ended there. Whatever was staged is committed before.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogWriter::rollback_l1`].
+    pub fn rollback_l2(&mut self, to: L2Block) -> Result<(), LogError> {
+        self.commit()?;
+        let block = reversible("L2", self.recent_l2(), to.0)?;
+        let mut batch = WriteBatch::default();
+        let mut heads = self.committed;
+        heads.span_events = self.drop_events(&mut batch, SPAN_EVENTS, heads.span_events, to.0)?;
+        heads.chunks = self.drop_chunks(&mut batch, heads.chunks, &block)?;
+        heads.l2 = Some(L2Head { block: to, hash: block.hash, timestamp: block.timestamp });
+        self.heads = heads;
+        self.recent_l2.truncate(to.0);
+        self.replace(batch)
+    }
+
+    /// Deletes the events of blocks after `to` and returns the chain that is left.
+    fn drop_events(
+        &self,
+        batch: &mut WriteBatch,
+        family: &'static str,
+        chain: Chain,
+        to: u64,
+    ) -> Result<Chain, LogError> {
+        let mut count = chain.count;
+        if let Some(next) = to.checked_add(1) {
+            for entry in self.store.from(family, &event_key(next, 0))? {
+                let (key, _) = entry?;
+                event_of(&key)?;
+                batch.delete_cf(self.store.family(family)?, &key);
+                count = count.checked_sub(1).ok_or_else(|| too_few(family))?;
+            }
+        }
+        let last = match self.store.last_up_to(family, &event_key(to, u64::MAX))? {
+            None => Chain::default().last,
+            Some((_, value)) => unlinked(family, &value)?.0,
+        };
+        Ok(Chain { count, last })
+    }
+
+    /// Deletes the chunks after that of block `to`, cuts that one after it, and returns the chain that is
+    /// left.
+    fn drop_chunks(&self, batch: &mut WriteBatch, chain: Chain, to: &RecentBlock) -> Result<Chain, LogError> {
+        let start = crate::chunk_start(self.identity.l2_first_block, L2Block(to.number));
+        let key = start.0.to_be_bytes();
+        let mut count = chain.count;
+        for entry in self.store.from(CHUNKS, &key)? {
+            let (key, _) = entry?;
+            chunk_of(&key)?;
+            for family in [CHUNKS, PRODUCERS, TIMES] {
+                batch.delete_cf(self.store.family(family)?, &key);
+            }
+            count = count.checked_sub(1).ok_or_else(|| too_few(CHUNKS))?;
+        }
+        let before = match start.0.checked_sub(1) {
+            None => None,
+            Some(before) => self.store.last_up_to(CHUNKS, &before.to_be_bytes())?,
+        };
+        let last = match before {
+            None => Chain::default().last,
+            Some((_, value)) => unlinked(CHUNKS, &value)?.0,
+        };
+        let place = format!("the chunk of L2 block {start}");
+        let required = |family| {
+            let missing = || LogError::Undecodable { place: place.clone(), reason: "it is missing".into() };
+            self.store.get(family, &key)?.ok_or_else(missing)
+        };
+        let value = required(CHUNKS)?;
+        let header = ChunkHeader::decode(&place, unlinked(&place, &value)?.1)?;
+        let chunk = EncodedChunk { header, producers: required(PRODUCERS)?, times: required(TIMES)? };
+        let cut = ChunkBuilder::reopen_until(&chunk, to)?.encode();
+        let bytes = cut.header.encode()?;
+        let chain = Chain { count, last }.extended(&key, &bytes);
+        batch.put_cf(self.store.family(CHUNKS)?, key, linked(&chain.last, &bytes));
+        batch.put_cf(self.store.family(PRODUCERS)?, key, &cut.producers);
+        batch.put_cf(self.store.family(TIMES)?, key, &cut.times);
+        Ok(chain)
+    }
+
+    /// Writes a rollback, and reads the log again from the disk.
+    fn replace(&mut self, mut batch: WriteBatch) -> Result<(), LogError> {
+        // Until it has succeeded: what is in memory is neither the old log nor the new one.
+        self.has_failed = true;
+        self.put_recent(&mut batch)?;
+        self.store.put_meta(&mut batch, &self.identity, &self.heads)?;
+        self.store.write(batch)?;
+        self.load()
+    }
+}
+
+fn reversible(chain: &'static str, blocks: &[RecentBlock], to: u64) -> Result<RecentBlock, LogError> {
+    let found = blocks.iter().find(|block| block.number == to).copied();
+    found.ok_or_else(|| {
+        let range = blocks.first().zip(blocks.last());
+        let range = range.map(|(first, last)| format!("{} to {}", first.number, last.number));
+        LogError::NotReversible { chain, to, range }
+    })
+}
+
+fn too_few(family: &str) -> LogError {
+    LogError::Undecodable { place: family.into(), reason: "it holds more than its head counts".into() }
+}
