@@ -1,7 +1,10 @@
 //! The command line. Every flag is also an environment variable.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
+use tally_ingest::Finality;
 
 /// Reward accounting for the Metis sequencer pool: exact to the wei, from an append-only log.
 #[derive(Debug, Parser)]
@@ -9,21 +12,60 @@ use std::path::PathBuf;
 #[command(after_help = "Exit status: 0 done, or verified and equal; 1 it could not be done; 2 wrong usage; \
                         3 verified and different.")]
 pub(crate) struct Cli {
+    /// A TOML file with flags of any command, as `log = "pool.log"`; flags and variables go before it
+    #[arg(long, global = true, env = "TALLY_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Append what a recording of the chains holds to a log
+    /// Append what the chains, or a recording of them, hold to a log
     Ingest(IngestArgs),
     /// Fold a log into reward ledgers
     Replay(ReplayArgs),
     /// Show the contracts' state, rebuilt from the log alone
     State(StateArgs),
+    /// Check what others say against a log
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// The chains and contracts that can be ingested
+    #[command(subcommand)]
+    Network(NetworkCommand),
     /// Look at a log, or check it
     #[command(subcommand)]
     Log(LogCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Compare the contracts' state, asked of a node, with the log's; 3 if any field differs
+    Live(AuditLiveArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NetworkCommand {
+    /// The networks that are built in
+    List,
+    /// Print a network, as a file to start one's own from
+    Show(NetworkShowArgs),
+    /// Print the network that a recording is of
+    FromRecording(NetworkFromRecordingArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NetworkShowArgs {
+    /// A built-in network or a network file
+    #[arg(value_name = "NAME|FILE")]
+    pub(crate) network: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NetworkFromRecordingArgs {
+    /// The directory of the recording
+    #[arg(value_name = "DIR")]
+    pub(crate) recording: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -43,17 +85,150 @@ pub(crate) struct LogArg {
 
 #[derive(Debug, Args)]
 pub(crate) struct IngestArgs {
-    /// The directory of the recording
-    #[arg(long, env = "TALLY_RECORDING", value_name = "DIR")]
-    pub(crate) recording: PathBuf,
+    /// Ingest this recording
+    #[arg(long, env = "TALLY_RECORDING", value_name = "DIR", conflicts_with = "network")]
+    pub(crate) recording: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// The last L1 block to ingest [default: the recording's last]
+    /// The last L1 block to ingest [default: the last there is]
     #[arg(long, env = "TALLY_L1_TO", value_name = "BLOCK")]
     pub(crate) l1_to: Option<u64>,
-    /// The last L2 block to ingest [default: the recording's last]
+    /// The last L2 block to ingest [default: the last there is]
     #[arg(long, env = "TALLY_L2_TO", value_name = "BLOCK")]
     pub(crate) l2_to: Option<u64>,
+    #[command(flatten)]
+    pub(crate) live: LiveArgs,
+}
+
+/// How to ingest from live chains.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Live chains")]
+pub(crate) struct LiveArgs {
+    /// Ingest this network, live: a built-in one (mainnet, sepolia) or a network file
+    #[arg(long, env = "TALLY_NETWORK", value_name = "NAME|FILE")]
+    pub(crate) network: Option<String>,
+    /// An L1 endpoint; may be repeated, and the first that works is used
+    #[arg(
+        long,
+        env = "TALLY_L1_RPC",
+        value_name = "URL",
+        value_delimiter = ',',
+        hide_env_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) l1_rpc: Vec<String>,
+    /// An L2 endpoint; may be repeated, and the first that works is used
+    #[arg(
+        long,
+        env = "TALLY_L2_RPC",
+        value_name = "URL",
+        value_delimiter = ',',
+        hide_env_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) l2_rpc: Vec<String>,
+    /// Up to where to ingest L1: the chain's finalized or safe block, or so many blocks below its head
+    #[arg(long, env = "TALLY_L1_FINALITY", value_name = "finalized|safe|BLOCKS", default_value = "finalized", value_parser = finality)]
+    pub(crate) l1_finality: Finality,
+    /// How many blocks below its head to ingest L2
+    #[arg(long, env = "TALLY_L2_CONFIRMATIONS", value_name = "BLOCKS", default_value_t = 10)]
+    pub(crate) l2_confirmations: u64,
+    /// Go on with new blocks as they come, until a signal ends it
+    #[arg(long, env = "TALLY_FOLLOW")]
+    pub(crate) follow: bool,
+    /// How long to wait before looking for new blocks
+    #[arg(long, env = "TALLY_POLL_SECS", value_name = "SECS", default_value = "5", value_parser = secs)]
+    pub(crate) poll_secs: Duration,
+    #[command(flatten)]
+    pub(crate) rpc: RpcArgs,
+    /// Serve Prometheus metrics at this address, under /metrics
+    #[arg(long, env = "TALLY_METRICS_LISTEN", value_name = "HOST:PORT")]
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    /// How to tell what happens: bars on a terminal, else lines
+    #[arg(long, env = "TALLY_PROGRESS", value_enum, default_value_t = Progress::Auto)]
+    pub(crate) progress: Progress,
+    /// From which level on to tell what happens
+    #[arg(long, env = "TALLY_LEVEL", value_enum, default_value_t = Level::Info)]
+    pub(crate) level: Level,
+}
+
+/// How to ask a node.
+#[derive(Debug, Args)]
+pub(crate) struct RpcArgs {
+    /// How long an answer may take
+    #[arg(long, env = "TALLY_RPC_TIMEOUT_SECS", value_name = "SECS", default_value = "30", value_parser = secs)]
+    pub(crate) rpc_timeout_secs: Duration,
+    /// How often to try all endpoints before giving up, with pauses of up to 30 s; --follow never does
+    #[arg(long, env = "TALLY_RPC_ROUNDS", value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rpc_rounds: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditLiveArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    /// An L1 endpoint; may be repeated, and the first that works is used
+    #[arg(
+        long,
+        env = "TALLY_L1_RPC",
+        value_name = "URL",
+        value_delimiter = ',',
+        hide_env_values = true,
+        hide_default_value = true,
+        required = true
+    )]
+    pub(crate) l1_rpc: Vec<String>,
+    /// The state after this L1 block [default: the log's last]
+    #[arg(long, env = "TALLY_AT_L1_BLOCK", value_name = "BLOCK")]
+    pub(crate) at_l1_block: Option<u64>,
+    #[command(flatten)]
+    pub(crate) rpc: RpcArgs,
+    /// How to print the result
+    #[arg(long, env = "TALLY_AUDIT_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    pub(crate) format: PlainFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// Bars if the standard error is a terminal, else lines
+    Auto,
+    /// A bar for each chain
+    Bars,
+    /// A line now and then
+    Lines,
+    /// Lines of JSON
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    /// What ends it
+    Error,
+    /// What somebody should look at, too
+    Warn,
+    /// How it goes, too
+    Info,
+    /// Each failed request, too
+    Debug,
+}
+
+fn finality(text: &str) -> Result<Finality, String> {
+    match text {
+        "finalized" => Ok(Finality::Finalized),
+        "safe" => Ok(Finality::Safe),
+        blocks => match blocks.parse() {
+            Ok(blocks) => Ok(Finality::Confirmations(blocks)),
+            Err(error) => Err(format!("neither finalized, nor safe, nor a number of blocks: {error}")),
+        },
+    }
+}
+
+fn secs(text: &str) -> Result<Duration, String> {
+    let secs: f64 = text.parse().map_err(|error| format!("not a number of seconds: {error}"))?;
+    match Duration::try_from_secs_f64(secs) {
+        Ok(secs) if (Duration::from_millis(1)..=Duration::from_hours(24)).contains(&secs) => Ok(secs),
+        _ => Err("not from 0.001 to 86400".into()),
+    }
 }
 
 #[derive(Debug, Args)]

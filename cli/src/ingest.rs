@@ -1,13 +1,36 @@
-//! `tally ingest`.
+//! `tally ingest`: from a recording, or from live chains.
 
 use crate::args::IngestArgs;
-use crate::{DONE, Output};
+use crate::{DONE, Output, WrongUsage, live};
+use alloy_primitives::B256;
 use anyhow::Result;
+use std::path::Path;
+use tally_eventlog::Heads;
 use tally_ingest::{Limits, ingest_recording};
 
 pub(crate) fn run(args: &IngestArgs, output: &mut Output<'_>) -> Result<u8> {
+    match (&args.recording, &args.live.network) {
+        (Some(recording), _) => from_recording(args, recording, output)?,
+        (None, Some(network)) => {
+            for (flag, urls) in [("--l1-rpc", &args.live.l1_rpc), ("--l2-rpc", &args.live.l2_rpc)] {
+                if urls.is_empty() {
+                    return Err(WrongUsage(format!("--network {network} needs {flag} URL")).into());
+                }
+            }
+            let ingested = live::run(args, network, output)?;
+            summarize(&ingested.before, &ingested.after, ingested.head_digest, output)?;
+        }
+        (None, None) => {
+            let usage = "what to ingest: --recording DIR, or --network NAME|FILE with --l1-rpc and --l2-rpc";
+            return Err(WrongUsage(usage.into()).into());
+        }
+    }
+    Ok(DONE)
+}
+
+fn from_recording(args: &IngestArgs, recording: &Path, output: &mut Output<'_>) -> Result<()> {
     let limits = Limits { l1_to: args.l1_to, l2_to: args.l2_to };
-    let ingested = ingest_recording(&args.recording, &args.log.log, limits)?;
+    let ingested = ingest_recording(recording, &args.log.log, limits)?;
     for discrepancy in &ingested.discrepancies {
         writeln!(output.err, "warning: {discrepancy}")?;
     }
@@ -24,7 +47,10 @@ pub(crate) fn run(args: &IngestArgs, output: &mut Output<'_>) -> Result<u8> {
             unknown.topic.map_or("(none)".into(), |topic| topic.to_string()),
         )?;
     }
-    let (before, after) = (ingested.before, ingested.after);
+    summarize(&ingested.before, &ingested.after, ingested.head_digest, output)
+}
+
+fn summarize(before: &Heads, after: &Heads, head_digest: B256, output: &mut Output<'_>) -> Result<()> {
     let l1_head = after.l1.map_or("none".into(), |head| head.block.to_string());
     let l2_head = after.l2.map_or("none".into(), |head| head.block.to_string());
     writeln!(
@@ -40,6 +66,6 @@ pub(crate) fn run(args: &IngestArgs, output: &mut Output<'_>) -> Result<u8> {
         after.span_events.count.saturating_sub(before.span_events.count),
         after.span_events.count,
     )?;
-    writeln!(output.out, "head digest {}", ingested.head_digest)?;
-    Ok(DONE)
+    writeln!(output.out, "head digest {head_digest}")?;
+    Ok(())
 }

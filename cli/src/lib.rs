@@ -4,17 +4,22 @@
 //! different.
 
 mod args;
+mod audit_live;
+mod config;
 mod format;
 mod ingest;
+mod live;
 mod log;
+mod network;
 mod policies;
 mod replay;
 mod replay_json;
 mod state;
 mod state_json;
+mod watch;
 
-use args::{Cli, Command, LogCommand};
-use clap::Parser;
+use args::{AuditCommand, Cli, Command, LogCommand};
+use clap::FromArgMatches;
 use std::ffi::OsString;
 use std::io::Write;
 
@@ -37,15 +42,20 @@ pub(crate) struct Output<'a> {
 
 /// Runs one command and returns its exit status. The first of `args` is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
-    let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
-        Err(error) => {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match config::command(&args).map(|command| parse(command, args)) {
+        Ok(Ok(cli)) => cli,
+        Ok(Err(error)) => {
             // Help and version are no errors, and belong on the standard output.
             let is_error = error.use_stderr();
             let text = error.render();
             // With nowhere to write to, the status has to do.
             let _ = if is_error { write!(err, "{text}") } else { write!(out, "{text}") };
             return if is_error { USAGE } else { DONE };
+        }
+        Err(error) => {
+            let _ = writeln!(err, "error: {}", chain_text(&error));
+            return USAGE;
         }
     };
     let mut out = UntilClosed { out, is_closed: false };
@@ -54,6 +64,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Ingest(args) => ingest::run(args, &mut output),
         Command::Replay(args) => replay::run(args, &mut output),
         Command::State(args) => state::run(args, &mut output),
+        Command::Audit(AuditCommand::Live(args)) => audit_live::run(args, &mut output),
+        Command::Network(command) => network::run(command, &mut output),
         Command::Log(LogCommand::Info(args)) => log::info(args, &mut output),
         Command::Log(LogCommand::Verify(args)) => log::verify(args, &mut output),
     };
@@ -65,6 +77,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         let _ = writeln!(output.err, "error: {}", chain_text(&error));
         if error.is::<WrongUsage>() { USAGE } else { FAILED }
     })
+}
+
+fn parse(command: clap::Command, args: Vec<OsString>) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command.try_get_matches_from(args)?)
 }
 
 /// Output that nobody may be reading to its end: what comes after a closed pipe goes nowhere, and the

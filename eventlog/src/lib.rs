@@ -39,7 +39,7 @@ pub use heads::{Chain, Heads, L1Head, L2Head};
 pub use identity::LogIdentity;
 pub use options::FORMAT;
 pub use reader::LogReader;
-pub use recent::RecentBlock;
+pub use recent::{RecentBlock, RecentBlocks};
 pub use record::{RECORD_BYTES_MAX, decode_l1, decode_span, encode_l1, encode_span};
 pub use verify::{Verified, verify};
 pub use writer::LogWriter;

@@ -5,7 +5,7 @@ use crate::heads::{Chain, Heads, same};
 use crate::keys::{chunk_of, unlinked};
 use crate::options::{CHUNKS, COLUMN_FAMILIES, L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
 use crate::recent::{RecentBlock, RecentBlocks, Side};
-use crate::store::{Store, probe};
+use crate::store::{Store, is_database, probe};
 use crate::{LogError, LogIdentity};
 use alloy_primitives::B256;
 use std::path::Path;
@@ -29,6 +29,15 @@ pub struct LogReader {
 }
 
 impl LogReader {
+    /// Whether there is a log (or some other database) at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Files`] if the file system does not say.
+    pub fn exists(path: &Path) -> Result<bool, LogError> {
+        is_database(path)
+    }
+
     /// Opens the log at `path`.
     ///
     /// # Errors

@@ -92,7 +92,7 @@ pub(crate) fn recent_digest(l1: &[RecentBlock], l2: &[RecentBlock]) -> B256 {
 /// Consecutive blocks up to a chain's head. The first is the one that the log can be rolled back to at the
 /// deepest; alone it says no more than the head does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct RecentBlocks(Vec<RecentBlock>);
+pub struct RecentBlocks(Vec<RecentBlock>);
 
 impl RecentBlocks {
     /// The blocks that were stored, checked to be consecutive and to end at the head.
@@ -119,7 +119,7 @@ impl RecentBlocks {
     }
 
     /// Takes the chain's new head. Blocks up to `sealed` are final.
-    pub(crate) fn push(&mut self, block: RecentBlock, sealed: u64) {
+    pub fn push(&mut self, block: RecentBlock, sealed: u64) {
         if self.0.last().is_some_and(|last| last.number.checked_add(1) != Some(block.number)) {
             self.0.clear();
         }
@@ -128,14 +128,14 @@ impl RecentBlocks {
     }
 
     /// Forgets the blocks before the last final one.
-    pub(crate) fn seal(&mut self, sealed: u64) {
+    pub fn seal(&mut self, sealed: u64) {
         let open = self.0.iter().skip(1).position(|block| block.number > sealed);
         let last = self.0.len().saturating_sub(1);
         self.0.drain(..open.unwrap_or(last));
     }
 
     /// Forgets the blocks after `to`.
-    pub(crate) fn truncate(&mut self, to: u64) {
+    pub fn truncate(&mut self, to: u64) {
         self.0.retain(|block| block.number <= to);
     }
 
@@ -145,7 +145,7 @@ impl RecentBlocks {
     }
 
     /// All of them; the last is the head.
-    pub(crate) fn blocks(&self) -> &[RecentBlock] {
+    pub fn blocks(&self) -> &[RecentBlock] {
         &self.0
     }
 }

@@ -286,7 +286,7 @@ fn opening(path: &Path, source: rocksdb::Error) -> LogError {
     LogError::Storage { path: path.into(), what: "opening the database", source }
 }
 
-fn is_database(path: &Path) -> Result<bool, LogError> {
+pub(crate) fn is_database(path: &Path) -> Result<bool, LogError> {
     let files = |source| LogError::Files { path: path.into(), what: "looking for a log", source };
     path.join("CURRENT").try_exists().map_err(files)
 }

@@ -1,6 +1,7 @@
 //! From the chains to the log: reads what a node (or a recording of one) says, strictly, takes out what
 //! bears on rewards, and appends it.
 //!
+//! - [`ingest_live`] does it for live chains, and goes on for as long as it is let;
 //! - [`ingest_recording`] does it for a recording;
 //! - [`L1Decoder`] and [`decode_span`] turn logs into the engine's records;
 //! - [`recover_signer`] says who made an L2 block.
@@ -14,12 +15,18 @@ mod decode;
 mod error;
 mod json;
 mod lines;
+mod live;
 mod manifest;
+mod network;
 mod recording;
+mod rpc;
 mod signer;
 
 pub use decode::{BlockFacts, L1Decoder, decode_span};
 pub use error::{DecodeFault, IngestError, UnknownTopic};
+pub use live::{Finality, LiveError, LiveIngested, LiveOptions, Metrics, Progress, ingest_live};
 pub use manifest::{RecordingManifest, contract_defaults, read_manifest};
+pub use network::{Network, NetworkError, names as network_names};
 pub use recording::{Ingested, Limits, ingest_recording};
+pub use rpc::{Endpoints, FaultKind, RpcError};
 pub use signer::{SequencerSignature, recover_signer};

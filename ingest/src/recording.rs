@@ -2,11 +2,11 @@
 
 use crate::decode::{BlockFacts, L1Decoder, Place, decode_span};
 use crate::error::{DecodeFault, IngestError, UnknownTopic};
-use crate::json::{Header, L1Transaction, L2Block as L2BlockObject, L2Transaction, LogObject};
+use crate::json::{Header, L1Transaction, L2Block as L2BlockObject, LogObject};
 use crate::lines::{Line, Lines};
 use crate::manifest::{RecordingManifest, Totals, read_manifest};
-use crate::signer::{SequencerSignature, recover_signer};
-use alloy::primitives::{Address, B256, Bytes, U256};
+use crate::signer::signer_of;
+use alloy::primitives::{B256, Bytes};
 use alloy::rpc::types::Log;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -317,29 +317,4 @@ fn stage_l2(
     blocks.check_count(totals.l2_blocks)?;
     notes.warnings.extend(sequence.warning("L2"));
     logs.finish(to, totals.l2_logs)
-}
-
-fn shown<T: ToString>(value: Option<T>) -> String {
-    value.map_or("null".into(), |value| value.to_string())
-}
-
-/// Who signed a block, or `None` if nobody did: deposits (and blocks from before the pool) bear no
-/// sequencer's signature, given as null or as zeros.
-fn signer_of(block: &L2BlockObject) -> Result<Option<Address>, DecodeFault> {
-    let Some(L2Transaction { hash, seq_r, seq_s, seq_v }) = &block.transactions.0 else {
-        return Ok(None);
-    };
-    let (r, s, v) = (seq_r.map(|r| r.0), seq_s.map(|s| s.0), seq_v.map(|v| v.0));
-    let is_zero = |value: Option<U256>| value.is_none_or(|value| value.is_zero());
-    match (r, s, v) {
-        (r, s, v) if is_zero(r) && is_zero(s) && is_zero(v.map(U256::from)) => Ok(None),
-        (Some(r), Some(s), Some(v)) if !r.is_zero() && !s.is_zero() => {
-            recover_signer(block.number.0, *hash, SequencerSignature { r, s, v }).map(Some)
-        }
-        (r, s, v) => Err(DecodeFault::HalfSigned {
-            block: block.number.0,
-            transaction: *hash,
-            found: format!("{}, {} and {}", shown(r), shown(s), shown(v)),
-        }),
-    }
 }

@@ -1,6 +1,7 @@
 //! Who made an L2 block: the sequencer's signature over the hash of its first transaction.
 
 use crate::error::DecodeFault;
+use crate::json::{L2Block, L2Transaction};
 use alloy::primitives::{Address, B256, U256, keccak256};
 use secp256k1::Message;
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
@@ -41,6 +42,31 @@ pub fn recover_signer(
     let key = recovered.map_err(|error| unrecoverable(error.to_string()))?;
     let hash = keccak256(&key.serialize_uncompressed()[1..]);
     Ok(Address::from_slice(&hash[12..]))
+}
+
+fn shown<T: ToString>(value: Option<T>) -> String {
+    value.map_or("null".into(), |value| value.to_string())
+}
+
+/// Who signed a block, or `None` if nobody did: deposits (and blocks from before the pool) bear no
+/// sequencer's signature, given as null or as zeros.
+pub(crate) fn signer_of(block: &L2Block) -> Result<Option<Address>, DecodeFault> {
+    let Some(L2Transaction { hash, seq_r, seq_s, seq_v }) = &block.transactions.0 else {
+        return Ok(None);
+    };
+    let (r, s, v) = (seq_r.map(|r| r.0), seq_s.map(|s| s.0), seq_v.map(|v| v.0));
+    let is_zero = |value: Option<U256>| value.is_none_or(|value| value.is_zero());
+    match (r, s, v) {
+        (r, s, v) if is_zero(r) && is_zero(s) && is_zero(v.map(U256::from)) => Ok(None),
+        (Some(r), Some(s), Some(v)) if !r.is_zero() && !s.is_zero() => {
+            recover_signer(block.number.0, *hash, SequencerSignature { r, s, v }).map(Some)
+        }
+        (r, s, v) => Err(DecodeFault::HalfSigned {
+            block: block.number.0,
+            transaction: *hash,
+            found: format!("{}, {} and {}", shown(r), shown(s), shown(v)),
+        }),
+    }
 }
 
 #[cfg(test)]

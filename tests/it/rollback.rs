@@ -170,7 +170,7 @@ fn only_unsealed_blocks_can_be_rolled_back_to() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = LogWriter::open(dir.path(), &SMALL.identity).unwrap();
     let numbers =
-        |writer: &LogWriter| writer.recent_l2().iter().map(|block| block.number).collect::<Vec<_>>();
+        |writer: &LogWriter| writer.recent_l2().blocks().iter().map(|block| block.number).collect::<Vec<_>>();
     let number = |index: usize| SMALL.blocks[index].number.0;
     writer.seal_l2(L2Block(number(6)));
     stage_l2(&mut writer, 10, None);

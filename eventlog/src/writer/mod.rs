@@ -199,14 +199,19 @@ impl LogWriter {
         &self.pool
     }
 
+    /// The last L1 record, as block and log index.
+    pub fn last_l1_record(&self) -> Option<(u64, u64)> {
+        self.last_l1
+    }
+
     /// The last L1 blocks, in order: those that can be rolled back to, and the head.
-    pub fn recent_l1(&self) -> &[RecentBlock] {
-        self.recent_l1.blocks()
+    pub fn recent_l1(&self) -> &RecentBlocks {
+        &self.recent_l1
     }
 
     /// The last L2 blocks, in order: those that can be rolled back to, and the head.
-    pub fn recent_l2(&self) -> &[RecentBlock] {
-        self.recent_l2.blocks()
+    pub fn recent_l2(&self) -> &RecentBlocks {
+        &self.recent_l2
     }
 
     /// From now on L1 blocks up to `block` are final, and those after it can be taken back. What is not

@@ -20,7 +20,7 @@ impl LogWriter {
     /// [`LogWriter::commit`] and [`LogWriter::open`].
     pub fn rollback_l1(&mut self, to: L1Block) -> Result<(), LogError> {
         self.commit()?;
-        let block = reversible("L1", self.recent_l1(), to.0)?;
+        let block = reversible("L1", self.recent_l1.blocks(), to.0)?;
         let mut batch = WriteBatch::default();
         let mut heads = self.committed;
         heads.l1_events = self.drop_events(&mut batch, L1_EVENTS, heads.l1_events, to.0)?;
@@ -38,7 +38,7 @@ impl LogWriter {
     /// As [`LogWriter::rollback_l1`].
     pub fn rollback_l2(&mut self, to: L2Block) -> Result<(), LogError> {
         self.commit()?;
-        let block = reversible("L2", self.recent_l2(), to.0)?;
+        let block = reversible("L2", self.recent_l2.blocks(), to.0)?;
         let mut batch = WriteBatch::default();
         let mut heads = self.committed;
         heads.span_events = self.drop_events(&mut batch, SPAN_EVENTS, heads.span_events, to.0)?;

@@ -1,0 +1,164 @@
+//! Writing what the tasks bring to the log, in whole batches.
+
+use super::Piece;
+use super::error::LiveError;
+use super::l1::L1Piece;
+use super::l2::L2Piece;
+use super::metrics::Metrics;
+use crate::decode::{BlockFacts, L1Decoder};
+use crate::error::{DecodeFault, UnknownTopic};
+use std::time::Duration;
+use tally_engine::{L1Block, L2Block};
+use tally_eventlog::{CHUNK_BLOCKS_MAX, L1Head, LogWriter, RecentBlock};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// What was brought is written once nothing more came for so long,
+const COMMIT_AFTER_IDLE: Duration = Duration::from_millis(100);
+
+/// or it has waited for so long,
+const COMMIT_AFTER: Duration = Duration::from_secs(2);
+
+/// or it is so many L2 blocks.
+const COMMIT_AFTER_BLOCKS: u64 = CHUNK_BLOCKS_MAX;
+
+/// The one that writes.
+pub(crate) struct Appender {
+    writer: LogWriter,
+    metrics: Metrics,
+    /// Since when something is staged, and how many L2 blocks.
+    staged_since: Option<Instant>,
+    staged_blocks: u64,
+}
+
+impl Appender {
+    pub(crate) fn new(writer: LogWriter, metrics: Metrics) -> Self {
+        Self { writer, metrics, staged_since: None, staged_blocks: 0 }
+    }
+
+    /// Writes pieces until there will be no more, and gives back the writer.
+    pub(crate) async fn run(mut self, mut pieces: mpsc::Receiver<Piece>) -> Result<LogWriter, LiveError> {
+        loop {
+            let piece = match self.staged_since {
+                None => pieces.recv().await,
+                Some(since) => {
+                    let left = COMMIT_AFTER.saturating_sub(since.elapsed()).min(COMMIT_AFTER_IDLE);
+                    let Ok(piece) = tokio::time::timeout(left, pieces.recv()).await else {
+                        tokio::task::block_in_place(|| self.commit())?;
+                        continue;
+                    };
+                    piece
+                }
+            };
+            let Some(piece) = piece else {
+                tokio::task::block_in_place(|| self.commit())?;
+                return Ok(self.writer);
+            };
+            tokio::task::block_in_place(|| self.stage(piece))?;
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), LiveError> {
+        if self.staged_since.take().is_none() {
+            return Ok(());
+        }
+        self.writer.commit()?;
+        self.staged_blocks = 0;
+        self.metrics.commit();
+        self.report();
+        Ok(())
+    }
+
+    fn report(&self) {
+        let heads = self.writer.committed();
+        let l1 = heads.l1.map(RecentBlock::from);
+        let l2 = heads.l2.map(RecentBlock::from);
+        for (chain, head) in [("L1", l1), ("L2", l2)] {
+            if let Some(head) = head {
+                self.metrics.chain(chain).log_reaches(head.number, head.timestamp.0);
+            }
+        }
+    }
+
+    fn stage(&mut self, piece: Piece) -> Result<(), LiveError> {
+        self.staged_since.get_or_insert_with(Instant::now);
+        match piece {
+            Piece::L1(piece) => self.stage_l1(&piece)?,
+            Piece::L2(piece) => self.stage_l2(&piece)?,
+            Piece::L1Rollback(to) => self.roll_back(|writer| writer.rollback_l1(L1Block(to.number)))?,
+            Piece::L2Rollback(to) => self.roll_back(|writer| writer.rollback_l2(L2Block(to.number)))?,
+        }
+        if self.staged_blocks >= COMMIT_AFTER_BLOCKS {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    fn roll_back(
+        &mut self,
+        roll_back: impl FnOnce(&mut LogWriter) -> Result<(), tally_eventlog::LogError>,
+    ) -> Result<(), LiveError> {
+        roll_back(&mut self.writer)?;
+        self.staged_since = None;
+        self.staged_blocks = 0;
+        self.metrics.commit();
+        self.report();
+        Ok(())
+    }
+
+    fn stage_l1(&mut self, piece: &L1Piece) -> Result<(), LiveError> {
+        let L1Piece { logs, blocks, inputs, heads, sealed } = piece;
+        let decode = |fault| LiveError::Decode { chain: "L1", fault };
+        let identity = self.writer.identity().clone();
+        let mut decoder = L1Decoder::new(&identity);
+        let mut logs = logs.iter().peekable();
+        self.writer.seal_l1(L1Block(*sealed));
+        for head in heads {
+            while let Some(log) =
+                logs.next_if(|log| log.block_number.is_some_and(|block| block <= head.number))
+            {
+                let number = log.block_number.unwrap_or_default();
+                let block =
+                    blocks.get(&number).ok_or_else(|| decode(DecodeFault::NoHeader { block: number }))?;
+                let facts = BlockFacts { number, hash: block.hash, timestamp: block.timestamp.0 };
+                let record =
+                    decoder.decode(log, &facts, self.writer.pool(), |hash| inputs.get(&hash).cloned());
+                if let Some(record) = record.map_err(decode)? {
+                    for discrepancy in self.writer.stage_l1(&record)? {
+                        self.metrics.warning();
+                        tracing::warn!(chain = "L1", block = number, "{discrepancy}");
+                    }
+                }
+            }
+            let RecentBlock { number, hash, timestamp } = *head;
+            self.writer.stage_l1_head(L1Head { block: L1Block(number), hash, timestamp })?;
+        }
+        self.report_unknown("L1", &decoder.unknown);
+        Ok(())
+    }
+
+    fn stage_l2(&mut self, piece: &L2Piece) -> Result<(), LiveError> {
+        self.writer.seal_l2(L2Block(piece.sealed));
+        for span in &piece.spans {
+            self.writer.stage_span(span)?;
+        }
+        for block in &piece.blocks {
+            self.writer.stage_block(block)?;
+            self.staged_blocks += 1;
+        }
+        self.report_unknown("L2", &piece.unknown);
+        Ok(())
+    }
+
+    fn report_unknown(&self, chain: &'static str, unknown: &[UnknownTopic]) {
+        for UnknownTopic { contract, block, transaction, topic } in unknown {
+            self.metrics.warning();
+            let topic = topic.map_or("(none)".into(), |topic| topic.to_string());
+            tracing::warn!(
+                chain,
+                block,
+                "left out a log of {contract} (transaction {transaction}): its topic {topic} is unknown"
+            );
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Whether the log and the chain are of one branch, and where they part.
+
+use super::error::LiveError;
+use super::fetch::headers;
+use crate::rpc::{Attempt, Rpc};
+use tally_eventlog::{RecentBlock, RecentBlocks};
+
+/// How many blocks are compared at once.
+const COMPARED: usize = 32;
+
+/// The last block that the log and the chain have in common, of those that the log can be rolled back to.
+///
+/// # Errors
+///
+/// [`LiveError::BelowSealed`] if they part below these.
+pub(crate) async fn common_ancestor(rpc: &Rpc, recent: &RecentBlocks) -> Result<RecentBlock, LiveError> {
+    let mut below = None;
+    for part in recent.blocks().rchunks(COMPARED) {
+        let numbers: Vec<u64> = part.iter().map(|block| block.number).collect();
+        let numbers = &numbers;
+        let compare = move |attempt: Attempt| async move { headers(&attempt, numbers).await };
+        let found = rpc.ask("the headers of recent blocks", compare).await?;
+        let mut pairs = part.iter().zip(found).rev();
+        if let Some((block, _)) = pairs.clone().find(|(block, header)| block.hash == header.hash) {
+            return Ok(*block);
+        }
+        below = pairs.next_back().map(|(block, header)| (*block, header.hash));
+    }
+    let Some((block, found)) = below else {
+        return Err(LiveError::Broken("the log has no block to compare with the chain's"));
+    };
+    Err(LiveError::BelowSealed { chain: rpc.chain(), block: block.number, expected: block.hash, found })
+}

@@ -1,0 +1,88 @@
+//! Why following the chains stopped.
+
+use crate::error::DecodeFault;
+use crate::rpc::RpcError;
+use alloy::primitives::{Address, B256};
+use tally_eventlog::LogError;
+
+/// A live ingest that stopped. What it says is not in the log; whatever was committed before is.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    /// An endpoint that could not be used, or an answer that could not be had.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// What a chain gave does not hold together.
+    #[error("{chain}: {fault}")]
+    Decode {
+        /// Which chain.
+        chain: &'static str,
+        /// What is wrong.
+        fault: DecodeFault,
+    },
+    /// The log could not be opened, read or written, or cannot take what a chain gave.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A reorg that reaches below what is final.
+    #[error(
+        "{chain} block {block} is {found} on the chain, but {expected} in the log, where it is final: nothing was \
+         changed. Either the endpoint is of another branch, or the log has to be made again"
+    )]
+    BelowSealed {
+        /// Which chain.
+        chain: &'static str,
+        /// The last block that the log could be rolled back to.
+        block: u64,
+        /// The log's hash.
+        expected: B256,
+        /// The chain's.
+        found: B256,
+    },
+    /// A chain that does not reach up to where it was to be ingested.
+    #[error("{chain}: block {to} was asked for, but the chain's blocks are settled up to {settled} only")]
+    NotReached {
+        /// Which chain.
+        chain: &'static str,
+        /// The last block asked for.
+        to: u64,
+        /// The last block that there is, as final as was asked for.
+        settled: String,
+    },
+    /// An address without a contract.
+    #[error("{chain}: there is no contract at {address}, where the network has the {contract}")]
+    NoContract {
+        /// Which chain.
+        chain: &'static str,
+        /// Which contract.
+        contract: &'static str,
+        /// The network's address of it.
+        address: Address,
+    },
+    /// An endpoint that does not have the logs it says it gives.
+    #[error(
+        "{chain}: {endpoint} gives no log of {contract} in block {block}, where there has to be one: it does not \
+         keep logs from so long ago, or the network is wrong"
+    )]
+    NoHistory {
+        /// Which chain.
+        chain: &'static str,
+        /// Which endpoint.
+        endpoint: String,
+        /// The contract.
+        contract: Address,
+        /// The block.
+        block: u64,
+    },
+    /// Blocks that do not follow the log's last one, which the chain has all the same.
+    #[error("{chain}: in {attempts} attempts, what the endpoint gave after block {block} did not follow it")]
+    Stalled {
+        /// Which chain.
+        chain: &'static str,
+        /// The log's last block.
+        block: u64,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// A task of the ingest that ended before it should.
+    #[error("{0}")]
+    Broken(&'static str),
+}

@@ -1,0 +1,192 @@
+//! What an ingest counts, for whoever watches it: as Prometheus metrics, and as progress.
+
+use crate::rpc::FaultKind;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Chain {
+    chain: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Method {
+    chain: &'static str,
+    method: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    chain: &'static str,
+    kind: &'static str,
+}
+
+/// The metrics of an ingest, of both chains.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    requests: Family<Method, Counter>,
+    retries: Family<Chain, Counter>,
+    faults: Family<Kind, Counter>,
+    received_bytes: Family<Chain, Gauge>,
+    chain_head: Family<Chain, Gauge>,
+    log_head: Family<Chain, Gauge>,
+    lag_blocks: Family<Chain, Gauge>,
+    lag_secs: Family<Chain, Gauge>,
+    rollbacks: Family<Chain, Counter>,
+    commits: Counter,
+    warnings: Counter,
+    l1: Arc<Progress>,
+    l2: Arc<Progress>,
+}
+
+/// How far a chain is ingested.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// The block it began after, the last in the log, and the last that is to come.
+    from: AtomicU64,
+    at: AtomicU64,
+    to: AtomicU64,
+    timestamp: AtomicU64,
+}
+
+impl Progress {
+    /// The block that the log ended at when the ingest began.
+    pub fn from(&self) -> u64 {
+        self.from.load(Ordering::Relaxed)
+    }
+
+    /// The last block in the log.
+    pub fn at(&self) -> u64 {
+        self.at.load(Ordering::Relaxed)
+    }
+
+    /// The last block that is to be in the log as the chain stands.
+    pub fn to(&self) -> u64 {
+        self.to.load(Ordering::Relaxed)
+    }
+}
+
+impl Metrics {
+    /// Metrics that are all 0.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A registry of them, under names that begin with `tally_ingest`.
+    pub fn registry(&self) -> Registry {
+        let mut registry = Registry::with_prefix("tally_ingest");
+        let r = &mut registry;
+        r.register("rpc_calls", "JSON-RPC calls made, by chain and method", self.requests.clone());
+        r.register("rpc_retries", "Rounds over all endpoints that had to be repeated", self.retries.clone());
+        r.register("rpc_errors", "Attempts that failed, by chain and kind", self.faults.clone());
+        let (name, help) = ("rpc_received", "Bytes of answers, unpacked, since the start");
+        r.register_with_unit(name, help, Unit::Bytes, self.received_bytes.clone());
+        r.register("chain_head_block", "The newest block that an endpoint told of", self.chain_head.clone());
+        r.register("log_head_block", "The last block in the log", self.log_head.clone());
+        r.register("lag_blocks", "Blocks between the two", self.lag_blocks.clone());
+        let (name, help) = ("lag", "Seconds between their timestamps");
+        r.register_with_unit(name, help, Unit::Seconds, self.lag_secs.clone());
+        r.register("rollbacks", "Times that a reorg took blocks out of the log", self.rollbacks.clone());
+        r.register("commits", "Batches written to the log", self.commits.clone());
+        r.register(
+            "warnings",
+            "Claims of the chain that do not add up, and logs left out",
+            self.warnings.clone(),
+        );
+        registry
+    }
+
+    /// How far L1 is.
+    pub fn l1(&self) -> &Progress {
+        &self.l1
+    }
+
+    /// How far L2 is.
+    pub fn l2(&self) -> &Progress {
+        &self.l2
+    }
+
+    pub(crate) fn chain(&self, chain: &'static str) -> ChainMetrics {
+        ChainMetrics { chain, all: self.clone() }
+    }
+
+    pub(crate) fn commit(&self) {
+        self.commits.inc();
+    }
+
+    pub(crate) fn warning(&self) {
+        self.warnings.inc();
+    }
+}
+
+/// The metrics of one chain.
+#[derive(Clone, Debug)]
+pub(crate) struct ChainMetrics {
+    chain: &'static str,
+    all: Metrics,
+}
+
+impl ChainMetrics {
+    fn label(&self) -> Chain {
+        Chain { chain: self.chain }
+    }
+
+    fn progress(&self) -> &Progress {
+        if self.chain == "L1" { &self.all.l1 } else { &self.all.l2 }
+    }
+
+    pub(crate) fn requests(&self, method: &'static str, count: u64) {
+        self.all.requests.get_or_create(&Method { chain: self.chain, method }).inc_by(count);
+    }
+
+    pub(crate) fn retry(&self) {
+        self.all.retries.get_or_create(&self.label()).inc();
+    }
+
+    pub(crate) fn fault(&self, kind: FaultKind) {
+        self.all.faults.get_or_create(&Kind { chain: self.chain, kind: kind.name() }).inc();
+    }
+
+    pub(crate) fn received_bytes(&self, endpoints: impl Iterator<Item = u64>) {
+        let bytes = endpoints.fold(0, u64::saturating_add);
+        self.all.received_bytes.get_or_create(&self.label()).set(gauge(bytes));
+    }
+
+    pub(crate) fn rollback(&self) {
+        self.all.rollbacks.get_or_create(&self.label()).inc();
+    }
+
+    /// The ingest begins after this block.
+    pub(crate) fn begins_after(&self, block: u64, timestamp: u64) {
+        self.progress().from.store(block, Ordering::Relaxed);
+        self.log_reaches(block, timestamp);
+    }
+
+    /// What an endpoint says of the chain's head, and up to where the log is to go.
+    pub(crate) fn chain_reaches(&self, head: u64, timestamp: u64, to: u64) {
+        let progress = self.progress();
+        progress.to.store(to, Ordering::Relaxed);
+        self.all.chain_head.get_or_create(&self.label()).set(gauge(head));
+        let (at, time) = (progress.at(), progress.timestamp.load(Ordering::Relaxed));
+        self.all.lag_blocks.get_or_create(&self.label()).set(gauge(head.saturating_sub(at)));
+        if time > 0 {
+            self.all.lag_secs.get_or_create(&self.label()).set(gauge(timestamp.saturating_sub(time)));
+        }
+    }
+
+    /// The last block in the log.
+    pub(crate) fn log_reaches(&self, block: u64, timestamp: u64) {
+        self.progress().at.store(block, Ordering::Relaxed);
+        self.progress().timestamp.store(timestamp, Ordering::Relaxed);
+        self.all.log_head.get_or_create(&self.label()).set(gauge(block));
+    }
+}
+
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,313 @@
+//! Ingest from live chains: one task follows each, and one writes what they bring to the log.
+
+mod append;
+mod branch;
+mod error;
+mod fetch;
+mod l1;
+mod l2;
+pub(crate) mod metrics;
+
+pub use error::LiveError;
+pub use metrics::{Metrics, Progress};
+
+use crate::network::Network;
+use crate::recording::Limits;
+use crate::rpc::{Endpoints, Rpc};
+use alloy::primitives::B256;
+use append::Appender;
+use l1::{L1, L1Piece, check_contracts};
+use l2::{L2, L2Piece};
+use metrics::ChainMetrics;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tally_eventlog::{Heads, LogReader, LogWriter, RecentBlock, RecentBlocks};
+use tokio::sync::{mpsc, watch};
+
+/// How many pieces wait for the log at most. With [`l2`]'s stretches they are a few thousand blocks.
+const PIECES_WAITING: usize = 8;
+
+/// How often in a row blocks may fail to join the log's end before that is an error.
+const STALLS_MAX: u32 = 10;
+
+/// The pause after blocks failed to join.
+const STALL_PAUSE: Duration = Duration::from_millis(500);
+
+/// Up to where L1 is ingested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finality {
+    /// The last block that the chain calls final.
+    Finalized,
+    /// The last one that it calls safe.
+    Safe,
+    /// So many blocks below the head.
+    Confirmations(u64),
+}
+
+/// What to ingest, and how.
+#[derive(Clone)]
+pub struct LiveOptions {
+    /// The chains and contracts.
+    pub network: Network,
+    /// Where L1 is asked.
+    pub l1: Endpoints,
+    /// Where L2 is asked.
+    pub l2: Endpoints,
+    /// The log's directory.
+    pub log: PathBuf,
+    /// How far to ingest; `None` is to the end, or for ever.
+    pub limits: Limits,
+    /// Up to where L1 is ingested.
+    pub l1_finality: Finality,
+    /// How many blocks below its head L2 is ingested.
+    pub l2_confirmations: u64,
+    /// Whether to wait for new blocks at the chains' ends.
+    pub follow: bool,
+    /// How long to wait before looking for new ones.
+    pub poll: Duration,
+}
+
+/// What a live ingest did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveIngested {
+    /// How far the log reached before.
+    pub before: Heads,
+    /// How far it reaches now.
+    pub after: Heads,
+    /// The digest of everything in it.
+    pub head_digest: B256,
+}
+
+/// What the tasks bring to the log, in order for each chain.
+#[derive(Debug)]
+enum Piece {
+    L1(L1Piece),
+    L1Rollback(RecentBlock),
+    L2(L2Piece),
+    L2Rollback(RecentBlock),
+}
+
+/// What to do after catching up with the chain.
+enum Pace {
+    /// It is ingested as far as was asked for.
+    Done,
+    /// Look at it again.
+    Poll,
+}
+
+/// Where a task that follows a chain stands.
+struct Follower {
+    chain: &'static str,
+    limit: Option<u64>,
+    is_following: bool,
+    poll: Duration,
+    recent: RecentBlocks,
+    /// The head when blocks last failed to join it, and how often that was.
+    stalled: (Option<u64>, u32),
+    pieces: mpsc::Sender<Piece>,
+    stop: watch::Receiver<bool>,
+    metrics: ChainMetrics,
+}
+
+impl Follower {
+    fn head(&self) -> Option<RecentBlock> {
+        self.recent.blocks().last().copied()
+    }
+
+    fn recent(&self) -> &RecentBlocks {
+        &self.recent
+    }
+
+    fn push(&mut self, block: RecentBlock, sealed: u64) {
+        self.recent.push(block, sealed);
+    }
+
+    fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    fn stopped(&self) -> impl Future<Output = ()> + use<> {
+        stopped(self.stop.clone())
+    }
+
+    async fn send(&self, piece: Piece) -> Result<(), LiveError> {
+        let sent = self.pieces.send(piece).await;
+        sent.map_err(|_| LiveError::Broken("the task that writes the log has ended"))
+    }
+
+    /// Takes the log back to `ancestor`, as the chain has `found` where the log's head is.
+    async fn roll_back(
+        &mut self,
+        chain: &'static str,
+        ancestor: RecentBlock,
+        found: B256,
+        piece: fn(RecentBlock) -> Piece,
+    ) -> Result<(), LiveError> {
+        if let Some(head) = self.head() {
+            tracing::warn!(
+                chain,
+                "a reorg: block {} is {found} now, and was {}; the log goes back to block {}",
+                head.number,
+                head.hash,
+                ancestor.number
+            );
+        }
+        self.metrics.rollback();
+        self.recent.truncate(ancestor.number);
+        self.send(piece(ancestor)).await
+    }
+
+    /// Says how to go on, and waits where there is something to wait for. `target` is the last block that
+    /// the chain has to give now.
+    async fn pace(&mut self, target: u64) -> Result<Pace, LiveError> {
+        if self.is_stopped() {
+            return Ok(Pace::Done);
+        }
+        let head = self.head().map(|head| head.number);
+        let reaches = |block: u64| head.is_some_and(|head| head >= block);
+        if self.limit.is_some_and(reaches) {
+            return Ok(Pace::Done);
+        }
+        let is_behind = head.is_some() && !reaches(self.limit.map_or(target, |limit| limit.min(target)));
+        let pause = if is_behind {
+            // What was fetched did not join: another branch, which the next look finds.
+            let stalls = if self.stalled.0 == head { self.stalled.1 + 1 } else { 1 };
+            self.stalled = (head, stalls);
+            if stalls > STALLS_MAX {
+                let block = head.unwrap_or_default();
+                return Err(LiveError::Stalled { chain: self.chain, block, attempts: STALLS_MAX });
+            }
+            STALL_PAUSE
+        } else if self.is_following {
+            self.poll
+        } else {
+            return match self.limit {
+                None => Ok(Pace::Done),
+                Some(to) => {
+                    let settled = head.map_or("none".into(), |head| format!("block {head}"));
+                    Err(LiveError::NotReached { chain: self.chain, to, settled })
+                }
+            };
+        };
+        tokio::select! {
+            () = self.stopped() => Ok(Pace::Done),
+            () = tokio::time::sleep(pause) => Ok(Pace::Poll),
+        }
+    }
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // Whoever could stop it is gone: then nobody will.
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Appends what the chains have beyond the log, up to the limits, or follows them until `stop` is true.
+///
+/// Both chains' ids are checked before anything is written. The log is written in whole batches, so that
+/// wherever this ends, also by a crash, the next ingest goes on from there.
+///
+/// # Errors
+///
+/// [`LiveError`] naming the chain, the place and what was found there. The log is as it was after the last
+/// batch.
+pub async fn ingest_live(
+    options: &LiveOptions,
+    metrics: &Metrics,
+    stop: watch::Receiver<bool>,
+) -> Result<LiveIngested, LiveError> {
+    let identity = &options.network.identity;
+    let connect = |chain, chain_id, endpoints| {
+        Rpc::connect(chain, chain_id, endpoints, options.follow, metrics.chain(chain))
+    };
+    let starting = async {
+        let l1 = Arc::new(connect("L1", identity.l1_chain_id, &options.l1).await?);
+        let l2 = Arc::new(connect("L2", identity.l2_chain_id, &options.l2).await?);
+        let l1_contracts = [
+            ("LockingInfo", identity.locking_info),
+            ("LockingPool", identity.locking_pool),
+            ("METIS token", identity.metis_token),
+        ];
+        check_contracts(&l1, &l1_contracts).await?;
+        check_contracts(&l2, &[("MetisSequencerSet", identity.sequencer_set)]).await?;
+        let l2 = L2::new(l2, identity, options.l2_confirmations);
+        let l1 = L1::new(l1, identity, options.l1_finality);
+        // The pool's initialiser emits events. Where they lack, later ones may too.
+        if !LogReader::exists(&options.log)? {
+            l1.check_history(identity.genesis.batch_block.0).await?;
+        }
+        let writer = LogWriter::open(&options.log, identity)?;
+        let is_begun = writer.committed().l1.is_some_and(|head| head.block >= identity.genesis.batch_block);
+        let has_to_be = if is_begun {
+            writer.last_l1_record().map(|(block, _)| block)
+        } else {
+            Some(identity.genesis.batch_block.0)
+        };
+        if let Some(block) = has_to_be {
+            l1.check_history(block).await?;
+        }
+        Ok::<_, LiveError>((l1, l2, writer))
+    };
+    let (l1, l2, writer) = tokio::select! {
+        started = starting => started?,
+        () = stopped(stop.clone()) => return Err(LiveError::Broken("it was stopped before it began")),
+    };
+    let before = *writer.committed();
+    let (sender, pieces) = mpsc::channel(PIECES_WAITING);
+    let (failed, has_failed) = watch::channel(false);
+    let follower = |chain, limit, recent: &RecentBlocks| {
+        let follower = Follower {
+            chain,
+            limit,
+            is_following: options.follow,
+            poll: options.poll,
+            recent: recent.clone(),
+            stalled: (None, 0),
+            pieces: sender.clone(),
+            stop: stop.clone(),
+            metrics: metrics.chain(chain),
+        };
+        if let Some(head) = follower.head() {
+            follower.metrics.begins_after(head.number, head.timestamp.0);
+        }
+        follower
+    };
+    let mut follow_l1 = follower("L1", options.limits.l1_to, writer.recent_l1());
+    let mut follow_l2 = follower("L2", options.limits.l2_to, writer.recent_l2());
+    if follow_l1.head().is_none() {
+        follow_l1.metrics.begins_after(identity.l1_first_block.0.saturating_sub(1), 0);
+    }
+    if follow_l2.head().is_none() {
+        follow_l2.metrics.begins_after(identity.l2_first_block.0.saturating_sub(1), 0);
+    }
+    drop(sender);
+    // One that ends in an error stops the other, and what both brought is written.
+    let guarded = |task: futures_util::future::BoxFuture<'static, Result<(), LiveError>>| {
+        let (failed, has_failed, stop) = (failed.clone(), has_failed.clone(), stop.clone());
+        tokio::spawn(async move {
+            let done = tokio::select! {
+                done = task => done,
+                () = stopped(stop) => Ok(()),
+                () = stopped(has_failed) => Ok(()),
+            };
+            if done.is_err() {
+                failed.send_replace(true);
+            }
+            done
+        })
+    };
+    let l1 = guarded(Box::pin(async move { l1.follow(&mut follow_l1).await }));
+    let l2 = guarded(Box::pin(async move { l2.follow(&mut follow_l2).await }));
+    let appended = Appender::new(writer, metrics.clone()).run(pieces).await;
+    if appended.is_err() {
+        failed.send_replace(true);
+    }
+    let ended = |_| LiveError::Broken("a task that follows a chain was cut short");
+    let (l1, l2) = (l1.await.map_err(ended)?, l2.await.map_err(ended)?);
+    let writer = appended?;
+    l1?;
+    l2?;
+    Ok(LiveIngested { before, after: *writer.committed(), head_digest: writer.head_digest()? })
+}

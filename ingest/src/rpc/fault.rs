@@ -1,0 +1,204 @@
+//! What can go wrong with a request, sorted by what to do about it.
+
+use alloy::rpc::json_rpc::ErrorPayload;
+use std::time::Duration;
+
+/// Why a request failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FaultKind {
+    /// No connection could be made.
+    Connect,
+    /// No answer came in time.
+    Timeout,
+    /// The connection broke, or the answer was cut.
+    Broken,
+    /// The server failed.
+    Status,
+    /// Too many requests.
+    Busy,
+    /// The answer was no JSON-RPC.
+    NotJson,
+    /// The node answered with an error.
+    Rpc,
+    /// The node does not have a block that another one (or the log) has.
+    Behind,
+    /// Its answers contradict each other.
+    Inconsistent,
+    /// More was asked for than it gives at once.
+    TooMuch,
+    /// It never will.
+    Refused,
+}
+
+impl FaultKind {
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+            Self::Status => "status",
+            Self::Busy => "busy",
+            Self::NotJson => "not_json",
+            Self::Rpc => "rpc",
+            Self::Behind => "behind",
+            Self::Inconsistent => "inconsistent",
+            Self::TooMuch => "too_much",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// A request that failed, and what to do about it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{reason}")]
+pub(crate) struct Fault {
+    pub(crate) kind: FaultKind,
+    /// In words; holds no secret of the URL once the endpoint has passed it on.
+    pub(crate) reason: String,
+    /// What the server asked us to wait.
+    pub(crate) after: Option<Duration>,
+    /// How many blocks it would give at once, if it says so.
+    pub(crate) blocks_max: Option<u64>,
+}
+
+impl Fault {
+    /// It may work when tried again, or elsewhere.
+    pub(crate) fn temporary(kind: FaultKind, reason: String) -> Self {
+        Self { kind, reason, after: None, blocks_max: None }
+    }
+
+    /// Too many requests.
+    pub(crate) fn busy(reason: String, after: Option<Duration>) -> Self {
+        Self { kind: FaultKind::Busy, reason, after, blocks_max: None }
+    }
+
+    /// Less has to be asked for.
+    pub(crate) fn too_much(reason: String, blocks_max: Option<u64>) -> Self {
+        Self { kind: FaultKind::TooMuch, reason, after: None, blocks_max }
+    }
+
+    /// It will not work however often it is tried here.
+    pub(crate) fn refused(reason: String) -> Self {
+        Self { kind: FaultKind::Refused, reason, after: None, blocks_max: None }
+    }
+
+    /// Answers that do not fit each other: of a node that just changes its mind, or of two behind one name.
+    pub(crate) fn inconsistent(reason: String) -> Self {
+        Self::temporary(FaultKind::Inconsistent, reason)
+    }
+
+    /// An error that a whole batch was answered with.
+    pub(crate) fn of_batch(error: &ErrorPayload) -> Self {
+        let text = error.message.to_lowercase();
+        if text.contains("batch") && !is_busy(error.code, &text) {
+            return Self::too_much(described(error), None);
+        }
+        Self::of_call(error)
+    }
+
+    /// An error that a single call was answered with.
+    pub(crate) fn of_call(error: &ErrorPayload) -> Self {
+        let text = error.message.to_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        let reason = described(error);
+        if is_busy(error.code, &text) {
+            return Self::busy(reason, None);
+        }
+        // Each provider has its own words and codes for a range of blocks, or a number of logs, above what
+        // it gives at once; what they have in common is what they talk about.
+        let is_limit =
+            has(&["range", "limit", "too many", "too large", "too wide", "too big", "exceed", "more than"]);
+        if is_limit && has(&["block", "range", "result", "log", "response", "size", "limited"]) {
+            return Self::too_much(reason, blocks_in(&text));
+        }
+        if has(&["timeout", "timed out", "took too long"]) {
+            return Self::temporary(FaultKind::Timeout, reason);
+        }
+        match error.code {
+            // No such method, or wrong parameters: by us, or by a node that does not know a block tag.
+            -32601 | -32602 => Self::refused(reason),
+            _ => Self::temporary(FaultKind::Rpc, reason),
+        }
+    }
+}
+
+fn is_busy(code: i64, text: &str) -> bool {
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    code == 429
+        || has(&[
+            "rate limit",
+            "request rate",
+            "too many requests",
+            "per second",
+            "throughput",
+            "capacity exceeded",
+        ])
+}
+
+fn described(error: &ErrorPayload) -> String {
+    // Whoever answers is not trusted to be brief, or to send text that a terminal takes well.
+    let shown: String = error.message.chars().filter(|char| !char.is_control()).take(300).collect();
+    format!("JSON-RPC error {}: {shown}", error.code)
+}
+
+/// The last number in the words of a refusal: the limits that are told come at its end.
+fn blocks_in(text: &str) -> Option<u64> {
+    let numbers = text.split(|char: char| !char.is_ascii_alphanumeric());
+    numbers.filter_map(|word| word.parse().ok()).rfind(|number| *number > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(code: i64, message: &str) -> Fault {
+        Fault::of_call(&ErrorPayload { code, message: message.to_owned().into(), data: None })
+    }
+
+    /// What providers are known to answer, in their own words.
+    #[test]
+    fn refusals_are_told_by_their_words() {
+        for (code, message, blocks_max) in [
+            (-32005, "query exceeds max block range 200", Some(200)),
+            (
+                -32600,
+                "Log response size exceeded. You can make eth_getLogs requests with up to a 2000 block range.",
+                Some(2_000),
+            ),
+            (-32614, "eth_getLogs is limited to a 10000 range", Some(10_000)),
+            (-32600, "block range is too wide", None),
+            (
+                -32005,
+                "query returned more than 10000 results. Try with this block range [0x1, 0x2].",
+                Some(10_000),
+            ),
+            (-32000, "exceed maximum block range: 5000", Some(5_000)),
+            (-32602, "query exceeds max results 20000, retry with the range 1-2", Some(2)),
+        ] {
+            let fault = of(code, message);
+            assert_eq!((fault.kind, fault.blocks_max), (FaultKind::TooMuch, blocks_max), "{message}");
+        }
+        for (code, message, kind) in [
+            (-32005, "project ID request rate exceeded", FaultKind::Busy),
+            (-32005, "daily request count exceeded, request rate limited", FaultKind::Busy),
+            (429, "whatever", FaultKind::Busy),
+            (-32007, "50/second request limit reached - reduce calls per second", FaultKind::Busy),
+            (-32603, "internal error", FaultKind::Rpc),
+            (-32000, "header not found", FaultKind::Rpc),
+            (-32000, "query timeout exceeded", FaultKind::Timeout),
+            (-32602, "invalid argument 0: hex string without 0x prefix", FaultKind::Refused),
+            (-32601, "the method eth_getCode does not exist/is not available", FaultKind::Refused),
+        ] {
+            assert_eq!(of(code, message).kind, kind, "{message}");
+        }
+        let batch = ErrorPayload { code: -32600, message: "batch too large, limit 10".into(), data: None };
+        assert_eq!(Fault::of_batch(&batch).kind, FaultKind::TooMuch);
+    }
+
+    #[test]
+    fn hostile_words_are_cut_and_tamed() {
+        let fault = of(-1, &format!("\u{1b}[2J{}", "x".repeat(1_000_000)));
+        assert!(fault.reason.len() < 400 && !fault.reason.contains('\u{1b}'));
+    }
+}
