@@ -5,6 +5,7 @@
 
 mod args;
 mod audit_live;
+mod compare;
 mod config;
 mod format;
 mod ingest;

@@ -1,6 +1,7 @@
 //! `tally state`.
 
 use crate::args::{PlainFormat, StateArgs};
+use crate::compare::differ;
 use crate::format::{address, metis, table};
 use crate::state_json::{state_json, status_name};
 use crate::{DIFFERENT, DONE, Output};
@@ -103,31 +104,6 @@ fn compare(log: &LogReader, path: &Path, up_to: Option<u64>, output: &mut Output
         "{verdict}: {compared} recorded states of the contracts{later}, {differences} differences"
     )?;
     Ok(if differences == 0 { DONE } else { DIFFERENT })
-}
-
-/// Calls `report` for every field of `ours` that `recorded` has otherwise or not at all, and for every
-/// entry of its tables that `ours` lacks.
-fn differ(
-    path: &mut String,
-    recorded: &Value,
-    ours: &Value,
-    report: &mut impl FnMut(&str, &Value, &Value) -> std::io::Result<()>,
-) -> std::io::Result<()> {
-    let (Value::Object(theirs), Value::Object(members)) = (recorded, ours) else {
-        return if recorded == ours { Ok(()) } else { report(path, recorded, ours) };
-    };
-    let len = path.len();
-    // The recordings hold balances of other contracts beside the state; within it nothing may lack.
-    let extra = theirs.keys().filter(|name| len > 0 && !members.contains_key(*name));
-    for name in members.keys().chain(extra) {
-        let dot = if path.is_empty() { "" } else { "." };
-        path.push_str(dot);
-        path.push_str(name);
-        let of = |object: &serde_json::Map<String, Value>| object.get(name).cloned().unwrap_or_default();
-        differ(path, &of(theirs), &of(members), report)?;
-        path.truncate(len);
-    }
-    Ok(())
 }
 
 fn read_json(path: &Path) -> Result<Value> {

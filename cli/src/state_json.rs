@@ -13,12 +13,18 @@ pub(crate) fn status_name(status: Status) -> &'static str {
     }
 }
 
+const STATUSES: [Status; 3] = [Status::Inactive, Status::Active, Status::Unlocked];
+
+/// How many sequencers there are of each status: inactive, active, unlocked.
+pub(crate) fn status_counts<T: Into<Value>>(counts: [T; 3]) -> Value {
+    let named =
+        STATUSES.into_iter().zip(counts).map(|(status, count)| (status_name(status).into(), count.into()));
+    Value::Object(named.collect())
+}
+
 /// The state, under the contracts' names.
 pub(crate) fn state_json(pool: &PoolState) -> Value {
-    let statuses: Map<String, Value> = [Status::Inactive, Status::Active, Status::Unlocked]
-        .map(|status| (status_name(status).into(), json!(pool.count(status))))
-        .into_iter()
-        .collect();
+    let statuses = status_counts(STATUSES.map(|status| pool.count(status)));
     let owners: Map<String, Value> =
         pool.owners.iter().map(|(owner, id)| (address(*owner), json!(id.map_or(0, |id| id.0)))).collect();
     let signers: Map<String, Value> = pool

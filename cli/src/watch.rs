@@ -95,7 +95,7 @@ impl Watch {
             let listener = listener.with_context(|| format!("--metrics-listen {address}"))?;
             metrics_at = Some(listener.local_addr()?);
             let registry = Arc::new(metrics.registry());
-            let router = Router::new().route("/metrics", get(move || answer(registry.clone())));
+            let router = Router::new().route("/metrics", get(async move || answer(&registry)));
             // Whatever becomes of it, the ingest goes on.
             tokio::spawn(async move { axum::serve(listener, router).await });
         }
@@ -123,9 +123,9 @@ impl Watch {
     }
 }
 
-async fn answer(registry: Arc<Registry>) -> impl IntoResponse {
+fn answer(registry: &Registry) -> impl IntoResponse + use<> {
     let mut text = String::new();
-    match prometheus_client::encoding::text::encode(&mut text, &registry) {
+    match prometheus_client::encoding::text::encode(&mut text, registry) {
         Ok(()) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             (StatusCode::OK, [(header::CONTENT_TYPE, kind)], text)
@@ -165,7 +165,7 @@ async fn tell_lines(metrics: &Metrics, mut is_done: oneshot::Receiver<()>) {
     let mut timer = tokio::time::interval(LINES_EVERY);
     // The first tick is at once, when there is nothing to tell.
     timer.tick().await;
-    let mut before = [(metrics.l1().at(), Instant::now()), (metrics.l2().at(), Instant::now())];
+    let mut before = [metrics.l1(), metrics.l2()].map(|progress| (progress.from(), Instant::now()));
     loop {
         tokio::select! {
             _ = timer.tick() => {}
@@ -174,6 +174,9 @@ async fn tell_lines(metrics: &Metrics, mut is_done: oneshot::Receiver<()>) {
         for (index, (chain, progress)) in [("L1", metrics.l1()), ("L2", metrics.l2())].into_iter().enumerate()
         {
             let (at, to, (was, since)) = (progress.at(), progress.to(), before[index]);
+            if at == was && at >= to {
+                continue;
+            }
             let millis = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
             let per_sec = at.saturating_sub(was).saturating_mul(1_000) / millis;
             let left_secs = to.saturating_sub(at).checked_div(per_sec);

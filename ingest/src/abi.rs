@@ -17,6 +17,12 @@ sol! {
         event SetMinLock(uint256 _newMinLock);
         event SetMaxLock(uint256 _newMaxLock);
         event SetRewardPayer(address _payer);
+
+        function totalLocked() view returns (uint256);
+        function totalRewardsLiquidated() view returns (uint256);
+        function minLock() view returns (uint256);
+        function maxLock() view returns (uint256);
+        function rewardPayer() view returns (address);
     }
 
     /// The manager.
@@ -34,6 +40,22 @@ sol! {
 
         function batchSubmitRewards(uint256 _batchId, uint256 _startEpoch, uint256 _endEpoch, address[] _seqs, uint256[] _blocks);
         function relock(uint256 _seqId, uint256 _amount, bool _lockReward);
+
+        function totalSequencers() view returns (uint256);
+        function curBatchState() view returns (uint256 id, uint256 number, uint256 startEpoch, uint256 endEpoch);
+        function rewardPerBlock() view returns (uint256);
+        function exitDelayPeriod() view returns (uint256);
+        function signerUpdateThrottle() view returns (uint256);
+        function mpcAddress() view returns (address);
+        function paused() view returns (bool);
+        function seqStatuses(uint8 status) view returns (uint256 count);
+        function seqOwners(address owner) view returns (uint256 seqId);
+        function seqSigners(address signer) view returns (uint256 seqId);
+        function sequencers(uint256 seqId) view returns (
+            uint256 amount, uint256 reward, uint256 activationBatch, uint256 updatedBatch, uint256 deactivationBatch,
+            uint256 deactivationTime, uint256 unlockClaimTime, uint256 nonce, address owner, address signer,
+            bytes pubkey, address rewardRecipient, uint8 status
+        );
     }
 
     /// The set of spans, on L2.

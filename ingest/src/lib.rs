@@ -3,6 +3,7 @@
 //!
 //! - [`ingest_live`] does it for live chains, and goes on for as long as it is let;
 //! - [`ingest_recording`] does it for a recording;
+//! - [`contract_state`] asks the contracts themselves what the log has to add up to;
 //! - [`L1Decoder`] and [`decode_span`] turn logs into the engine's records;
 //! - [`recover_signer`] says who made an L2 block.
 //!
@@ -11,6 +12,7 @@
 #[allow(missing_docs, clippy::pedantic, reason = "the contracts' own words, expanded by a macro")]
 mod abi;
 mod calls;
+mod contracts;
 mod decode;
 mod error;
 mod json;
@@ -22,6 +24,7 @@ mod recording;
 mod rpc;
 mod signer;
 
+pub use contracts::{ContractState, contract_state};
 pub use decode::{BlockFacts, L1Decoder, decode_span};
 pub use error::{DecodeFault, IngestError, UnknownTopic};
 pub use live::{Finality, LiveError, LiveIngested, LiveOptions, Metrics, Progress, ingest_live};

@@ -3,7 +3,7 @@
 mod append;
 mod branch;
 mod error;
-mod fetch;
+pub(crate) mod fetch;
 mod l1;
 mod l2;
 pub(crate) mod metrics;

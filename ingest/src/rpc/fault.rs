@@ -115,6 +115,9 @@ impl Fault {
         if has(&["timeout", "timed out", "took too long"]) {
             return Self::temporary(FaultKind::Timeout, reason);
         }
+        if has(&["revert"]) {
+            return Self::refused(reason);
+        }
         match error.code {
             // No such method, or wrong parameters: by us, or by a node that does not know a block tag.
             -32601 | -32602 => Self::refused(reason),
@@ -188,6 +191,7 @@ mod tests {
             (-32000, "header not found", FaultKind::Rpc),
             (-32000, "query timeout exceeded", FaultKind::Timeout),
             (-32602, "invalid argument 0: hex string without 0x prefix", FaultKind::Refused),
+            (3, "execution reverted", FaultKind::Refused),
             (-32601, "the method eth_getCode does not exist/is not available", FaultKind::Refused),
         ] {
             assert_eq!(of(code, message).kind, kind, "{message}");
