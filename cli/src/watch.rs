@@ -17,8 +17,10 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 
 /// How often bars are drawn, and how often a line tells how far it is.
 const BARS_EVERY: Duration = Duration::from_millis(200);
@@ -39,13 +41,17 @@ pub(crate) fn tell(progress: Progress, level: Level) -> Option<MultiProgress> {
         Level::Info => LevelFilter::INFO,
         Level::Debug => LevelFilter::DEBUG,
     };
-    let events = tracing_subscriber::fmt().with_max_level(level).with_target(false);
-    let events = events.with_ansi(is_terminal).with_writer(Above(bars.clone()));
+    // Only what this program itself says: its libraries would name whole URLs.
+    let own = Targets::new().with_target("tally_ingest", level).with_target("tally_cli", level);
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(is_terminal);
+    let lines = lines.with_writer(Above(bars.clone()));
     // Only the first in a process is heard; there is one command in a process, but for tests.
     let _ = if progress == Progress::Json {
-        tracing::subscriber::set_global_default(events.json().finish())
+        tracing::subscriber::set_global_default(
+            tracing_subscriber::registry().with(lines.json().with_filter(own)),
+        )
     } else {
-        tracing::subscriber::set_global_default(events.finish())
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines.with_filter(own)))
     };
     bars
 }

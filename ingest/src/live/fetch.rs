@@ -219,8 +219,6 @@ pub(crate) struct AskLess {
 pub(crate) fn too_much(error: &RpcError) -> Option<AskLess> {
     match error {
         RpcError::TooMuch { blocks_max, .. } => Some(AskLess { blocks_max: *blocks_max }),
-        // Some nodes do not say that it was too much, but run out of time.
-        RpcError::GaveUp { kind: FaultKind::Timeout, .. } => Some(AskLess { blocks_max: None }),
         RpcError::GaveUp { .. }
         | RpcError::Endpoints { .. }
         | RpcError::OtherChain { .. }

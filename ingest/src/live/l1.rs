@@ -168,7 +168,7 @@ impl L1 {
             let attempt = move |attempt: Attempt| async move {
                 let calls =
                     [self.contracts.range(from, last), self.transfers.range(from, last), header_call(last)];
-                let mut answers = attempt.batch(&calls).await?;
+                let mut answers = attempt.batch(&calls).await.map_err(|fault| fault.of_range(size))?;
                 let head = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
                 let head = numbered(decoded("a header", head)?, last)?;
                 let lists = answers.into_iter().map(|answer| decoded::<Vec<LogObject>>("logs", answer));
@@ -263,9 +263,13 @@ impl L1 {
         let filter = &self.contracts;
         let attempt = move |attempt: Attempt| async move {
             let endpoint = attempt.endpoint.name.clone();
-            let mut lists = attempt.all::<Vec<LogObject>>("logs", &[filter.range(block, block)]).await?;
-            let logs = lists.pop().flatten().unwrap_or_default();
-            Ok((endpoint, logs.len()))
+            let mut answers = attempt.batch(&[filter.range(block, block), header_call(block)]).await?;
+            let header = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
+            // A node that does not have the block gives no log of it either.
+            numbered(decoded("a header", header)?, block)?;
+            let logs = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
+            let logs: Option<Vec<LogObject>> = decoded("logs", logs)?;
+            Ok((endpoint, logs.map_or(0, |logs| logs.len())))
         };
         let (endpoint, found) = self.rpc.ask(&format!("the logs of block {block}"), attempt).await?;
         if found > 0 {

@@ -240,8 +240,10 @@ pub async fn ingest_live(
         }
         let writer = LogWriter::open(&options.log, identity)?;
         let is_begun = writer.committed().l1.is_some_and(|head| head.block >= identity.genesis.batch_block);
+        let sealed = writer.recent_l1().blocks().first().map(|block| block.number);
         let has_to_be = if is_begun {
-            writer.last_l1_record().map(|(block, _)| block)
+            // What a reorg may have taken back since need not be there.
+            writer.last_l1_record().map(|(block, _)| block).filter(|block| Some(*block) <= sealed)
         } else {
             Some(identity.genesis.batch_block.0)
         };

@@ -2,6 +2,7 @@
 
 use super::fault::{Fault, FaultKind};
 use super::http::Http;
+use crate::live::metrics::ChainMetrics;
 use alloy::rpc::client::RpcClient;
 use alloy::rpc::json_rpc::RpcError;
 use alloy::transports::{TransportError, TransportErrorKind};
@@ -24,6 +25,10 @@ const GROW_AFTER: usize = 32;
 /// How many calls a batch holds at most. A block with its transactions has about 10 kB, so that a full
 /// batch is a megabyte.
 pub(crate) const BATCH_CALLS_MAX: usize = 100;
+
+/// How often a batch is sent, and the pause after the first failure.
+const BATCH_ATTEMPTS: u32 = 4;
+const BATCH_PAUSE: Duration = Duration::from_millis(100);
 
 /// A call of JSON-RPC.
 #[derive(Clone, Debug)]
@@ -90,21 +95,38 @@ impl Endpoint {
         until.and_then(|until| until.checked_duration_since(Instant::now())).filter(|rest| !rest.is_zero())
     }
 
-    /// Several calls, in as many batches as it takes. The answers come in the order of the calls.
-    pub(crate) async fn batch(&self, calls: &[Call]) -> Result<Vec<Answer>, Fault> {
+    /// Several calls, in as many batches as it takes. The answers come in the order of the calls. A batch
+    /// that fails is sent again a few times: of many batches one always may, and all of them would have
+    /// to be sent again.
+    pub(crate) async fn batch(&self, calls: &[Call], metrics: &ChainMetrics) -> Result<Vec<Answer>, Fault> {
         let mut answers = Vec::with_capacity(calls.len());
+        let mut failed = 0;
         while answers.len() < calls.len() {
             let most = self.batch_calls.load(Ordering::Relaxed).max(1);
             let rest = &calls[answers.len()..];
             let part = &rest[..rest.len().min(most)];
-            match self.send(part).await {
-                Ok(part) => answers.extend(part),
-                // As a whole: it was the batch that was too much, not what a call asked for.
-                Err(fault) if fault.kind == FaultKind::TooMuch && part.len() > 1 => {
-                    self.batch_calls.fetch_min(part.len().div_ceil(2), Ordering::Relaxed);
+            let fault = match self.send(part).await {
+                Ok(part) => {
+                    answers.extend(part);
+                    failed = 0;
+                    continue;
                 }
-                Err(fault) => return Err(fault),
+                Err(fault) => fault,
+            };
+            if fault.kind == FaultKind::TooMuch && part.len() > 1 {
+                // As a whole: it was the batch that was too much, not what a call asked for.
+                self.batch_calls.fetch_min(part.len().div_ceil(2), Ordering::Relaxed);
+                continue;
             }
+            failed += 1;
+            if failed >= BATCH_ATTEMPTS || !fault.kind.is_passing() {
+                return Err(fault);
+            }
+            tracing::debug!(endpoint = self.name, "{} calls, sent again: {fault}", part.len());
+            metrics.fault(fault.kind);
+            metrics.retry();
+            let pause = self.rest().unwrap_or(BATCH_PAUSE * failed);
+            tokio::time::sleep(pause + BATCH_PAUSE.mul_f64(fastrand::f64())).await;
         }
         Ok(answers)
     }
@@ -119,6 +141,11 @@ impl Endpoint {
             }
             calls => self.send_batch(calls).await,
         };
+        // A node in trouble may refuse only some calls of a batch: then the batch has to be sent again.
+        let sent = sent.and_then(|answers| match answers.iter().find(|answer| is_passing(answer)) {
+            Some(Err(fault)) => Err(fault.clone()),
+            _ => Ok(answers),
+        });
         match &sent {
             Ok(_) => {
                 if self.good_answers.fetch_add(1, Ordering::Relaxed) % GROW_AFTER == GROW_AFTER - 1
@@ -158,10 +185,6 @@ impl Endpoint {
         for waiter in waiters {
             answers.push(self.sorted(waiter.await)?);
         }
-        // A busy node may refuse some calls of a batch only: then the batch has to be sent again.
-        if let Some(Err(busy)) = answers.iter().find(|answer| is_busy(answer)) {
-            return Err(busy.clone());
-        }
         Ok(answers)
     }
 
@@ -169,10 +192,7 @@ impl Endpoint {
     fn sorted(&self, answer: Result<Box<RawValue>, TransportError>) -> Result<Answer, Fault> {
         match answer {
             Ok(value) => Ok(Ok(value)),
-            Err(RpcError::ErrorResp(error)) => {
-                let fault = self.tame(Fault::of_call(&error));
-                if fault.kind == FaultKind::Busy { Err(fault) } else { Ok(Err(fault)) }
-            }
+            Err(RpcError::ErrorResp(error)) => Ok(Err(self.tame(Fault::of_call(&error)))),
             // A result of `null`, which is an answer too.
             Err(RpcError::NullResp) => Ok(Ok(null())),
             Err(error) => Err(self.fault(error)),
@@ -210,8 +230,8 @@ impl Endpoint {
     }
 }
 
-fn is_busy(answer: &Answer) -> bool {
-    answer.as_ref().is_err_and(|fault| fault.kind == FaultKind::Busy)
+fn is_passing(answer: &Answer) -> bool {
+    answer.as_ref().is_err_and(|fault| fault.kind.is_passing())
 }
 
 fn null() -> Box<RawValue> {

@@ -49,6 +49,16 @@ impl FaultKind {
     }
 }
 
+impl FaultKind {
+    /// Whether the same request may well be answered a moment later.
+    pub(crate) fn is_passing(self) -> bool {
+        match self {
+            Self::Connect | Self::Broken | Self::Status | Self::Busy | Self::NotJson | Self::Rpc => true,
+            Self::Timeout | Self::Behind | Self::Inconsistent | Self::TooMuch | Self::Refused => false,
+        }
+    }
+}
+
 /// A request that failed, and what to do about it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}")]
@@ -86,6 +96,15 @@ impl Fault {
     /// Answers that do not fit each other: of a node that just changes its mind, or of two behind one name.
     pub(crate) fn inconsistent(reason: String) -> Self {
         Self::temporary(FaultKind::Inconsistent, reason)
+    }
+
+    /// Of a request for the logs of many blocks: some nodes do not say that it was too much, but run out of
+    /// time.
+    pub(crate) fn of_range(mut self, blocks: u64) -> Self {
+        if self.kind == FaultKind::Timeout && blocks > 1 {
+            self.kind = FaultKind::TooMuch;
+        }
+        self
     }
 
     /// An error that a whole batch was answered with.

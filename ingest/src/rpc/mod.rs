@@ -164,7 +164,8 @@ impl Rpc {
     async fn check_chain(&self, endpoint: &Endpoint) -> Result<Result<(), Fault>, RpcError> {
         let told = endpoint.chain_id.get_or_try_init(|| async {
             self.metrics.requests("eth_chainId", 1);
-            let mut answers = endpoint.batch(&[call("eth_chainId", Value::Array(Vec::new()))]).await?;
+            let mut answers =
+                endpoint.batch(&[call("eth_chainId", Value::Array(Vec::new()))], &self.metrics).await?;
             let Some(answer) = answers.pop() else {
                 return Err(Fault::inconsistent("no answer".into()));
             };
@@ -277,7 +278,7 @@ impl Attempt {
             let count = u64::try_from(part.len()).unwrap_or(u64::MAX);
             self.metrics.requests(part.first().map_or("", |call| call.method), count);
         }
-        let answers = self.endpoint.batch(calls).await?;
+        let answers = self.endpoint.batch(calls, &self.metrics).await?;
         if answers.len() != calls.len() {
             return Err(Fault::inconsistent(format!("{} answers to {} calls", answers.len(), calls.len())));
         }

@@ -1,0 +1,249 @@
+//! Bad endpoints, and what an operator sees: a clear error or a retry as it should be, and no secret.
+
+use crate::live::Live;
+use crate::process;
+use replay_node::{Failure, Options, ReplayNode};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+/// What the command says of an endpoint with this fault, when it is to try twice.
+#[track_caller]
+fn error_with(options: &Options) -> (String, Live) {
+    let live = Live::start("small-a", options);
+    let (status, _, err) = live.ingest(&["--rpc-rounds", "2"]);
+    assert_eq!(status, 1, "{err}");
+    (err, live)
+}
+
+#[track_caller]
+fn assert_told(err: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(err.contains(part), "no {part:?} in: {err}");
+    }
+}
+
+#[test]
+fn another_chain_is_refused_before_anything_is_written() {
+    let (err, live) = error_with(&Options { l1_chain_id: Some(5), ..Options::default() });
+    let endpoint = live.node.l1_url();
+    assert_told(&err, &[&format!("L1: {endpoint} has chain id 5, and the network 1")]);
+    assert!(!live.log().exists());
+}
+
+#[test]
+fn an_address_without_a_contract_is_told() {
+    let pool = "0xd973a3cda5f9ad8dc96aac03d42203359bde719f";
+    let (err, live) = error_with(&Options { no_code_at: Some(pool.into()), ..Options::default() });
+    assert_told(
+        &err.to_lowercase(),
+        &[&format!("no contract at {pool}, where the network has the lockingpool")],
+    );
+    assert!(!live.log().exists());
+}
+
+#[test]
+fn a_provider_that_dropped_old_logs_is_told() {
+    let (err, live) = error_with(&Options { l1_logs_from: 20_220_000, ..Options::default() });
+    assert_told(&err, &["gives no log of 0x", "in block 20210008", "does not keep logs from so long ago"]);
+    assert!(!live.log().exists());
+}
+
+#[test]
+fn answers_that_are_no_answers_are_told() {
+    let failing = |failure| Options { fail_every: Some(1), failures: vec![failure], ..Options::default() };
+    let (err, _live) = error_with(&failing(Failure::Html));
+    assert_told(&err, &["failed 2 times", "an answer of 40 bytes that is not JSON-RPC (application/json)"]);
+    let (err, _live) = error_with(&failing(Failure::Giant));
+    assert_told(&err, &["an answer above the 67108864 bytes that it may have"]);
+    let (err, _live) = error_with(&failing(Failure::Status(401)));
+    assert_told(&err, &["refused its chain id: HTTP status 401"]);
+    let (err, _live) = error_with(&failing(Failure::Status(502)));
+    assert_told(&err, &["failed 2 times", "HTTP status 502"]);
+    let (err, _live) = error_with(&failing(Failure::Reset));
+    assert_told(&err, &["failed 2 times", "the connection broke"]);
+}
+
+#[test]
+fn blocks_that_do_not_follow_their_parents_are_told() {
+    for block in [1_050, 1_103] {
+        let (err, live) = error_with(&Options { l2_wrong_parent: Some(block), ..Options::default() });
+        assert_told(&err, &[&format!("block {block} has the parent 0x7777"), "the block before it is 0x"]);
+        let log = tally_eventlog::LogReader::open(&live.log());
+        assert!(log.is_err() || log.unwrap().heads().l2.is_none(), "nothing of that stretch is in the log");
+    }
+}
+
+#[test]
+fn a_node_that_is_behind_is_told_and_another_is_asked_instead() {
+    let live = Live::start("small-a", &Options::default());
+    assert_eq!(live.ingest(&["--l1-to", "20230000", "--l2-to", "2500"]).0, 0);
+    live.node.set_heads(20_220_000, 2_100);
+    let (status, _, err) = live.ingest(&["--rpc-rounds", "2"]);
+    assert_eq!(status, 1);
+    assert!(
+        err.contains("its head is block 20220000, and the log reaches block 20230000")
+            || err.contains("its head is block 2100, and the log reaches block 2500")
+            || err.contains("failed 2 times, the last time at"),
+        "{err}"
+    );
+    // With a second endpoint each, the ingest goes on there.
+    let other = ReplayNode::start(&crate::support::fixture("small-a"), &Options::default());
+    let (l1, l2) = (other.l1_url(), other.l2_url());
+    let (status, out, err) = live.ingest(&["--l1-rpc", &l1, "--l2-rpc", &l2]);
+    assert_eq!(status, 0, "{err}");
+    assert!(out.contains("0x2f04af5ac5b94f76b5632a8ff01b92fa2851f701d686bb5746d5da84d9d7cf30"), "{out}");
+    assert!(other.requests().iter().all(|(requests, _)| *requests > 0));
+}
+
+#[test]
+fn an_endpoint_that_is_down_is_passed_over() {
+    let live = Live::start("small-a", &Options::default());
+    let down = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let mut args = live.args(&[]);
+    for flag in ["--l1-rpc", "--l2-rpc"] {
+        let at = args.iter().position(|arg| arg == flag).unwrap();
+        args.splice(at..at, [flag.to_owned(), down.clone()]);
+    }
+    let (status, out, err) = crate::support::tally(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(status, 0, "{err}");
+    assert!(out.contains("head digest 0x2f04af5a"), "{out}");
+    let (status, _, err) = crate::support::tally(&[
+        "audit",
+        "live",
+        "--log",
+        live.log().to_str().unwrap(),
+        "--l1-rpc",
+        &down,
+        "--rpc-rounds",
+        "1",
+    ]);
+    assert_eq!(status, 1);
+    assert_told(&err, &["L1: its chain id failed 1 times", &down, "no connection"]);
+}
+
+#[test]
+fn a_block_that_is_not_settled_is_not_reached_and_told() {
+    let live = Live::start("small-a", &Options { l2_head: Some(2_000), ..Options::default() });
+    let (status, _, err) = live.ingest(&["--l2-to", "2100"]);
+    assert_eq!(status, 1);
+    assert_told(
+        &err,
+        &["L2: block 2100 was asked for, but the chain's blocks are settled up to block 2000 only"],
+    );
+    let log = tally_eventlog::LogReader::open(&live.log()).unwrap();
+    assert_eq!(log.heads().l2.unwrap().block.0, 2_000, "what there is is in the log");
+}
+
+/// URLs hold secrets: neither errors, nor warnings, nor metrics, nor help ever show one.
+#[test]
+fn the_secrets_of_urls_are_never_shown() {
+    let options = Options {
+        fail_every: Some(2),
+        failures: vec![Failure::Status(500), Failure::Html],
+        ..Options::default()
+    };
+    let live = Live::start("small-a", &options);
+    let secret = "/v3/5ecre7key5ecre7key?token=hunter2hunter2";
+    let mut args = live.args(&["--follow", "--level", "debug", "--metrics-listen", "127.0.0.1:0"]);
+    for flag in ["--l1-rpc", "--l2-rpc"] {
+        let at = args.iter().position(|arg| arg == flag).unwrap() + 1;
+        args[at] = args[at].replace("http://", "http://admin77:passw0rd77@") + secret;
+    }
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let mut process = process::start(&args, &[]);
+    let told = process.line_with("metrics at ");
+    let address = told.trim().strip_prefix("metrics at http://").unwrap().strip_suffix("/metrics").unwrap();
+    for _ in 0..1_200 {
+        std::thread::sleep(std::time::Duration::from_millis(25));
+        if tally_eventlog::LogReader::open_once(&live.log())
+            .is_ok_and(|log| log.heads().l1.is_some_and(|head| head.block.0 == 20_231_395))
+        {
+            break;
+        }
+    }
+    let mut metrics = String::new();
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    stream.read_to_string(&mut metrics).unwrap();
+    for line in [
+        "tally_ingest_log_head_block{chain=\"L1\"} 20231395",
+        "tally_ingest_chain_head_block{chain=\"L1\"} 20231395",
+        "tally_ingest_rpc_calls_total{chain=\"L1\",method=\"eth_getLogs\"}",
+        "tally_ingest_rpc_errors_total{chain=\"L1\",kind=\"status\"}",
+        "tally_ingest_rpc_retries_total{chain=\"L1\"}",
+        "tally_ingest_rpc_received_bytes{chain=\"L2\"}",
+        "tally_ingest_lag_blocks{chain=\"L1\"}",
+    ] {
+        assert!(metrics.contains(line), "no {line} in:\n{metrics}");
+    }
+    process.terminate();
+    let (status, out, err) = process.end();
+    assert!(status.success(), "{err}");
+    assert!(err.contains("HTTP status 500"), "what fails is told: {err}");
+    let help = process::start(&["ingest", "--help"], &[("TALLY_L1_RPC", secret), ("TALLY_L2_RPC", secret)]);
+    let (_, help, _) = help.end();
+    assert!(help.contains("--l1-rpc"));
+    for text in [&metrics, &out, &err, &help] {
+        for secret in ["5ecre7key", "hunter2", "admin77", "passw0rd77"] {
+            assert!(!text.contains(secret), "{secret} in: {text}");
+        }
+    }
+}
+
+/// Flags come before variables, and these before the config file.
+#[test]
+fn flags_can_be_given_in_a_config_file_and_in_the_environment() {
+    let live = Live::start("small-a", &Options::default());
+    let config = live.dir.path().join("tally.toml");
+    let (l1, l2) = (live.node.l1_url(), live.node.l2_url());
+    let network = live.dir.path().join("network.toml");
+    let text = format!(
+        "log = {:?}\nnetwork = {:?}\nl1-rpc = [\"http://127.0.0.1:1\", {l1:?}]\nl2_rpc = {l2:?}\n\
+         l1-finality = 0\nl2-confirmations = 0\nl1-to = 20215000\nl2-to = 1500\npoll-secs = 0.5\nfollow = false\n",
+        live.log(),
+        network
+    );
+    std::fs::write(&config, &text).unwrap();
+    let config = config.to_str().unwrap();
+    let run = |args: &[&str], variables: &[(&str, &str)]| {
+        let (status, out, err) = process::start(args, variables).end();
+        (status.code().unwrap(), out, err)
+    };
+    let (status, out, err) = run(&["ingest", "--config", config], &[]);
+    assert_eq!(status, 0, "{err}");
+    assert_told(&out, &["L1 up to block 20215000", "L2 up to block 1500"]);
+    let (status, out, err) = run(&["ingest"], &[("TALLY_CONFIG", config), ("TALLY_L2_TO", "1600")]);
+    assert_eq!(status, 0, "{err}");
+    assert_told(&out, &["L2 up to block 1600"]);
+    let (status, out, err) =
+        run(&["ingest", "--config", config, "--l2-to", "1700"], &[("TALLY_L2_TO", "1600")]);
+    assert_eq!(status, 0, "{err}");
+    assert_told(&out, &["L2 up to block 1700"]);
+    // Other commands take theirs of it.
+    let (status, out, err) = run(&["log", "verify", "--config", config], &[]);
+    assert_eq!(status, 0, "{err}");
+    assert_told(&out, &["verified: "]);
+    for (line, message) in [
+        ("speed = 1", "no command has a flag speed"),
+        ("l2-to = [1, 2]", "l2-to takes one value, and has 2"),
+        ("l2-to = 1979-05-27", "l2-to is neither text, number, flag nor list"),
+        ("l1-rpc = https://unquoted-secret", "line 2: "),
+        ("l2-confirmations = \"many\"", "invalid value 'many' for '--l2-confirmations"),
+    ] {
+        let path = live.dir.path().join("wrong.toml");
+        std::fs::write(&path, format!("follow = false\n{line}\n")).unwrap();
+        let (status, _, err) = run(&["ingest", "--config", path.to_str().unwrap()], &[]);
+        assert_eq!(status, 2, "{line}: {err}");
+        assert_told(&err, &[message]);
+        assert!(!err.contains("unquoted-secret"), "{err}");
+    }
+    let (status, _, err) = run(&["ingest", "--log", "somewhere"], &[]);
+    assert_eq!(status, 2);
+    assert_told(&err, &["what to ingest: --recording DIR, or --network"]);
+    let (status, _, err) = run(&["ingest", "--log", "somewhere", "--network", "mainnet"], &[]);
+    assert_eq!(status, 2);
+    assert_told(&err, &["--network mainnet needs --l1-rpc URL"]);
+}

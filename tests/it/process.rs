@@ -1,0 +1,81 @@
+//! The command as a process of its own, to be killed, signalled and read from: this very test binary, told
+//! to be the command.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+
+/// Names the arguments, one a line.
+const ARGS: &str = "TALLY_TEST_ARGS";
+
+/// A running command. It is killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+}
+
+/// Starts the command.
+pub(crate) fn start(args: &[&str], variables: &[(&str, &str)]) -> Process {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["process::is_the_command", "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(ARGS, args.join("\n")).envs(variables.iter().copied());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    Process { child, stderr }
+}
+
+impl Process {
+    /// As `kill -9` does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end.
+    pub(crate) fn terminate(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// The next line of its standard error that holds `text`.
+    pub(crate) fn line_with(&mut self, text: &str) -> String {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            assert!(self.stderr.read_line(&mut line).unwrap() > 0, "it ended without a word of {text}");
+        }
+        line
+    }
+
+    /// Waits for its end, and returns what it still said.
+    pub(crate) fn end(mut self) -> (ExitStatus, String, String) {
+        let (mut out, mut err) = (String::new(), String::new());
+        self.stderr.read_to_string(&mut err).unwrap();
+        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        (self.child.wait().unwrap(), out, err)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Does nothing in a run of the tests; started by [`start`], it is the command.
+#[test]
+fn is_the_command() {
+    let Some(args) = std::env::var_os(ARGS) else {
+        return;
+    };
+    let args = args.into_string().unwrap();
+    let args = std::iter::once("tally").chain(args.lines()).map(Into::into);
+    let status = tally_cli::run(args, &mut std::io::stdout(), &mut std::io::stderr());
+    std::process::exit(status.into());
+}
