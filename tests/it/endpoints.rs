@@ -54,7 +54,7 @@ fn answers_that_are_no_answers_are_told() {
     let (err, _live) = error_with(&failing(Failure::Html));
     assert_told(&err, &["failed 2 times", "an answer of 40 bytes that is not JSON-RPC (application/json)"]);
     let (err, _live) = error_with(&failing(Failure::Giant));
-    assert_told(&err, &["an answer above the 67108864 bytes that it may have"]);
+    assert_told(&err, &["an answer above the 33554432 bytes that it may have"]);
     let (err, _live) = error_with(&failing(Failure::Status(401)));
     assert_told(&err, &["refused its chain id: HTTP status 401"]);
     let (err, _live) = error_with(&failing(Failure::Status(502)));

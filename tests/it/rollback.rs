@@ -24,8 +24,8 @@ struct Recorded {
 
 static SMALL: LazyLock<Recorded> = LazyLock::new(|| recorded("small-a"));
 
-/// Number, hash and parent of each block of a file of a recording.
-fn headers(name: &str, file: &str) -> Vec<(u64, B256, B256, u64)> {
+/// Number, hash, parent and timestamp of each block of a file of a recording.
+pub(crate) fn headers(name: &str, file: &str) -> Vec<(u64, B256, B256, u64)> {
     let reader = BufReader::new(MultiGzDecoder::new(File::open(fixture(name).join(file)).unwrap()));
     let number = |value: &Value| u64::from_str_radix(&value.as_str().unwrap()[2..], 16).unwrap();
     let hash = |value: &Value| value.as_str().unwrap().parse().unwrap();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tower::Service;
 
 /// No answer may be larger: a batch of a hundred full blocks has about 1 MB.
-pub(crate) const ANSWER_BYTES_MAX: usize = 64 << 20;
+pub(crate) const ANSWER_BYTES_MAX: usize = 32 << 20;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
