@@ -134,7 +134,7 @@ pub(crate) struct LiveArgs {
     #[arg(long, env = "TALLY_L2_CONFIRMATIONS", value_name = "BLOCKS", default_value_t = 10)]
     pub(crate) l2_confirmations: u64,
     /// Go on with new blocks as they come, until a signal ends it
-    #[arg(long, env = "TALLY_FOLLOW")]
+    #[arg(long, env = "TALLY_FOLLOW", value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) follow: bool,
     /// How long to wait before looking for new blocks
     #[arg(long, env = "TALLY_POLL_SECS", value_name = "SECS", default_value = "5", value_parser = secs)]
