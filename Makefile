@@ -1,6 +1,6 @@
 # Everything is built in one profile, `release`: RocksDB is compiled once for the demo, the tests, the
 # lints and the benchmarks. Set CARGO_TARGET_DIR to share it between checkouts.
-.PHONY: deps build demo test lint
+.PHONY: deps anvil build demo test lint
 
 build: deps
 	cargo build --release --locked
@@ -8,10 +8,14 @@ build: deps
 deps:
 	./scripts/install-deps.sh
 
+anvil:
+	./scripts/install-deps.sh tests
+	./scripts/install-anvil.sh
+
 demo: build
 	./scripts/demo.sh "$$(./scripts/binary.sh)"
 
-test: deps
+test: anvil
 	cargo test --release --workspace --locked
 
 lint: deps

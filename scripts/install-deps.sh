@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
 # Installs what a fresh Debian lacks to build Tally: a C++ compiler for RocksDB, and libclang, with
-# which its bindings are generated. Does nothing where they are there already.
+# which its bindings are generated. With the argument `tests` also Node.js and npm, which bring the real node
+# that one test follows. Does nothing where they are there already.
 set -euo pipefail
 missing=()
 for package in build-essential libclang-dev; do
     dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
 done
+# Node.js often comes from elsewhere than Debian's packages, and then npm with it.
+if [ "${1:-}" = tests ]; then
+    command -v node >/dev/null || missing+=(nodejs)
+    command -v npm >/dev/null || missing+=(npm)
+fi
 if [ ${#missing[@]} -eq 0 ]; then
     exit 0
 fi

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on has failed, and none is in a hurry"
 )]
 
+mod anvil;
 mod bad_input;
 mod command;
 mod conservation;
