@@ -2,6 +2,7 @@
 
 use crate::ids::{L2Block, SpanId, UnixTime};
 use crate::money::AmountError;
+use alloy_primitives::Address;
 
 /// A fold that cannot be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +35,24 @@ pub enum FoldError {
         left: u64,
         /// The other.
         right: u64,
+    },
+    /// A count for a producer that is not in the list.
+    #[error("producer {code} is counted where there are {producers}")]
+    UnknownProducer {
+        /// Its code.
+        code: usize,
+        /// How many there are.
+        producers: usize,
+    },
+    /// Counts whose codes mean different producers.
+    #[error("counts of different producers cannot be added: {code} is {left:?} here and {right:?} there")]
+    OtherProducers {
+        /// The first code that differs.
+        code: usize,
+        /// Whom it means in the counts added to; `None` for nobody, or if there is no such code.
+        left: Option<Address>,
+        /// Whom it means in the counts added.
+        right: Option<Address>,
     },
     /// The grid was made without an instant that the fold needs.
     #[error("no block was looked up for the instant {time}")]

@@ -9,7 +9,7 @@ use crate::error::FoldError;
 use crate::ids::{L2Block, UnixTime};
 use crate::policy::{Genesis, Policy};
 use crate::timeline::Timeline;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use alloy_primitives::Address;
 
@@ -127,27 +127,43 @@ impl Grid {
     }
 }
 
-/// How many blocks of each stretch each producer made; `None` stands for the blocks of nobody:
-/// unsigned, and in no span.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// How many blocks of each stretch each producer made. A producer is known by its *code*, its place
+/// in a list, so that counting looks nothing up.
+#[derive(Clone, Debug, Default)]
 pub struct Counts {
-    stretches: BTreeMap<usize, BTreeMap<Option<Address>, u64>>,
+    /// `None` stands for nobody: unsigned, and in no span.
+    producers: Vec<Option<Address>>,
+    /// By stretch and then by code; a stretch without counts has no list, or an empty one.
+    stretches: Vec<Vec<u64>>,
 }
 
 impl Counts {
-    /// Nothing counted.
-    pub const fn new() -> Self {
-        Self { stretches: BTreeMap::new() }
+    /// Nothing counted yet for these producers. The code of each is its index; `None` stands for the
+    /// blocks of nobody: unsigned, and in no span.
+    pub const fn new(producers: Vec<Option<Address>>) -> Self {
+        Self { producers, stretches: Vec::new() }
     }
 
-    /// Counts `blocks` more blocks of a stretch for a producer.
+    /// Counts `blocks` more blocks of a stretch for the producer with this code.
     ///
     /// # Errors
     ///
-    /// [`FoldError::TooManyBlocks`] above 2^64 - 1.
-    pub fn add(&mut self, stretch: usize, producer: Option<Address>, blocks: u64) -> Result<(), FoldError> {
-        let count = self.stretches.entry(stretch).or_default().entry(producer).or_insert(0);
-        *count = count.checked_add(blocks).ok_or(FoldError::TooManyBlocks { left: *count, right: blocks })?;
+    /// [`FoldError::UnknownProducer`] for a code beyond the producers, [`FoldError::TooManyBlocks`]
+    /// above 2^64 - 1.
+    pub fn add(&mut self, stretch: usize, code: usize, blocks: u64) -> Result<(), FoldError> {
+        let producers = self.producers.len();
+        let unknown = FoldError::UnknownProducer { code, producers };
+        if let Some(missing) = stretch.checked_sub(self.stretches.len()) {
+            self.stretches.extend((0..=missing).map(|_| Vec::new()));
+        }
+        let Some(counts) = self.stretches.get_mut(stretch).filter(|_| code < producers) else {
+            return Err(unknown);
+        };
+        if counts.is_empty() {
+            counts.resize(producers, 0);
+        }
+        let count = counts.get_mut(code).ok_or(unknown)?;
+        *count = sum(*count, blocks)?;
         Ok(())
     }
 
@@ -155,18 +171,91 @@ impl Counts {
     ///
     /// # Errors
     ///
-    /// As [`Counts::add`].
+    /// [`FoldError::OtherProducers`] if codes mean something else there, [`FoldError::TooManyBlocks`]
+    /// as [`Counts::add`].
     pub fn merge(&mut self, other: &Self) -> Result<(), FoldError> {
-        for (stretch, producers) in &other.stretches {
-            for (producer, blocks) in producers {
-                self.add(*stretch, *producer, *blocks)?;
+        if self.producers != other.producers {
+            let same = self.producers.iter().zip(&other.producers).take_while(|(left, right)| left == right);
+            let code = same.count();
+            let at = |producers: &[Option<Address>]| producers.get(code).copied().flatten();
+            let (left, right) = (at(&self.producers), at(&other.producers));
+            return Err(FoldError::OtherProducers { code, left, right });
+        }
+        if let Some(missing) = other.stretches.len().checked_sub(self.stretches.len()) {
+            self.stretches.extend((0..missing).map(|_| Vec::new()));
+        }
+        for (counts, others) in self.stretches.iter_mut().zip(&other.stretches) {
+            if counts.is_empty() {
+                counts.clone_from(others);
+                continue;
+            }
+            for (count, blocks) in counts.iter_mut().zip(others) {
+                *count = sum(*count, *blocks)?;
             }
         }
         Ok(())
     }
 
-    /// The counts of a stretch, in order of producers.
+    /// The counts of a stretch without the zeros, in order of codes.
     pub fn stretch(&self, index: usize) -> impl Iterator<Item = (Option<Address>, u64)> {
-        self.stretches.get(&index).into_iter().flatten().map(|(producer, blocks)| (*producer, *blocks))
+        self.by_code(index).map(|(_, producer, blocks)| (producer, blocks))
+    }
+
+    /// As [`Counts::stretch`], with the codes.
+    pub(crate) fn by_code(&self, index: usize) -> impl Iterator<Item = (usize, Option<Address>, u64)> {
+        let counts = self.stretches.get(index).into_iter().flatten();
+        let all = self.producers.iter().zip(counts).enumerate();
+        all.filter(|(_, (_, blocks))| **blocks > 0)
+            .map(|(code, (producer, blocks))| (code, *producer, *blocks))
+    }
+}
+
+fn sum(left: u64, right: u64) -> Result<u64, FoldError> {
+    left.checked_add(right).ok_or(FoldError::TooManyBlocks { left, right })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Address = Address::repeat_byte(0xa);
+    const B: Address = Address::repeat_byte(0xb);
+
+    fn of(counts: &Counts, stretch: usize) -> Vec<(Option<Address>, u64)> {
+        counts.stretch(stretch).collect()
+    }
+
+    #[test]
+    fn counts_add_up_in_any_order_and_zeros_are_not_told() {
+        let producers = || Vec::from([None, Some(A), Some(B)]);
+        let (mut left, mut right) = (Counts::new(producers()), Counts::new(producers()));
+        left.add(2, 1, 5).unwrap();
+        left.add(2, 0, 1).unwrap();
+        right.add(7, 2, 3).unwrap();
+        right.add(2, 1, 4).unwrap();
+        right.add(2, 2, 0).unwrap();
+        for (first, second) in [(&left, &right), (&right, &left)] {
+            let mut total = Counts::new(producers());
+            total.merge(first).unwrap();
+            total.merge(second).unwrap();
+            assert_eq!(of(&total, 2), [(None, 1), (Some(A), 9)]);
+            assert_eq!(of(&total, 7), [(Some(B), 3)]);
+            assert_eq!([of(&total, 0), of(&total, 8)], [[], []]);
+        }
+    }
+
+    #[test]
+    fn codes_and_producers_that_do_not_fit_are_refused() {
+        let mut counts = Counts::new(Vec::from([None, Some(A)]));
+        assert_eq!(counts.add(0, 2, 1), Err(FoldError::UnknownProducer { code: 2, producers: 2 }));
+        counts.add(0, 1, u64::MAX).unwrap();
+        assert_eq!(counts.add(0, 1, 1), Err(FoldError::TooManyBlocks { left: u64::MAX, right: 1 }));
+        assert_eq!(
+            counts.merge(&counts.clone()),
+            Err(FoldError::TooManyBlocks { left: u64::MAX, right: u64::MAX })
+        );
+        let error = |left, right| Err(FoldError::OtherProducers { code: 1, left, right });
+        assert_eq!(counts.merge(&Counts::new(Vec::from([None, Some(B)]))), error(Some(A), Some(B)));
+        assert_eq!(counts.merge(&Counts::new(Vec::from([None]))), error(Some(A), None));
     }
 }
