@@ -46,56 +46,66 @@ pub enum Payment {
 }
 
 impl Batches {
-    /// Takes the batches out of the pool's records. `initial_reward` is the reward per block before
-    /// the first `RewardUpdate`.
-    pub fn from_records<'a>(records: impl IntoIterator<Item = &'a L1Record>, initial_reward: Wei) -> Self {
-        let mut batches = Self {
+    /// No batches yet. `initial_reward` is the reward per block before the first `RewardUpdate`.
+    pub const fn new(initial_reward: Wei) -> Self {
+        Self {
             paid: Vec::new(),
             signers: BTreeMap::new(),
             unlocked: BTreeMap::new(),
             current_reward: initial_reward,
             end: 0,
-        };
-        for (position, record) in records.into_iter().enumerate() {
-            match &record.event {
-                PoolEvent::Locked { signer, sequencer, .. }
-                | PoolEvent::SignerChange { new_signer: signer, sequencer, .. } => {
-                    batches.signers.insert(*signer, (*sequencer, position));
-                }
-                PoolEvent::Unlocked { sequencer, .. } => {
-                    batches.unlocked.insert(*sequencer, position);
-                }
-                PoolEvent::RewardUpdate { new_reward, .. } => batches.current_reward = *new_reward,
-                PoolEvent::DistributeReward { batch, start_span, end_span, reward_per_block, .. } => {
-                    batches.paid.push(PaidBatch {
-                        id: *batch,
-                        start_span: *start_span,
-                        end_span: *end_span,
-                        reward_per_block: *reward_per_block,
-                        position,
-                    });
-                }
-                PoolEvent::Relocked { .. }
-                | PoolEvent::Withdraw { .. }
-                | PoolEvent::LockUpdate { .. }
-                | PoolEvent::ClaimRewards { .. }
-                | PoolEvent::UnlockInit { .. }
-                | PoolEvent::BatchSubmitReward { .. }
-                | PoolEvent::SetMinLock { .. }
-                | PoolEvent::SetMaxLock { .. }
-                | PoolEvent::SetRewardPayer { .. }
-                | PoolEvent::WithrawDelayTimeChange { .. }
-                | PoolEvent::UpdateMpc { .. }
-                | PoolEvent::SetSignerUpdateThrottle { .. }
-                | PoolEvent::SetWhitelist { .. }
-                | PoolEvent::SequencerOwnerChanged { .. }
-                | PoolEvent::SequencerRewardRecipientChanged { .. }
-                | PoolEvent::Paused { .. }
-                | PoolEvent::Unpaused { .. } => {}
-            }
-            batches.end = position.saturating_add(1);
+        }
+    }
+
+    /// Takes the batches out of the pool's records, with [`Batches::new`] and [`Batches::apply`].
+    pub fn from_records<'a>(records: impl IntoIterator<Item = &'a L1Record>, initial_reward: Wei) -> Self {
+        let mut batches = Self::new(initial_reward);
+        for record in records {
+            batches.apply(record);
         }
         batches
+    }
+
+    /// Takes one more record of the pool, the next in (block, log index) order.
+    pub fn apply(&mut self, record: &L1Record) {
+        let position = self.end;
+        match &record.event {
+            PoolEvent::Locked { signer, sequencer, .. }
+            | PoolEvent::SignerChange { new_signer: signer, sequencer, .. } => {
+                self.signers.insert(*signer, (*sequencer, position));
+            }
+            PoolEvent::Unlocked { sequencer, .. } => {
+                self.unlocked.insert(*sequencer, position);
+            }
+            PoolEvent::RewardUpdate { new_reward, .. } => self.current_reward = *new_reward,
+            PoolEvent::DistributeReward { batch, start_span, end_span, reward_per_block, .. } => {
+                self.paid.push(PaidBatch {
+                    id: *batch,
+                    start_span: *start_span,
+                    end_span: *end_span,
+                    reward_per_block: *reward_per_block,
+                    position,
+                });
+            }
+            PoolEvent::Relocked { .. }
+            | PoolEvent::Withdraw { .. }
+            | PoolEvent::LockUpdate { .. }
+            | PoolEvent::ClaimRewards { .. }
+            | PoolEvent::UnlockInit { .. }
+            | PoolEvent::BatchSubmitReward { .. }
+            | PoolEvent::SetMinLock { .. }
+            | PoolEvent::SetMaxLock { .. }
+            | PoolEvent::SetRewardPayer { .. }
+            | PoolEvent::WithrawDelayTimeChange { .. }
+            | PoolEvent::UpdateMpc { .. }
+            | PoolEvent::SetSignerUpdateThrottle { .. }
+            | PoolEvent::SetWhitelist { .. }
+            | PoolEvent::SequencerOwnerChanged { .. }
+            | PoolEvent::SequencerRewardRecipientChanged { .. }
+            | PoolEvent::Paused { .. }
+            | PoolEvent::Unpaused { .. } => {}
+        }
+        self.end = position.saturating_add(1);
     }
 
     /// How the blocks of `span` are paid.

@@ -2,6 +2,7 @@
 
 use crate::ids::{L2Block, SpanId, UnixTime};
 use crate::money::AmountError;
+use alloc::string::{String, ToString};
 use alloy_primitives::Address;
 
 /// A fold that cannot be carried out.
@@ -60,6 +61,40 @@ pub enum FoldError {
         /// Which instant.
         time: UnixTime,
     },
+    /// An event takes effect before the one it follows.
+    #[error("time runs back from {from} to {to}")]
+    TimeRunsBack {
+        /// How far the fold had come.
+        from: UnixTime,
+        /// The time that comes next.
+        to: UnixTime,
+    },
+    /// A fold was to go on to where it is already.
+    #[error("the fold cannot go on to block {to}: it has come to block {last}")]
+    HorizonNotAhead {
+        /// The last block folded.
+        last: L2Block,
+        /// The new horizon.
+        to: L2Block,
+    },
+    /// No stretch of the grid begins where the fold has to go on.
+    #[error("the fold has come to block {}, but the stretch to go on with begins at block {}", or_none(*last), or_none(*found))]
+    GridDoesNotFollow {
+        /// The last block folded, or `None` before the first.
+        last: Option<L2Block>,
+        /// The first block of the stretch, or `None` if there is none.
+        found: Option<L2Block>,
+    },
+    /// What the contract pays is not settled by what happened: it can be folded, but not continued,
+    /// and has no activity.
+    #[error("policy {policy} counts what the contract pays: it can only be folded at once")]
+    ByContract {
+        /// Its name.
+        policy: String,
+    },
+    /// A fold was to go on after an error.
+    #[error("the fold has failed before, and cannot go on")]
+    Unusable,
     /// A block after the first span, up to the horizon, has no producer.
     #[error("block {block} lies within the horizon, but has neither a signature nor a span")]
     Unsettled {
@@ -82,4 +117,8 @@ pub enum FoldError {
         /// Blocks there are.
         blocks: u64,
     },
+}
+
+fn or_none(block: Option<L2Block>) -> String {
+    block.map_or_else(|| "none".into(), |block| block.to_string())
 }

@@ -26,7 +26,9 @@ pub struct Boundary {
     pub first_block: L2Block,
 }
 
-/// The instants up to `until` at which an epoch of `policy` begins or `timeline` changes.
+/// The instants up to `until` at which an epoch of `policy` begins or `timeline` changes; those later
+/// than `after`, if given. A fold that is continued needs only those after its horizon's timestamp:
+/// whatever began by then is at or before its last block.
 ///
 /// # Errors
 ///
@@ -34,18 +36,27 @@ pub struct Boundary {
 pub fn instants(
     policy: &Policy,
     timeline: &Timeline,
+    after: Option<UnixTime>,
     until: UnixTime,
 ) -> Result<BTreeSet<UnixTime>, FoldError> {
-    let mut instants: BTreeSet<UnixTime> =
-        timeline.changes().iter().map(|change| change.time).filter(|time| *time <= until).collect();
+    let is_old = |time: UnixTime| after.is_some_and(|after| time <= after);
+    // Changes are in order of time.
+    let old = timeline.changes().partition_point(|change| is_old(change.time));
+    let changes = timeline.changes().iter().skip(old).map(|change| change.time);
+    let mut instants: BTreeSet<UnixTime> = changes.take_while(|time| *time <= until).collect();
     let Some(genesis) = genesis_time(policy, timeline) else {
         return Ok(instants);
     };
     if let Some(last) = epoch_at(policy, genesis, until)? {
-        for epoch in 0..=last {
+        let first = match after {
+            Some(after) => epoch_at(policy, genesis, after)?.unwrap_or(0),
+            None => 0,
+        };
+        for epoch in first..=last {
             instants.insert(epoch_start(policy, genesis, epoch)?);
         }
     }
+    instants.retain(|time| !is_old(*time));
     Ok(instants)
 }
 
@@ -207,6 +218,11 @@ impl Counts {
         let all = self.producers.iter().zip(counts).enumerate();
         all.filter(|(_, (_, blocks))| **blocks > 0)
             .map(|(code, (producer, blocks))| (code, *producer, *blocks))
+    }
+
+    /// The producers, by code.
+    pub(crate) fn producers(&self) -> &[Option<Address>] {
+        &self.producers
     }
 }
 

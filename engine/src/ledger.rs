@@ -139,6 +139,14 @@ pub struct Ledger {
 }
 
 impl Earned {
+    pub(crate) fn sum(parts: impl IntoIterator<Item = Self>) -> Result<Self, crate::FoldError> {
+        let mut sum = Self::default();
+        for part in parts {
+            sum.add(part.blocks, part.reward)?;
+        }
+        Ok(sum)
+    }
+
     pub(crate) fn add(&mut self, blocks: u64, reward: Wei) -> Result<(), crate::FoldError> {
         let left = self.blocks;
         let too_many = crate::FoldError::TooManyBlocks { left, right: blocks };

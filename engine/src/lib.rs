@@ -8,7 +8,7 @@
 //!   rewards; [`Spans`], who was to produce which block; [`Batches`], what the contract paid;
 //! - the rules: [`Policy`];
 //! - where to look and what was found there: [`instants`], [`Grid`], [`Counts`];
-//! - the result: [`fold`] gives a [`Ledger`].
+//! - the result: [`fold()`] gives a [`Ledger`], and a [`Fold`] goes on when more is known.
 //!
 //! ```
 //! use tally_engine::{Allocation, Policy};
@@ -31,7 +31,10 @@
 
 extern crate alloc;
 
+mod activity;
 mod batch;
+mod book;
+mod contract;
 mod digest;
 mod error;
 mod event;
@@ -43,14 +46,16 @@ mod money;
 mod policy;
 mod pool;
 mod rate;
+mod signers;
 mod spans;
-mod stake;
 mod timeline;
+mod walk;
 
+pub use activity::{ActivityRow, EpochActivity};
 pub use batch::{Batches, PaidBatch, Payment};
 pub use error::FoldError;
 pub use event::{Credit, L1Record, PoolEvent, SpanEvent, SpanRecord};
-pub use fold::{History, fold};
+pub use fold::{Fold, History, fold};
 pub use grid::{Boundary, Counts, EPOCHS_MAX, Grid, genesis_time, instants};
 pub use ids::{BatchId, EpochIndex, L1Block, L2Block, SequencerId, SpanId, UnixTime};
 pub use ledger::{

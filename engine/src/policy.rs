@@ -307,6 +307,12 @@ impl Policy {
         self.allocation
     }
 
+    /// Whether what a fold says of a block never changes, so that it can be continued. Not under
+    /// `on-chain`, where a pending block is paid later: such a policy is folded anew.
+    pub const fn can_continue(&self) -> bool {
+        !matches!(self.allocation, Allocation::OnChain)
+    }
+
     /// Who a block's reward goes to.
     pub const fn attribution(&self) -> Attribution {
         self.attribution

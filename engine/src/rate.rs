@@ -1,7 +1,9 @@
 //! Reward rates, and the mining reward rate that was really reached.
 
+use crate::ids::UnixTime;
+use crate::ledger::Rate;
 use crate::money::{AmountError, StakeBlocks, StakeSeconds, Wei, floor_fraction};
-use crate::policy::Mrr;
+use crate::policy::{Allocation, Mrr, Policy};
 use alloy_primitives::U256;
 
 /// A year of the rules: 365 days.
@@ -50,17 +52,95 @@ impl Window {
     }
 }
 
+/// The sums of an epoch that set the rate of the next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sums {
+    /// `Q`.
+    pub(crate) stake_seconds: StakeSeconds,
+    /// `N`.
+    pub(crate) blocks: u64,
+    /// `W`.
+    pub(crate) stake_blocks: StakeBlocks,
+}
+
+/// An epoch that is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Past {
+    pub(crate) epoch: u64,
+    pub(crate) sums: Sums,
+    pub(crate) rate: Rate,
+}
+
+/// The rate of the epoch that begins at `start`: by the epoch before it, `past`, if that had stake and
+/// rewarded blocks (under `stake-weighted`: of producers with stake), else the one before.
+pub(crate) fn next_rate(policy: &Policy, past: Option<Past>, start: UnixTime) -> Rate {
+    if policy.allocation() == Allocation::OnChain {
+        return Rate::OnChain;
+    }
+    let Some(Past { epoch, sums, rate }) = past else {
+        return Rate::Initial;
+    };
+    let by_stake = policy.allocation() == Allocation::StakeWeighted;
+    let is_empty =
+        sums.blocks == 0 || sums.stake_seconds.is_zero() || (by_stake && sums.stake_blocks.is_zero());
+    if is_empty {
+        return rate;
+    }
+    Rate::FromWindow(Window {
+        epoch,
+        target: policy.target_at(start),
+        stake_seconds: sums.stake_seconds,
+        blocks: sums.blocks,
+        stake_blocks: sums.stake_blocks,
+    })
+}
+
+/// What the blocks of one epoch earn; under `on-chain`, where the contract says it, nothing.
+pub(crate) struct Price<'a> {
+    policy: &'a Policy,
+    rate: Rate,
+    /// The last effective stake and what a block earned with it: often the next has the same.
+    last: Option<(Wei, Wei)>,
+}
+
+impl<'a> Price<'a> {
+    pub(crate) const fn new(policy: &'a Policy, rate: Rate) -> Self {
+        Self { policy, rate, last: None }
+    }
+
+    /// What a block of a producer with the effective stake `effective` earns.
+    pub(crate) fn each(&mut self, effective: Wei) -> Result<Wei, AmountError> {
+        // Under `flat` the stake makes no difference.
+        let by_stake = self.policy.allocation() == Allocation::StakeWeighted;
+        if let Some((last, each)) = self.last
+            && (last == effective || !by_stake)
+        {
+            return Ok(each);
+        }
+        let (initial, cap) = (self.policy.initial_reward(), self.policy.cap());
+        let each = match (self.rate, self.policy.allocation()) {
+            (Rate::OnChain, _) | (_, Allocation::OnChain) => Wei::ZERO,
+            (Rate::Initial, Allocation::Flat) => initial,
+            (Rate::Initial, Allocation::StakeWeighted) => {
+                initial_stake_weighted_reward(initial, effective, cap)?
+            }
+            (Rate::FromWindow(window), Allocation::Flat) => window.flat_reward()?,
+            (Rate::FromWindow(window), Allocation::StakeWeighted) => {
+                window.stake_weighted_reward(effective)?
+            }
+        };
+        self.last = Some((effective, each));
+        Ok(each)
+    }
+}
+
 /// `floor(initial_reward · eff / cap)`: what a block earns under the allocation `stake-weighted`
 /// before there is a window.
 ///
 /// # Errors
 ///
 /// [`AmountError`] if the quotient does not fit.
-pub(crate) fn initial_stake_weighted_reward(
-    initial: Wei,
-    effective: Wei,
-    cap: Wei,
-) -> Result<Wei, AmountError> {
+fn initial_stake_weighted_reward(initial: Wei, effective: Wei, cap: Wei) -> Result<Wei, AmountError> {
     floor_fraction(&[initial.get(), effective.get()], &[cap.get()]).map(Wei::new)
 }
 

@@ -43,43 +43,49 @@ impl Timeline {
     pub fn from_records<'a>(records: impl IntoIterator<Item = &'a L1Record>) -> Self {
         let mut timeline = Self::default();
         for record in records {
-            let time = record.timestamp;
-            let mut push = |sequencer, kind| timeline.changes.push(Change { time, sequencer, kind });
-            match record.event {
-                PoolEvent::Locked { signer, sequencer, amount, .. } => {
-                    push(sequencer, ChangeKind::Stake(amount));
-                    push(sequencer, ChangeKind::Activated);
-                    push(sequencer, ChangeKind::Signer(signer));
-                    timeline.first_lock = timeline.first_lock.or(Some(time));
-                }
-                PoolEvent::LockUpdate { sequencer, new_amount, .. } => {
-                    push(sequencer, ChangeKind::Stake(new_amount));
-                }
-                PoolEvent::SignerChange { sequencer, new_signer, .. } => {
-                    push(sequencer, ChangeKind::Signer(new_signer));
-                }
-                PoolEvent::UnlockInit { sequencer, .. } => push(sequencer, ChangeKind::Deactivated),
-                PoolEvent::Unlocked { sequencer, .. } => push(sequencer, ChangeKind::Stake(Wei::ZERO)),
-                PoolEvent::Relocked { .. }
-                | PoolEvent::Withdraw { .. }
-                | PoolEvent::ClaimRewards { .. }
-                | PoolEvent::BatchSubmitReward { .. }
-                | PoolEvent::SetMinLock { .. }
-                | PoolEvent::SetMaxLock { .. }
-                | PoolEvent::SetRewardPayer { .. }
-                | PoolEvent::DistributeReward { .. }
-                | PoolEvent::RewardUpdate { .. }
-                | PoolEvent::WithrawDelayTimeChange { .. }
-                | PoolEvent::UpdateMpc { .. }
-                | PoolEvent::SetSignerUpdateThrottle { .. }
-                | PoolEvent::SetWhitelist { .. }
-                | PoolEvent::SequencerOwnerChanged { .. }
-                | PoolEvent::SequencerRewardRecipientChanged { .. }
-                | PoolEvent::Paused { .. }
-                | PoolEvent::Unpaused { .. } => {}
-            }
+            timeline.apply(record);
         }
         timeline
+    }
+
+    /// Takes one more record, the next in (block, log index) order.
+    pub fn apply(&mut self, record: &L1Record) {
+        let time = record.timestamp;
+        let changes = &mut self.changes;
+        let mut push = |sequencer, kind| changes.push(Change { time, sequencer, kind });
+        match record.event {
+            PoolEvent::Locked { signer, sequencer, amount, .. } => {
+                push(sequencer, ChangeKind::Stake(amount));
+                push(sequencer, ChangeKind::Activated);
+                push(sequencer, ChangeKind::Signer(signer));
+                self.first_lock = self.first_lock.or(Some(time));
+            }
+            PoolEvent::LockUpdate { sequencer, new_amount, .. } => {
+                push(sequencer, ChangeKind::Stake(new_amount));
+            }
+            PoolEvent::SignerChange { sequencer, new_signer, .. } => {
+                push(sequencer, ChangeKind::Signer(new_signer));
+            }
+            PoolEvent::UnlockInit { sequencer, .. } => push(sequencer, ChangeKind::Deactivated),
+            PoolEvent::Unlocked { sequencer, .. } => push(sequencer, ChangeKind::Stake(Wei::ZERO)),
+            PoolEvent::Relocked { .. }
+            | PoolEvent::Withdraw { .. }
+            | PoolEvent::ClaimRewards { .. }
+            | PoolEvent::BatchSubmitReward { .. }
+            | PoolEvent::SetMinLock { .. }
+            | PoolEvent::SetMaxLock { .. }
+            | PoolEvent::SetRewardPayer { .. }
+            | PoolEvent::DistributeReward { .. }
+            | PoolEvent::RewardUpdate { .. }
+            | PoolEvent::WithrawDelayTimeChange { .. }
+            | PoolEvent::UpdateMpc { .. }
+            | PoolEvent::SetSignerUpdateThrottle { .. }
+            | PoolEvent::SetWhitelist { .. }
+            | PoolEvent::SequencerOwnerChanged { .. }
+            | PoolEvent::SequencerRewardRecipientChanged { .. }
+            | PoolEvent::Paused { .. }
+            | PoolEvent::Unpaused { .. } => {}
+        }
     }
 
     /// The changes, in order.
@@ -94,10 +100,14 @@ impl Timeline {
 }
 
 /// The sequencers at one instant: a [`Timeline`] played up to there.
+///
+/// Each sequencer has a *slot*, in the order in which they were first seen, so that whoever found
+/// one need not look it up again.
 #[derive(Clone, Debug, Default)]
 pub struct Roster {
-    sequencers: BTreeMap<SequencerId, Standing>,
-    signers: BTreeMap<Address, SequencerId>,
+    members: Vec<(SequencerId, Standing)>,
+    slots: BTreeMap<SequencerId, usize>,
+    signers: BTreeMap<Address, usize>,
 }
 
 /// One sequencer at one instant.
@@ -121,30 +131,53 @@ impl Standing {
 impl Roster {
     /// Plays one change.
     pub fn apply(&mut self, change: &Change) {
-        let standing = self.sequencers.entry(change.sequencer).or_default();
+        let next = self.members.len();
+        let slot = *self.slots.entry(change.sequencer).or_insert(next);
+        if slot == next {
+            self.members.push((change.sequencer, Standing::default()));
+        }
+        let Some((_, standing)) = self.members.get_mut(slot) else {
+            unreachable!("every slot given has a member");
+        };
         match change.kind {
             ChangeKind::Stake(stake) => standing.stake = stake,
             ChangeKind::Activated => standing.active = true,
             ChangeKind::Deactivated => standing.active = false,
             ChangeKind::Signer(signer) => {
                 standing.signer = signer;
-                self.signers.insert(signer, change.sequencer);
+                self.signers.insert(signer, slot);
             }
         }
     }
 
     /// The sequencer that `signer` stands for, or `None` if it is not known yet.
     pub fn sequencer_of(&self, signer: &Address) -> Option<SequencerId> {
-        self.signers.get(signer).copied()
+        self.slot_of_signer(signer).and_then(|slot| self.members.get(slot)).map(|(id, _)| *id)
     }
 
     /// A sequencer, or `None` if it has not locked yet.
     pub fn get(&self, sequencer: SequencerId) -> Option<&Standing> {
-        self.sequencers.get(&sequencer)
+        self.members.get(self.slot_of(sequencer)?).map(|(_, standing)| standing)
     }
 
     /// All sequencers so far, by id.
     pub fn iter(&self) -> impl Iterator<Item = (SequencerId, &Standing)> {
-        self.sequencers.iter().map(|(id, standing)| (*id, standing))
+        let member = |(id, slot): (&SequencerId, &usize)| self.members.get(*slot).map(|(_, it)| (*id, it));
+        self.slots.iter().filter_map(member)
+    }
+
+    /// The slot of a sequencer, or `None` if it has not locked yet.
+    pub(crate) fn slot_of(&self, sequencer: SequencerId) -> Option<usize> {
+        self.slots.get(&sequencer).copied()
+    }
+
+    /// The slot of the sequencer that `signer` stands for, or `None` if it is not known yet.
+    pub(crate) fn slot_of_signer(&self, signer: &Address) -> Option<usize> {
+        self.signers.get(signer).copied()
+    }
+
+    /// All sequencers so far, by slot.
+    pub(crate) fn members(&self) -> &[(SequencerId, Standing)] {
+        &self.members
     }
 }

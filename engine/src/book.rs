@@ -1,0 +1,189 @@
+//! The book of a fold: the epochs of a [`Walk`], priced and added up.
+
+use crate::activity::{ActivityRow, EpochActivity};
+use crate::digest::ledger_root;
+use crate::error::FoldError;
+use crate::ids::SequencerId;
+use crate::ledger::{Earned, EpochLedger, Ledger, Row, SequencerTotal, UnrewardedBlocks};
+use crate::money::{StakeBlocks, StakeSeconds, Wei};
+use crate::policy::{Allocation, Policy};
+use crate::rate::{Past, Price, Sums, next_rate};
+use crate::walk::Walk;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use alloy_primitives::B256;
+
+/// What a fold has written down.
+#[derive(Clone, Debug)]
+pub(crate) struct Book {
+    /// As of the last horizon. Its last epoch is the open one.
+    ledger: Ledger,
+    /// Epochs closed since then.
+    closed: Vec<EpochLedger>,
+    /// What each sequencer earned in closed epochs.
+    earned: BTreeMap<SequencerId, Earned>,
+    total: Earned,
+    /// The last closed epoch.
+    past: Option<Past>,
+}
+
+impl Book {
+    /// An empty book. `walk` has not begun.
+    pub(crate) fn new(policy: &Policy, walk: &Walk) -> Self {
+        let mut ledger = Ledger {
+            genesis: walk.genesis(policy),
+            horizon: None,
+            epochs: Vec::new(),
+            sequencers: BTreeMap::new(),
+            unrewarded: UnrewardedBlocks::default(),
+            total: Wei::ZERO,
+            batches: Vec::new(),
+            pending: Earned::default(),
+            root: B256::ZERO,
+        };
+        ledger.root = ledger_root(&ledger);
+        Self { ledger, closed: Vec::new(), earned: BTreeMap::new(), total: Earned::default(), past: None }
+    }
+
+    pub(crate) const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub(crate) fn into_ledger(self) -> Ledger {
+        self.ledger
+    }
+
+    /// Writes down an epoch that is over.
+    pub(crate) fn close(
+        &mut self,
+        policy: &Policy,
+        epoch: &EpochActivity,
+        paid: &BTreeMap<SequencerId, Wei>,
+    ) -> Result<(), FoldError> {
+        let epoch = price(policy, self.past, epoch, paid)?;
+        for row in &epoch.rows {
+            self.earned.entry(row.sequencer).or_default().add(row.earned.blocks, row.earned.reward)?;
+        }
+        self.total.add(epoch.earned.blocks, epoch.earned.reward)?;
+        self.past = Some(Past::of(&epoch));
+        self.closed.push(epoch);
+        Ok(())
+    }
+
+    /// Brings the ledger to the horizon of `walk`. It stays as it was on an error.
+    pub(crate) fn settle(&mut self, policy: &Policy, walk: &Walk) -> Result<(), FoldError> {
+        let contract = walk.contract();
+        let open = match walk.open_epoch()? {
+            Some(epoch) => Some(price(policy, self.past, &epoch, contract.epoch())?),
+            None => None,
+        };
+        let signer = |standing| SequencerTotal { signer: Some(standing), earned: Earned::default() };
+        let mut sequencers: BTreeMap<SequencerId, SequencerTotal> =
+            walk.roster().iter().map(|(id, standing)| (id, signer(standing.signer))).collect();
+        for (id, earned) in &self.earned {
+            sequencers.entry(*id).or_default().earned = *earned;
+        }
+        let mut total = self.total;
+        if let Some(open) = &open {
+            for Row { sequencer, earned, .. } in &open.rows {
+                sequencers.entry(*sequencer).or_default().earned.add(earned.blocks, earned.reward)?;
+            }
+            total.add(open.earned.blocks, open.earned.reward)?;
+        }
+        let (batches, pending) = (contract.batches(), contract.pending());
+        check(policy, walk, total, sequencers.values().map(|sequencer| sequencer.earned))?;
+        // After this point nothing fails.
+        let ledger = &mut self.ledger;
+        ledger.epochs.pop();
+        ledger.epochs.append(&mut self.closed);
+        ledger.epochs.extend(open);
+        ledger.genesis = walk.genesis(policy);
+        ledger.horizon = walk.horizon();
+        ledger.sequencers = sequencers;
+        ledger.unrewarded = walk.unrewarded();
+        ledger.total = total.reward;
+        (ledger.batches, ledger.pending) = (batches, pending);
+        ledger.root = ledger_root(ledger);
+        Ok(())
+    }
+}
+
+/// Conservation: what the sequencers earned, and under `on-chain` what the batches paid, is the total.
+fn check(
+    policy: &Policy,
+    walk: &Walk,
+    total: Earned,
+    sequencers: impl Iterator<Item = Earned>,
+) -> Result<(), FoldError> {
+    assert_eq!(total.blocks, walk.rewarded(), "the epochs have all rewarded blocks");
+    assert_eq!(Earned::sum(sequencers)?, total, "the sequencers sum to the total");
+    if policy.allocation() == Allocation::OnChain {
+        let contract = walk.contract();
+        let batches = contract.batches();
+        let paid = batches.iter().flat_map(|batch| batch.rows.values().copied());
+        assert_eq!(Earned::sum(paid.chain([contract.pending()]))?, total, "the batches sum to the total");
+    }
+    Ok(())
+}
+
+/// What an epoch's activity earns. `past` is the epoch before it; `paid` is what the contract pays,
+/// for the allocation `on-chain`.
+fn price(
+    policy: &Policy,
+    past: Option<Past>,
+    activity: &EpochActivity,
+    paid: &BTreeMap<SequencerId, Wei>,
+) -> Result<EpochLedger, FoldError> {
+    let rate = next_rate(policy, past, activity.start);
+    let mut price = Price::new(policy, rate);
+    let mut epoch = EpochLedger {
+        epoch: activity.epoch,
+        start: activity.start,
+        stake_seconds: StakeSeconds::ZERO,
+        earned: Earned::default(),
+        stake_blocks: StakeBlocks::ZERO,
+        target: policy.target_at(activity.start),
+        rate,
+        rows: Vec::new(),
+    };
+    for own in activity.rows.chunk_by(|left, right| left.sequencer == right.sequencer) {
+        let Some(ActivityRow { sequencer, .. }) = own.first().copied() else {
+            continue;
+        };
+        let mut row = Row { sequencer, earned: Earned::default(), stake_seconds: StakeSeconds::ZERO };
+        for ActivityRow { stake, blocks, secs, .. } in own {
+            let effective = (*stake).min(policy.cap());
+            row.stake_seconds = row.stake_seconds.checked_add(effective.over_secs(*secs)?)?;
+            if *blocks > 0 {
+                row.earned.add(*blocks, price.each(effective)?.times(*blocks)?)?;
+                epoch.stake_blocks = epoch.stake_blocks.checked_add(effective.over_blocks(*blocks)?)?;
+            }
+        }
+        epoch.stake_seconds = epoch.stake_seconds.checked_add(row.stake_seconds)?;
+        if row.earned.blocks == 0 {
+            continue;
+        }
+        if policy.allocation() == Allocation::OnChain {
+            row.earned.reward = *paid.get(&sequencer).expect("whoever has blocks was paid for them");
+        }
+        epoch.earned.add(row.earned.blocks, row.earned.reward)?;
+        epoch.rows.push(row);
+    }
+    Ok(epoch)
+}
+
+impl Sums {
+    fn of(epoch: &EpochLedger) -> Self {
+        Self {
+            stake_seconds: epoch.stake_seconds,
+            blocks: epoch.earned.blocks,
+            stake_blocks: epoch.stake_blocks,
+        }
+    }
+}
+
+impl Past {
+    fn of(epoch: &EpochLedger) -> Self {
+        Self { epoch: epoch.epoch.0, sums: Sums::of(epoch), rate: epoch.rate }
+    }
+}

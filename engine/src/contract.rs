@@ -1,0 +1,96 @@
+//! The `on-chain` allocation: what the contract pays for the blocks of a fold.
+
+use crate::batch::{PaidBatch, Payment};
+use crate::error::FoldError;
+use crate::fold::History;
+use crate::ids::{BatchId, SequencerId};
+use crate::ledger::{BatchLedger, Earned, Unrewarded};
+use crate::money::Wei;
+use crate::spans::Span;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// What the contract has paid so far in the fold, and will have to pay.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Contract {
+    /// The rewards of the open epoch.
+    epoch: BTreeMap<SequencerId, Wei>,
+    batches: BTreeMap<BatchId, BatchLedger>,
+    pending: Earned,
+}
+
+/// How the contract pays a block.
+pub(crate) enum Credit {
+    /// `each` to this sequencer, in `batch`, or later for `None`.
+    To { sequencer: SequencerId, each: Wei, batch: Option<PaidBatch> },
+    /// Not at all.
+    Nothing(Unrewarded),
+}
+
+impl Credit {
+    /// Blocks of `span` as the contract pays them: whether their sequencer was active is nothing to
+    /// it, but it can credit nobody who is gone.
+    pub(crate) fn of(history: &History<'_>, span: &Span) -> Result<Self, FoldError> {
+        if !history.spans.holds(span) {
+            // The contract has forgotten who was to make them.
+            return Ok(Self::Nothing(Unrewarded::NoProducer));
+        }
+        let (batch, each) = match history.batches.payment(span.id) {
+            Payment::Never => return Ok(Self::Nothing(Unrewarded::BeforeGenesis)),
+            Payment::Skipped => return Err(FoldError::SpanInNoBatch { span: span.id }),
+            Payment::Paid(batch) => (Some(batch), batch.reward_per_block),
+            Payment::Pending(reward) => (None, reward),
+        };
+        let Some(sequencer) = history.batches.sequencer_of(&span.signer, batch.as_ref()) else {
+            return Ok(Self::Nothing(Unrewarded::UnknownSigner));
+        };
+        if history.batches.is_gone(sequencer, batch.as_ref()) {
+            return Ok(Self::Nothing(Unrewarded::AfterUnlock));
+        }
+        Ok(Self::To { sequencer, each, batch })
+    }
+}
+
+impl Contract {
+    /// Pays `blocks` blocks.
+    pub(crate) fn pay(
+        &mut self,
+        sequencer: SequencerId,
+        each: Wei,
+        batch: Option<&PaidBatch>,
+        blocks: u64,
+    ) -> Result<(), FoldError> {
+        let reward = each.times(blocks)?;
+        let own = self.epoch.entry(sequencer).or_default();
+        *own = own.checked_add(reward)?;
+        let Some(batch) = batch else {
+            return self.pending.add(blocks, reward);
+        };
+        let ledger = self.batches.entry(batch.id).or_insert_with(|| BatchLedger {
+            batch: batch.id,
+            reward_per_block: batch.reward_per_block,
+            rows: BTreeMap::new(),
+        });
+        ledger.rows.entry(sequencer).or_default().add(blocks, reward)
+    }
+
+    /// The rewards of the open epoch.
+    pub(crate) const fn epoch(&self) -> &BTreeMap<SequencerId, Wei> {
+        &self.epoch
+    }
+
+    /// Begins another epoch.
+    pub(crate) fn begin_epoch(&mut self) {
+        self.epoch.clear();
+    }
+
+    /// The batches, in order.
+    pub(crate) fn batches(&self) -> Vec<BatchLedger> {
+        self.batches.values().cloned().collect()
+    }
+
+    /// What no batch has paid yet.
+    pub(crate) const fn pending(&self) -> Earned {
+        self.pending
+    }
+}
