@@ -1,7 +1,7 @@
 //! The book of a fold: the epochs of a [`Walk`], priced and added up.
 
 use crate::activity::{ActivityRow, EpochActivity};
-use crate::digest::ledger_root;
+use crate::digest::{FIRST_LINK, epoch_digest, ledger_root, link};
 use crate::error::FoldError;
 use crate::ids::SequencerId;
 use crate::ledger::{Earned, EpochLedger, Ledger, Row, SequencerTotal, UnrewardedBlocks};
@@ -25,6 +25,8 @@ pub(crate) struct Book {
     total: Earned,
     /// The last closed epoch.
     past: Option<Past>,
+    /// Its link in the chain of epochs' digests.
+    link: B256,
 }
 
 impl Book {
@@ -41,8 +43,15 @@ impl Book {
             pending: Earned::default(),
             root: B256::ZERO,
         };
-        ledger.root = ledger_root(&ledger);
-        Self { ledger, closed: Vec::new(), earned: BTreeMap::new(), total: Earned::default(), past: None }
+        ledger.root = ledger_root(&ledger, FIRST_LINK);
+        Self {
+            ledger,
+            closed: Vec::new(),
+            earned: BTreeMap::new(),
+            total: Earned::default(),
+            past: None,
+            link: FIRST_LINK,
+        }
     }
 
     pub(crate) const fn ledger(&self) -> &Ledger {
@@ -66,6 +75,7 @@ impl Book {
         }
         self.total.add(epoch.earned.blocks, epoch.earned.reward)?;
         self.past = Some(Past::of(&epoch));
+        self.link = link(self.link, epoch.digest);
         self.closed.push(epoch);
         Ok(())
     }
@@ -92,6 +102,7 @@ impl Book {
         }
         let (batches, pending) = (contract.batches(), contract.pending());
         check(policy, walk, total, sequencers.values().map(|sequencer| sequencer.earned))?;
+        let last_link = open.as_ref().map_or(self.link, |open| link(self.link, open.digest));
         // After this point nothing fails.
         let ledger = &mut self.ledger;
         ledger.epochs.pop();
@@ -103,7 +114,7 @@ impl Book {
         ledger.unrewarded = walk.unrewarded();
         ledger.total = total.reward;
         (ledger.batches, ledger.pending) = (batches, pending);
-        ledger.root = ledger_root(ledger);
+        ledger.root = ledger_root(ledger, last_link);
         Ok(())
     }
 }
@@ -144,7 +155,8 @@ fn price(
         stake_blocks: StakeBlocks::ZERO,
         target: policy.target_at(activity.start),
         rate,
-        rows: Vec::new(),
+        rows: Vec::with_capacity(activity.rows.len()),
+        digest: B256::ZERO,
     };
     for own in activity.rows.chunk_by(|left, right| left.sequencer == right.sequencer) {
         let Some(ActivityRow { sequencer, .. }) = own.first().copied() else {
@@ -169,6 +181,7 @@ fn price(
         epoch.earned.add(row.earned.blocks, row.earned.reward)?;
         epoch.rows.push(row);
     }
+    epoch.digest = epoch_digest(&epoch);
     Ok(epoch)
 }
 

@@ -93,6 +93,9 @@ pub struct EpochLedger {
     pub rate: Rate,
     /// Its sequencers that earned, by id.
     pub rows: Vec<Row>,
+    /// The digest of the epoch, as `docs/rules.md` describes it. The first that differs is where two
+    /// ledgers part.
+    pub digest: B256,
 }
 
 /// One batch of the `on-chain` allocation.

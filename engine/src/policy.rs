@@ -69,7 +69,8 @@ impl Mrr {
 
     /// `d` of `m / d`, a power of ten.
     pub fn denominator(self) -> U256 {
-        U256::from(10_u64).pow(U256::from(self.decimals))
+        // At most 10^18, so it fits.
+        U256::from(10_u64.saturating_pow(u32::from(self.decimals)))
     }
 
     fn parse(text: &str) -> Result<Self, &'static str> {

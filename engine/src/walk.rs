@@ -278,25 +278,23 @@ impl Walk {
 
     /// What `epoch`, the open one, has seen up to `until`.
     fn activity(&self, epoch: OpenEpoch, until: UnixTime) -> Result<EpochActivity, FoldError> {
-        let OpenEpoch { index, start, rewarded, rows: mut steps } = epoch;
+        let OpenEpoch { index, start, rewarded, mut rows } = epoch;
+        rows.reserve(self.steps.len());
         for ((id, standing), step) in self.roster.members().iter().zip(&self.steps) {
-            steps.extend(step.row(*id, standing, until)?);
+            rows.extend(step.row(*id, standing, until)?);
         }
-        let key = |row: &ActivityRow| (row.sequencer, row.stake);
-        steps.sort_unstable_by_key(key);
-        let mut rows: Vec<ActivityRow> = Vec::with_capacity(steps.len());
-        let mut blocks = 0;
-        for step in steps {
-            blocks = sum(blocks, step.blocks)?;
-            match rows.last_mut() {
-                Some(row) if key(row) == key(&step) => {
-                    row.blocks = sum(row.blocks, step.blocks)?;
-                    row.secs = row.secs.checked_add(step.secs).expect("seconds of one epoch fit");
-                }
-                _ => rows.push(step),
-            }
-        }
+        let blocks = rows.iter().try_fold(0, |blocks, row| sum(blocks, row.blocks))?;
         assert_eq!(blocks, rewarded, "the rows of epoch {index} have its rewarded blocks");
+        let key = |row: &ActivityRow| (row.sequencer, row.stake);
+        rows.sort_unstable_by_key(key);
+        rows.dedup_by(|row, before| {
+            let is_same = key(row) == key(before);
+            if is_same {
+                before.blocks = before.blocks.checked_add(row.blocks).expect("all blocks together fit");
+                before.secs = before.secs.checked_add(row.secs).expect("the seconds of an epoch fit");
+            }
+            is_same
+        });
         Ok(EpochActivity { epoch: EpochIndex(index), start, rows })
     }
 
