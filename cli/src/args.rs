@@ -250,6 +250,9 @@ pub(crate) struct ReplayArgs {
     /// How many threads count [default: one a core]
     #[arg(long, env = "TALLY_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+    /// Check every byte on the way, as `tally log verify` does
+    #[arg(long, env = "TALLY_VERIFY", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) verify: bool,
     /// How to print the result
     #[arg(long, env = "TALLY_REPLAY_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,

@@ -13,8 +13,12 @@ use tally_replay::{ReplayOptions, Replayed, replay};
 pub(crate) fn run(args: &ReplayArgs, output: &mut Output<'_>) -> Result<u8> {
     let policies = policies::load(&args.policy)?;
     let log = LogReader::open(&args.log.log)?;
-    let options =
-        ReplayOptions { to: args.to.map(L2Block), threads: args.threads.map(usize::from), splits: &[] };
+    let options = ReplayOptions {
+        to: args.to.map(L2Block),
+        threads: args.threads.map(usize::from),
+        verify: args.verify,
+        splits: &[],
+    };
     let replayed = replay(&log, &policies, options)?;
     match args.format {
         Format::Json => writeln!(output.out, "{:#}", replay_json(&log, &replayed)?)?,

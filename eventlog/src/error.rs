@@ -104,6 +104,14 @@ pub enum LogError {
         /// Why.
         reason: String,
     },
+    /// More signers than the dictionary has codes for.
+    #[error("L2 block {block} is signed by one more signer than the {max} that a log can tell apart")]
+    TooManySigners {
+        /// Which block.
+        block: L2Block,
+        /// How many there are codes for.
+        max: u16,
+    },
     /// The log changed under the reader again and again while it was opened.
     #[error("the log at {} could not be read at rest in {attempts} attempts: {last}", path.display())]
     Restless {

@@ -115,6 +115,8 @@ pub struct Heads {
     pub l1_events: Chain,
     /// The span events.
     pub span_events: Chain,
+    /// The signers of L2 blocks.
+    pub signers: Chain,
     /// The chunks of L2 production, the last of which may still grow.
     pub chunks: Chain,
 }
@@ -128,7 +130,7 @@ impl Heads {
     /// [`LogError::Undecodable`] if the identity cannot be encoded, which none is known to cause.
     pub fn digest(&self, identity: &LogIdentity) -> Result<B256, LogError> {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(b"tally.log.1\n");
+        hasher.update(b"tally.log.2\n");
         for part in [encode("the identity", identity)?, encode("the heads", self)?] {
             // A length before each part, so that where it ends is not in doubt.
             hasher.update(&u64::try_from(part.len()).expect("a length fits in 64 bits").to_be_bytes());

@@ -28,7 +28,7 @@ pub(crate) fn chunk_of(key: &[u8]) -> Result<u64, LogError> {
     Ok(u64::from_be_bytes(bytes))
 }
 
-fn bad_key(key: &[u8]) -> LogError {
+pub(crate) fn bad_key(key: &[u8]) -> LogError {
     LogError::Undecodable { place: format!("the key {key:02x?}"), reason: "it has a wrong length".into() }
 }
 

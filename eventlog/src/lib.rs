@@ -18,36 +18,37 @@
 
 mod bits;
 mod chunk;
+mod code_counts;
 mod error;
 mod heads;
 mod identity;
+mod index;
 mod keys;
 mod options;
+mod producers;
 mod reader;
 mod recent;
 mod record;
+mod scan;
+mod signers;
 mod store;
+mod times;
 mod verify;
 mod writer;
 
-pub use chunk::{
-    CHUNK_BLOCKS_MAX, ChunkHeader, EncodedChunk, ProducedBlock, Producers, SignerCount, UNSIGNED,
-    decode_times, encode_chunks,
-};
+pub use chunk::{CHUNK_BLOCKS_MAX, ChunkHeader, EncodedChunk, ProducedBlock, encode_chunks};
+pub use code_counts::CodeCounts;
 pub use error::LogError;
 pub use heads::{Chain, Heads, L1Head, L2Head};
 pub use identity::LogIdentity;
+pub use index::IndexEntry;
 pub use options::FORMAT;
+pub use producers::{Producers, UNSIGNED};
 pub use reader::LogReader;
 pub use recent::{RecentBlock, RecentBlocks};
 pub use record::{RECORD_BYTES_MAX, decode_l1, decode_span, encode_l1, encode_span};
+pub use signers::SIGNERS_MAX;
+pub use store::EventCursor;
+pub use times::Times;
 pub use verify::{Verified, verify};
 pub use writer::LogWriter;
-
-use tally_engine::L2Block;
-
-/// The first block of the chunk that `block` is in, in a log that begins at `first`.
-pub(crate) fn chunk_start(first: L2Block, block: L2Block) -> L2Block {
-    // Rounds down to a multiple of the chunk size.
-    L2Block(block.0 / CHUNK_BLOCKS_MAX * CHUNK_BLOCKS_MAX).max(first)
-}

@@ -1,13 +1,14 @@
 //! Reading a log.
 
-use crate::chunk::ChunkHeader;
-use crate::heads::{Chain, Heads, same};
-use crate::keys::{chunk_of, unlinked};
-use crate::options::{CHUNKS, COLUMN_FAMILIES, L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
+use crate::chunk::{ChunkHeader, chunk_start, column_digest};
+use crate::heads::{Heads, same};
+use crate::index::{IndexEntry, decode_page, page_key};
+use crate::keys::unlinked;
+use crate::options::{CHUNKS, COLUMN_FAMILIES, INDEX, L1_EVENTS, PRODUCERS, SIGNERS, SPAN_EVENTS, TIMES};
 use crate::recent::{RecentBlock, RecentBlocks, Side};
-use crate::store::{Store, is_database, probe};
+use crate::store::{EventCursor, Store, is_database, probe};
 use crate::{LogError, LogIdentity};
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use std::path::Path;
 use std::time::Duration;
 use tally_engine::{L1Record, L2Block, SpanRecord};
@@ -21,7 +22,7 @@ const OPEN_PAUSE: Duration = Duration::from_millis(50);
 
 /// A log as it was when it was opened, whatever its writer does meanwhile.
 pub struct LogReader {
-    store: Store,
+    pub(crate) store: Store,
     identity: LogIdentity,
     heads: Heads,
     /// RocksDB keeps its notes of a reader here; it goes with the reader, after the store.
@@ -92,8 +93,10 @@ impl LogReader {
     /// Whether every family ends where the heads say, and the last columns are those of the last chunk: else
     /// a writer was caught between two of them.
     fn check_rest(&self) -> Result<(), LogError> {
-        let Heads { l1_events, span_events, chunks, .. } = self.heads;
-        for (family, chain) in [(L1_EVENTS, l1_events), (SPAN_EVENTS, span_events), (CHUNKS, chunks)] {
+        let Heads { l1_events, span_events, signers, chunks, .. } = self.heads;
+        let chains =
+            [(L1_EVENTS, l1_events), (SPAN_EVENTS, span_events), (SIGNERS, signers), (CHUNKS, chunks)];
+        for (family, chain) in chains {
             let last = self.store.last(family)?;
             let last = last.map(|(_, value)| unlinked(family, &value).map(|(link, _)| link)).transpose()?;
             let last = last.unwrap_or_default();
@@ -109,8 +112,12 @@ impl LogReader {
         self.recent()?;
         if let Some((_, value)) = self.store.last(CHUNKS)? {
             let header = ChunkHeader::decode(CHUNKS, unlinked(CHUNKS, &value)?.1)?;
-            self.producers(&header)?;
-            self.times(&header)?;
+            for (family, digest) in [(PRODUCERS, header.producers_digest), (TIMES, header.times_digest)] {
+                let column = self.column(family, header.first_block)?;
+                same(&header.place(), "digest of a column", &digest, &column_digest(&column))?;
+            }
+            let index = self.chunk_index(header.first_block)?;
+            header.check_index_entry(index.last().copied())?;
         }
         Ok(())
     }
@@ -166,91 +173,102 @@ impl LogReader {
         COLUMN_FAMILIES.iter().map(|family| Ok((*family, self.store.size_bytes(family)?))).collect()
     }
 
-    /// The pool's records, in order.
+    /// The pool's records after `cursor`, in order; moves the cursor to the last.
     ///
     /// # Errors
     ///
     /// [`LogError::Undecodable`] or [`LogError::Damaged`] naming the first bad one.
+    pub fn l1_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<L1Record>, LogError> {
+        self.store.l1_records(&self.heads, cursor)
+    }
+
+    /// The span events after `cursor`, in order; moves the cursor to the last.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogReader::l1_records_after`].
+    pub fn span_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<SpanRecord>, LogError> {
+        self.store.span_records(&self.heads, cursor)
+    }
+
+    /// All of the pool's records, in order.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogReader::l1_records_after`].
     pub fn l1_records(&self) -> Result<Vec<L1Record>, LogError> {
-        self.store.l1_records(&self.heads)
+        self.l1_records_after(&mut EventCursor::default())
     }
 
-    /// The span events, in order.
+    /// All span events, in order.
     ///
     /// # Errors
     ///
-    /// As [`LogReader::l1_records`].
+    /// As [`LogReader::l1_records_after`].
     pub fn span_records(&self) -> Result<Vec<SpanRecord>, LogError> {
-        self.store.span_records(&self.heads)
+        self.span_records_after(&mut EventCursor::default())
     }
 
-    /// The headers of all chunks, in order; checked to follow one another without a gap.
+    /// The dictionary: the signers by code, from 1 on.
     ///
     /// # Errors
     ///
-    /// As [`LogReader::l1_records`].
-    pub fn chunk_headers(&self) -> Result<Vec<ChunkHeader>, LogError> {
-        let mut headers: Vec<ChunkHeader> = Vec::new();
-        let mut chain = Chain::default();
-        for entry in self.store.iterate(CHUNKS)? {
-            let (key, value) = entry?;
-            let place = format!("the chunk of L2 block {}", chunk_of(&key)?);
-            let bytes;
-            (chain, bytes) = chain.follow(&place, &key, &value)?;
-            let header = ChunkHeader::decode(&place, bytes)?;
-            let expected = match headers.last() {
-                None => Some(self.identity.l2_first_block),
-                Some(before) => before.last_block().and_then(L2Block::next),
-            };
-            if expected != Some(header.first_block) || chunk_of(&key)? != header.first_block.0 {
-                return Err(LogError::Damaged {
-                    place,
-                    what: "first block",
-                    expected: expected.map_or("none".into(), |block| block.to_string()),
-                    found: header.first_block.to_string(),
-                });
-            }
-            headers.push(header);
-        }
-        chain.check_end(CHUNKS, self.heads.chunks)?;
-        Ok(headers)
+    /// As [`LogReader::l1_records_after`].
+    pub fn signers(&self) -> Result<Vec<Address>, LogError> {
+        self.store.signers(&self.heads)
     }
 
-    /// The producers column of a chunk, checked against the header's digest.
+    /// What the index knows of the chunks, in order, from one at or before that of `from` on. It is in no
+    /// digest; [`crate::verify()`] and [`LogReader::scan_verified`] compare it with the headers.
     ///
     /// # Errors
     ///
-    /// [`LogError::Undecodable`] if there is none, [`LogError::Damaged`] if it is another.
-    pub fn producers(&self, header: &ChunkHeader) -> Result<Vec<u8>, LogError> {
-        self.column(PRODUCERS, header, &header.producers_digest)
-    }
-
-    /// The times column of a chunk, checked against the header's digest.
-    ///
-    /// # Errors
-    ///
-    /// As [`LogReader::producers`].
-    pub fn times(&self, header: &ChunkHeader) -> Result<Vec<u8>, LogError> {
-        self.column(TIMES, header, &header.times_digest)
-    }
-
-    fn column(&self, family: &'static str, header: &ChunkHeader, digest: &B256) -> Result<Vec<u8>, LogError> {
-        let column = self.store.get(family, &header.first_block.0.to_be_bytes())?;
-        let column = column.ok_or_else(|| LogError::Undecodable {
-            place: header.place(),
-            reason: format!("it has no column in {family}"),
+    /// [`LogError::Undecodable`] or [`LogError::Damaged`] naming the first bad page.
+    pub fn chunk_index(&self, from: L2Block) -> Result<Vec<IndexEntry>, LogError> {
+        let mut entries: Vec<IndexEntry> = Vec::new();
+        let Some(head) = self.heads.l2 else {
+            return Ok(entries);
+        };
+        let range = (self.identity.l2_first_block, head.block);
+        let first = page_key(from.clamp(range.0, range.1));
+        let mut expected = first;
+        self.store.scan::<LogError>(INDEX, &first, None, |key, value| {
+            same("the index", "next page", &u64::from_be_bytes(expected), &crate::keys::chunk_of(key)?)?;
+            decode_page(key, value, range, &mut entries)?;
+            let next =
+                entries.last().and_then(|last| last.first_block.0.checked_add(crate::CHUNK_BLOCKS_MAX));
+            expected = page_key(L2Block(next.unwrap_or(u64::MAX)));
+            Ok(())
         })?;
-        same(&header.place(), "digest of a column", digest, &B256::from(*blake3::hash(&column).as_bytes()))?;
-        Ok(column)
+        let last = entries.last().map_or("none".into(), |entry| entry.first_block.to_string());
+        same("the index", "last chunk", &chunk_start(range.0, range.1).to_string(), &last)?;
+        Ok(entries)
+    }
+
+    /// The times column of the chunk that begins at `first_block`.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Undecodable`] if there is none, and what RocksDB says.
+    pub fn times(&self, first_block: L2Block) -> Result<Vec<u8>, LogError> {
+        self.column(TIMES, first_block)
+    }
+
+    pub(crate) fn column(&self, family: &'static str, first_block: L2Block) -> Result<Vec<u8>, LogError> {
+        let column = self.store.get(family, &first_block.0.to_be_bytes())?;
+        column.ok_or_else(|| LogError::Undecodable {
+            place: format!("the chunk of L2 block {first_block}"),
+            reason: format!("it has no column in {family}"),
+        })
     }
 
     /// How many entries a family has.
     pub(crate) fn count(&self, family: &'static str) -> Result<u64, LogError> {
         let mut count = 0_u64;
-        for entry in self.store.iterate(family)? {
-            entry?;
+        self.store.scan::<LogError>(family, &[], None, |_, _| {
             count += 1;
-        }
+            Ok(())
+        })?;
         Ok(count)
     }
 }

@@ -1,16 +1,17 @@
 //! What reading and writing share: opening the database, and reading its meta data.
 
 use crate::heads::{Chain, Heads, same};
-use crate::keys::{event_of, event_place};
+use crate::keys::{event_key, event_of, event_place};
 use crate::options::{
     self, COLUMN_FAMILIES, DIGEST_KEY, FORMAT, FORMAT_KEY, HEADS_KEY, IDENTITY_KEY, L1_EVENTS, META, RECENT,
-    RECENT_KEY, SPAN_EVENTS,
+    RECENT_KEY, SIGNERS, SPAN_EVENTS,
 };
 use crate::recent::{RecentBlock, Side, recent_digest};
 use crate::record::{decode, decode_l1, decode_span, encode};
 use crate::{LogError, LogIdentity};
+use alloy_primitives::Address;
 use rocksdb::{
-    ColumnFamily, ColumnFamilyDescriptor, DB, DBIterator, Direction, ErrorKind, IteratorMode, Options,
+    ColumnFamily, ColumnFamilyDescriptor, DB, DBIterator, DBRawIterator, Direction, ErrorKind, IteratorMode,
     WriteBatch,
 };
 use std::path::{Path, PathBuf};
@@ -18,6 +19,27 @@ use tally_engine::{L1Record, SpanRecord};
 
 /// A key and its value.
 pub(crate) type Entry = (Box<[u8]>, Box<[u8]>);
+
+/// Up to where a family of events was read. The default is its beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventCursor {
+    /// The last event, as block and log index.
+    last: Option<(u64, u64)>,
+    /// The digest chain up to there.
+    chain: Chain,
+}
+
+impl EventCursor {
+    /// After the event `last` (block and log index), up to which the digest chain is `chain`.
+    pub const fn new(last: Option<(u64, u64)>, chain: Chain) -> Self {
+        Self { last, chain }
+    }
+
+    /// The last event before it, as block and log index.
+    pub const fn last(&self) -> Option<(u64, u64)> {
+        self.last
+    }
+}
 
 /// An open database with all the column families of a log.
 pub(crate) struct Store {
@@ -60,7 +82,10 @@ impl Store {
             return Err(LogError::NotALog { path: path.into(), missing: META });
         }
         let families = found.into_iter().filter(|name| COLUMN_FAMILIES.contains(&name.as_str()));
-        let families = families.map(|name| ColumnFamilyDescriptor::new(name, Options::default()));
+        let families = families.map(|name| {
+            let options = options::column_family(&name);
+            ColumnFamilyDescriptor::new(name, options)
+        });
         let options = options::database(false);
         let db = DB::open_cf_descriptors_as_secondary(&options, path, scratch, families)
             .map_err(|error| opening(path, error))?;
@@ -158,14 +183,44 @@ impl Store {
         Ok(Some((identity, heads)))
     }
 
-    /// The pool's records, in order; each link is checked, up to the one in the heads.
-    pub(crate) fn l1_records(&self, heads: &Heads) -> Result<Vec<L1Record>, LogError> {
-        self.events(L1_EVENTS, heads.l1_events, decode_l1, |record| (record.block.0, record.log_index))
+    /// The pool's records after `cursor`, in order; each link is checked, up to the one in the heads.
+    pub(crate) fn l1_records(
+        &self,
+        heads: &Heads,
+        cursor: &mut EventCursor,
+    ) -> Result<Vec<L1Record>, LogError> {
+        let place_of = |record: &L1Record| (record.block.0, record.log_index);
+        self.events(L1_EVENTS, heads.l1_events, cursor, decode_l1, place_of)
     }
 
-    /// The span events, in order; each link is checked, up to the one in the heads.
-    pub(crate) fn span_records(&self, heads: &Heads) -> Result<Vec<SpanRecord>, LogError> {
-        self.events(SPAN_EVENTS, heads.span_events, decode_span, |record| (record.block.0, record.log_index))
+    /// The span events after `cursor`, in order; each link is checked, up to the one in the heads.
+    pub(crate) fn span_records(
+        &self,
+        heads: &Heads,
+        cursor: &mut EventCursor,
+    ) -> Result<Vec<SpanRecord>, LogError> {
+        let place_of = |record: &SpanRecord| (record.block.0, record.log_index);
+        self.events(SPAN_EVENTS, heads.span_events, cursor, decode_span, place_of)
+    }
+
+    /// The dictionary: the signers by code, from 1 on; each link is checked, up to the one in the heads.
+    pub(crate) fn signers(&self, heads: &Heads) -> Result<Vec<Address>, LogError> {
+        let mut signers = Vec::new();
+        let mut chain = Chain::default();
+        for (entry, code) in self.iterate(SIGNERS)?.zip(1_u16..) {
+            let (key, value) = entry?;
+            let place = format!("signer {code}");
+            let found = <[u8; 2]>::try_from(&*key).map(u16::from_be_bytes);
+            same(&place, "code", &code, &found.map_err(|_| crate::keys::bad_key(&key))?)?;
+            let bytes;
+            (chain, bytes) = chain.follow(&place, &key, &value)?;
+            signers.push(
+                Address::try_from(bytes)
+                    .map_err(|error| LogError::Undecodable { place, reason: error.to_string() })?,
+            );
+        }
+        chain.check_end(SIGNERS, heads.signers)?;
+        Ok(signers)
     }
 
     /// The stored recent blocks of both chains, in order.
@@ -209,24 +264,58 @@ impl Store {
         &self,
         family: &'static str,
         head: Chain,
+        cursor: &mut EventCursor,
         decode: fn(&str, &[u8]) -> Result<T, LogError>,
         place_of: fn(&T) -> (u64, u64),
     ) -> Result<Vec<T>, LogError> {
         let mut records = Vec::new();
-        let mut chain = Chain::default();
-        for entry in self.iterate(family)? {
+        let mut at = *cursor;
+        // Records are in order of their keys, and the next key is not before the one after this.
+        let from = at.last.map_or([0; 16], |(block, log)| event_key(block, log));
+        for entry in self.from(family, &from)? {
             let (key, value) = entry?;
             let place = event_of(&key)?;
+            if at.last == Some(place) {
+                continue;
+            }
             let name = event_place(family, place);
             let bytes;
-            (chain, bytes) = chain.follow(&name, &key, &value)?;
+            (at.chain, bytes) = at.chain.follow(&name, &key, &value)?;
             let record = decode(&name, bytes)?;
             same(&name, "block", &place.0, &place_of(&record).0)?;
             same(&name, "log index", &place.1, &place_of(&record).1)?;
             records.push(record);
+            at.last = Some(place);
         }
-        chain.check_end(family, head)?;
+        at.chain.check_end(family, head)?;
+        *cursor = at;
         Ok(records)
+    }
+
+    /// Calls `each(key, value)` for the entries of a family from `from` on, and before `end` if there is one,
+    /// in order. Both are read in place.
+    pub(crate) fn scan<E: From<LogError>>(
+        &self,
+        family: &'static str,
+        from: &[u8],
+        end: Option<&[u8]>,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut entries = self.db.raw_iterator_cf_opt(self.family(family)?, options::scan(end));
+        entries.seek(from);
+        while let Some((key, value)) = entries.item() {
+            each(key, value)?;
+            entries.next();
+        }
+        entries.status().map_err(|source| self.failed("reading", source))?;
+        Ok(())
+    }
+
+    /// A family's entries from `from` on, to be taken one by one.
+    pub(crate) fn cursor(&self, family: &'static str, from: &[u8]) -> Result<StoreCursor<'_>, LogError> {
+        let mut entries = self.db.raw_iterator_cf_opt(self.family(family)?, options::scan(None));
+        entries.seek(from);
+        Ok(StoreCursor { store: self, family, entries, is_begun: false })
     }
 
     /// Puts format, identity, heads and their digest into a batch.
@@ -242,6 +331,34 @@ impl Store {
         batch.put_cf(meta, HEADS_KEY, encode("the heads", heads)?);
         batch.put_cf(meta, DIGEST_KEY, heads.digest(identity)?);
         Ok(())
+    }
+}
+
+/// Entries of a family, read in place beside those of another.
+pub(crate) struct StoreCursor<'a> {
+    store: &'a Store,
+    family: &'static str,
+    entries: DBRawIterator<'a>,
+    is_begun: bool,
+}
+
+impl StoreCursor<'_> {
+    /// The value of the next entry, which has to have this key.
+    pub(crate) fn take(&mut self, key: &[u8]) -> Result<&[u8], LogError> {
+        if self.is_begun {
+            self.entries.next();
+        }
+        self.is_begun = true;
+        self.entries.status().map_err(|source| self.store.failed("reading", source))?;
+        match self.entries.item() {
+            Some((found, value)) if found == key => Ok(value),
+            other => Err(LogError::Damaged {
+                place: self.family.into(),
+                what: "next key",
+                expected: format!("{key:02x?}"),
+                found: format!("{:02x?}", other.map(|(found, _)| found)),
+            }),
+        }
     }
 }
 

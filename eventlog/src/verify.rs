@@ -12,14 +12,17 @@
 //! - the blocks that a reorg may still take back are consecutive and end at the heads, and the records in
 //!   them and the chunks that end in them have their hashes and times;
 //! - each chunk's columns have the digests, the counts and the times that its header says, and no
-//!   column is without a chunk.
+//!   column is without a chunk;
+//! - the dictionary has every signer once, in the order of their first block;
+//! - the index says what the headers say.
 
 use crate::LogError;
-use crate::chunk::{CHUNK_BLOCKS_MAX, ChunkHeader, Producers, decode_times};
+use crate::chunk::ChunkHeader;
 use crate::heads::{L2Head, same};
 use crate::keys::event_place;
-use crate::options::{L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
+use crate::options::{CHUNKS, INDEX, L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
 use crate::reader::LogReader;
+use crate::times::Times;
 use alloy_primitives::B256;
 use tally_engine::{L2Block, PoolState, Spans};
 
@@ -46,6 +49,7 @@ pub struct Verified {
 /// first place that is not as it was written; what RocksDB says if it cannot be read.
 pub fn verify(log: &LogReader) -> Result<Verified, LogError> {
     verify_recent(log)?;
+    verify_signers(log)?;
     Ok(Verified {
         l1_events: verify_l1_events(log)?,
         span_events: verify_span_events(log)?,
@@ -110,23 +114,23 @@ fn verify_recent(log: &LogReader) -> Result<(), LogError> {
             same(&place, "hash of its block", &block.hash, &record.block_hash)?;
         }
     }
-    for header in log.chunk_headers()? {
-        let first = header.first_block.0;
-        let inside = first..first.saturating_add(header.blocks());
-        if !l2.blocks().iter().any(|block| inside.contains(&block.number)) {
-            continue;
-        }
-        let times = decode_times(&header, &log.times(&header)?)?;
-        for (number, time) in inside.zip(times) {
+    let [Some(from), Some(to)] =
+        [l2.blocks().first(), l2.blocks().last()].map(|block| block.map(|block| L2Block(block.number)))
+    else {
+        return Ok(());
+    };
+    log.scan_verified::<LogError>(from..=to, |header, _| {
+        let column = log.times(header.first_block)?;
+        for (number, time) in (header.first_block.0..).zip(Times::new(header.first_block, &column)?.iter()) {
             if let Some(block) = l2.blocks().iter().find(|block| block.number == number) {
-                same(&header.place(), "timestamp of a recent block", &block.timestamp, &time)?;
+                same(&header.place(), "timestamp of a recent block", &block.timestamp, &time?)?;
                 if Some(number) == header.last_block().map(|last| last.0) {
                     same(&header.place(), "hash of its last block", &block.hash, &header.last_hash)?;
                 }
             }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 fn verify_span_events(log: &LogReader) -> Result<u64, LogError> {
@@ -146,59 +150,60 @@ fn verify_span_events(log: &LogReader) -> Result<u64, LogError> {
     Ok(log.heads().span_events.count)
 }
 
-fn verify_chunks(log: &LogReader) -> Result<u64, LogError> {
-    let mut blocks = 0_u64;
-    let mut before: Option<ChunkHeader> = None;
-    for header in log.chunk_headers()? {
-        let place = header.place();
-        // Chunks begin where block numbers say, but for the first.
-        if before.is_some() {
-            same(&place, "offset of its first block", &0, &(header.first_block.0 % CHUNK_BLOCKS_MAX))?;
+fn verify_signers(log: &LogReader) -> Result<(), LogError> {
+    let mut seen = std::collections::BTreeSet::new();
+    for (code, signer) in (1_u16..).zip(log.signers()?) {
+        if !seen.insert(signer) {
+            let reason = format!("{signer} has a code already");
+            return Err(LogError::Undecodable { place: format!("signer {code}"), reason });
         }
-        if let Some(before) = &before
-            && header.first_time < before.last_time
-        {
-            let (expected, found) = (format!("at least {}", before.last_time), header.first_time.to_string());
-            return Err(LogError::Damaged { place, what: "first timestamp", expected, found });
-        }
-        verify_columns(log, &place, &header)?;
-        blocks += header.blocks();
-        let end = header.last_block().unwrap_or(header.first_block);
-        let chunk_of = |block: L2Block| block.0 / CHUNK_BLOCKS_MAX;
-        same(&place, "chunk of its last block", &chunk_of(header.first_block), &chunk_of(end))?;
-        before = Some(header);
     }
-    let end = before.and_then(|last| {
+    Ok(())
+}
+
+fn verify_chunks(log: &LogReader) -> Result<u64, LogError> {
+    let heads = log.heads();
+    let Some(head) = heads.l2 else {
+        for family in [CHUNKS, PRODUCERS, TIMES, INDEX] {
+            same(family, "number of entries", &0, &log.count(family)?)?;
+        }
+        return Ok(0);
+    };
+    let first = log.identity().l2_first_block;
+    let mut index = log.chunk_index(first)?.into_iter();
+    let mut last: Option<ChunkHeader> = None;
+    let mut chunks = 0_u64;
+    let mut known = 0_u16;
+    log.scan_verified::<LogError>(first..=head.block, |header, producers| {
+        let place = header.place();
+        header.check_index_entry(index.next())?;
+        // Signers are numbered in the order of their first block.
+        producers.for_each_run(0..producers.blocks(), |code, _| {
+            if code > known && code - known == 1 {
+                known = code;
+            }
+        })?;
+        same(&place, "number of signers by its end", &known, &header.signers)?;
+        chunks += 1;
+        last = Some(header.clone());
+        Ok(())
+    })?;
+    let end = last.and_then(|last| {
         let block = last.last_block()?;
         Some(L2Head { block, hash: last.last_hash, timestamp: last.last_time })
     });
-    if end != log.heads().l2 {
+    if end != Some(head) {
         return Err(LogError::Damaged {
             place: "the L2 head".into(),
             what: "block, hash and timestamp",
             expected: format!("{end:?}"),
-            found: format!("{:?}", log.heads().l2),
+            found: format!("{head:?}"),
         });
     }
-    let chunks = log.heads().chunks.count;
-    for family in [PRODUCERS, TIMES] {
-        same(family, "number of columns", &chunks, &log.count(family)?)?;
+    same("the L2 head", "number of signers", &u64::from(known), &heads.signers.count)?;
+    same("the L2 head", "number of chunks", &chunks, &heads.chunks.count)?;
+    for family in [CHUNKS, PRODUCERS, TIMES] {
+        same(family, "number of entries", &chunks, &log.count(family)?)?;
     }
-    Ok(blocks)
-}
-
-/// A chunk's columns, whose digests the reader checks, against its header.
-fn verify_columns(log: &LogReader, place: &str, header: &ChunkHeader) -> Result<(), LogError> {
-    let producers = log.producers(header)?;
-    let mut counts = vec![0_u64; header.signers.len() + 1];
-    let column = Producers::new(header, &producers)?;
-    let all = usize::try_from(header.blocks()).expect("a chunk has few blocks");
-    let counted = column.for_each_run(0..all, |code, blocks| counts[usize::from(code)] += blocks);
-    counted.map_err(|reason| LogError::Undecodable { place: place.into(), reason })?;
-    let said = std::iter::once(header.unsigned_blocks).chain(header.signers.iter().map(|count| count.blocks));
-    for (said, counted) in said.zip(&counts) {
-        same(place, "count of a producer", counted, &u64::from(said))?;
-    }
-    decode_times(header, &log.times(header)?)?;
-    Ok(())
+    Ok(head.block.0 - first.0 + 1)
 }

@@ -2,114 +2,113 @@
 
 use crate::error::ReplayError;
 use crate::source::Source;
+use rayon::prelude::*;
 use std::ops::RangeInclusive;
 use tally_engine::{Boundary, L2Block, UnixTime};
-use tally_eventlog::{ChunkHeader, LogError, Producers, UNSIGNED, decode_times};
+use tally_eventlog::{IndexEntry, LogError, Times};
 
-/// The chunks of a log, by their headers.
+/// How many instants a thread looks up at a time: neighbours often fall in one chunk, which is then read once.
+const INSTANTS_PER_TASK: usize = 64;
+
+/// The chunks of a log from some block on, by what the index says of them.
 pub(crate) struct Blocks<'a, S> {
     pub(crate) source: &'a S,
-    pub(crate) headers: Vec<ChunkHeader>,
+    index: Vec<IndexEntry>,
+    range: Option<(L2Block, L2Block)>,
 }
 
 impl<'a, S: Source> Blocks<'a, S> {
-    pub(crate) fn new(source: &'a S) -> Result<Self, LogError> {
-        Ok(Self { source, headers: source.chunk_headers()? })
+    /// The blocks from `from` on, or all.
+    pub(crate) fn new(source: &'a S, from: Option<L2Block>) -> Result<Self, LogError> {
+        let first = source.first_block();
+        let range = source.heads().l2.map(|head| (first, head.block));
+        Ok(Self { source, index: source.chunk_index(from.unwrap_or(first))?, range })
     }
 
-    /// The first and the last block, or `None` in a log without L2.
+    /// The first and the last block of the log, or `None` if it has none.
     pub(crate) fn range(&self) -> Option<(L2Block, L2Block)> {
-        let first = self.headers.first()?.first_block;
-        Some((first, self.headers.last()?.last_block()?))
+        self.range
     }
 
-    /// Looks instants up, which come in order: headers first, then one times column for all instants
-    /// in its chunk. An instant after the last block falls on the block after it.
-    pub(crate) fn boundaries(
+    /// The chunks that have blocks of `range`.
+    pub(crate) fn chunks(&self, range: &RangeInclusive<L2Block>) -> &[IndexEntry] {
+        let after = self.index.partition_point(|entry| entry.first_block <= *range.start());
+        let end = self.index.partition_point(|entry| entry.first_block <= *range.end());
+        self.index.get(after.saturating_sub(1)..end).unwrap_or_default()
+    }
+
+    /// Whether there may be blocks that nobody signed.
+    pub(crate) fn has_unsigned(&self) -> bool {
+        self.index.iter().any(|entry| entry.unsigned > 0)
+    }
+
+    /// Looks instants up, which come in order: the index first, then one times column. An instant after the
+    /// last block falls on the block after it.
+    pub(crate) fn boundaries(&self, instants: &[UnixTime]) -> Result<Vec<Boundary>, ReplayError> {
+        let tasks: Result<Vec<Vec<Boundary>>, LogError> = instants
+            .par_chunks(INSTANTS_PER_TASK)
+            .map(|instants| {
+                let mut column = None;
+                let boundary = |time: &UnixTime| {
+                    Ok(Boundary { time: *time, first_block: self.first_block_at(*time, &mut column)? })
+                };
+                instants.iter().map(boundary).collect()
+            })
+            .collect();
+        Ok(tasks?.concat())
+    }
+
+    /// The first block whose timestamp is not before `time`. `column` is the times column read last.
+    fn first_block_at(
         &self,
-        instants: impl IntoIterator<Item = UnixTime>,
-    ) -> Result<Vec<Boundary>, ReplayError> {
-        let mut decoded: Option<(usize, Vec<UnixTime>)> = None;
-        let mut boundaries = Vec::new();
-        for time in instants {
-            let index = self.headers.partition_point(|header| header.last_time < time);
-            let first_block = match self.headers.get(index) {
-                None => self.range().and_then(|(_, last)| last.next()).unwrap_or(L2Block(u64::MAX)),
-                Some(header) if header.first_time >= time => header.first_block,
-                Some(header) => {
-                    let times = match decoded.take() {
-                        Some((at, times)) if at == index => times,
-                        _ => decode_times(header, &self.source.times(header)?)?,
-                    };
-                    let offset = times.partition_point(|earlier| *earlier < time);
-                    decoded = Some((index, times));
-                    let offset = u64::try_from(offset).unwrap_or(u64::MAX);
-                    L2Block(header.first_block.0.saturating_add(offset))
-                }
-            };
-            boundaries.push(Boundary { time, first_block });
-        }
-        Ok(boundaries)
+        time: UnixTime,
+        column: &mut Option<(L2Block, Vec<u8>)>,
+    ) -> Result<L2Block, LogError> {
+        // All chunks before this one begin earlier, and all later ones do not.
+        let after = self.index.partition_point(|entry| entry.first_time < time);
+        let Some(entry) = after.checked_sub(1).and_then(|index| self.index.get(index)) else {
+            return Ok(self.index.first().map_or(L2Block(u64::MAX), |entry| entry.first_block));
+        };
+        let first = entry.first_block;
+        let bytes = match column.take() {
+            Some((block, bytes)) if block == first => bytes,
+            _ => self.source.times(first)?,
+        };
+        let earlier = Times::new(first, &bytes)?.count_before(time)?;
+        *column = Some((first, bytes));
+        Ok(L2Block(first.0.saturating_add(u64::from(earlier))))
     }
 
     /// The timestamp of a block, or `None` if it is not in the log.
     pub(crate) fn timestamp(&self, block: L2Block) -> Result<Option<UnixTime>, ReplayError> {
-        let after = self.headers.partition_point(|header| header.first_block <= block);
-        let Some(header) = after.checked_sub(1).and_then(|index| self.headers.get(index)) else {
+        let Some(entry) = self.chunks(&(block..=block)).first() else {
             return Ok(None);
         };
-        let times = decode_times(header, &self.source.times(header)?)?;
-        let offset =
-            block.0.checked_sub(header.first_block.0).and_then(|offset| usize::try_from(offset).ok());
-        Ok(offset.and_then(|offset| times.get(offset).copied()))
+        let column = self.source.times(entry.first_block)?;
+        let offset = block.0.checked_sub(entry.first_block.0).and_then(|offset| u16::try_from(offset).ok());
+        let times = Times::new(entry.first_block, &column)?;
+        Ok(offset.map(|offset| times.get(offset)).transpose()?.flatten())
     }
 
     /// The first block within `range` that nobody signed, or `None`.
     pub(crate) fn first_unsigned(
         &self,
-        range: RangeInclusive<L2Block>,
+        range: &RangeInclusive<L2Block>,
     ) -> Result<Option<L2Block>, ReplayError> {
-        let after = self.headers.partition_point(|header| header.first_block <= *range.start());
-        for header in self.headers.iter().skip(after.saturating_sub(1)) {
-            if header.first_block > *range.end() {
-                break;
-            }
-            if header.unsigned_blocks == 0 {
-                continue;
-            }
-            let column = self.source.producers(header)?;
+        for entry in self.chunks(range).iter().filter(|entry| entry.unsigned > 0) {
             let mut found = None;
-            for_each_run(header, &column, range.clone(), |code, first, _| {
-                if code == UNSIGNED && found.is_none() {
-                    found = Some(first);
-                }
+            let from = entry.first_block.max(*range.start());
+            self.source.scan_producers::<LogError>(from..=from, |producers| {
+                let offset = u16::try_from(from.0.saturating_sub(entry.first_block.0)).unwrap_or(u16::MAX);
+                let offset = offset.min(producers.blocks());
+                producers.for_each_unsigned(offset..producers.blocks(), |first, _| {
+                    found = found.or(Some(first));
+                })
             })?;
-            if found.is_some() {
-                return Ok(found);
+            if let Some(block) = found.filter(|block| block <= range.end()) {
+                return Ok(Some(block));
             }
         }
         Ok(None)
     }
-}
-
-/// Calls `each(code, first, blocks)` for the runs of a chunk's producers that lie within `range`.
-pub(crate) fn for_each_run(
-    header: &ChunkHeader,
-    column: &[u8],
-    range: RangeInclusive<L2Block>,
-    mut each: impl FnMut(u16, L2Block, u64),
-) -> Result<(), LogError> {
-    let first = header.first_block.0;
-    let offset = |block: u64| usize::try_from(block.saturating_sub(first)).unwrap_or(usize::MAX);
-    let end = offset(range.end().0.saturating_add(1)).min(offset(first.saturating_add(header.blocks())));
-    let start = offset(range.start().0).min(end);
-    let mut at = first.max(range.start().0);
-    let runs = Producers::new(header, column)?.for_each_run(start..end, |code, blocks| {
-        each(code, L2Block(at), blocks);
-        at = at.saturating_add(blocks);
-    });
-    runs.map_err(|reason| LogError::Undecodable {
-        place: format!("the producers of the chunk of L2 block {}", header.first_block),
-        reason,
-    })
 }

@@ -1,94 +1,215 @@
 //! The hot path: how many blocks of each stretch each producer made.
 
-use crate::blocks::{Blocks, for_each_run};
+use crate::blocks::Blocks;
 use crate::error::ReplayError;
 use crate::source::Source;
 use alloy_primitives::Address;
 use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use tally_engine::{Counts, FoldError, Grid, L2Block, Spans};
-use tally_eventlog::{ChunkHeader, UNSIGNED};
+use tally_eventlog::{CodeCounts, IndexEntry, Producers, UNSIGNED};
 
-/// How many chunks a thread takes at a time: enough to make the merging cheap beside the counting.
-const CHUNKS_PER_TASK: usize = 64;
+/// How many pieces each thread gets: enough that a thread which is held up leaves its rest to others, few
+/// enough that what a piece costs by itself (a cursor, tables for counting) does not show.
+const TASKS_PER_THREAD: usize = 8;
 
-/// Counts the blocks `first..=last` by stretch and producer. Counting is a sum, so the
-/// result does not depend on how the blocks are split among threads, nor on how many there are.
+/// The fewest chunks that are worth a piece of their own.
+const TASK_CHUNKS_MIN: usize = 64;
+
+/// Who can have produced a block, by code: nobody, the log's signers in order, and those that only spans name.
+pub(crate) struct ProducerCodes {
+    /// The signers of the log, and so the last code that its columns know.
+    signers: u16,
+    producers: Vec<Option<Address>>,
+    codes: BTreeMap<Address, usize>,
+}
+
+impl ProducerCodes {
+    pub(crate) fn new(signers: &[Address], spans: &Spans) -> Self {
+        let mut producers = vec![None];
+        producers.extend(signers.iter().copied().map(Some));
+        let codes = signers.iter().copied().zip(1..).collect();
+        let count = u16::try_from(signers.len()).expect("a log has no more: codes have 16 bits");
+        let mut all = Self { signers: count, producers, codes };
+        for signer in spans.signers() {
+            all.codes.entry(signer).or_insert_with(|| {
+                all.producers.push(Some(signer));
+                all.producers.len() - 1
+            });
+        }
+        all
+    }
+
+    fn code_of(&self, signer: Option<&Address>) -> usize {
+        signer.and_then(|signer| self.codes.get(signer)).copied().unwrap_or(usize::from(UNSIGNED))
+    }
+}
+
+/// What counting needs beside the blocks.
+pub(crate) struct Counting<'a> {
+    pub(crate) producers: &'a ProducerCodes,
+    /// All that are announced, if any of the blocks is unsigned.
+    pub(crate) spans: &'a Spans,
+    pub(crate) grid: &'a Grid,
+    /// Whether to check every byte on the way.
+    pub(crate) verify: bool,
+}
+
+/// Counts the blocks of all `ranges` by stretch and producer. Counting is a sum, so the result does not depend
+/// on how the blocks are split among threads, nor on how many there are.
 pub(crate) fn count<S: Source>(
     blocks: &Blocks<'_, S>,
-    spans: &Spans,
-    grid: &Grid,
-    range: (L2Block, L2Block),
+    counting: &Counting<'_>,
+    ranges: &[RangeInclusive<L2Block>],
 ) -> Result<Counts, ReplayError> {
-    let tasks: Result<Vec<Counts>, ReplayError> = blocks
-        .headers
-        .par_chunks(CHUNKS_PER_TASK)
-        .map(|headers| {
-            let mut counts = Counts::new();
-            for header in headers {
-                count_chunk(blocks.source, header, spans, grid, range, &mut counts)?;
-            }
-            Ok(counts)
-        })
+    let tasks: Vec<(RangeInclusive<L2Block>, &[IndexEntry])> =
+        ranges.iter().flat_map(|range| split(blocks, range)).collect();
+    let counted: Result<Vec<Counts>, ReplayError> = tasks
+        .into_par_iter()
+        .map(|(range, index)| count_range(blocks.source, counting, range, index))
         .collect();
-    let mut total = Counts::new();
-    for counts in tasks? {
+    let mut total = Counts::new(counting.producers.producers.clone());
+    for counts in counted? {
         total.merge(&counts)?;
     }
     Ok(total)
 }
 
-fn count_chunk<S: Source>(
-    source: &S,
-    header: &ChunkHeader,
-    spans: &Spans,
-    grid: &Grid,
-    (first, last): (L2Block, L2Block),
-    counts: &mut Counts,
-) -> Result<(), ReplayError> {
-    let Some(chunk_last) = header.last_block() else {
-        return Ok(());
-    };
-    let (from, to) = (first.max(header.first_block), last.min(chunk_last));
-    if from > to {
-        return Ok(());
+/// Cuts a range between chunks, into pieces of about equal numbers of them.
+fn split<'a, S: Source>(
+    blocks: &'a Blocks<'_, S>,
+    range: &RangeInclusive<L2Block>,
+) -> Vec<(RangeInclusive<L2Block>, &'a [IndexEntry])> {
+    let chunks = blocks.chunks(range);
+    let tasks = rayon::current_num_threads().saturating_mul(TASKS_PER_THREAD);
+    let mut pieces: Vec<_> = chunks.chunks(chunks.len().div_ceil(tasks).max(TASK_CHUNKS_MIN)).collect();
+    let mut end = *range.end();
+    let mut ranges = Vec::with_capacity(pieces.len());
+    while let Some(piece) = pieces.pop() {
+        let Some(first) = piece.first() else { break };
+        let start = first.first_block.max(*range.start());
+        ranges.push((start..=end, piece));
+        let Some(before) = start.previous() else { break };
+        end = before;
     }
-    let column = source.producers(header)?;
-    let mut signed = vec![0_u64; header.signers.len() + 1];
-    for index in grid.stretch_of(from).. {
-        let Some((stretch_first, stretch_last)) = grid.stretch(index).filter(|(first, _)| *first <= to)
-        else {
-            break;
-        };
-        let inside = stretch_first.max(from)..=stretch_last.min(to);
-        if inside.is_empty() {
-            continue;
-        }
-        signed.fill(0);
-        let mut unsigned = Vec::new();
-        let mut overflow = None;
-        for_each_run(header, &column, inside, |code, first, blocks| {
-            if code == UNSIGNED {
-                unsigned.push((first, blocks));
-            } else if let Some(count) = signed.get_mut(usize::from(code)) {
-                match count.checked_add(blocks) {
-                    Some(sum) => *count = sum,
-                    None => overflow = Some(FoldError::TooManyBlocks { left: *count, right: blocks }),
+    ranges.reverse();
+    ranges
+}
+
+fn count_range<S: Source>(
+    source: &S,
+    counting: &Counting<'_>,
+    range: RangeInclusive<L2Block>,
+    index: &[IndexEntry],
+) -> Result<Counts, ReplayError> {
+    let mut counter = RangeCounter::new(counting, &range)?;
+    if counting.verify {
+        let mut index = index.iter();
+        source.scan_verified(range, |header, producers| {
+            header.check_index_entry(index.next().copied())?;
+            counter.chunk(producers)
+        })?;
+    } else {
+        source.scan_producers(range, |producers| counter.chunk(producers))?;
+    }
+    counter.finish()
+}
+
+/// Counts one range after the other of the grid's stretches.
+struct RangeCounter<'a> {
+    counting: &'a Counting<'a>,
+    first: L2Block,
+    last: L2Block,
+    codes: CodeCounts,
+    counts: Counts,
+    /// The stretch that is being counted, and its last block.
+    stretch: usize,
+    stretch_last: L2Block,
+}
+
+impl<'a> RangeCounter<'a> {
+    fn new(counting: &'a Counting<'a>, range: &RangeInclusive<L2Block>) -> Result<Self, ReplayError> {
+        let (first, last) = (*range.start(), *range.end());
+        let stretch = counting.grid.stretch_of(first);
+        let (_, stretch_last) =
+            counting.grid.stretch(stretch).ok_or(FoldError::Unsettled { block: first })?;
+        let producers = counting.producers;
+        Ok(Self {
+            counting,
+            first,
+            last,
+            codes: CodeCounts::new(producers.signers),
+            counts: Counts::new(producers.producers.clone()),
+            stretch,
+            stretch_last,
+        })
+    }
+
+    /// Counts a chunk: at once, or cut where stretches end in it.
+    #[inline]
+    fn chunk(&mut self, chunk: &Producers<'_>) -> Result<(), ReplayError> {
+        let first = chunk.first_block();
+        let end = self.last.0.saturating_sub(first.0).saturating_add(1).min(u64::from(chunk.blocks()));
+        let offset = |block: u64| u16::try_from(block).expect("it lies within the chunk");
+        let end = offset(end);
+        let mut from = offset(self.first.0.saturating_sub(first.0).min(u64::from(end)));
+        while from < end {
+            let left = self.stretch_last.0.checked_sub(first.0).and_then(|left| left.checked_add(1));
+            let left = left.ok_or(FoldError::Unsettled { block: first })?;
+            let to = u16::try_from(left).unwrap_or(u16::MAX).min(end);
+            if from < to {
+                self.codes.add(chunk, from..to)?;
+                if chunk.unsigned() > 0 {
+                    self.schedule(chunk, from..to)?;
                 }
+                from = to;
+            }
+            if left == u64::from(to) {
+                self.close_stretch()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts the unsigned blocks by the signers that their spans name.
+    fn schedule(&mut self, chunk: &Producers<'_>, range: std::ops::Range<u16>) -> Result<(), ReplayError> {
+        let Self { counting, counts, stretch, .. } = self;
+        let mut counted = Ok(());
+        chunk.for_each_unsigned(range, |first, blocks| {
+            if counted.is_ok() {
+                counted = count_by_schedule(first, u64::from(blocks), counting.spans, |signer, blocks| {
+                    counts.add(*stretch, counting.producers.code_of(signer), blocks)
+                });
             }
         })?;
-        if let Some(error) = overflow {
-            return Err(error.into());
-        }
-        for (signer, blocks) in header.signers.iter().zip(signed.iter().skip(1)) {
-            if *blocks > 0 {
-                counts.add(index, Some(signer.signer), *blocks)?;
-            }
-        }
-        for (first, blocks) in unsigned {
-            count_by_schedule(first, blocks, spans, |producer, blocks| counts.add(index, producer, blocks))?;
-        }
+        Ok(counted?)
     }
-    Ok(())
+
+    fn close_stretch(&mut self) -> Result<(), ReplayError> {
+        self.take()?;
+        self.stretch += 1;
+        // After the last stretch there is no block to be counted.
+        self.stretch_last = self.counting.grid.stretch(self.stretch).map_or(L2Block(0), |(_, last)| last);
+        Ok(())
+    }
+
+    /// Puts what was counted of the stretch into the result. Unsigned blocks are there already, by schedule.
+    fn take(&mut self) -> Result<(), ReplayError> {
+        let Self { codes, counts, stretch, .. } = self;
+        let mut added = Ok(());
+        codes.take(|code, blocks| {
+            if code != UNSIGNED && added.is_ok() {
+                added = counts.add(*stretch, usize::from(code), blocks);
+            }
+        })?;
+        Ok(added?)
+    }
+
+    fn finish(mut self) -> Result<Counts, ReplayError> {
+        self.take()?;
+        Ok(self.counts)
+    }
 }
 
 /// Calls `add` for `blocks` unsigned blocks from `first` on, by the signers that their spans name.
@@ -96,7 +217,7 @@ fn count_by_schedule(
     first: L2Block,
     blocks: u64,
     spans: &Spans,
-    mut add: impl FnMut(Option<Address>, u64) -> Result<(), FoldError>,
+    mut add: impl FnMut(Option<&Address>, u64) -> Result<(), FoldError>,
 ) -> Result<(), FoldError> {
     let mut block = first;
     let mut left = blocks;
@@ -108,7 +229,7 @@ fn count_by_schedule(
         };
         let reach = end.and_then(|end| end.0.checked_sub(block.0)).and_then(|blocks| blocks.checked_add(1));
         let taken = reach.map_or(left, |reach| reach.min(left));
-        add(span.map(|span| span.signer), taken)?;
+        add(span.map(|span| &span.signer), taken)?;
         left = left.saturating_sub(taken);
         block = L2Block(block.0.saturating_add(taken));
     }

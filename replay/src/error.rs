@@ -1,6 +1,6 @@
 //! What can stop a replay.
 
-use tally_engine::{FoldError, PoolError, SpanError};
+use tally_engine::{FoldError, L2Block, PoolError, SpanError};
 use tally_eventlog::LogError;
 
 /// A replay that could not be carried out. There is no partial result.
@@ -26,6 +26,19 @@ pub enum ReplayError {
     /// A span event does not fit.
     #[error(transparent)]
     Span(#[from] SpanError),
+    /// The log is not the one that was replayed so far with more appended.
+    #[error(
+        "the log ends at L2 block {found} (none: 0), before block {folded} that was folded already: replay it anew"
+    )]
+    WentBack {
+        /// The last block folded.
+        folded: L2Block,
+        /// The log's last.
+        found: L2Block,
+    },
+    /// An earlier advance failed, and left the replay where it cannot go on.
+    #[error("an earlier step of this replay failed: replay anew")]
+    Unusable,
     /// The threads could not be started.
     #[error("{threads} threads cannot be started: {reason}")]
     Threads {

@@ -66,16 +66,19 @@ impl fmt::Display for Stop {
     }
 }
 
-/// The last block that can be folded, or `None` if there is none, and why it is the last.
+/// The last block that can be folded, or `None` if there is none from `from` on (from the log's first, for
+/// `None`), and why it is the last.
 pub(crate) fn horizon<S: Source>(
     blocks: &Blocks<'_, S>,
     spans: &Spans,
     attribution: Attribution,
+    from: Option<L2Block>,
     to: Option<L2Block>,
 ) -> Result<(Option<Horizon>, Stop), ReplayError> {
     let Some((first, last)) = blocks.range() else {
         return Ok((None, Stop::LogEnd));
     };
+    let first = from.map_or(first, |from| from.max(first));
     let mut end = Some(last);
     let mut stop = Stop::LogEnd;
     if let Some(to) = to
@@ -87,7 +90,9 @@ pub(crate) fn horizon<S: Source>(
     let next = match l1_timestamp {
         None => first,
         Some(time) => match time.next() {
-            Some(later) => blocks.boundaries([later])?.first().map_or(first, |boundary| boundary.first_block),
+            Some(later) => {
+                blocks.boundaries(&[later])?.first().map_or(first, |boundary| boundary.first_block)
+            }
             None => L2Block(u64::MAX),
         },
     };
@@ -125,7 +130,7 @@ fn first_unsettled<S: Source>(
         }
         let covered = spans.next_covered(uncovered).filter(|block| *block <= last);
         let end = covered.and_then(L2Block::previous).unwrap_or(last);
-        if let Some(unsigned) = blocks.first_unsigned(uncovered..=end)? {
+        if let Some(unsigned) = blocks.first_unsigned(&(uncovered..=end))? {
             return Ok(Some(unsigned));
         }
         match covered {

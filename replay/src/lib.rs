@@ -16,6 +16,6 @@ mod state;
 
 pub use error::ReplayError;
 pub use horizon::Stop;
-pub use run::{ReplayOptions, Replayed, replay};
+pub use run::{Replay, ReplayOptions, Replayed, replay};
 pub use source::Source;
 pub use state::{StateAt, state_at};

@@ -1,44 +1,68 @@
 //! What a replay reads.
 
-use tally_engine::{L1Record, PoolGenesis, SpanRecord};
-use tally_eventlog::{ChunkHeader, Heads, LogError, LogReader};
+use alloy_primitives::Address;
+use std::ops::RangeInclusive;
+use tally_engine::{L1Record, L2Block, PoolGenesis, SpanRecord};
+use tally_eventlog::{ChunkHeader, EventCursor, Heads, IndexEntry, LogError, LogReader, Producers};
 
 /// The contents of a log. [`LogReader`] is one; tests have another, in memory.
 pub trait Source: Sync {
     /// How far it reaches.
     fn heads(&self) -> Heads;
+    /// The first L2 block.
+    fn first_block(&self) -> L2Block;
     /// What the contracts' initialisers set.
     fn genesis(&self) -> &PoolGenesis;
-    /// The pool's records, in order.
+    /// The pool's records after `cursor`, in order; moves the cursor to the last.
     ///
     /// # Errors
     ///
     /// [`LogError`] if they cannot be read.
-    fn l1_records(&self) -> Result<Vec<L1Record>, LogError>;
-    /// The span events, in order.
+    fn l1_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<L1Record>, LogError>;
+    /// The span events after `cursor`, in order; moves the cursor to the last.
     ///
     /// # Errors
     ///
     /// [`LogError`] if they cannot be read.
-    fn span_records(&self) -> Result<Vec<SpanRecord>, LogError>;
-    /// The headers of the chunks, which follow one another without a gap.
+    fn span_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<SpanRecord>, LogError>;
+    /// The signers by code, from 1 on.
     ///
     /// # Errors
     ///
     /// [`LogError`] if they cannot be read.
-    fn chunk_headers(&self) -> Result<Vec<ChunkHeader>, LogError>;
-    /// The producers column of a chunk.
+    fn signers(&self) -> Result<Vec<Address>, LogError>;
+    /// When the chunks begin, in order, from one at or before that of `from` on to the last.
     ///
     /// # Errors
     ///
     /// [`LogError`] if it cannot be read.
-    fn producers(&self, header: &ChunkHeader) -> Result<Vec<u8>, LogError>;
-    /// The times column of a chunk.
+    fn chunk_index(&self, from: L2Block) -> Result<Vec<IndexEntry>, LogError>;
+    /// The times column of the chunk that begins at `first_block`.
     ///
     /// # Errors
     ///
     /// [`LogError`] if it cannot be read.
-    fn times(&self, header: &ChunkHeader) -> Result<Vec<u8>, LogError>;
+    fn times(&self, first_block: L2Block) -> Result<Vec<u8>, LogError>;
+    /// Calls `each` with the producers of every chunk that has blocks of `range`, in order and without a gap.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if they cannot be read, and what `each` says.
+    fn scan_producers<E: From<LogError>>(
+        &self,
+        range: RangeInclusive<L2Block>,
+        each: impl FnMut(&Producers<'_>) -> Result<(), E>,
+    ) -> Result<(), E>;
+    /// The same, with every byte of these chunks checked.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::scan_producers`].
+    fn scan_verified<E: From<LogError>>(
+        &self,
+        range: RangeInclusive<L2Block>,
+        each: impl FnMut(&ChunkHeader, &Producers<'_>) -> Result<(), E>,
+    ) -> Result<(), E>;
 }
 
 impl Source for LogReader {
@@ -46,27 +70,47 @@ impl Source for LogReader {
         *self.heads()
     }
 
+    fn first_block(&self) -> L2Block {
+        self.identity().l2_first_block
+    }
+
     fn genesis(&self) -> &PoolGenesis {
         &self.identity().genesis
     }
 
-    fn l1_records(&self) -> Result<Vec<L1Record>, LogError> {
-        self.l1_records()
+    fn l1_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<L1Record>, LogError> {
+        self.l1_records_after(cursor)
     }
 
-    fn span_records(&self) -> Result<Vec<SpanRecord>, LogError> {
-        self.span_records()
+    fn span_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<SpanRecord>, LogError> {
+        self.span_records_after(cursor)
     }
 
-    fn chunk_headers(&self) -> Result<Vec<ChunkHeader>, LogError> {
-        self.chunk_headers()
+    fn signers(&self) -> Result<Vec<Address>, LogError> {
+        self.signers()
     }
 
-    fn producers(&self, header: &ChunkHeader) -> Result<Vec<u8>, LogError> {
-        self.producers(header)
+    fn chunk_index(&self, from: L2Block) -> Result<Vec<IndexEntry>, LogError> {
+        self.chunk_index(from)
     }
 
-    fn times(&self, header: &ChunkHeader) -> Result<Vec<u8>, LogError> {
-        self.times(header)
+    fn times(&self, first_block: L2Block) -> Result<Vec<u8>, LogError> {
+        self.times(first_block)
+    }
+
+    fn scan_producers<E: From<LogError>>(
+        &self,
+        range: RangeInclusive<L2Block>,
+        each: impl FnMut(&Producers<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.scan_producers(range, each)
+    }
+
+    fn scan_verified<E: From<LogError>>(
+        &self,
+        range: RangeInclusive<L2Block>,
+        each: impl FnMut(&ChunkHeader, &Producers<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.scan_verified(range, each)
     }
 }

@@ -3,6 +3,7 @@
 use crate::error::ReplayError;
 use crate::source::Source;
 use tally_engine::{Discrepancy, L1Block, PoolState};
+use tally_eventlog::EventCursor;
 
 /// The contracts' state after an L1 block.
 #[derive(Clone, Debug)]
@@ -31,7 +32,8 @@ pub fn state_at<S: Source>(source: &S, first: L1Block, at: Option<L1Block>) -> R
     }
     let mut pool = PoolState::new(source.genesis());
     let mut discrepancies = Vec::new();
-    for record in source.l1_records()?.iter().take_while(|record| at.is_none_or(|at| record.block <= at)) {
+    let records = source.l1_records_after(&mut EventCursor::default())?;
+    for record in records.iter().take_while(|record| at.is_none_or(|at| record.block <= at)) {
         discrepancies.extend(pool.apply(record)?);
     }
     Ok(StateAt { block: at.or(head), pool, discrepancies })

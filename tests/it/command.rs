@@ -148,7 +148,7 @@ fn log_info_and_verify_agree_with_ingest() {
     let digest = out.lines().last().unwrap().strip_prefix("head digest ").unwrap().to_owned();
     let info = json_of(&["log", "info", "--log", log, "--format", "json"]);
     assert_eq!(info["head_digest"], digest);
-    assert_eq!(info["format"], 2);
+    assert_eq!(info["format"], 3);
     assert_eq!(info["l1"]["chain_id"], 1);
     assert_eq!(info["l1"]["head"]["block"], 20_231_395);
     assert_eq!(info["l1"]["sealed_block"], 20_231_395, "a recording is final");

@@ -7,7 +7,7 @@ use crate::support::{assert_same, cases, engine_policy, splits};
 use engine::{L1Block, L2Block, Ledger, UnixTime};
 use proptest::prelude::*;
 use tally_eventlog::{L1Head, LogIdentity, LogReader, LogWriter, verify};
-use tally_replay::{ReplayOptions, replay};
+use tally_replay::{Replay, ReplayOptions, replay};
 
 fn fold(log: &MemoryLog, policies: &[oracle::Policy], options: ReplayOptions<'_>) -> Vec<Ledger> {
     let policies: Vec<_> = policies.iter().map(engine_policy).collect();
@@ -102,6 +102,34 @@ proptest! {
         let late = fold(&MemoryLog::new(&history), &policies, options);
         prop_assert_eq!(early[0].root, late[0].root);
         prop_assert_eq!(&early, &late);
+    }
+
+    /// A replay that goes on as the log grows, in steps of any length, ends with the ledgers of a replay of the
+    /// whole log. What came of each step is what a replay of that log by itself gives.
+    #[test]
+    fn a_replay_can_go_on_where_it_stopped(history in history(), policies in prop::collection::vec(policy(), 1..4), cuts in prop::collection::vec(any::<[prop::sample::Index; 2]>(), 0..4)) {
+        prop_assume!(!history.blocks.is_empty());
+        let place = |[l2, l1]: [prop::sample::Index; 2]| (l2.index(history.blocks.len()), l1.index(history.l1.len() + 1));
+        let mut cuts: Vec<(usize, usize)> = cuts.into_iter().map(place).collect();
+        cuts.sort_unstable();
+        // Both chains grow.
+        let mut l1 = 0;
+        let grown = cuts.iter().map(|(block, records)| {
+            l1 = l1.max(*records);
+            MemoryLog::new(&prefix(&history, history.blocks[*block].number, l1, 0))
+        });
+        let logs: Vec<MemoryLog> = grown.chain([MemoryLog::new(&history)]).collect();
+        let policies: Vec<_> = policies.iter().map(engine_policy).collect();
+        let mut replay = Replay::new(&policies);
+        for log in &logs {
+            replay.advance(log, ReplayOptions::default()).unwrap();
+            let whole = tally_replay::replay(log, &policies, ReplayOptions::default()).unwrap();
+            for ((policy, ledger, stop), whole) in replay.ledgers().zip(whole) {
+                prop_assert_eq!(ledger.root, whole.ledger.root, "{}", policy.name());
+                prop_assert_eq!(ledger, &whole.ledger);
+                prop_assert_eq!(stop, whole.stop);
+            }
+        }
     }
 
     /// Blocks that are not on a horizon of one policy do not disturb another in the same pass.

@@ -462,16 +462,19 @@ fn the_bytes_of_chunks_are_pinned() {
     let hex = |bytes: &[u8]| alloy_primitives::hex::encode(bytes);
     let columns = [runs, packed].map(|blocks| {
         let blocks = (7_u64..).zip(blocks).map(|(number, (signer, time))| block(number, signer, time));
-        let chunks = tally_eventlog::encode_chunks(L2Block(7), blocks);
+        let (chunks, _) = tally_eventlog::encode_chunks(L2Block(7), blocks).unwrap();
         assert_eq!(chunks.len(), 1);
         (hex(&chunks[0].producers), hex(&chunks[0].times), chunks[0].header.clone())
     });
     let [(producers, times, header), (packed_producers, packed_times, packed_header)] = columns;
-    // Three runs of (code, length): 0 × 20, 1 × 30, 2 × 30; steps of 2, in no bits.
-    assert_eq!((producers.as_str(), times.as_str()), ("000000140001001e0002001e00", "020000000000000000"));
-    // Codes of 2 bits: 1 2 1 0, 2 1 2 1; steps 3 0 7 1 8 1 5 in 4 bits.
-    assert_eq!((packed_producers.as_str(), packed_times.as_str()), ("021966", "00000000000000000403171805"));
-    assert_eq!((header.unsigned_blocks, header.signers.len()), (20, 2));
+    // 80 blocks, 20 of them unsigned; three runs of (code, length): 0 × 20, 1 × 30, 2 × 30. From 100 on in
+    // steps of 2, of 80 blocks, in no bits.
+    assert_eq!(producers, ["5000", "1400", "00", "00001400", "01001e00", "02001e00"].concat());
+    assert_eq!(times, ["6400000000000000", "0200000000000000", "5000", "00"].concat());
+    // 8 blocks, one of them unsigned; codes of 2 bits: 1 2 1 0, 2 1 2 1. Steps 3 0 7 1 8 1 5 in 4 bits.
+    assert_eq!(packed_producers, ["0800", "0100", "02", "1966"].concat());
+    assert_eq!(packed_times, ["6400000000000000", "0000000000000000", "0800", "04", "03171805"].concat());
+    assert_eq!((header.unsigned, header.signers, header.blocks), (20, 2, 80));
     assert_eq!(packed_header.last_time, UnixTime(125));
 }
 

@@ -1,10 +1,12 @@
 //! A log in memory, of any history: the same chunks that the real log holds, without RocksDB.
 
 use crate::oracle::History;
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
 use engine::{BatchId, L1Block, L1Record, L2Block, PoolGenesis, SpanRecord, UnixTime, Wei};
+use std::ops::RangeInclusive;
 use tally_eventlog::{
-    ChunkHeader, EncodedChunk, Heads, L1Head, L2Head, LogError, ProducedBlock, encode_chunks,
+    Chain, ChunkHeader, EncodedChunk, EventCursor, Heads, IndexEntry, L1Head, L2Head, LogError,
+    ProducedBlock, Producers, encode_chunks,
 };
 use tally_replay::Source;
 
@@ -15,6 +17,7 @@ pub(crate) struct MemoryLog {
     l1: Vec<L1Record>,
     spans: Vec<SpanRecord>,
     chunks: Vec<EncodedChunk>,
+    signers: Vec<Address>,
 }
 
 /// What the contracts' initialisers set.
@@ -59,18 +62,19 @@ impl MemoryLog {
             }),
             ..Heads::default()
         };
+        let (chunks, signers) = encode_chunks(first, produced(history)).unwrap();
+        let heads = Heads {
+            signers: Chain { count: u64::try_from(signers.len()).unwrap(), last: B256::ZERO },
+            ..heads
+        };
         Self {
             heads,
             genesis: genesis(),
             l1: history.l1.clone(),
             spans: history.spans.clone(),
-            chunks: encode_chunks(first, produced(history)),
+            chunks,
+            signers,
         }
-    }
-
-    fn chunk(&self, header: &ChunkHeader) -> &EncodedChunk {
-        let found = self.chunks.iter().find(|chunk| chunk.header == *header);
-        found.expect("it is one of the chunks")
     }
 }
 
@@ -79,27 +83,61 @@ impl Source for MemoryLog {
         self.heads
     }
 
+    fn first_block(&self) -> L2Block {
+        self.chunks.first().map_or(L2Block(0), |chunk| chunk.header.first_block)
+    }
+
     fn genesis(&self) -> &PoolGenesis {
         &self.genesis
     }
 
-    fn l1_records(&self) -> Result<Vec<L1Record>, LogError> {
-        Ok(self.l1.clone())
+    fn l1_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<L1Record>, LogError> {
+        let place = |record: &L1Record| Some((record.block.0, record.log_index));
+        let new: Vec<_> = self.l1.iter().filter(|record| place(record) > cursor.last()).cloned().collect();
+        *cursor = EventCursor::new(new.last().map_or(cursor.last(), place), Chain::default());
+        Ok(new)
     }
 
-    fn span_records(&self) -> Result<Vec<SpanRecord>, LogError> {
-        Ok(self.spans.clone())
+    fn span_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<SpanRecord>, LogError> {
+        let place = |record: &SpanRecord| Some((record.block.0, record.log_index));
+        let new: Vec<_> = self.spans.iter().filter(|record| place(record) > cursor.last()).cloned().collect();
+        *cursor = EventCursor::new(new.last().map_or(cursor.last(), place), Chain::default());
+        Ok(new)
     }
 
-    fn chunk_headers(&self) -> Result<Vec<ChunkHeader>, LogError> {
-        Ok(self.chunks.iter().map(|chunk| chunk.header.clone()).collect())
+    fn signers(&self) -> Result<Vec<Address>, LogError> {
+        Ok(self.signers.clone())
     }
 
-    fn producers(&self, header: &ChunkHeader) -> Result<Vec<u8>, LogError> {
-        Ok(self.chunk(header).producers.clone())
+    fn chunk_index(&self, from: L2Block) -> Result<Vec<IndexEntry>, LogError> {
+        let before = self.chunks.iter().take_while(|chunk| chunk.header.last_block().unwrap() < from).count();
+        Ok(self.chunks[before..].iter().map(|chunk| IndexEntry::from(&chunk.header)).collect())
     }
 
-    fn times(&self, header: &ChunkHeader) -> Result<Vec<u8>, LogError> {
-        Ok(self.chunk(header).times.clone())
+    fn times(&self, first_block: L2Block) -> Result<Vec<u8>, LogError> {
+        let found = self.chunks.iter().find(|chunk| chunk.header.first_block == first_block);
+        Ok(found.expect("it is one of the chunks").times.clone())
+    }
+
+    fn scan_producers<E: From<LogError>>(
+        &self,
+        range: RangeInclusive<L2Block>,
+        mut each: impl FnMut(&Producers<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.scan_verified(range, |_, producers| each(producers))
+    }
+
+    fn scan_verified<E: From<LogError>>(
+        &self,
+        range: RangeInclusive<L2Block>,
+        mut each: impl FnMut(&ChunkHeader, &Producers<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for chunk in &self.chunks {
+            let header = &chunk.header;
+            if header.first_block <= *range.end() && header.last_block().unwrap() >= *range.start() {
+                each(header, &Producers::new(header.first_block, &chunk.producers)?)?;
+            }
+        }
+        Ok(())
     }
 }

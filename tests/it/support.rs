@@ -8,12 +8,33 @@ use proptest::test_runner::RngSeed;
 use serde_json::Value;
 use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
-use tally_eventlog::LogReader;
+use tally_eventlog::{LogError, LogReader, Times};
 use tally_ingest::{Limits, ingest_recording};
 use tempfile::TempDir;
 
 /// The recordings in `fixtures/`.
 pub(crate) const RECORDINGS: [&str; 2] = ["small-a", "pool-a"];
+
+/// The column families of a log.
+pub(crate) const FAMILIES: [&str; 9] = [
+    "l1_events",
+    "span_events",
+    "signers",
+    "l2_chunks",
+    "l2_producers",
+    "l2_times",
+    "l2_index",
+    "recent",
+    "meta",
+];
+
+/// The pinned head digest of a recording's log.
+pub(crate) fn head_digest(recording: &str) -> &'static str {
+    let of_log = |line: &'static str| {
+        line.strip_prefix(recording)?.strip_prefix(" 0x").map(|_| &line[recording.len() + 1..])
+    };
+    include_str!("digests.txt").lines().find_map(of_log).expect("it is pinned")
+}
 
 /// So many random cases. Their seed is printed with a failure; `PROPTEST_RNG_SEED` sets it.
 pub(crate) fn cases(cases: u32) -> ProptestConfig {
@@ -117,15 +138,21 @@ pub(crate) fn oracle_policy(name: &str) -> oracle::Policy {
 /// The oracle's history of a log.
 pub(crate) fn history_of(log: &LogReader) -> oracle::History {
     let mut blocks = Vec::new();
-    for header in log.chunk_headers().unwrap() {
-        let column = log.producers(&header).unwrap();
-        let codes = tally_eventlog::Producers::new(&header, &column).unwrap().codes().unwrap();
-        let times = tally_eventlog::decode_times(&header, &log.times(&header).unwrap()).unwrap();
-        for (number, (code, time)) in (header.first_block.0..).zip(codes.into_iter().zip(times)) {
-            let signer = usize::from(code).checked_sub(1).map(|index| header.signers[index].signer);
-            blocks.push(oracle::Block { number, timestamp: time.0, signed_by: signer });
+    let signers = log.signers().unwrap();
+    let first = log.identity().l2_first_block;
+    let last = log.heads().l2.unwrap().block;
+    log.scan_verified::<LogError>(first..=last, |header, producers| {
+        let column = log.times(header.first_block)?;
+        let times = Times::new(header.first_block, &column)?;
+        for (number, (code, time)) in
+            (header.first_block.0..).zip(producers.to_vec()?.into_iter().zip(times.iter()))
+        {
+            let signer = usize::from(code).checked_sub(1).map(|index| signers[index]);
+            blocks.push(oracle::Block { number, timestamp: time?.0, signed_by: signer });
         }
-    }
+        Ok(())
+    })
+    .unwrap();
     oracle::History {
         l1: log.l1_records().unwrap(),
         l1_head_timestamp: log.heads().l1.map_or(0, |head| head.timestamp.0),

@@ -2,15 +2,20 @@
 
 mod rollback;
 
-use crate::chunk::{ChunkBuilder, ChunkHeader, EncodedChunk, ProducedBlock};
+use crate::chunk::{ChunkBuilder, ChunkHeader, EncodedChunk, ProducedBlock, chunk_start};
 use crate::heads::{Chain, Heads, L1Head, L2Head};
+use crate::index::{IndexEntry, OpenPage, decode_page, page_key};
 use crate::keys::{event_key, linked, unlinked};
-use crate::options::{CHUNKS, L1_EVENTS, META, PRODUCERS, RECENT, RECENT_KEY, SPAN_EVENTS, TIMES};
+use crate::options::{
+    CHUNKS, INDEX, L1_EVENTS, META, PRODUCERS, RECENT, RECENT_KEY, SIGNERS, SPAN_EVENTS, TIMES,
+};
+use crate::producers::UNSIGNED;
 use crate::recent::{RecentBlock, RecentBlocks, Side, recent_digest};
 use crate::record::{encode_l1, encode_span};
-use crate::store::Store;
+use crate::signers::Signers;
+use crate::store::{EventCursor, Store};
 use crate::{LogError, LogIdentity};
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use rocksdb::WriteBatch;
 use std::path::Path;
 use tally_engine::{Discrepancy, L1Block, L1Record, L2Block, PoolState, SpanRecord, Spans, UnixTime};
@@ -45,6 +50,9 @@ pub struct LogWriter {
     sealed: Chain,
     open: Option<ChunkBuilder>,
     open_is_staged: bool,
+    /// The dictionary with what is staged, and the last page of the index.
+    signers: Signers,
+    page: OpenPage,
     /// The last blocks, and up to which of them they are final.
     recent_l1: RecentBlocks,
     recent_l2: RecentBlocks,
@@ -80,6 +88,8 @@ impl LogWriter {
             sealed: Chain::default(),
             open: None,
             open_is_staged: false,
+            signers: Signers::default(),
+            page: OpenPage::default(),
             recent_l1: RecentBlocks::default(),
             recent_l2: RecentBlocks::default(),
             sealed_l1: u64::MAX,
@@ -106,18 +116,20 @@ impl LogWriter {
         self.committed = self.heads;
         self.pool = PoolState::new(&self.identity.genesis);
         (self.last_l1, self.last_l1_time) = (None, UnixTime(0));
-        for record in self.store.l1_records(&self.heads)? {
+        for record in self.store.l1_records(&self.heads, &mut EventCursor::default())? {
             self.pool.apply(&record)?;
             self.last_l1 = Some((record.block.0, record.log_index));
             self.last_l1_time = record.timestamp;
         }
         self.spans = Spans::new();
         self.last_span = None;
-        for record in self.store.span_records(&self.heads)? {
+        for record in self.store.span_records(&self.heads, &mut EventCursor::default())? {
             self.spans.apply(&record)?;
             self.last_span = Some((record.block.0, record.log_index));
         }
         (self.sealed, self.open, self.open_is_staged) = (Chain::default(), None, false);
+        self.signers = Signers::new(self.store.signers(&self.heads)?);
+        self.reopen_page()?;
         self.reopen_chunk()?;
         self.stored_recent = self.store.recent()?;
         let [l1, l2] = self.stored_recent.clone();
@@ -125,6 +137,19 @@ impl LogWriter {
         self.recent_l2 = RecentBlocks::new(Side::L2, l2, self.heads.l2.map(RecentBlock::from))?;
         self.batch = WriteBatch::default();
         self.has_failed = false;
+        Ok(())
+    }
+
+    /// Takes up the last page of the index where it was left.
+    fn reopen_page(&mut self) -> Result<(), LogError> {
+        self.page = OpenPage::default();
+        if let Some(head) = self.heads.l2 {
+            let key = page_key(head.block);
+            let value = self.store.get(INDEX, &key)?.unwrap_or_default();
+            let mut entries = Vec::new();
+            decode_page(&key, &value, (self.identity.l2_first_block, head.block), &mut entries)?;
+            self.page = OpenPage::new(entries);
+        }
         Ok(())
     }
 
@@ -148,7 +173,7 @@ impl LogWriter {
         self.sealed = match before.filter(|before| *before >= first.0) {
             None => Chain::default(),
             Some(before) => {
-                let start = crate::chunk_start(first, L2Block(before));
+                let start = chunk_start(first, L2Block(before));
                 let value =
                     self.store.get(CHUNKS, &start.0.to_be_bytes())?.ok_or_else(|| LogError::Undecodable {
                         place: format!("the chunk of L2 block {start}"),
@@ -169,12 +194,13 @@ impl LogWriter {
         }
         let open = ChunkBuilder::reopen(&chunk)?;
         // Else what is damaged would be written again, with a digest that says it is sound.
-        if open.encode() != chunk {
+        if open.encode(self.signers.len()) != chunk {
             return Err(LogError::Undecodable {
                 place: chunk.header.place(),
                 reason: "its columns are not those of its header".into(),
             });
         }
+        chunk.header.check_index_entry(self.page.last())?;
         self.open = Some(open);
         Ok(())
     }
@@ -355,8 +381,12 @@ impl LogWriter {
             self.sealed = self.put_chunk()?;
             self.open = None;
         }
+        let code = match block.signer {
+            None => UNSIGNED,
+            Some(signer) => self.code_of(signer, block.number)?,
+        };
         let open = self.open.get_or_insert_with(|| ChunkBuilder::new(block.number));
-        open.push(block.signer, block.timestamp, block.hash);
+        open.push(code, block.timestamp, block.hash);
         self.open_is_staged = true;
         let head = L2Head { block: block.number, hash: block.hash, timestamp: block.timestamp };
         self.heads.l2 = Some(head);
@@ -364,18 +394,34 @@ impl LogWriter {
         Ok(())
     }
 
+    /// The code of a block's signer, who may be new to the log.
+    fn code_of(&mut self, signer: Address, block: L2Block) -> Result<u16, LogError> {
+        let (code, is_new) = self.signers.code_of(signer, block)?;
+        if is_new {
+            let key = code.to_be_bytes();
+            let chain = self.heads.signers.extended(&key, signer.as_slice());
+            self.batch.put_cf(self.store.family(SIGNERS)?, key, linked(&chain.last, signer.as_slice()));
+            self.heads.signers = chain;
+        }
+        Ok(code)
+    }
+
     /// Puts the open chunk into the batch and returns the chain with it.
     fn put_chunk(&mut self) -> Result<Chain, LogError> {
         let Some(open) = &self.open else {
             return Ok(self.sealed);
         };
-        let chunk = open.encode();
+        let chunk = open.encode(self.signers.len());
         let key = chunk.header.first_block.0.to_be_bytes();
         let bytes = chunk.header.encode()?;
         let chain = self.sealed.extended(&key, &bytes);
         self.batch.put_cf(self.store.family(CHUNKS)?, key, linked(&chain.last, &bytes));
         self.batch.put_cf(self.store.family(PRODUCERS)?, key, &chunk.producers);
         self.batch.put_cf(self.store.family(TIMES)?, key, &chunk.times);
+        self.page.put(IndexEntry::from(&chunk.header));
+        if let Some((key, page)) = self.page.encode() {
+            self.batch.put_cf(self.store.family(INDEX)?, key, page);
+        }
         Ok(chain)
     }
 

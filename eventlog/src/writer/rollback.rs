@@ -2,10 +2,11 @@
 
 use super::LogWriter;
 use crate::LogError;
-use crate::chunk::{ChunkBuilder, ChunkHeader, EncodedChunk};
+use crate::chunk::{ChunkBuilder, ChunkHeader, EncodedChunk, chunk_start};
 use crate::heads::{Chain, L1Head, L2Head};
+use crate::index::{IndexEntry, OpenPage, decode_page, page_key};
 use crate::keys::{chunk_of, event_key, event_of, linked, unlinked};
-use crate::options::{CHUNKS, L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
+use crate::options::{CHUNKS, INDEX, L1_EVENTS, PRODUCERS, SIGNERS, SPAN_EVENTS, TIMES};
 use crate::recent::RecentBlock;
 use rocksdb::WriteBatch;
 use tally_engine::{L1Block, L2Block};
@@ -42,7 +43,9 @@ impl LogWriter {
         let mut batch = WriteBatch::default();
         let mut heads = self.committed;
         heads.span_events = self.drop_events(&mut batch, SPAN_EVENTS, heads.span_events, to.0)?;
-        heads.chunks = self.drop_chunks(&mut batch, heads.chunks, &block)?;
+        let (chunks, signers) = self.drop_chunks(&mut batch, heads.chunks, &block)?;
+        heads.chunks = chunks;
+        heads.signers = self.drop_signers(&mut batch, signers)?;
         heads.l2 = Some(L2Head { block: to, hash: block.hash, timestamp: block.timestamp });
         self.heads = heads;
         self.recent_l2.truncate(to.0);
@@ -73,10 +76,28 @@ impl LogWriter {
         Ok(Chain { count, last })
     }
 
-    /// Deletes the chunks after that of block `to`, cuts that one after it, and returns the chain that is
-    /// left.
-    fn drop_chunks(&self, batch: &mut WriteBatch, chain: Chain, to: &RecentBlock) -> Result<Chain, LogError> {
-        let start = crate::chunk_start(self.identity.l2_first_block, L2Block(to.number));
+    /// Deletes the signers after the first `count` and returns the chain that is left.
+    fn drop_signers(&self, batch: &mut WriteBatch, count: u16) -> Result<Chain, LogError> {
+        for code in count..self.signers.len() {
+            batch.delete_cf(self.store.family(SIGNERS)?, (code + 1).to_be_bytes());
+        }
+        let last = match self.store.last_up_to(SIGNERS, &count.to_be_bytes())? {
+            None => Chain::default().last,
+            Some((_, value)) => unlinked(SIGNERS, &value)?.0,
+        };
+        Ok(Chain { count: u64::from(count), last })
+    }
+
+    /// Deletes the chunks after that of block `to`, cuts that one after it, and returns the chain and the
+    /// number of signers that are left.
+    fn drop_chunks(
+        &self,
+        batch: &mut WriteBatch,
+        chain: Chain,
+        to: &RecentBlock,
+    ) -> Result<(Chain, u16), LogError> {
+        let first = self.identity.l2_first_block;
+        let start = chunk_start(first, L2Block(to.number));
         let key = start.0.to_be_bytes();
         let mut count = chain.count;
         for entry in self.store.from(CHUNKS, &key)? {
@@ -91,9 +112,12 @@ impl LogWriter {
             None => None,
             Some(before) => self.store.last_up_to(CHUNKS, &before.to_be_bytes())?,
         };
-        let last = match before {
-            None => Chain::default().last,
-            Some((_, value)) => unlinked(CHUNKS, &value)?.0,
+        let (last, signers_before) = match before {
+            None => (Chain::default().last, 0),
+            Some((_, value)) => {
+                let (link, bytes) = unlinked(CHUNKS, &value)?;
+                (link, ChunkHeader::decode(CHUNKS, bytes)?.signers)
+            }
         };
         let place = format!("the chunk of L2 block {start}");
         let required = |family| {
@@ -103,13 +127,39 @@ impl LogWriter {
         let value = required(CHUNKS)?;
         let header = ChunkHeader::decode(&place, unlinked(&place, &value)?.1)?;
         let chunk = EncodedChunk { header, producers: required(PRODUCERS)?, times: required(TIMES)? };
-        let cut = ChunkBuilder::reopen_until(&chunk, to)?.encode();
+        let cut = ChunkBuilder::reopen_until(&chunk, to)?;
+        let signers = signers_before.max(cut.largest_code());
+        let cut = cut.encode(signers);
         let bytes = cut.header.encode()?;
         let chain = Chain { count, last }.extended(&key, &bytes);
         batch.put_cf(self.store.family(CHUNKS)?, key, linked(&chain.last, &bytes));
         batch.put_cf(self.store.family(PRODUCERS)?, key, &cut.producers);
         batch.put_cf(self.store.family(TIMES)?, key, &cut.times);
-        Ok(chain)
+        self.cut_index(batch, &cut.header)?;
+        Ok((chain, signers))
+    }
+
+    /// Deletes the pages of the index after that of a chunk, and cuts that one after it.
+    fn cut_index(&self, batch: &mut WriteBatch, last: &ChunkHeader) -> Result<(), LogError> {
+        let first = self.identity.l2_first_block;
+        let key = page_key(last.first_block);
+        let family = self.store.family(INDEX)?;
+        let mut entries = Vec::new();
+        for entry in self.store.from(INDEX, &key)? {
+            let (found, value) = entry?;
+            if *found == key {
+                let head = self.committed.l2.map_or(last.first_block, |head| head.block);
+                decode_page(&key, &value, (first, head), &mut entries)?;
+            } else {
+                batch.delete_cf(family, found);
+            }
+        }
+        entries.retain(|entry| entry.first_block < last.first_block);
+        entries.push(IndexEntry::from(last));
+        if let Some((key, page)) = OpenPage::new(entries).encode() {
+            batch.put_cf(family, key, page);
+        }
+        Ok(())
     }
 
     /// Writes a rollback, and reads the log again from the disk.

@@ -1,0 +1,147 @@
+//! Reading the chunks of a range of blocks in order, in place: producers alone, or everything, checked.
+
+use crate::chunk::{ChunkHeader, chunk_start, column_digest};
+use crate::heads::{Chain, same};
+use crate::keys::{chunk_of, unlinked};
+use crate::options::{CHUNKS, PRODUCERS, TIMES};
+use crate::producers::Producers;
+use crate::reader::LogReader;
+use crate::times::check_times;
+use crate::{CHUNK_BLOCKS_MAX, LogError};
+use std::ops::RangeInclusive;
+use tally_engine::{L2Block, UnixTime};
+
+impl LogReader {
+    /// Calls `each` with the producers of every chunk that has blocks of `range`, in order. The chunks are
+    /// checked to follow one another and to cover the range, and RocksDB checks the bytes as far as its own
+    /// checksums reach; their digests are left to [`LogReader::scan_verified`].
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] naming the first chunk that is missing or damaged; and what `each` says.
+    pub fn scan_producers<E: From<LogError>>(
+        &self,
+        range: RangeInclusive<L2Block>,
+        mut each: impl FnMut(&Producers<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut expected = chunk_start(self.identity().l2_first_block, *range.start());
+        let end = end_key(*range.end());
+        self.store.scan(
+            PRODUCERS,
+            &expected.0.to_be_bytes(),
+            end.as_ref().map(<[u8; 8]>::as_slice),
+            |key, value| {
+                let first = L2Block(chunk_of(key)?);
+                if first != expected {
+                    return Err(missing(expected, Some(first)).into());
+                }
+                let producers = Producers::new(first, value)?;
+                expected = next_chunk(first, producers.blocks())?;
+                each(&producers)
+            },
+        )?;
+        if expected <= *range.end() {
+            return Err(missing(expected, None).into());
+        }
+        Ok(())
+    }
+
+    /// The same, but headers and times are read too, and all of it is checked: links, digests, counts, codes
+    /// and times. Ranges that follow one another check the whole chain of digests, whose end the reader
+    /// compared with the heads when it was opened.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogReader::scan_producers`].
+    pub fn scan_verified<E: From<LogError>>(
+        &self,
+        range: RangeInclusive<L2Block>,
+        mut each: impl FnMut(&ChunkHeader, &Producers<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let first_of_log = self.identity().l2_first_block;
+        let start = chunk_start(first_of_log, *range.start());
+        let (mut chain, mut last_time, mut signers) = self.before(start)?;
+        let mut headers = self.store.cursor(CHUNKS, &start.0.to_be_bytes())?;
+        let mut times = self.store.cursor(TIMES, &start.0.to_be_bytes())?;
+        self.scan_producers(range, |producers| {
+            let key = producers.first_block().0.to_be_bytes();
+            let place = format!("the chunk of L2 block {}", producers.first_block());
+            let value = headers.take(&key)?;
+            let bytes;
+            (chain, bytes) = chain.follow(&place, &key, value)?;
+            let header = ChunkHeader::decode(&place, bytes)?;
+            same(&place, "first block", &producers.first_block(), &header.first_block)?;
+            let rises = header.first_time >= last_time && header.signers >= signers;
+            if !rises
+                || header.last_block().map(|last| last.0 / CHUNK_BLOCKS_MAX)
+                    != Some(header.first_block.0 / CHUNK_BLOCKS_MAX)
+            {
+                return Err(LogError::Damaged {
+                    place,
+                    what: "time, signers and last block",
+                    expected: format!("at least {last_time}, at least {signers}, and within the chunk"),
+                    found: format!("{}, {} and {:?}", header.first_time, header.signers, header.last_block()),
+                }
+                .into());
+            }
+            (last_time, signers) = (header.last_time, header.signers);
+            same(
+                &place,
+                "digest of its producers",
+                &header.producers_digest,
+                &column_digest(producers.bytes()),
+            )?;
+            same(&place, "number of blocks", &header.blocks, &producers.blocks())?;
+            let (unsigned, largest) = producers.summary()?;
+            same(&place, "number of unsigned blocks", &header.unsigned, &unsigned)?;
+            same(&place, "number of unsigned blocks", &producers.unsigned(), &unsigned)?;
+            if largest > header.signers {
+                let (expected, found) = (format!("at most {}", header.signers), largest.to_string());
+                return Err(LogError::Damaged { place, what: "largest code", expected, found }.into());
+            }
+            let column = times.take(&key)?;
+            same(&place, "digest of its times", &header.times_digest, &column_digest(column))?;
+            check_times(&header, column)?;
+            each(&header, producers)
+        })
+    }
+
+    /// What the chunk before that of block `start` says: its link, its last time, and how many signers there
+    /// were.
+    fn before(&self, start: L2Block) -> Result<(Chain, UnixTime, u16), LogError> {
+        let first = self.identity().l2_first_block;
+        let Some(before) = start.previous().filter(|before| *before >= first) else {
+            return Ok((Chain::default(), UnixTime(0), 0));
+        };
+        let before = chunk_start(first, before);
+        let place = format!("the chunk of L2 block {before}");
+        let value = self.store.get(CHUNKS, &before.0.to_be_bytes())?.ok_or_else(|| missing(before, None))?;
+        let (last, bytes) = unlinked(&place, &value)?;
+        let header = ChunkHeader::decode(&place, bytes)?;
+        // The count is of no interest: the heads' is compared with the number of chunks.
+        Ok((Chain { count: 0, last }, header.last_time, header.signers))
+    }
+}
+
+/// The first key that has no block up to `last`, or `None` if every key may.
+fn end_key(last: L2Block) -> Option<[u8; 8]> {
+    last.next().map(|next| next.0.to_be_bytes())
+}
+
+/// The first block of the chunk after one.
+fn next_chunk(first: L2Block, blocks: u16) -> Result<L2Block, LogError> {
+    first.0.checked_add(u64::from(blocks)).map(L2Block).ok_or_else(|| LogError::Undecodable {
+        place: format!("the chunk of L2 block {first}"),
+        reason: format!("it has {blocks} blocks, and so passes 64 bits"),
+    })
+}
+
+#[cold]
+fn missing(expected: L2Block, found: Option<L2Block>) -> LogError {
+    LogError::Damaged {
+        place: format!("the producers of the chunk of L2 block {expected}"),
+        what: "first block",
+        expected: expected.to_string(),
+        found: found.map_or("none".into(), |found| found.to_string()),
+    }
+}

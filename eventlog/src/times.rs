@@ -1,0 +1,196 @@
+//! The times column of a chunk: when each of its blocks was made. It is touched only to look up which
+//! block an instant falls on.
+
+use crate::bits::{pack, packed_len, unpack, width_of};
+use crate::chunk::ChunkHeader;
+use crate::error::LogError;
+use tally_engine::{L2Block, UnixTime};
+
+/// The first timestamp and the least step, 64 bits each; the width of what the steps are above it; and
+/// how many blocks there are, 16 bits.
+const PREFIX_BYTES: usize = 19;
+
+/// The times column of a chunk, read in place.
+#[derive(Clone, Copy, Debug)]
+pub struct Times<'a> {
+    first_block: L2Block,
+    first_time: u64,
+    least: u64,
+    width: u32,
+    blocks: u16,
+    body: &'a [u8],
+}
+
+impl<'a> Times<'a> {
+    /// The column `bytes` of the chunk that begins at `first_block`.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Damaged`] or [`LogError::Undecodable`] if no column looks like that.
+    pub fn new(first_block: L2Block, bytes: &'a [u8]) -> Result<Self, LogError> {
+        let place = || format!("the times of the chunk of L2 block {first_block}");
+        let cut = || LogError::Undecodable { place: place(), reason: "it is cut".into() };
+        let (first_time, rest) = bytes.split_first_chunk::<8>().ok_or_else(cut)?;
+        let (least, rest) = rest.split_first_chunk::<8>().ok_or_else(cut)?;
+        let (blocks, rest) = rest.split_first_chunk::<2>().ok_or_else(cut)?;
+        let (width, body) = rest.split_first().ok_or_else(cut)?;
+        let (blocks, width) = (u16::from_le_bytes(*blocks), u32::from(*width));
+        let steps = usize::from(blocks).checked_sub(1);
+        let expected = steps.filter(|_| width <= u64::BITS).and_then(|steps| packed_len(steps, width));
+        if expected != Some(body.len()) {
+            return Err(LogError::Damaged {
+                place: place(),
+                what: "length",
+                expected: format!("that of {blocks} blocks with steps of {width} bits"),
+                found: body.len().to_string(),
+            });
+        }
+        let (first_time, least) = (u64::from_le_bytes(*first_time), u64::from_le_bytes(*least));
+        Ok(Self { first_block, first_time, least, width, blocks, body })
+    }
+
+    /// How many blocks the chunk holds; at least 1.
+    pub fn blocks(&self) -> u16 {
+        self.blocks
+    }
+
+    /// The timestamp of each block, in order.
+    ///
+    /// # Errors
+    ///
+    /// Each is [`LogError::Undecodable`] if it passes 64 bits.
+    pub fn iter(&self) -> impl Iterator<Item = Result<UnixTime, LogError>> {
+        let mut time = Some(self.first_time);
+        let steps = unpack(self.body, self.width).take(usize::from(self.blocks).saturating_sub(1));
+        let rest = steps.map(move |above| {
+            let step = self.least.checked_add(above);
+            time = time.zip(step).and_then(|(time, step)| time.checked_add(step));
+            time.map(UnixTime).ok_or_else(|| LogError::Undecodable {
+                place: format!("the times of the chunk of L2 block {}", self.first_block),
+                reason: "a timestamp passes 64 bits".into(),
+            })
+        });
+        std::iter::once(Ok(UnixTime(self.first_time))).chain(rest)
+    }
+
+    /// The timestamp of the block `offset` blocks after the first, or `None` beyond the chunk.
+    ///
+    /// # Errors
+    ///
+    /// As [`Times::iter`].
+    pub fn get(&self, offset: u16) -> Result<Option<UnixTime>, LogError> {
+        self.iter().nth(usize::from(offset)).transpose()
+    }
+
+    /// How many of the chunk's blocks are earlier than `time`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Times::iter`].
+    pub fn count_before(&self, time: UnixTime) -> Result<u16, LogError> {
+        if self.width == 0
+            && let (Some(since), Some(step)) =
+                (time.0.checked_sub(self.first_time), (self.least > 0).then_some(self.least))
+        {
+            // Equal steps: block i has the time first + i · step, and is earlier if i < since / step.
+            let earlier = since.div_ceil(step);
+            return Ok(u16::try_from(earlier).map_or(self.blocks, |earlier| earlier.min(self.blocks)));
+        }
+        let mut earlier = 0_u16;
+        for found in self.iter() {
+            if found? >= time {
+                break;
+            }
+            earlier += 1;
+        }
+        Ok(earlier)
+    }
+}
+
+/// Encodes the timestamps of a chunk, which never fall.
+pub(crate) fn encode_times(times: &[u64]) -> Vec<u8> {
+    let step = |pair: &[u64]| pair[1].checked_sub(pair[0]).expect("timestamps never fall: `push` checks it");
+    let steps = times.windows(2).map(step);
+    let least = steps.clone().min().unwrap_or(0);
+    let above = steps.map(|step| step - least);
+    let width = width_of(above.clone());
+    let mut out = Vec::with_capacity(PREFIX_BYTES);
+    out.extend(times.first().copied().unwrap_or_default().to_le_bytes());
+    out.extend(least.to_le_bytes());
+    out.extend(u16::try_from(times.len()).expect("a chunk has at most 2^13 blocks").to_le_bytes());
+    out.push(u8::try_from(width).expect("a step has at most 64 bits"));
+    pack(above, width, &mut out);
+    out
+}
+
+/// Whether a chunk's times are those that its header speaks of.
+pub(crate) fn check_times(header: &ChunkHeader, bytes: &[u8]) -> Result<(), LogError> {
+    let times = Times::new(header.first_block, bytes)?;
+    let mut last = UnixTime(times.first_time);
+    for time in times.iter() {
+        last = time?;
+    }
+    let place = format!("the times of {}", header.place());
+    crate::heads::same(&place, "number of blocks", &header.blocks, &times.blocks)?;
+    crate::heads::same(&place, "first timestamp", &header.first_time, &UnixTime(times.first_time))?;
+    crate::heads::same(&place, "last timestamp", &header.last_time, &last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn times() -> impl Strategy<Value = Vec<u64>> {
+        let step = prop_oneof![Just(2_u64), 0..4_u64, 0..1_000_000_u64];
+        let runs = prop::collection::vec((step, 1_usize..200), 1..20);
+        runs.prop_map(|runs| {
+            let mut time = 1_000;
+            let steps = runs.into_iter().flat_map(|(step, len)| vec![step; len]);
+            steps
+                .map(|step| {
+                    time += step;
+                    time
+                })
+                .collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn times_read_back_and_are_found(times in times(), probe in any::<prop::sample::Index>(), shift in 0_u64..3) {
+            let bytes = encode_times(&times);
+            let column = Times::new(L2Block(7), &bytes)?;
+            let back: Result<Vec<u64>, LogError> = column.iter().map(|time| Ok(time?.0)).collect();
+            prop_assert_eq!(back?, times.clone());
+            let at = probe.index(times.len());
+            prop_assert_eq!(column.get(u16::try_from(at).expect("small"))?, Some(UnixTime(times[at])));
+            for time in [times[at] + shift, times[at].saturating_sub(shift), 0, u64::MAX] {
+                let expected = times.partition_point(|earlier| *earlier < time);
+                prop_assert_eq!(usize::from(column.count_before(UnixTime(time))?), expected);
+            }
+        }
+
+        #[test]
+        fn damaged_columns_are_errors_and_never_panics(times in times(), flips in prop::collection::vec(any::<(prop::sample::Index, u8)>(), 1..4), cut in any::<prop::sample::Index>()) {
+            let mut bytes = encode_times(&times);
+            for (at, mask) in &flips {
+                let at = at.index(bytes.len());
+                bytes[at] ^= mask;
+            }
+            // Whatever comes of it, it is an answer.
+            let _ = Times::new(L2Block(0), &bytes).map(|times| times.iter().count());
+            let _ = Times::new(L2Block(0), &bytes).map(|times| times.count_before(UnixTime(2_000)));
+            let full = encode_times(&times);
+            prop_assert!(Times::new(L2Block(0), &full[..cut.index(full.len())]).is_err());
+        }
+    }
+
+    #[test]
+    fn equal_steps_take_no_bits_and_two_steps_one() {
+        let equal: Vec<u64> = (0..8_192).map(|block| 2 * block).collect();
+        assert_eq!(encode_times(&equal).len(), PREFIX_BYTES);
+        let uneven: Vec<u64> = (0..8_192).map(|block| block / 2).collect();
+        assert_eq!(encode_times(&uneven).len(), PREFIX_BYTES + 1_024);
+    }
+}
