@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use tally_ingest::Finality;
+use tally_synth::Pattern;
 
 /// Reward accounting for the Metis sequencer pool: exact to the wei, from an append-only log.
 #[derive(Debug, Parser)]
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Ingest(IngestArgs),
     /// Fold a log into reward ledgers
     Replay(ReplayArgs),
+    /// Make a log up, of any size: to see what one takes
+    Synth(SynthArgs),
     /// Show the contracts' state, rebuilt from the log alone
     State(StateArgs),
     /// Check what others say against a log
@@ -256,6 +259,27 @@ pub(crate) struct ReplayArgs {
     /// How to print the result
     #[arg(long, env = "TALLY_REPLAY_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SynthArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    /// How many L2 blocks
+    #[arg(long, env = "TALLY_BLOCKS", value_name = "N")]
+    pub(crate) blocks: u64,
+    /// How many sequencers make them
+    #[arg(long, env = "TALLY_SEQUENCERS", value_name = "N", default_value_t = 32)]
+    pub(crate) sequencers: u16,
+    /// Who makes which block: spans:N, the signer of its span of N blocks; random; or mixed, some of both
+    #[arg(long, env = "TALLY_PATTERN", value_name = "PATTERN", default_value = "spans:200")]
+    pub(crate) pattern: Pattern,
+    /// How often some stake changes, over all the blocks
+    #[arg(long, env = "TALLY_STAKE_CHANGES", value_name = "N", default_value_t = 0)]
+    pub(crate) stake_changes: u64,
+    /// The same seed gives the same log
+    #[arg(long, env = "TALLY_SEED", value_name = "N", default_value_t = 42)]
+    pub(crate) seed: u64,
 }
 
 #[derive(Debug, Args)]

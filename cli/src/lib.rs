@@ -17,6 +17,7 @@ mod replay;
 mod replay_json;
 mod state;
 mod state_json;
+mod synth;
 mod watch;
 
 use args::{AuditCommand, Cli, Command, LogCommand};
@@ -64,6 +65,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
     let status = match &cli.command {
         Command::Ingest(args) => ingest::run(args, &mut output),
         Command::Replay(args) => replay::run(args, &mut output),
+        Command::Synth(args) => synth::run(args, &mut output),
         Command::State(args) => state::run(args, &mut output),
         Command::Audit(AuditCommand::Live(args)) => audit_live::run(args, &mut output),
         Command::Network(command) => network::run(command, &mut output),

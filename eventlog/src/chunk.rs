@@ -74,6 +74,23 @@ pub struct EncodedChunk {
     pub times: Vec<u8>,
 }
 
+impl EncodedChunk {
+    /// The chunk of consecutive blocks from `first_block` on, with their codes and timestamps (which never
+    /// fall), in a log that knows `signers` signers by its last block.
+    pub fn new(
+        first_block: L2Block,
+        blocks: impl IntoIterator<Item = (u16, UnixTime)>,
+        last_hash: B256,
+        signers: u16,
+    ) -> Self {
+        let mut builder = ChunkBuilder::new(first_block);
+        for (code, time) in blocks {
+            builder.push(code, time, last_hash);
+        }
+        builder.encode(signers)
+    }
+}
+
 impl ChunkHeader {
     /// Its last block, or `None` past the last block number there is.
     pub fn last_block(&self) -> Option<L2Block> {

@@ -2,6 +2,7 @@
 //!
 //! - [`LogWriter`] appends pool events, span events and produced blocks, all or nothing, keeps a chain of
 //!   BLAKE3 digests over them, and takes back blocks that a reorg replaced;
+//! - [`bulk_load`] makes a whole log at once;
 //! - [`LogReader`] reads a log as it was when opened, also while it is being written;
 //! - [`verify()`] checks every byte.
 //!
@@ -17,6 +18,7 @@
 //! ```
 
 mod bits;
+mod bulk;
 mod chunk;
 mod code_counts;
 mod error;
@@ -36,6 +38,7 @@ mod times;
 mod verify;
 mod writer;
 
+pub use bulk::{BulkLog, bulk_load};
 pub use chunk::{CHUNK_BLOCKS_MAX, ChunkHeader, EncodedChunk, ProducedBlock, encode_chunks};
 pub use code_counts::CodeCounts;
 pub use error::LogError;

@@ -11,8 +11,8 @@ use crate::record::{decode, decode_l1, decode_span, encode};
 use crate::{LogError, LogIdentity};
 use alloy_primitives::Address;
 use rocksdb::{
-    ColumnFamily, ColumnFamilyDescriptor, DB, DBIterator, DBRawIterator, Direction, ErrorKind, IteratorMode,
-    WriteBatch,
+    ColumnFamily, ColumnFamilyDescriptor, DB, DBIterator, DBRawIterator, Direction, ErrorKind,
+    IngestExternalFileOptions, IteratorMode, WriteBatch,
 };
 use std::path::{Path, PathBuf};
 use tally_engine::{L1Record, SpanRecord};
@@ -134,6 +134,17 @@ impl Store {
     pub(crate) fn write(&self, batch: WriteBatch) -> Result<(), LogError> {
         let written = self.db.write_opt(batch, &options::synced());
         written.map_err(|source| self.failed("writing", source))
+    }
+
+    /// Takes finished tables, with entries after those of the family, in as they are.
+    pub(crate) fn ingest(&self, family: &'static str, tables: &[PathBuf]) -> Result<(), LogError> {
+        if tables.is_empty() {
+            return Ok(());
+        }
+        let mut options = IngestExternalFileOptions::default();
+        options.set_move_files(true);
+        let taken = self.db.ingest_external_file_cf_opts(self.family(family)?, &options, tables.to_vec());
+        taken.map_err(|source| self.failed("taking tables in", source))
     }
 
     /// How many bytes the keys and values of a family take, before RocksDB packs them.
