@@ -1,7 +1,7 @@
 //! What can stop a fold.
 
 use crate::ids::{L2Block, SpanId, UnixTime};
-use crate::money::AmountError;
+use crate::money::{AmountError, Wei};
 use alloc::string::{String, ToString};
 use alloy_primitives::Address;
 
@@ -91,6 +91,26 @@ pub enum FoldError {
     ByContract {
         /// Its name.
         policy: String,
+    },
+    /// A policy was to be evaluated on an activity that is not what it sees.
+    #[error("policy {policy} has {wanted}, but the activity has {found}")]
+    OtherRules {
+        /// Its name.
+        policy: String,
+        /// Its epochs and attribution.
+        wanted: String,
+        /// Those of the activity.
+        found: String,
+    },
+    /// A policy was to be evaluated under another cap than its own.
+    #[error("policy {policy} has a cap of {wanted} wei, but the activity is under one of {found} wei")]
+    OtherCap {
+        /// Its name.
+        policy: String,
+        /// Its cap.
+        wanted: Wei,
+        /// That of the activity.
+        found: Wei,
     },
     /// A fold was to go on after an error.
     #[error("the fold has failed before, and cannot go on")]

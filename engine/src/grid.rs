@@ -83,7 +83,7 @@ pub(crate) fn epoch_at(policy: &Policy, genesis: UnixTime, time: UnixTime) -> Re
 /// When an epoch begins.
 pub(crate) fn epoch_start(policy: &Policy, genesis: UnixTime, epoch: u64) -> Result<UnixTime, FoldError> {
     let start = epoch.checked_mul(policy.epoch_secs()).and_then(|secs| genesis.0.checked_add(secs));
-    start.map(UnixTime).ok_or(FoldError::EpochOutOfTime { epoch, epoch_secs: policy.epoch_secs() })
+    start.map(UnixTime).ok_or_else(|| FoldError::EpochOutOfTime { epoch, epoch_secs: policy.epoch_secs() })
 }
 
 /// The stretches of a range of blocks.
@@ -163,18 +163,18 @@ impl Counts {
     /// above 2^64 - 1.
     pub fn add(&mut self, stretch: usize, code: usize, blocks: u64) -> Result<(), FoldError> {
         let producers = self.producers.len();
-        let unknown = FoldError::UnknownProducer { code, producers };
+        if code >= producers {
+            return Err(FoldError::UnknownProducer { code, producers });
+        }
         if let Some(missing) = stretch.checked_sub(self.stretches.len()) {
             self.stretches.extend((0..=missing).map(|_| Vec::new()));
         }
-        let Some(counts) = self.stretches.get_mut(stretch).filter(|_| code < producers) else {
-            return Err(unknown);
-        };
+        let counts = self.stretches.get_mut(stretch).expect("the list reaches up to the stretch");
         if counts.is_empty() {
             counts.resize(producers, 0);
         }
-        let count = counts.get_mut(code).ok_or(unknown)?;
-        *count = sum(*count, blocks)?;
+        let count = counts.get_mut(code).expect("each list has all producers");
+        *count = sum_blocks(*count, blocks)?;
         Ok(())
     }
 
@@ -201,7 +201,7 @@ impl Counts {
                 continue;
             }
             for (count, blocks) in counts.iter_mut().zip(others) {
-                *count = sum(*count, *blocks)?;
+                *count = sum_blocks(*count, *blocks)?;
             }
         }
         Ok(())
@@ -226,8 +226,12 @@ impl Counts {
     }
 }
 
-fn sum(left: u64, right: u64) -> Result<u64, FoldError> {
-    left.checked_add(right).ok_or(FoldError::TooManyBlocks { left, right })
+/// The sum of two counts of blocks.
+pub(crate) fn sum_blocks(left: u64, right: u64) -> Result<u64, FoldError> {
+    let Some(sum) = left.checked_add(right) else {
+        return Err(FoldError::TooManyBlocks { left, right });
+    };
+    Ok(sum)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What a fold gives.
 
+use crate::grid::sum_blocks;
 use crate::ids::{BatchId, EpochIndex, L2Block, SequencerId, UnixTime};
 use crate::money::{AmountError, StakeBlocks, StakeSeconds, Wei};
 use crate::policy::Mrr;
@@ -151,9 +152,7 @@ impl Earned {
     }
 
     pub(crate) fn add(&mut self, blocks: u64, reward: Wei) -> Result<(), crate::FoldError> {
-        let left = self.blocks;
-        let too_many = crate::FoldError::TooManyBlocks { left, right: blocks };
-        self.blocks = left.checked_add(blocks).ok_or(too_many)?;
+        self.blocks = sum_blocks(self.blocks, blocks)?;
         self.reward = self.reward.checked_add(reward)?;
         Ok(())
     }
@@ -167,8 +166,7 @@ impl UnrewardedBlocks {
             Unrewarded::UnknownSigner => &mut self.unknown_signer,
             Unrewarded::AfterUnlock => &mut self.after_unlock,
         };
-        let too_many = crate::FoldError::TooManyBlocks { left: *count, right: blocks };
-        *count = count.checked_add(blocks).ok_or(too_many)?;
+        *count = sum_blocks(*count, blocks)?;
         Ok(())
     }
 

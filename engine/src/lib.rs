@@ -8,7 +8,9 @@
 //!   rewards; [`Spans`], who was to produce which block; [`Batches`], what the contract paid;
 //! - the rules: [`Policy`];
 //! - where to look and what was found there: [`instants`], [`Grid`], [`Counts`];
-//! - the result: [`fold()`] gives a [`Ledger`], and a [`Fold`] goes on when more is known.
+//! - the result: [`fold()`] gives a [`Ledger`], and a [`Fold`] goes on when more is known;
+//! - what if: an [`Activity`] is what happened before any rate, and under a cap, [`Capped`], it tells
+//!   what each of many policies would pay.
 //!
 //! ```
 //! use tally_engine::{Allocation, Policy};
@@ -48,10 +50,13 @@ mod pool;
 mod rate;
 mod signers;
 mod spans;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod walk;
+mod whatif;
 
-pub use activity::{ActivityRow, EpochActivity};
+pub use activity::{Activity, ActivityRow, EpochActivity};
 pub use batch::{Batches, PaidBatch, Payment};
 pub use error::FoldError;
 pub use event::{Credit, L1Record, PoolEvent, SpanEvent, SpanRecord};
@@ -71,3 +76,4 @@ pub use pool::{
 pub use rate::{REALISED_MRR_DECIMALS, Window, YEAR_SECS, realised_mrr};
 pub use spans::{Span, SpanError, SpanFault, Spans};
 pub use timeline::{Change, ChangeKind, Roster, Standing, Timeline};
+pub use whatif::{Capped, Evaluation};

@@ -22,6 +22,12 @@ pub const BUILT_IN: [(&str, &str); 3] = [
 /// How long a policy file may be. The built-in ones have fewer than 400 bytes.
 pub const POLICY_BYTES_MAX: usize = 65_536;
 
+/// How long a policy's name may be.
+const NAME_BYTES_MAX: usize = 64;
+
+/// How the name of a variant ends.
+const VARIANT_SUFFIX: &str = "-variant";
+
 /// How many decimals a mining reward rate may have.
 const MRR_DECIMALS_MAX: usize = 18;
 
@@ -71,6 +77,15 @@ impl Mrr {
     pub fn denominator(self) -> U256 {
         // At most 10^18, so it fits.
         U256::from(10_u64.saturating_pow(u32::from(self.decimals)))
+    }
+
+    /// The rate that a policy file would write like this: a decimal fraction, at most 18 decimals.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError::Value`] if it is none.
+    pub fn from_decimal(text: &str) -> Result<Self, PolicyError> {
+        parse_mrr("target_mrr", text)
     }
 
     fn parse(text: &str) -> Result<Self, &'static str> {
@@ -218,7 +233,7 @@ impl Policy {
         let file: PolicyFile =
             toml::from_str(text).map_err(|error| PolicyError::Syntax(error.to_string()))?;
         let is_name_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if file.name.is_empty() || file.name.len() > 64 || !file.name.bytes().all(is_name_byte) {
+        if file.name.is_empty() || file.name.len() > NAME_BYTES_MAX || !file.name.bytes().all(is_name_byte) {
             let expected = "1 to 64 lower-case letters, digits and hyphens";
             return Err(value_error("name", alloc::format!("{:?}", file.name), expected));
         }
@@ -291,6 +306,27 @@ impl Policy {
         let (_, text) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name)?;
         // A test reads each of them, so none fails here.
         Self::from_toml(text).ok()
+    }
+
+    /// The same rules with another target (at all times), cap and allocation. Its name says that it is
+    /// a variant of this policy, and its digest tells it from all others.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError::Value`] for a cap of 0, and for `on-chain`, which has no target.
+    pub fn variant(&self, target: Mrr, cap: Wei, allocation: Allocation) -> Result<Self, PolicyError> {
+        if cap.is_zero() {
+            return Err(value_error("cap_wei", 0, "more than 0"));
+        }
+        if allocation == Allocation::OnChain {
+            return Err(value_error("allocation", "\"on-chain\"", "\"flat\" or \"stake-weighted\""));
+        }
+        let base = self.name.strip_suffix(VARIANT_SUFFIX).unwrap_or(&self.name);
+        // A name has at most so many bytes, all of them ASCII.
+        let kept = NAME_BYTES_MAX.saturating_sub(VARIANT_SUFFIX.len());
+        let name: String = base.chars().take(kept).chain(VARIANT_SUFFIX.chars()).collect();
+        let targets = Vec::from([(UnixTime(0), target)]);
+        Ok(Self { name, allocation, cap, targets, ..self.clone() })
     }
 
     /// Its name.
@@ -502,5 +538,26 @@ mod tests {
         let policy = Policy::from_toml(&text).expect("valid");
         let at = |secs| policy.target_at(UnixTime(secs)).to_string();
         assert_eq!([0, 99, 100, 199, 200, 9_999].map(at), ["0.2", "0.2", "0.15", "0.15", "0.1", "0.1"]);
+    }
+
+    #[test]
+    fn a_variant_says_that_it_is_one_and_has_a_digest_of_its_own() {
+        let guide = Policy::built_in("guide").expect("valid");
+        let (target, cap) = (Mrr::from_decimal("0.2").expect("valid"), guide.cap());
+        let same = guide.variant(target, cap, Allocation::Flat).expect("valid");
+        assert_eq!((same.name(), same.version()), ("guide-variant", guide.version()));
+        assert_ne!(same.digest(), guide.digest());
+        let again = same.variant(target, cap, Allocation::StakeWeighted).expect("valid");
+        assert_eq!(again.name(), "guide-variant");
+        assert_ne!(again.digest(), same.digest());
+        assert_eq!(again.target_at(UnixTime(9_999)), target);
+        let long = GUIDE.replace("\"guide\"", &alloc::format!("{:?}", "x".repeat(64)));
+        let long = Policy::from_toml(&long).expect("valid").variant(target, cap, Allocation::Flat);
+        assert_eq!(long.expect("valid").name().len(), 64);
+        let error =
+            |cap, allocation| guide.variant(target, cap, allocation).expect_err("no policy").to_string();
+        assert_eq!(error(Wei::ZERO, Allocation::Flat), "`cap_wei` is 0, but has to be more than 0");
+        assert!(error(cap, Allocation::OnChain).contains("\"flat\" or \"stake-weighted\""));
+        assert!(Mrr::from_decimal("-1").is_err());
     }
 }

@@ -101,11 +101,17 @@ pub(crate) struct Price<'a> {
     rate: Rate,
     /// The last effective stake and what a block earned with it: often the next has the same.
     last: Option<(Wei, Wei)>,
+    /// `m · Q` and `d · YEAR · W` of the window, where they fit in 256 bits: the same for each stake.
+    ratio: Option<(U256, U256)>,
 }
 
 impl<'a> Price<'a> {
-    pub(crate) const fn new(policy: &'a Policy, rate: Rate) -> Self {
-        Self { policy, rate, last: None }
+    pub(crate) fn new(policy: &'a Policy, rate: Rate) -> Self {
+        let ratio = match (rate, policy.allocation()) {
+            (Rate::FromWindow(window), Allocation::StakeWeighted) => window.stake_weighted_ratio(),
+            _ => None,
+        };
+        Self { policy, rate, last: None, ratio }
     }
 
     /// What a block of a producer with the effective stake `effective` earns.
@@ -113,7 +119,7 @@ impl<'a> Price<'a> {
         // Under `flat` the stake makes no difference.
         let by_stake = self.policy.allocation() == Allocation::StakeWeighted;
         if let Some((last, each)) = self.last
-            && (last == effective || !by_stake)
+            && (!by_stake || last == effective)
         {
             return Ok(each);
         }
@@ -126,11 +132,23 @@ impl<'a> Price<'a> {
             }
             (Rate::FromWindow(window), Allocation::Flat) => window.flat_reward()?,
             (Rate::FromWindow(window), Allocation::StakeWeighted) => {
-                window.stake_weighted_reward(effective)?
+                let narrow = self.ratio.and_then(|(above, below)| {
+                    above.checked_mul(effective.get())?.checked_div(below).map(Wei::new)
+                });
+                narrow.map_or_else(|| window.stake_weighted_reward(effective), Ok)?
             }
         };
         self.last = Some((effective, each));
         Ok(each)
+    }
+}
+
+impl Window {
+    /// `m · Q` and `d · YEAR · W`, or `None` if one does not fit in 256 bits.
+    fn stake_weighted_ratio(&self) -> Option<(U256, U256)> {
+        let above = self.stake_seconds.get().checked_mul(U256::from(self.target.numerator()))?;
+        let below = self.stake_blocks.get().checked_mul(U256::from(YEAR_SECS))?;
+        Some((above, below.checked_mul(self.target.denominator())?))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::activity::{ActivityRow, EpochActivity};
 use crate::contract::{Contract, Credit};
 use crate::error::FoldError;
 use crate::fold::History;
-use crate::grid::{Counts, Grid, epoch_start, genesis_time};
+use crate::grid::{Counts, Grid, epoch_start, genesis_time, sum_blocks};
 use crate::ids::{EpochIndex, L2Block, SequencerId, UnixTime};
 use crate::ledger::{Horizon, Unrewarded, UnrewardedBlocks};
 use crate::money::Wei;
@@ -247,7 +247,7 @@ impl Walk {
         match self.steps.get_mut(slot).filter(|_| is_active) {
             None => self.unrewarded.add(Unrewarded::AfterUnlock, blocks),
             Some(step) => {
-                step.blocks = sum(step.blocks, blocks)?;
+                step.blocks = sum_blocks(step.blocks, blocks)?;
                 self.reward(blocks)
             }
         }
@@ -269,9 +269,9 @@ impl Walk {
     }
 
     fn reward(&mut self, blocks: u64) -> Result<(), FoldError> {
-        self.rewarded = sum(self.rewarded, blocks)?;
+        self.rewarded = sum_blocks(self.rewarded, blocks)?;
         if let Some(open) = &mut self.open {
-            open.rewarded = sum(open.rewarded, blocks)?;
+            open.rewarded = sum_blocks(open.rewarded, blocks)?;
         }
         Ok(())
     }
@@ -283,7 +283,7 @@ impl Walk {
         for ((id, standing), step) in self.roster.members().iter().zip(&self.steps) {
             rows.extend(step.row(*id, standing, until)?);
         }
-        let blocks = rows.iter().try_fold(0, |blocks, row| sum(blocks, row.blocks))?;
+        let blocks = rows.iter().try_fold(0, |blocks, row| sum_blocks(blocks, row.blocks))?;
         assert_eq!(blocks, rewarded, "the rows of epoch {index} have its rewarded blocks");
         let key = |row: &ActivityRow| (row.sequencer, row.stake);
         rows.sort_unstable_by_key(key);
@@ -349,7 +349,7 @@ impl Walk {
         let rewarded = self.rewarded;
         let too_many = FoldError::TooManyBlocks { left: rewarded, right: blocks };
         let unrewarded = self.unrewarded.total().ok_or(too_many)?;
-        if sum(rewarded, unrewarded)? != blocks {
+        if sum_blocks(rewarded, unrewarded)? != blocks {
             return Err(FoldError::NotConserved { rewarded, unrewarded, blocks });
         }
         Ok(())
@@ -364,8 +364,9 @@ impl Step {
         standing: &Standing,
         until: UnixTime,
     ) -> Result<Option<ActivityRow>, FoldError> {
-        let back = FoldError::TimeRunsBack { from: self.since, to: until };
-        let passed = until.0.checked_sub(self.since.0).ok_or(back)?;
+        let Some(passed) = until.0.checked_sub(self.since.0) else {
+            return Err(FoldError::TimeRunsBack { from: self.since, to: until });
+        };
         let secs = if standing.active { passed } else { 0 };
         let row = ActivityRow { sequencer, stake: stake_of(standing), blocks: self.blocks, secs };
         Ok((row.blocks > 0 || secs > 0).then_some(row))
@@ -375,10 +376,6 @@ impl Step {
 /// The stake while active, else nothing.
 fn stake_of(standing: &Standing) -> Wei {
     if standing.active { standing.stake } else { Wei::ZERO }
-}
-
-fn sum(left: u64, right: u64) -> Result<u64, FoldError> {
-    left.checked_add(right).ok_or(FoldError::TooManyBlocks { left, right })
 }
 
 /// How many blocks `first..=last` are.
