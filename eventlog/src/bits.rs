@@ -48,6 +48,36 @@ pub(crate) fn unpack(bytes: &[u8], width: u32) -> impl Iterator<Item = u64> {
     })
 }
 
+/// How many numbers [`sum_of_group`] adds up.
+pub(crate) const GROUP: usize = 8;
+
+/// The sum of the eight numbers that begin in `bytes` with number `8 · group`; `None` where they would have to
+/// be taken one by one: they are wider than 16 bits, or the bytes end soon after them.
+#[inline]
+pub(crate) fn sum_of_group(bytes: &[u8], width: u32, group: usize) -> Option<u64> {
+    // Eight numbers of so many bits are as many bytes.
+    let width_bytes = usize::try_from(width).ok()?;
+    let start = group.checked_mul(width_bytes)?;
+    let field = |held: u64| held & ((1 << width) - 1);
+    let mut sum = 0;
+    if width <= 8 {
+        let held = u64::from_le_bytes(*bytes.get(start..)?.first_chunk()?);
+        for number in 0..8 {
+            sum += field(held >> (number * width));
+        }
+        return Some(sum);
+    }
+    if width > 16 {
+        return None;
+    }
+    let rest = bytes.get(start..)?;
+    let held = u128::from_le_bytes(*rest.first_chunk()?);
+    for number in 0..8 {
+        sum += field(u64::try_from((held >> (number * width)) & u128::from(u64::MAX)).ok()?);
+    }
+    Some(sum)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,7 +92,12 @@ mod tests {
             pack(values.iter().copied(), width, &mut bytes);
             prop_assert_eq!(Some(bytes.len()), packed_len(values.len(), width));
             let unpacked: Vec<u64> = unpack(&bytes, width).take(values.len()).collect();
-            prop_assert_eq!(unpacked, values);
+            prop_assert_eq!(unpacked, values.clone());
+            for (group, numbers) in values.chunks_exact(GROUP).enumerate() {
+                if let Some(sum) = sum_of_group(&bytes, width, group) {
+                    prop_assert_eq!(sum, numbers.iter().sum::<u64>());
+                }
+            }
         }
     }
 }

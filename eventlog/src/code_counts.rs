@@ -10,8 +10,7 @@ use crate::producers::{Codes, Producers, decode_run};
 use std::ops::Range;
 use tally_engine::L2Block;
 
-/// With up to so many codes, two codes of 8 bits are counted as one pattern: of its table no more is then in
-/// use than fits in the processor's nearest cache (64 rows of 64 counters are 16 KiB).
+/// Codes below this fit in 6 bits, and two of them are counted as one pattern of 12.
 const PAIRED_CODES_MAX: usize = 64;
 
 /// Patterns are turned into codes before a counter of theirs could pass 32 bits.
@@ -23,8 +22,8 @@ pub struct CodeCounts {
     counts: Vec<u64>,
     /// Codes of 1, 2, 4 and 8 bits, by bytes.
     bytes: Vec<Bytes>,
-    /// Pairs of 8-bit codes.
-    pairs: Words,
+    /// Pairs of 8-bit codes that fit in 6.
+    pairs: Pairs,
     /// Codes of 16 bits.
     wide: Words,
     /// How many patterns were counted at most since they were turned into codes.
@@ -40,9 +39,16 @@ struct Bytes {
     counted: usize,
 }
 
-/// Pairs of bytes that hold codes of `width` bits.
+/// Pairs of codes of 6 bits. A table has 16 KiB, and with 33 codes half of it is in use: both stay within the
+/// processor's nearest cache.
+struct Pairs {
+    even: Box<[u32; 4_096]>,
+    odd: Box<[u32; 4_096]>,
+    counted: usize,
+}
+
+/// Codes of 16 bits.
 struct Words {
-    width: usize,
     even: Box<[u32; 65_536]>,
     odd: Box<[u32; 65_536]>,
     counted: usize,
@@ -93,11 +99,61 @@ impl Bytes {
     }
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "up to 256 KiB, which is too much for a stack")]
+/// A table of `N` zeros, given by the system page by page as they are touched.
+fn table<const N: usize>() -> Box<[u32; N]> {
+    vec![0; N].into_boxed_slice().try_into().expect("it is that long")
+}
+
+impl Pairs {
+    fn new() -> Self {
+        Self { even: table(), odd: table(), counted: 0 }
+    }
+
+    #[inline]
+    fn count(&mut self, groups: &[[u8; 8]]) -> Result<(), UnknownCode> {
+        let Self { even, odd, .. } = self;
+        let mut all = 0;
+        for group in groups {
+            let codes = u64::from_le_bytes(*group);
+            all |= codes;
+            // The 6 bits of each second code move next to those of the first.
+            let pairs = (codes & 0x003f_003f_003f_003f) | (codes >> 2 & 0x0fc0_0fc0_0fc0_0fc0);
+            let pair =
+                |number: u32| usize::try_from(pairs >> (16 * number) & 0x0fff).expect("it has 12 bits");
+            let (first, second, third, fourth) = (pair(0), pair(1), pair(2), pair(3));
+            // None passes 32 bits: see PATTERNS_MAX.
+            even[first] = even[first].wrapping_add(1);
+            odd[second] = odd[second].wrapping_add(1);
+            even[third] = even[third].wrapping_add(1);
+            odd[fourth] = odd[fourth].wrapping_add(1);
+        }
+        self.counted += groups.len() * 4;
+        if all & 0xc0c0_c0c0_c0c0_c0c0 == 0 { Ok(()) } else { Err(UnknownCode) }
+    }
+
+    /// Turns the patterns into codes, and begins anew.
+    fn settle(&mut self, counts: &mut [u64]) -> Result<(), UnknownCode> {
+        let counted = std::mem::take(&mut self.counted);
+        if counted == 0 {
+            return Ok(());
+        }
+        let mut found = 0;
+        for high in 0..counts.len().min(PAIRED_CODES_MAX) {
+            for low in 0..counts.len().min(PAIRED_CODES_MAX) {
+                let blocks = take(&mut self.even, &mut self.odd, high << 6 | low);
+                counts[high] += blocks;
+                counts[low] += blocks;
+                found += blocks;
+            }
+        }
+        all_found(found, counted)
+    }
+}
+
 impl Words {
-    fn new(width: usize) -> Self {
-        // Zeroed by the system, page by page as they are touched.
-        let table = || vec![0; 65_536].into_boxed_slice().try_into().expect("it is that long");
-        Self { width, even: table(), odd: table(), counted: 0 }
+    fn new() -> Self {
+        Self { even: table(), odd: table(), counted: 0 }
     }
 
     #[inline]
@@ -105,8 +161,8 @@ impl Words {
         let Self { even, odd, .. } = self;
         for [a, b, c, d, e, f, g, h] in groups {
             let word = |low: &u8, high: &u8| usize::from(u16::from_le_bytes([*low, *high]));
-            // None passes 32 bits: see PATTERNS_MAX.
             let (first, second, third, fourth) = (word(a, b), word(c, d), word(e, f), word(g, h));
+            // None passes 32 bits: see PATTERNS_MAX.
             even[first] = even[first].wrapping_add(1);
             odd[second] = odd[second].wrapping_add(1);
             even[third] = even[third].wrapping_add(1);
@@ -121,27 +177,23 @@ impl Words {
         if counted == 0 {
             return Ok(());
         }
-        let mut take = |word: usize| {
-            u64::from(std::mem::take(&mut self.even[word])) + u64::from(std::mem::take(&mut self.odd[word]))
-        };
         let mut found = 0;
-        for code in 0..counts.len().min(1 << self.width) {
-            if self.width == 16 {
-                let blocks = take(code);
-                counts[code] += blocks;
-                found += blocks;
-                continue;
-            }
-            for low in 0..counts.len().min(1 << self.width) {
-                let blocks = take(code << 8 | low);
-                counts[code] += blocks;
-                counts[low] += blocks;
-                found += blocks;
-            }
+        for (code, count) in counts.iter_mut().enumerate() {
+            let blocks = take(&mut self.even, &mut self.odd, code);
+            *count += blocks;
+            found += blocks;
         }
-        // Patterns of codes that the dictionary does not have were not looked at.
-        if usize::try_from(found) == Ok(counted) { Ok(()) } else { Err(UnknownCode) }
+        all_found(found, counted)
     }
+}
+
+fn take<const N: usize>(even: &mut [u32; N], odd: &mut [u32; N], pattern: usize) -> u64 {
+    u64::from(std::mem::take(&mut even[pattern])) + u64::from(std::mem::take(&mut odd[pattern]))
+}
+
+/// Patterns of codes that the dictionary does not have are not looked at, and so lack in what is found.
+fn all_found(found: u64, counted: usize) -> Result<(), UnknownCode> {
+    if usize::try_from(found) == Ok(counted) { Ok(()) } else { Err(UnknownCode) }
 }
 
 impl CodeCounts {
@@ -150,8 +202,8 @@ impl CodeCounts {
         Self {
             counts: vec![0; usize::from(signers) + 1],
             bytes: [1, 2, 4, 8].into_iter().map(Bytes::new).collect(),
-            pairs: Words::new(8),
-            wide: Words::new(16),
+            pairs: Pairs::new(),
+            wide: Words::new(),
             patterns: 0,
             last: L2Block(0),
         }
@@ -223,7 +275,9 @@ impl CodeCounts {
         }
         match width {
             16 => self.wide.count(groups),
-            8 if self.counts.len() <= PAIRED_CODES_MAX => self.pairs.count(groups),
+            8 if self.counts.len() <= PAIRED_CODES_MAX => {
+                self.pairs.count(groups).map_err(|UnknownCode| self.unknown_code())?;
+            }
             _ => {
                 let bytes = self.bytes.iter_mut().find(|bytes| bytes.width == width);
                 bytes.expect("the widths of a column are 1, 2, 4, 8 and 16").count(groups);

@@ -61,7 +61,7 @@ pub(crate) fn database(create: bool) -> Options {
 const PRODUCERS_BLOCK_BYTES: usize = 32 << 10;
 
 /// How much RocksDB reads ahead of a scan: enough to make the disk's own latency small beside it.
-const READ_AHEAD_BYTES: usize = 2 << 20;
+const READ_AHEAD_BYTES: usize = 256 << 10;
 
 /// The options of one column family.
 pub(crate) fn column_family(name: &str) -> Options {

@@ -108,6 +108,11 @@ impl<'a> Producers<'a> {
     /// How many blocks nobody signed, counted, and the largest code.
     pub(crate) fn summary(&self) -> Result<(u16, u16), LogError> {
         let (mut unsigned, mut largest) = (0, UNSIGNED);
+        if let Codes::Packed { width: 8, bytes } = self.codes {
+            // As many bytes as blocks.
+            let zeros = bytes.iter().fold(0, |zeros, code| zeros + u16::from(*code == 0));
+            return Ok((zeros, bytes.iter().copied().max().map_or(UNSIGNED, u16::from)));
+        }
         self.for_each_run(0..self.blocks, |code, blocks| {
             largest = largest.max(code);
             if code == UNSIGNED {
@@ -145,8 +150,11 @@ impl<'a> Producers<'a> {
                 self.check_end(u64::from(at))
             }
             Codes::Packed { width, bytes } => {
-                let (skipped, taken) = (usize::from(range.start), usize::from(range.end - range.start));
-                for code in unpack(bytes, u32::from(width)).skip(skipped).take(taken) {
+                // Eight codes of so many bits are as many bytes.
+                let (eights, skipped) = (usize::from(range.start / 8), usize::from(range.start % 8));
+                let rest = bytes.get(eights * usize::from(width)..).unwrap_or_default();
+                let taken = usize::from(range.end - range.start);
+                for code in unpack(rest, u32::from(width)).skip(skipped).take(taken) {
                     each(u16::try_from(code).expect("a width has at most 16 bits"), 1);
                 }
                 Ok(())

@@ -1,7 +1,7 @@
 //! The times column of a chunk: when each of its blocks was made. It is touched only to look up which
 //! block an instant falls on.
 
-use crate::bits::{pack, packed_len, unpack, width_of};
+use crate::bits::{GROUP, pack, packed_len, sum_of_group, unpack, width_of};
 use crate::chunk::ChunkHeader;
 use crate::error::LogError;
 use tally_engine::{L2Block, UnixTime};
@@ -54,21 +54,60 @@ impl<'a> Times<'a> {
         self.blocks
     }
 
+    /// The time of the block 8 blocks after one of the time `at`, with which group `group` begins; `None` if that
+    /// cannot be told at once.
+    fn after_group(&self, group: usize, at: u64) -> Option<u64> {
+        let blocks = (group + 1).checked_mul(GROUP)?;
+        // The last block has no step.
+        if blocks >= usize::from(self.blocks) {
+            return None;
+        }
+        let above = sum_of_group(self.body, self.width, group)?;
+        at.checked_add(self.least.checked_mul(8)?)?.checked_add(above)
+    }
+
+    /// The time of the block after one of the time `at`.
+    fn step(&self, at: u64, above: u64) -> Result<u64, LogError> {
+        let next = self.least.checked_add(above).and_then(|step| at.checked_add(step));
+        next.ok_or_else(|| LogError::Undecodable {
+            place: format!("the times of the chunk of L2 block {}", self.first_block),
+            reason: "a timestamp passes 64 bits".into(),
+        })
+    }
+
+    /// The last block's timestamp.
+    ///
+    /// # Errors
+    ///
+    /// As [`Times::iter`].
+    pub fn last(&self) -> Result<UnixTime, LogError> {
+        let mut at = self.first_time;
+        let mut group = 0;
+        while let Some(after) = self.after_group(group, at) {
+            at = after;
+            group += 1;
+        }
+        let skipped = group * GROUP;
+        let left = usize::from(self.blocks).saturating_sub(1).saturating_sub(skipped);
+        let rest =
+            self.body.get(group * usize::try_from(self.width).unwrap_or_default()..).unwrap_or_default();
+        for above in unpack(rest, self.width).take(left) {
+            at = self.step(at, above)?;
+        }
+        Ok(UnixTime(at))
+    }
+
     /// The timestamp of each block, in order.
     ///
     /// # Errors
     ///
     /// Each is [`LogError::Undecodable`] if it passes 64 bits.
     pub fn iter(&self) -> impl Iterator<Item = Result<UnixTime, LogError>> {
-        let mut time = Some(self.first_time);
+        let mut at = self.first_time;
         let steps = unpack(self.body, self.width).take(usize::from(self.blocks).saturating_sub(1));
         let rest = steps.map(move |above| {
-            let step = self.least.checked_add(above);
-            time = time.zip(step).and_then(|(time, step)| time.checked_add(step));
-            time.map(UnixTime).ok_or_else(|| LogError::Undecodable {
-                place: format!("the times of the chunk of L2 block {}", self.first_block),
-                reason: "a timestamp passes 64 bits".into(),
-            })
+            at = self.step(at, above)?;
+            Ok(UnixTime(at))
         });
         std::iter::once(Ok(UnixTime(self.first_time))).chain(rest)
     }
@@ -96,9 +135,24 @@ impl<'a> Times<'a> {
             let earlier = since.div_ceil(step);
             return Ok(u16::try_from(earlier).map_or(self.blocks, |earlier| earlier.min(self.blocks)));
         }
-        let mut earlier = 0_u16;
-        for found in self.iter() {
-            if found? >= time {
+        // Blocks are skipped in groups that end before `time`, and looked at one by one in the last.
+        let mut skipped = 0;
+        let mut at = self.first_time;
+        while let Some(after) = self.after_group(skipped, at).filter(|after| *after < time.0) {
+            at = after;
+            skipped += 1;
+        }
+        let steps = unpack(
+            self.body.get(skipped * usize::try_from(self.width).unwrap_or_default()..).unwrap_or_default(),
+            self.width,
+        );
+        let skipped = u16::try_from(skipped * GROUP).expect("a chunk has few blocks");
+        let mut earlier = skipped;
+        for step in std::iter::once(None).chain(steps.map(Some)).take(usize::from(self.blocks - skipped)) {
+            if let Some(above) = step {
+                at = self.step(at, above)?;
+            }
+            if at >= time.0 {
                 break;
             }
             earlier += 1;
@@ -126,14 +180,10 @@ pub(crate) fn encode_times(times: &[u64]) -> Vec<u8> {
 /// Whether a chunk's times are those that its header speaks of.
 pub(crate) fn check_times(header: &ChunkHeader, bytes: &[u8]) -> Result<(), LogError> {
     let times = Times::new(header.first_block, bytes)?;
-    let mut last = UnixTime(times.first_time);
-    for time in times.iter() {
-        last = time?;
-    }
     let place = format!("the times of {}", header.place());
     crate::heads::same(&place, "number of blocks", &header.blocks, &times.blocks)?;
     crate::heads::same(&place, "first timestamp", &header.first_time, &UnixTime(times.first_time))?;
-    crate::heads::same(&place, "last timestamp", &header.last_time, &last)
+    crate::heads::same(&place, "last timestamp", &header.last_time, &times.last()?)
 }
 
 #[cfg(test)]
@@ -163,6 +213,7 @@ mod tests {
             let column = Times::new(L2Block(7), &bytes)?;
             let back: Result<Vec<u64>, LogError> = column.iter().map(|time| Ok(time?.0)).collect();
             prop_assert_eq!(back?, times.clone());
+            prop_assert_eq!(Some(column.last()?.0), times.last().copied());
             let at = probe.index(times.len());
             prop_assert_eq!(column.get(u16::try_from(at).expect("small"))?, Some(UnixTime(times[at])));
             for time in [times[at] + shift, times[at].saturating_sub(shift), 0, u64::MAX] {

@@ -80,10 +80,10 @@ fn codes(plan: &Plan, range: std::ops::Range<u64>) -> Vec<u16> {
         Draw::new(plan.seed, "producer", range.start).fill(&mut bytes);
         let sequencers = u64::from(plan.sequencers);
         let drawn = bytes.as_chunks::<2>().0.iter().map(|pair| u64::from(u16::from_le_bytes(*pair)));
-        let producer = |(block, drawn): (u64, u64)| match plan.pattern {
-            // So that everybody has a first block.
-            Pattern::Random if block < sequencers => code(block),
-            _ => code(drawn * sequencers >> 16),
+        let producer = |(block, drawn): (u64, u64)| {
+            // In order at first, so that everybody has a first block.
+            let is_first = plan.pattern == Pattern::Random && block < sequencers;
+            code(if is_first { block } else { (drawn * sequencers) >> 16 })
         };
         return range.zip(drawn).map(producer).collect();
     }

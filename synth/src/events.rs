@@ -46,7 +46,7 @@ pub(crate) fn l1_records(plan: &Plan) -> impl Iterator<Item = L1Record> {
         let (before, nonce) = &mut stakes[usize::try_from(index).expect("small")];
         let after = stake(&plan, "change", change);
         let sequencer = SequencerId(index + 1);
-        let changed = if let Ok(amount) = after.checked_sub(*before) {
+        let event = if let Ok(amount) = after.checked_sub(*before) {
             total = total.checked_add(amount).expect("stakes are small");
             PoolEvent::Relocked { sequencer, amount, total, from_reward: Wei::ZERO }
         } else {
@@ -58,7 +58,7 @@ pub(crate) fn l1_records(plan: &Plan) -> impl Iterator<Item = L1Record> {
         *before = after;
         let update = PoolEvent::LockUpdate { sequencer, nonce: *nonce, new_amount: after };
         let block = L1Block(3 + change);
-        vec![record(&plan, block, time, 0, changed), record(&plan, block, time, 1, update)]
+        vec![record(&plan, block, time, 0, event), record(&plan, block, time, 1, update)]
     })
 }
 

@@ -135,28 +135,29 @@ impl Plan {
         bytes.extend(sequencer.to_be_bytes());
         Address::from_slice(&keccak256(bytes)[12..])
     }
+}
 
-    fn identity(&self) -> LogIdentity {
-        let metis = |count: u64| Wei::new(U256::from(count) * U256::from(10_u64).pow(U256::from(18)));
-        LogIdentity {
-            l1_chain_id: 1_337,
-            l2_chain_id: 1_338,
-            locking_info: Address::repeat_byte(1),
-            locking_pool: Address::repeat_byte(2),
-            metis_token: Address::repeat_byte(3),
-            sequencer_set: Address::repeat_byte(4),
-            l1_first_block: L1Block(1),
-            l2_first_block: L2Block(0),
-            genesis: PoolGenesis {
-                batch_block: L1Block(1),
-                batch: BatchId(1),
-                reward_per_block: Wei::new(U256::from(761_000_000_000_000_u64)),
-                min_lock: metis(20_000),
-                max_lock: metis(120_000),
-                exit_delay_secs: 1_814_400,
-                signer_update_throttle_batches: 1,
-            },
-        }
+/// What a made-up log is of: chains and contracts that are none.
+fn identity() -> LogIdentity {
+    let metis = |count: u64| Wei::new(U256::from(count) * U256::from(10_u64).pow(U256::from(18)));
+    LogIdentity {
+        l1_chain_id: 1_337,
+        l2_chain_id: 1_338,
+        locking_info: Address::repeat_byte(1),
+        locking_pool: Address::repeat_byte(2),
+        metis_token: Address::repeat_byte(3),
+        sequencer_set: Address::repeat_byte(4),
+        l1_first_block: L1Block(1),
+        l2_first_block: L2Block(0),
+        genesis: PoolGenesis {
+            batch_block: L1Block(1),
+            batch: BatchId(1),
+            reward_per_block: Wei::new(U256::from(761_000_000_000_000_u64)),
+            min_lock: metis(20_000),
+            max_lock: metis(120_000),
+            exit_delay_secs: 1_814_400,
+            signer_update_throttle_batches: 1,
+        },
     }
 }
 
@@ -166,7 +167,7 @@ impl Plan {
 ///
 /// What [`bulk_load`] says.
 pub fn make_log(path: &Path, plan: &Plan) -> Result<Heads, LogError> {
-    bulk_load::<LogError>(path, &plan.identity(), |log| {
+    bulk_load::<LogError>(path, &identity(), |log| {
         let mut last = None;
         for record in l1_records(plan) {
             log.l1(&record)?;
