@@ -7,6 +7,7 @@ use crate::keys::unlinked;
 use crate::options::{CHUNKS, COLUMN_FAMILIES, INDEX, L1_EVENTS, PRODUCERS, SIGNERS, SPAN_EVENTS, TIMES};
 use crate::recent::{RecentBlock, RecentBlocks, Side};
 use crate::store::{EventCursor, Store, is_database, probe};
+use crate::times::Times;
 use crate::{LogError, LogIdentity};
 use alloy_primitives::{Address, B256};
 use std::path::Path;
@@ -179,16 +180,26 @@ impl LogReader {
     ///
     /// [`LogError::Undecodable`] or [`LogError::Damaged`] naming the first bad one.
     pub fn l1_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<L1Record>, LogError> {
-        self.store.l1_records(&self.heads, cursor)
+        let mut records = Vec::new();
+        self.store.l1_records::<LogError>(&self.heads, cursor, |record| {
+            records.push(record);
+            Ok(())
+        })?;
+        Ok(records)
     }
 
-    /// The span events after `cursor`, in order; moves the cursor to the last.
+    /// Calls `each` with the span events after `cursor`, in order, of which there may be millions; moves the
+    /// cursor to the last.
     ///
     /// # Errors
     ///
-    /// As [`LogReader::l1_records_after`].
-    pub fn span_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<SpanRecord>, LogError> {
-        self.store.span_records(&self.heads, cursor)
+    /// As [`LogReader::l1_records_after`], and what `each` says.
+    pub fn for_each_span_record<E: From<LogError>>(
+        &self,
+        cursor: &mut EventCursor,
+        each: impl FnMut(SpanRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.store.span_records(&self.heads, cursor, each)
     }
 
     /// All of the pool's records, in order.
@@ -206,7 +217,12 @@ impl LogReader {
     ///
     /// As [`LogReader::l1_records_after`].
     pub fn span_records(&self) -> Result<Vec<SpanRecord>, LogError> {
-        self.span_records_after(&mut EventCursor::default())
+        let mut records = Vec::new();
+        self.for_each_span_record::<LogError>(&mut EventCursor::default(), |record| {
+            records.push(record);
+            Ok(())
+        })?;
+        Ok(records)
     }
 
     /// The dictionary: the signers by code, from 1 on.
@@ -245,21 +261,27 @@ impl LogReader {
         Ok(entries)
     }
 
-    /// The times column of the chunk that begins at `first_block`.
+    /// Calls `each` with the times of the chunks that begin at `first_blocks`, which are in order.
     ///
     /// # Errors
     ///
-    /// [`LogError::Undecodable`] if there is none, and what RocksDB says.
-    pub fn times(&self, first_block: L2Block) -> Result<Vec<u8>, LogError> {
-        self.column(TIMES, first_block)
+    /// [`LogError`] naming the first chunk that has none or whose times are damaged, and what `each` says.
+    pub fn for_each_times<E: From<LogError>>(
+        &self,
+        first_blocks: &[L2Block],
+        mut each: impl FnMut(&Times<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let keys: Vec<[u8; 8]> = first_blocks.iter().map(|block| block.0.to_be_bytes()).collect();
+        for (first_block, value) in first_blocks.iter().zip(self.store.get_many(TIMES, &keys)?) {
+            let value = value.ok_or_else(|| no_column(TIMES, *first_block))?;
+            each(&Times::new(*first_block, &value)?)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn column(&self, family: &'static str, first_block: L2Block) -> Result<Vec<u8>, LogError> {
         let column = self.store.get(family, &first_block.0.to_be_bytes())?;
-        column.ok_or_else(|| LogError::Undecodable {
-            place: format!("the chunk of L2 block {first_block}"),
-            reason: format!("it has no column in {family}"),
-        })
+        column.ok_or_else(|| no_column(family, first_block))
     }
 
     /// How many entries a family has.
@@ -270,5 +292,13 @@ impl LogReader {
             Ok(())
         })?;
         Ok(count)
+    }
+}
+
+#[cold]
+fn no_column(family: &str, first_block: L2Block) -> LogError {
+    LogError::Undecodable {
+        place: format!("the chunk of L2 block {first_block}"),
+        reason: format!("it has no column in {family}"),
     }
 }

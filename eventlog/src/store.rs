@@ -11,8 +11,8 @@ use crate::record::{decode, decode_l1, decode_span, encode};
 use crate::{LogError, LogIdentity};
 use alloy_primitives::Address;
 use rocksdb::{
-    ColumnFamily, ColumnFamilyDescriptor, DB, DBIterator, DBRawIterator, Direction, ErrorKind,
-    IngestExternalFileOptions, IteratorMode, WriteBatch,
+    ColumnFamily, ColumnFamilyDescriptor, DB, DBIterator, DBPinnableSlice, DBRawIterator, Direction,
+    ErrorKind, IngestExternalFileOptions, IteratorMode, WriteBatch,
 };
 use std::path::{Path, PathBuf};
 use tally_engine::{L1Record, SpanRecord};
@@ -108,6 +108,16 @@ impl Store {
         value.map_err(|source| self.failed("reading", source))
     }
 
+    /// The values of several keys, which are in order.
+    pub(crate) fn get_many<'a>(
+        &'a self,
+        family: &'static str,
+        keys: &[[u8; 8]],
+    ) -> Result<Vec<Option<DBPinnableSlice<'a>>>, LogError> {
+        let values = self.db.batched_multi_get_cf(self.family(family)?, keys, true);
+        values.into_iter().map(|value| value.map_err(|source| self.failed("reading", source))).collect()
+    }
+
     /// All keys and values of a family, in order.
     pub(crate) fn iterate(
         &self,
@@ -194,24 +204,28 @@ impl Store {
         Ok(Some((identity, heads)))
     }
 
-    /// The pool's records after `cursor`, in order; each link is checked, up to the one in the heads.
-    pub(crate) fn l1_records(
+    /// Calls `each` with the pool's records after `cursor`, in order; each link is checked, up to the one in the
+    /// heads.
+    pub(crate) fn l1_records<E: From<LogError>>(
         &self,
         heads: &Heads,
         cursor: &mut EventCursor,
-    ) -> Result<Vec<L1Record>, LogError> {
+        each: impl FnMut(L1Record) -> Result<(), E>,
+    ) -> Result<(), E> {
         let place_of = |record: &L1Record| (record.block.0, record.log_index);
-        self.events(L1_EVENTS, heads.l1_events, cursor, decode_l1, place_of)
+        self.events(L1_EVENTS, heads.l1_events, cursor, decode_l1, place_of, each)
     }
 
-    /// The span events after `cursor`, in order; each link is checked, up to the one in the heads.
-    pub(crate) fn span_records(
+    /// Calls `each` with the span events after `cursor`, in order; each link is checked, up to the one in the
+    /// heads.
+    pub(crate) fn span_records<E: From<LogError>>(
         &self,
         heads: &Heads,
         cursor: &mut EventCursor,
-    ) -> Result<Vec<SpanRecord>, LogError> {
+        each: impl FnMut(SpanRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
         let place_of = |record: &SpanRecord| (record.block.0, record.log_index);
-        self.events(SPAN_EVENTS, heads.span_events, cursor, decode_span, place_of)
+        self.events(SPAN_EVENTS, heads.span_events, cursor, decode_span, place_of, each)
     }
 
     /// The dictionary: the signers by code, from 1 on; each link is checked, up to the one in the heads.
@@ -271,36 +285,35 @@ impl Store {
         Ok(entries.map(|entry| entry.map_err(|source| self.failed("reading", source))))
     }
 
-    fn events<T>(
+    fn events<T, E: From<LogError>>(
         &self,
         family: &'static str,
         head: Chain,
         cursor: &mut EventCursor,
         decode: fn(&str, &[u8]) -> Result<T, LogError>,
         place_of: fn(&T) -> (u64, u64),
-    ) -> Result<Vec<T>, LogError> {
-        let mut records = Vec::new();
-        let mut at = *cursor;
-        // Records are in order of their keys, and the next key is not before the one after this.
-        let from = at.last.map_or([0; 16], |(block, log)| event_key(block, log));
-        for entry in self.from(family, &from)? {
-            let (key, value) = entry?;
-            let place = event_of(&key)?;
-            if at.last == Some(place) {
-                continue;
+        mut each: impl FnMut(T) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // Records are in order of their keys, and the next key is not before this one.
+        let from = cursor.last.map_or([0; 16], |(block, log)| event_key(block, log));
+        self.scan(family, &from, None, |key, value| {
+            let place = event_of(key)?;
+            if cursor.last == Some(place) {
+                return Ok(());
             }
-            let name = event_place(family, place);
-            let bytes;
-            (at.chain, bytes) = at.chain.follow(&name, &key, &value)?;
-            let record = decode(&name, bytes)?;
-            same(&name, "block", &place.0, &place_of(&record).0)?;
-            same(&name, "log index", &place.1, &place_of(&record).1)?;
-            records.push(record);
-            at.last = Some(place);
-        }
-        at.chain.check_end(family, head)?;
-        *cursor = at;
-        Ok(records)
+            let read = |name: &str| {
+                let (chain, bytes) = cursor.chain.follow(name, key, value)?;
+                let record = decode(name, bytes)?;
+                same(name, "block", &place.0, &place_of(&record).0)?;
+                same(name, "log index", &place.1, &place_of(&record).1)?;
+                Ok((chain, record))
+            };
+            // Naming a place costs more than the rest, so it is named for an error only.
+            let (chain, record) = read("").or_else(|_: LogError| read(&event_place(family, place)))?;
+            (cursor.chain, cursor.last) = (chain, Some(place));
+            each(record)
+        })?;
+        Ok(cursor.chain.check_end(family, head)?)
     }
 
     /// Calls `each(key, value)` for the entries of a family from `from` on, and before `end` if there is one,

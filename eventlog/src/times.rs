@@ -1,7 +1,7 @@
 //! The times column of a chunk: when each of its blocks was made. It is touched only to look up which
 //! block an instant falls on.
 
-use crate::bits::{GROUP, pack, packed_len, sum_of_group, unpack, width_of};
+use crate::bits::{GROUP, add_groups, pack, packed_len, unpack, width_of};
 use crate::chunk::ChunkHeader;
 use crate::error::LogError;
 use tally_engine::{L2Block, UnixTime};
@@ -49,21 +49,39 @@ impl<'a> Times<'a> {
         Ok(Self { first_block, first_time, least, width, blocks, body })
     }
 
+    /// The chunk's first block.
+    pub fn first_block(&self) -> L2Block {
+        self.first_block
+    }
+
     /// How many blocks the chunk holds; at least 1.
     pub fn blocks(&self) -> u16 {
         self.blocks
     }
 
-    /// The time of the block 8 blocks after one of the time `at`, with which group `group` begins; `None` if that
-    /// cannot be told at once.
-    fn after_group(&self, group: usize, at: u64) -> Option<u64> {
-        let blocks = (group + 1).checked_mul(GROUP)?;
-        // The last block has no step.
-        if blocks >= usize::from(self.blocks) {
-            return None;
-        }
-        let above = sum_of_group(self.body, self.width, group)?;
-        at.checked_add(self.least.checked_mul(8)?)?.checked_add(above)
+    /// Goes from the first block on in groups of 8, as long as `passes` says so of the block after each: how many
+    /// groups there were, and the time of the block after the last of them.
+    fn skip(&self, passes: impl Fn(u64) -> bool) -> (usize, u64) {
+        let (mut groups, mut at) = (0, self.first_time);
+        // The last block has no step, so a group has to leave one block.
+        let groups_max = (usize::from(self.blocks) - 1) / GROUP;
+        add_groups(self.body, self.width, |above| {
+            let after = self.least.checked_mul(8).and_then(|least| at.checked_add(least)?.checked_add(above));
+            match after {
+                Some(after) if groups < groups_max && passes(after) => {
+                    (groups, at) = (groups + 1, after);
+                    true
+                }
+                _ => false,
+            }
+        });
+        (groups, at)
+    }
+
+    /// The steps after so many groups.
+    fn rest(&self, groups: usize) -> &'a [u8] {
+        let width_bytes = usize::try_from(self.width).expect("at most 64");
+        self.body.get(groups * width_bytes..).unwrap_or_default()
     }
 
     /// The time of the block after one of the time `at`.
@@ -81,17 +99,9 @@ impl<'a> Times<'a> {
     ///
     /// As [`Times::iter`].
     pub fn last(&self) -> Result<UnixTime, LogError> {
-        let mut at = self.first_time;
-        let mut group = 0;
-        while let Some(after) = self.after_group(group, at) {
-            at = after;
-            group += 1;
-        }
-        let skipped = group * GROUP;
-        let left = usize::from(self.blocks).saturating_sub(1).saturating_sub(skipped);
-        let rest =
-            self.body.get(group * usize::try_from(self.width).unwrap_or_default()..).unwrap_or_default();
-        for above in unpack(rest, self.width).take(left) {
+        let (skipped, mut at) = self.skip(|_| true);
+        let left = usize::from(self.blocks) - 1 - skipped * GROUP;
+        for above in unpack(self.rest(skipped), self.width).take(left) {
             at = self.step(at, above)?;
         }
         Ok(UnixTime(at))
@@ -136,16 +146,8 @@ impl<'a> Times<'a> {
             return Ok(u16::try_from(earlier).map_or(self.blocks, |earlier| earlier.min(self.blocks)));
         }
         // Blocks are skipped in groups that end before `time`, and looked at one by one in the last.
-        let mut skipped = 0;
-        let mut at = self.first_time;
-        while let Some(after) = self.after_group(skipped, at).filter(|after| *after < time.0) {
-            at = after;
-            skipped += 1;
-        }
-        let steps = unpack(
-            self.body.get(skipped * usize::try_from(self.width).unwrap_or_default()..).unwrap_or_default(),
-            self.width,
-        );
+        let (skipped, mut at) = self.skip(|after| after < time.0);
+        let steps = unpack(self.rest(skipped), self.width);
         let skipped = u16::try_from(skipped * GROUP).expect("a chunk has few blocks");
         let mut earlier = skipped;
         for step in std::iter::once(None).chain(steps.map(Some)).take(usize::from(self.blocks - skipped)) {

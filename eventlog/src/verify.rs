@@ -22,6 +22,7 @@ use crate::heads::{L2Head, same};
 use crate::keys::event_place;
 use crate::options::{CHUNKS, INDEX, L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
 use crate::reader::LogReader;
+use crate::store::EventCursor;
 use crate::times::Times;
 use alloy_primitives::B256;
 use tally_engine::{L2Block, PoolState, Spans};
@@ -108,19 +109,20 @@ fn verify_recent(log: &LogReader) -> Result<(), LogError> {
             same(&place, "timestamp of its block", &block.timestamp, &record.timestamp)?;
         }
     }
-    for record in log.span_records()? {
+    log.for_each_span_record::<LogError>(&mut EventCursor::default(), |record| {
         if let Some(block) = l2.blocks().iter().find(|block| block.number == record.block.0) {
             let place = event_place(SPAN_EVENTS, (record.block.0, record.log_index));
             same(&place, "hash of its block", &block.hash, &record.block_hash)?;
         }
-    }
+        Ok(())
+    })?;
     let [Some(from), Some(to)] =
         [l2.blocks().first(), l2.blocks().last()].map(|block| block.map(|block| L2Block(block.number)))
     else {
         return Ok(());
     };
     log.scan_verified::<LogError>(from..=to, |header, _| {
-        let column = log.times(header.first_block)?;
+        let column = log.column(TIMES, header.first_block)?;
         for (number, time) in (header.first_block.0..).zip(Times::new(header.first_block, &column)?.iter()) {
             if let Some(block) = l2.blocks().iter().find(|block| block.number == number) {
                 same(&header.place(), "timestamp of a recent block", &block.timestamp, &time?)?;
@@ -136,7 +138,7 @@ fn verify_recent(log: &LogReader) -> Result<(), LogError> {
 fn verify_span_events(log: &LogReader) -> Result<u64, LogError> {
     let mut spans = Spans::new();
     let head = log.heads().l2.map(|head| head.block);
-    for record in log.span_records()? {
+    log.for_each_span_record::<LogError>(&mut EventCursor::default(), |record| {
         if head.is_none_or(|head| record.block > head) {
             return Err(LogError::Damaged {
                 place: event_place(SPAN_EVENTS, (record.block.0, record.log_index)),
@@ -145,8 +147,8 @@ fn verify_span_events(log: &LogReader) -> Result<u64, LogError> {
                 found: record.block.to_string(),
             });
         }
-        spans.apply(&record)?;
-    }
+        Ok(spans.apply(&record)?)
+    })?;
     Ok(log.heads().span_events.count)
 }
 

@@ -5,7 +5,7 @@ use crate::source::Source;
 use rayon::prelude::*;
 use std::ops::RangeInclusive;
 use tally_engine::{Boundary, L2Block, UnixTime};
-use tally_eventlog::{IndexEntry, LogError, Times};
+use tally_eventlog::{IndexEntry, LogError};
 
 /// How many instants a thread looks up at a time: neighbours often fall in one chunk, which is then read once.
 const INSTANTS_PER_TASK: usize = 64;
@@ -45,38 +45,37 @@ impl<'a, S: Source> Blocks<'a, S> {
     /// Looks instants up, which come in order: the index first, then one times column. An instant after the
     /// last block falls on the block after it.
     pub(crate) fn boundaries(&self, instants: &[UnixTime]) -> Result<Vec<Boundary>, ReplayError> {
-        let tasks: Result<Vec<Vec<Boundary>>, LogError> = instants
-            .par_chunks(INSTANTS_PER_TASK)
-            .map(|instants| {
-                let mut column = None;
-                let boundary = |time: &UnixTime| {
-                    Ok(Boundary { time: *time, first_block: self.first_block_at(*time, &mut column)? })
-                };
-                instants.iter().map(boundary).collect()
-            })
-            .collect();
+        let tasks: Result<Vec<Vec<Boundary>>, LogError> =
+            instants.par_chunks(INSTANTS_PER_TASK).map(|instants| self.boundaries_here(instants)).collect();
         Ok(tasks?.concat())
     }
 
-    /// The first block whose timestamp is not before `time`. `column` is the times column read last.
-    fn first_block_at(
-        &self,
-        time: UnixTime,
-        column: &mut Option<(L2Block, Vec<u8>)>,
-    ) -> Result<L2Block, LogError> {
-        // All chunks before this one begin earlier, and all later ones do not.
-        let after = self.index.partition_point(|entry| entry.first_time < time);
-        let Some(entry) = after.checked_sub(1).and_then(|index| self.index.get(index)) else {
-            return Ok(self.index.first().map_or(L2Block(u64::MAX), |entry| entry.first_block));
+    fn boundaries_here(&self, instants: &[UnixTime]) -> Result<Vec<Boundary>, LogError> {
+        // Every chunk up to an instant's begins before it, and no later one does.
+        let chunk_of = |time: UnixTime| {
+            let after = self.index.partition_point(|entry| entry.first_time < time);
+            after.checked_sub(1).and_then(|index| self.index.get(index)).map(|entry| entry.first_block)
         };
-        let first = entry.first_block;
-        let bytes = match column.take() {
-            Some((block, bytes)) if block == first => bytes,
-            _ => self.source.times(first)?,
+        let mut chunks: Vec<L2Block> = instants.iter().filter_map(|time| chunk_of(*time)).collect();
+        chunks.dedup();
+        let first = self.index.first().map_or(L2Block(u64::MAX), |entry| entry.first_block);
+        let mut left = instants;
+        let mut boundaries = Vec::with_capacity(instants.len());
+        let mut take = |until: Option<L2Block>, find: &dyn Fn(UnixTime) -> Result<L2Block, LogError>| {
+            while let Some((time, rest)) = left.split_first().filter(|(time, _)| chunk_of(**time) == until) {
+                boundaries.push(Boundary { time: *time, first_block: find(*time)? });
+                left = rest;
+            }
+            Ok(())
         };
-        let earlier = Times::new(first, &bytes)?.count_before(time)?;
-        *column = Some((first, bytes));
-        Ok(L2Block(first.0.saturating_add(u64::from(earlier))))
+        take(None, &|_| Ok(first))?;
+        self.source.for_each_times::<LogError>(&chunks, |times| {
+            let first = times.first_block();
+            take(Some(first), &|time| {
+                Ok(L2Block(first.0.saturating_add(u64::from(times.count_before(time)?))))
+            })
+        })?;
+        Ok(boundaries)
     }
 
     /// The timestamp of a block, or `None` if it is not in the log.
@@ -84,10 +83,13 @@ impl<'a, S: Source> Blocks<'a, S> {
         let Some(entry) = self.chunks(&(block..=block)).first() else {
             return Ok(None);
         };
-        let column = self.source.times(entry.first_block)?;
         let offset = block.0.checked_sub(entry.first_block.0).and_then(|offset| u16::try_from(offset).ok());
-        let times = Times::new(entry.first_block, &column)?;
-        Ok(offset.map(|offset| times.get(offset)).transpose()?.flatten())
+        let mut found = None;
+        self.source.for_each_times::<LogError>(&[entry.first_block], |times| {
+            found = offset.map(|offset| times.get(offset)).transpose()?.flatten();
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// The first block within `range` that nobody signed, or `None`.

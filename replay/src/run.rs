@@ -180,9 +180,9 @@ impl Replay {
         let parts = || group.iter().filter_map(|index| self.parts.get(*index));
         // Signed blocks need no span, so where all are signed nobody reads millions of them.
         if options.verify || blocks.has_unsigned() || parts().any(by_schedule) {
-            for record in source.span_records_after(&mut self.span_cursor)? {
-                self.spans.apply(&record)?;
-            }
+            source.for_each_span_record::<ReplayError>(&mut self.span_cursor, |record| {
+                Ok(self.spans.apply(&record)?)
+            })?;
         }
         let mut ends = Vec::new();
         for part in parts() {

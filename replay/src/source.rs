@@ -3,7 +3,7 @@
 use alloy_primitives::Address;
 use std::ops::RangeInclusive;
 use tally_engine::{L1Record, L2Block, PoolGenesis, SpanRecord};
-use tally_eventlog::{ChunkHeader, EventCursor, Heads, IndexEntry, LogError, LogReader, Producers};
+use tally_eventlog::{ChunkHeader, EventCursor, Heads, IndexEntry, LogError, LogReader, Producers, Times};
 
 /// The contents of a log. [`LogReader`] is one; tests have another, in memory.
 pub trait Source: Sync {
@@ -19,12 +19,16 @@ pub trait Source: Sync {
     ///
     /// [`LogError`] if they cannot be read.
     fn l1_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<L1Record>, LogError>;
-    /// The span events after `cursor`, in order; moves the cursor to the last.
+    /// Calls `each` with the span events after `cursor`, in order; moves the cursor to the last.
     ///
     /// # Errors
     ///
-    /// [`LogError`] if they cannot be read.
-    fn span_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<SpanRecord>, LogError>;
+    /// [`LogError`] if they cannot be read, and what `each` says.
+    fn for_each_span_record<E: From<LogError>>(
+        &self,
+        cursor: &mut EventCursor,
+        each: impl FnMut(SpanRecord) -> Result<(), E>,
+    ) -> Result<(), E>;
     /// The signers by code, from 1 on.
     ///
     /// # Errors
@@ -37,12 +41,16 @@ pub trait Source: Sync {
     ///
     /// [`LogError`] if it cannot be read.
     fn chunk_index(&self, from: L2Block) -> Result<Vec<IndexEntry>, LogError>;
-    /// The times column of the chunk that begins at `first_block`.
+    /// Calls `each` with the times of the chunks that begin at `first_blocks`, which are in order.
     ///
     /// # Errors
     ///
-    /// [`LogError`] if it cannot be read.
-    fn times(&self, first_block: L2Block) -> Result<Vec<u8>, LogError>;
+    /// [`LogError`] if they cannot be read, and what `each` says.
+    fn for_each_times<E: From<LogError>>(
+        &self,
+        first_blocks: &[L2Block],
+        each: impl FnMut(&Times<'_>) -> Result<(), E>,
+    ) -> Result<(), E>;
     /// Calls `each` with the producers of every chunk that has blocks of `range`, in order and without a gap.
     ///
     /// # Errors
@@ -82,8 +90,12 @@ impl Source for LogReader {
         self.l1_records_after(cursor)
     }
 
-    fn span_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<SpanRecord>, LogError> {
-        self.span_records_after(cursor)
+    fn for_each_span_record<E: From<LogError>>(
+        &self,
+        cursor: &mut EventCursor,
+        each: impl FnMut(SpanRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.for_each_span_record(cursor, each)
     }
 
     fn signers(&self) -> Result<Vec<Address>, LogError> {
@@ -94,8 +106,12 @@ impl Source for LogReader {
         self.chunk_index(from)
     }
 
-    fn times(&self, first_block: L2Block) -> Result<Vec<u8>, LogError> {
-        self.times(first_block)
+    fn for_each_times<E: From<LogError>>(
+        &self,
+        first_blocks: &[L2Block],
+        each: impl FnMut(&Times<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.for_each_times(first_blocks, each)
     }
 
     fn scan_producers<E: From<LogError>>(

@@ -6,7 +6,7 @@ use engine::{BatchId, L1Block, L1Record, L2Block, PoolGenesis, SpanRecord, UnixT
 use std::ops::RangeInclusive;
 use tally_eventlog::{
     Chain, ChunkHeader, EncodedChunk, EventCursor, Heads, IndexEntry, L1Head, L2Head, LogError,
-    ProducedBlock, Producers, encode_chunks,
+    ProducedBlock, Producers, Times, encode_chunks,
 };
 use tally_replay::Source;
 
@@ -98,11 +98,19 @@ impl Source for MemoryLog {
         Ok(new)
     }
 
-    fn span_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<SpanRecord>, LogError> {
-        let place = |record: &SpanRecord| Some((record.block.0, record.log_index));
-        let new: Vec<_> = self.spans.iter().filter(|record| place(record) > cursor.last()).cloned().collect();
-        *cursor = EventCursor::new(new.last().map_or(cursor.last(), place), Chain::default());
-        Ok(new)
+    fn for_each_span_record<E: From<LogError>>(
+        &self,
+        cursor: &mut EventCursor,
+        mut each: impl FnMut(SpanRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for record in &self.spans {
+            let place = Some((record.block.0, record.log_index));
+            if place > cursor.last() {
+                *cursor = EventCursor::new(place, Chain::default());
+                each(record.clone())?;
+            }
+        }
+        Ok(())
     }
 
     fn signers(&self) -> Result<Vec<Address>, LogError> {
@@ -114,9 +122,16 @@ impl Source for MemoryLog {
         Ok(self.chunks[before..].iter().map(|chunk| IndexEntry::from(&chunk.header)).collect())
     }
 
-    fn times(&self, first_block: L2Block) -> Result<Vec<u8>, LogError> {
-        let found = self.chunks.iter().find(|chunk| chunk.header.first_block == first_block);
-        Ok(found.expect("it is one of the chunks").times.clone())
+    fn for_each_times<E: From<LogError>>(
+        &self,
+        first_blocks: &[L2Block],
+        mut each: impl FnMut(&Times<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for first in first_blocks {
+            let found = self.chunks.iter().find(|chunk| chunk.header.first_block == *first);
+            each(&Times::new(*first, &found.expect("it is one of the chunks").times)?)?;
+        }
+        Ok(())
     }
 
     fn scan_producers<E: From<LogError>>(

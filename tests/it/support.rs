@@ -8,7 +8,7 @@ use proptest::test_runner::RngSeed;
 use serde_json::Value;
 use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
-use tally_eventlog::{LogError, LogReader, Times};
+use tally_eventlog::{LogError, LogReader};
 use tally_ingest::{Limits, ingest_recording};
 use tempfile::TempDir;
 
@@ -142,15 +142,14 @@ pub(crate) fn history_of(log: &LogReader) -> oracle::History {
     let first = log.identity().l2_first_block;
     let last = log.heads().l2.unwrap().block;
     log.scan_verified::<LogError>(first..=last, |header, producers| {
-        let column = log.times(header.first_block)?;
-        let times = Times::new(header.first_block, &column)?;
-        for (number, (code, time)) in
-            (header.first_block.0..).zip(producers.to_vec()?.into_iter().zip(times.iter()))
-        {
-            let signer = usize::from(code).checked_sub(1).map(|index| signers[index]);
-            blocks.push(oracle::Block { number, timestamp: time?.0, signed_by: signer });
-        }
-        Ok(())
+        let codes = producers.to_vec()?;
+        log.for_each_times(&[header.first_block], |times| {
+            for (number, (code, time)) in (header.first_block.0..).zip(codes.iter().zip(times.iter())) {
+                let signer = usize::from(*code).checked_sub(1).map(|index| signers[index]);
+                blocks.push(oracle::Block { number, timestamp: time?.0, signed_by: signer });
+            }
+            Ok(())
+        })
     })
     .unwrap();
     oracle::History {

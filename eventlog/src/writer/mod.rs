@@ -116,17 +116,19 @@ impl LogWriter {
         self.committed = self.heads;
         self.pool = PoolState::new(&self.identity.genesis);
         (self.last_l1, self.last_l1_time) = (None, UnixTime(0));
-        for record in self.store.l1_records(&self.heads, &mut EventCursor::default())? {
+        self.store.l1_records::<LogError>(&self.heads, &mut EventCursor::default(), |record| {
             self.pool.apply(&record)?;
             self.last_l1 = Some((record.block.0, record.log_index));
             self.last_l1_time = record.timestamp;
-        }
+            Ok(())
+        })?;
         self.spans = Spans::new();
         self.last_span = None;
-        for record in self.store.span_records(&self.heads, &mut EventCursor::default())? {
+        self.store.span_records::<LogError>(&self.heads, &mut EventCursor::default(), |record| {
             self.spans.apply(&record)?;
             self.last_span = Some((record.block.0, record.log_index));
-        }
+            Ok(())
+        })?;
         (self.sealed, self.open, self.open_is_staged) = (Chain::default(), None, false);
         self.signers = Signers::new(self.store.signers(&self.heads)?);
         self.reopen_page()?;
