@@ -16,10 +16,20 @@ pub(crate) fn answer(chain: &mut Chain, call: &Value) -> String {
     if looked {
         chain.looked();
     }
-    match result {
+    let told = match result {
         Ok(result) => format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#),
         Err((code, message)) => refusal(id, code, &message),
+    };
+    let Some(rule) = &chain.options.lies else {
+        return told;
+    };
+    let mut told: Value = serde_json::from_str(&told).expect("what was just written");
+    if let Some(lie) = (rule.0)(call, &told) {
+        let told = told.as_object_mut().expect("an object");
+        told.retain(|name, _| !["result", "error"].contains(&name.as_str()));
+        told.extend(lie.as_object().expect("a result or an error").clone());
     }
+    told.to_string()
 }
 
 /// A response that refuses.

@@ -101,7 +101,8 @@ fn serve(stream: &TcpStream, chain: &Shared, state: &State) -> std::io::Result<(
             respond(stream, 429, &format!("Retry-After: {wait_secs}\r\n"), &body)?;
             continue;
         }
-        if let Some(failure) = state.failure(count) {
+        let by_rule = || state.options.fails.as_ref().and_then(|rule| (rule.0)(&asked, &Value::Null));
+        if let Some(failure) = state.failure(count).or_else(by_rule) {
             state.failed.fetch_add(1, Ordering::Relaxed);
             if !fail(stream, failure, &asked)? {
                 return Ok(());
@@ -167,6 +168,13 @@ fn fail(mut stream: &TcpStream, failure: Failure, asked: &Value) -> std::io::Res
             respond(stream, 200, "", &refusal(&id, -32603, "internal error")).map(|()| true)
         }
         Failure::Reset => Ok(false),
+        Failure::RetryAfter(secs) => {
+            respond(stream, 429, &format!("Retry-After: {secs}\r\n"), html).map(|()| true)
+        }
+        Failure::Late(after) => {
+            std::thread::sleep(after);
+            Ok(false)
+        }
         Failure::Truncate => {
             stream.write_all(
                 b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":1,\"re",

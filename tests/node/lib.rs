@@ -8,7 +8,7 @@ mod chain;
 mod http;
 mod options;
 
-pub use options::{Failure, Options, RangeStyle, Reorg};
+pub use options::{Failure, Options, RangeStyle, Reorg, Rule};
 
 use chain::Chain;
 use http::Server;

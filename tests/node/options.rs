@@ -1,5 +1,8 @@
 //! What a node does wrong.
 
+use serde_json::Value;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a node behaves; by default without fault, its head at the recording's end.
@@ -41,6 +44,30 @@ pub struct Options {
     pub l2_logs_lag_blocks: u64,
     /// This L2 block names a parent that is not the block before it.
     pub l2_wrong_parent: Option<u64>,
+    /// Which requests (a call, or a list of them) fail, and how.
+    pub fails: Option<Rule<Failure>>,
+    /// Which calls are answered with this `result` or `error` instead: the rule is given the call, and what
+    /// the answer would be.
+    pub lies: Option<Rule<Value>>,
+}
+
+/// What is done in some cases: told from a request, and the answer that it would have.
+#[derive(Clone)]
+pub struct Rule<T>(pub Arc<Told<T>>);
+
+type Told<T> = dyn Fn(&Value, &Value) -> Option<T> + Send + Sync;
+
+impl<T> Rule<T> {
+    /// A rule.
+    pub fn new(rule: impl Fn(&Value, &Value) -> Option<T> + Send + Sync + 'static) -> Option<Self> {
+        Some(Self(Arc::new(rule)))
+    }
+}
+
+impl<T> fmt::Debug for Rule<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rule")
+    }
 }
 
 impl Default for Options {
@@ -64,6 +91,8 @@ impl Default for Options {
             no_code_at: None,
             l2_logs_lag_blocks: 0,
             l2_wrong_parent: None,
+            fails: None,
+            lies: None,
         }
     }
 }
@@ -109,4 +138,8 @@ pub enum Failure {
     Html,
     /// With an answer of a gigabyte.
     Giant,
+    /// With status 429, and so many seconds to wait.
+    RetryAfter(u64),
+    /// As if it took so long to answer.
+    Late(Duration),
 }
