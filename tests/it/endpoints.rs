@@ -1,10 +1,14 @@
 //! Bad endpoints, and what an operator sees: a clear error or a retry as it should be, and no secret.
 
-use crate::live::Live;
+use crate::live::{Live, recorded_digest};
 use crate::process;
-use replay_node::{Failure, Options, ReplayNode};
+use crate::support::{fixture, tally};
+use replay_node::{Failure, Options, ReplayNode, Rule};
+use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// What the command says of an endpoint with this fault, when it is to try twice.
 #[track_caller]
@@ -190,6 +194,53 @@ fn the_secrets_of_urls_are_never_shown() {
         for secret in ["5ecre7key", "hunter2", "admin77", "passw0rd77"] {
             assert!(!text.contains(secret), "{secret} in: {text}");
         }
+    }
+}
+
+/// What the command says and gives for small-a with other L1 endpoints than the one of `live`.
+fn with_l1(live: &Live, urls: &[String], more: &[&str]) -> (u8, String, String) {
+    let mut args = live.args(more);
+    let at = args.iter().position(|arg| arg == "--l1-rpc").unwrap();
+    let urls = urls.iter().flat_map(|url| ["--l1-rpc".to_owned(), url.clone()]);
+    args.splice(at..at + 2, urls);
+    tally(&args.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[track_caller]
+fn assert_whole((status, out, err): (u8, String, String)) {
+    assert_eq!(status, 0, "{err}");
+    assert!(out.contains(&recorded_digest("small-a", None, None)), "{out}");
+}
+
+fn node(options: &Options) -> ReplayNode {
+    ReplayNode::start(&fixture("small-a"), options)
+}
+
+fn calls(asked: &Value) -> &[Value] {
+    asked.as_array().map_or(std::slice::from_ref(asked), Vec::as_slice)
+}
+
+/// Whether a request asks for the logs of several blocks.
+fn asks_for_a_range(asked: &Value) -> bool {
+    calls(asked).iter().any(|call| {
+        let filter = &call["params"][0];
+        call["method"] == "eth_getLogs" && filter["fromBlock"] != filter["toBlock"]
+    })
+}
+
+/// What a server says may hold the secrets of the URL that it was asked at, and be of any length.
+#[test]
+fn the_words_of_a_server_are_told_in_brief_and_without_secrets() {
+    for method in ["eth_chainId", "eth_getBlockByNumber"] {
+        let words = format!("cannot POST /v3/5ecre7key5ecre7key: {}", "x".repeat(1_000_000));
+        let lies = Rule::new(move |call, _| (call["method"] == method).then(|| json!({ "result": words })));
+        let live = Live::start("small-a", &Options::default());
+        let node = node(&Options { lies, ..Options::default() });
+        let url = format!("{}/v3/5ecre7key5ecre7key", node.l1_url());
+        let (status, _, err) = with_l1(&live, &[url], &["--rpc-rounds", "1"]);
+        assert_eq!(status, 1);
+        assert_told(&err, &["cannot POST …"]);
+        assert!(err.len() < 2_000 && !err.contains("5ecre7"), "{} bytes: {err:.2000}", err.len());
     }
 }
 

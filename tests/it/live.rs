@@ -53,7 +53,7 @@ impl Live {
 }
 
 /// The digest of what the recording itself gives, up to some blocks.
-fn recorded_digest(recording: &str, l1_to: Option<u64>, l2_to: Option<u64>) -> String {
+pub(crate) fn recorded_digest(recording: &str, l1_to: Option<u64>, l2_to: Option<u64>) -> String {
     let dir = tempfile::tempdir().unwrap();
     let limits = Limits { l1_to, l2_to };
     ingest_recording(&fixture(recording), dir.path(), limits).unwrap().head_digest.to_string()

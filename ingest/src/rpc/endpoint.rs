@@ -30,6 +30,9 @@ pub(crate) const BATCH_CALLS_MAX: usize = 100;
 const BATCH_ATTEMPTS: u32 = 4;
 const BATCH_PAUSE: Duration = Duration::from_millis(100);
 
+/// How much of a server's words is told.
+const REASON_CHARS_MAX: usize = 400;
+
 /// A call of JSON-RPC.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
@@ -221,11 +224,14 @@ impl Endpoint {
         self.tame(fault)
     }
 
-    /// Takes out what of the URL a server may have repeated.
-    fn tame(&self, mut fault: Fault) -> Fault {
+    /// Takes out what of the URL a server may have repeated, and cuts what is left: whoever answers is not
+    /// trusted to be brief, or to send text that a terminal takes well.
+    pub(crate) fn tame(&self, mut fault: Fault) -> Fault {
         for secret in &self.secrets {
             fault.reason = fault.reason.replace(secret.as_str(), "…");
         }
+        fault.reason =
+            fault.reason.chars().filter(|char| !char.is_control()).take(REASON_CHARS_MAX).collect();
         fault
     }
 }
@@ -279,6 +285,11 @@ mod tests {
         assert_eq!(endpoint.name, "https://rpc.example.org:8443");
         let echoed = Fault::refused("cannot POST /v3/0123456789abcdef (token s3cr3ts3cr3t, hunter22)".into());
         assert_eq!(endpoint.tame(echoed).reason, "cannot POST … (token …, …)");
+        let hostile = Fault::refused(format!("\u{1b}[2J{}", "x".repeat(1_000_000)));
+        let tamed = endpoint.tame(hostile).reason;
+        assert!(tamed.len() <= REASON_CHARS_MAX && !tamed.contains('\u{1b}'));
+        let late = Fault::refused(format!("{}hunter22", "x".repeat(REASON_CHARS_MAX - 4)));
+        assert!(!endpoint.tame(late).reason.contains("hunt"), "nor a part of it");
         let error =
             Endpoint::new("htps//rpc.example.org/secret-key", Duration::from_secs(1)).expect_err("wrong");
         assert!(!error.contains("secret"), "{error}");

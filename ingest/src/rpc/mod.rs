@@ -145,7 +145,7 @@ impl Rpc {
         for endpoint in &rpc.endpoints {
             // Those that do not answer are asked when they are needed.
             if endpoint.chain_id.get().is_none()
-                && let Err(error) = rpc.check_chain(endpoint).await?
+                && let Err(error) = rpc.check_chain(endpoint).await?.map_err(|fault| endpoint.tame(fault))
             {
                 tracing::warn!(chain, endpoint = endpoint.name, "not usable now: {error}");
             }
@@ -216,7 +216,8 @@ impl Rpc {
                         self.preferred.store(index, Ordering::Relaxed);
                         return Ok(value);
                     }
-                    Err(fault) => fault,
+                    // Also where it was found in an answer: an error of decoding repeats what it read.
+                    Err(fault) => endpoint.tame(fault),
                 };
                 self.metrics.fault(fault.kind);
                 tracing::debug!(chain = self.chain, endpoint = endpoint.name, "{what}: {fault}");
