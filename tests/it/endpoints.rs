@@ -228,6 +228,47 @@ fn asks_for_a_range(asked: &Value) -> bool {
     })
 }
 
+#[test]
+fn an_endpoint_that_gives_too_much_or_nothing_in_time_is_passed_over() {
+    let live = Live::start("small-a", &Options::default());
+    let giant = node(&Options { fails: Rule::new(|_, _| Some(Failure::Giant)), ..Options::default() });
+    assert_whole(with_l1(&live, &[giant.l1_url(), live.node.l1_url()], &["--rpc-rounds", "1"]));
+    let late =
+        |asked: &Value, _: &Value| asks_for_a_range(asked).then_some(Failure::Late(Duration::from_secs(5)));
+    let late = node(&Options { fails: Rule::new(late), ..Options::default() });
+    let live = Live::start("small-a", &Options::default());
+    let urls = [late.l1_url(), live.node.l1_url()];
+    assert_whole(with_l1(&live, &urls, &["--rpc-timeout-secs", "1"]));
+    let [(requests, _), _] = late.requests();
+    assert!(requests < 10, "it was asked {requests} times, and less each time, though another one answers");
+}
+
+/// Words of a limit where nothing smaller can be asked for are a fault as any other.
+#[test]
+fn a_limit_of_what_cannot_be_smaller_is_waited_for() {
+    let times = AtomicU64::new(0);
+    let lies = Rule::new(move |call, _| {
+        let is_tip = call["params"][0] == "latest" && call["method"] == "eth_getBlockByNumber";
+        let message = "limit exceeded: your account is blocked for a while";
+        (is_tip && times.fetch_add(1, Ordering::Relaxed) < 3)
+            .then(|| json!({ "error": { "code": -32000, "message": message } }))
+    });
+    let live = Live::start("small-a", &Options::default());
+    assert_whole(with_l1(&live, &[node(&Options { lies, ..Options::default() }).l1_url()], &[]));
+}
+
+/// As go-ethereum says it.
+#[test]
+fn a_chain_without_a_final_block_is_followed_by_confirmations() {
+    let lies = Rule::new(|call, _| {
+        let is_tag = call["params"][0] == "finalized";
+        is_tag.then(|| json!({ "error": { "code": -32000, "message": "finalized block not found" } }))
+    });
+    let live = Live::start("small-a", &Options::default());
+    let node = node(&Options { lies, ..Options::default() });
+    assert_whole(with_l1(&live, &[node.l1_url()], &["--rpc-rounds", "1"]));
+}
+
 /// What a server says may hold the secrets of the URL that it was asked at, and be of any length.
 #[test]
 fn the_words_of_a_server_are_told_in_brief_and_without_secrets() {

@@ -168,7 +168,7 @@ impl L1 {
             let attempt = move |attempt: Attempt| async move {
                 let calls =
                     [self.contracts.range(from, last), self.transfers.range(from, last), header_call(last)];
-                let mut answers = attempt.batch(&calls).await.map_err(|fault| fault.of_range(size))?;
+                let mut answers = attempt.batch(&calls).await?;
                 let head = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
                 let head = numbered(decoded("a header", head)?, last)?;
                 let lists = answers.into_iter().map(|answer| decoded::<Vec<LogObject>>("logs", answer));
@@ -179,7 +179,7 @@ impl L1 {
                 self.piece(&attempt, logs, blocks.collect(), vec![RecentBlock::from(&head)], sealed).await
             };
             let what = format!("the logs of blocks {from} to {last}");
-            match self.rpc.ask(&what, attempt).await {
+            match self.rpc.ask_of(size, &what, attempt).await {
                 Ok(piece) => {
                     self.range.given(size);
                     return Ok(piece);
@@ -284,13 +284,14 @@ fn null_topic() -> Value {
     Value::Null
 }
 
-/// The number of the block of a tag, or `None` if there is none yet. A node that does not know the tag is
-/// refused where it is needed.
+/// The number of the block of a tag, or `None` if there is none yet, which some nodes say by an error. A
+/// node that does not know the tag is refused where it is needed.
 fn tagged(tag: &str, answer: crate::rpc::Answer, is_needed: bool) -> Result<Option<u64>, Fault> {
     match decoded::<Header>(tag, answer) {
         Ok(header) => Ok(header.map(|header| header.number.0)),
-        Err(fault) if fault.kind != FaultKind::Refused => Err(fault),
+        Err(fault) if !matches!(fault.kind, FaultKind::Refused | FaultKind::Behind) => Err(fault),
         Err(_) if !is_needed => Ok(None),
+        Err(fault) if fault.kind == FaultKind::Behind => Err(fault),
         Err(fault) => Err(Fault::refused(format!(
             "it does not know the block tag {tag} ({fault}); ask for a number of confirmations instead"
         ))),

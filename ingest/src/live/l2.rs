@@ -198,8 +198,7 @@ impl L2 {
             let size = last - start + 1;
             let attempt = move |attempt: Attempt| async move {
                 // With the last block: a node that does not have it yet would give no log of it either.
-                let answers = attempt.batch(&[self.spans.range(start, last), header_call(last)]).await;
-                let mut answers = answers.map_err(|fault| fault.of_range(size))?;
+                let mut answers = attempt.batch(&[self.spans.range(start, last), header_call(last)]).await?;
                 let head = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
                 let head = numbered(decoded::<Header>("a header", head)?, last)?;
                 let lists = answers.into_iter().map(|answer| decoded::<Vec<LogObject>>("logs", answer));
@@ -210,7 +209,7 @@ impl L2 {
                 }
                 Ok(logs)
             };
-            match self.rpc.ask(&format!("the logs of blocks {start} to {last}"), attempt).await {
+            match self.rpc.ask_of(size, &format!("the logs of blocks {start} to {last}"), attempt).await {
                 Ok(found) => {
                     self.range.given(size);
                     logs.extend(found);

@@ -98,15 +98,6 @@ impl Fault {
         Self::temporary(FaultKind::Inconsistent, reason)
     }
 
-    /// Of a request for the logs of many blocks: some nodes do not say that it was too much, but run out of
-    /// time.
-    pub(crate) fn of_range(mut self, blocks: u64) -> Self {
-        if self.kind == FaultKind::Timeout && blocks > 1 {
-            self.kind = FaultKind::TooMuch;
-        }
-        self
-    }
-
     /// An error that a whole batch was answered with.
     pub(crate) fn of_batch(error: &ErrorPayload) -> Self {
         let text = error.message.to_lowercase();
@@ -123,6 +114,10 @@ impl Fault {
         let reason = described(error);
         if is_busy(error.code, &text) {
             return Self::busy(reason, None);
+        }
+        // Of a range whose end it does not have yet, or of a tag that no block has yet.
+        if has(&["beyond current head", "finalized block not found", "safe block not found"]) {
+            return Self::temporary(FaultKind::Behind, reason);
         }
         // Each provider has its own words and codes for a range of blocks, or a number of logs, above what
         // it gives at once; what they have in common is what they talk about.
@@ -207,6 +202,8 @@ mod tests {
             (-32603, "internal error", FaultKind::Rpc),
             (-32000, "header not found", FaultKind::Rpc),
             (-32000, "query timeout exceeded", FaultKind::Timeout),
+            (-32602, "block range extends beyond current head block", FaultKind::Behind),
+            (-32000, "finalized block not found", FaultKind::Behind),
             (-32602, "invalid argument 0: hex string without 0x prefix", FaultKind::Refused),
             (3, "execution reverted", FaultKind::Refused),
             (-32601, "the method eth_getCode does not exist/is not available", FaultKind::Refused),

@@ -190,11 +190,22 @@ impl Rpc {
         F: Fn(Attempt) -> Fut,
         Fut: Future<Output = Result<T, Fault>>,
     {
+        self.ask_of(1, what, attempt).await
+    }
+
+    /// The same for what is of `blocks` blocks. If it is of several, and too much for an endpoint or not
+    /// given in time by any, that is an error at once: less can be asked for.
+    pub(crate) async fn ask_of<T, F, Fut>(&self, blocks: u64, what: &str, attempt: F) -> Result<T, RpcError>
+    where
+        F: Fn(Attempt) -> Fut,
+        Fut: Future<Output = Result<T, Fault>>,
+    {
         let count = self.endpoints.len();
         let (mut attempts, mut rounds, mut busy_rounds) = (0_u32, 0_u32, 0_u32);
         let mut pause = PAUSE_FIRST;
         loop {
             let mut last = None;
+            let mut late = None;
             let mut refused = 0_usize;
             for offset in 0..count {
                 let index = (self.preferred.load(Ordering::Relaxed) + offset) % count;
@@ -221,11 +232,18 @@ impl Rpc {
                 };
                 self.metrics.fault(fault.kind);
                 tracing::debug!(chain = self.chain, endpoint = endpoint.name, "{what}: {fault}");
-                if fault.kind == FaultKind::TooMuch {
+                if blocks > 1 && fault.kind == FaultKind::TooMuch {
                     return Err(self.too_much(what, endpoint, fault));
+                }
+                if blocks > 1 && fault.kind == FaultKind::Timeout {
+                    late = Some((endpoint, fault.clone()));
                 }
                 refused += usize::from(fault.kind == FaultKind::Refused);
                 last = Some((endpoint, fault));
+            }
+            // Some nodes do not say that it was too much, but run out of time.
+            if let Some((endpoint, fault)) = late {
+                return Err(self.too_much(what, endpoint, fault));
             }
             if let Some((endpoint, Fault { kind, reason, .. })) = last {
                 let (chain, what, endpoint) = (self.chain, what.to_owned(), endpoint.name.clone());
