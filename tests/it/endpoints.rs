@@ -269,6 +269,42 @@ fn a_chain_without_a_final_block_is_followed_by_confirmations() {
     assert_whole(with_l1(&live, &[node.l1_url()], &["--rpc-rounds", "1"]));
 }
 
+#[test]
+fn an_endpoint_that_asks_for_a_long_rest_is_passed_over() {
+    let times = AtomicU64::new(0);
+    let fails = move |_: &Value, _: &Value| {
+        (times.fetch_add(1, Ordering::Relaxed) > 5).then_some(Failure::RetryAfter(600))
+    };
+    let busy = node(&Options { fails: Rule::new(fails), ..Options::default() });
+    let live = Live::start("small-a", &Options::default());
+    assert_whole(with_l1(&live, &[busy.l1_url(), live.node.l1_url()], &[]));
+}
+
+/// A batch that takes too long is made smaller, and larger again when all is well.
+#[test]
+fn batches_adapt_to_what_a_node_answers_in_time() {
+    let small = AtomicU64::new(0);
+    let largest = std::sync::Arc::new(AtomicU64::new(0));
+    let seen = largest.clone();
+    // All but small ones, until a hundred of these were answered.
+    let fails = move |asked: &Value, _: &Value| {
+        let count = calls(asked).len();
+        if count > 40 && small.load(Ordering::Relaxed) < 100 {
+            return Some(Failure::Late(Duration::from_secs(3)));
+        }
+        if (2..=40).contains(&count) {
+            small.fetch_add(1, Ordering::Relaxed);
+        }
+        seen.fetch_max(u64::try_from(count).unwrap(), Ordering::Relaxed);
+        None
+    };
+    let live = Live::start("pool-a", &Options { fails: Rule::new(fails), ..Options::default() });
+    let (status, out, err) = live.ingest(&["--rpc-timeout-secs", "1", "--rpc-rounds", "4"]);
+    assert_eq!(status, 0, "{err}");
+    assert!(out.contains(&recorded_digest("pool-a", None, None)), "{out}");
+    assert!(largest.load(Ordering::Relaxed) > 40, "it never grew again");
+}
+
 /// What a server says may hold the secrets of the URL that it was asked at, and be of any length.
 #[test]
 fn the_words_of_a_server_are_told_in_brief_and_without_secrets() {

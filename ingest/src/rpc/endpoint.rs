@@ -26,9 +26,14 @@ const GROW_AFTER: usize = 32;
 /// batch is a megabyte.
 pub(crate) const BATCH_CALLS_MAX: usize = 100;
 
-/// How often a batch is sent, and the pause after the first failure.
+/// After so many good answers a batch that was too much is tried again.
+const FORGET_AFTER: usize = 64;
+
+/// How often a batch is sent, the pause after the first failure, and the longest: an endpoint that asks for
+/// a longer one is left to whoever knows the others.
 const BATCH_ATTEMPTS: u32 = 4;
 const BATCH_PAUSE: Duration = Duration::from_millis(100);
+const BATCH_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// How much of a server's words is told.
 const REASON_CHARS_MAX: usize = 400;
@@ -56,7 +61,7 @@ pub(crate) struct Endpoint {
     slots: Semaphore,
     slots_open: AtomicUsize,
     good_answers: AtomicUsize,
-    /// How many calls it takes in one batch, as far as is known.
+    /// How many calls it takes in one batch, as far as was seen lately.
     batch_calls: AtomicUsize,
     /// It asked not to be asked before.
     rests_until: Mutex<Option<Instant>>,
@@ -116,19 +121,23 @@ impl Endpoint {
                 }
                 Err(fault) => fault,
             };
-            if fault.kind == FaultKind::TooMuch && part.len() > 1 {
+            if matches!(fault.kind, FaultKind::TooMuch | FaultKind::Timeout) && part.len() > 1 {
                 // As a whole: it was the batch that was too much, not what a call asked for.
                 self.batch_calls.fetch_min(part.len().div_ceil(2), Ordering::Relaxed);
-                continue;
+                if fault.kind == FaultKind::TooMuch {
+                    continue;
+                }
             }
             failed += 1;
-            if failed >= BATCH_ATTEMPTS || !fault.kind.is_passing() {
+            let rest = self.rest();
+            let is_long = rest.is_some_and(|rest| rest > BATCH_PAUSE_MAX);
+            if failed >= BATCH_ATTEMPTS || is_long || !fault.kind.is_passing() {
                 return Err(fault);
             }
             tracing::debug!(endpoint = self.name, "{} calls, sent again: {fault}", part.len());
             metrics.fault(fault.kind);
             metrics.retry();
-            let pause = self.rest().unwrap_or(BATCH_PAUSE * failed);
+            let pause = rest.unwrap_or(BATCH_PAUSE * failed);
             tokio::time::sleep(pause + BATCH_PAUSE.mul_f64(fastrand::f64())).await;
         }
         Ok(answers)
@@ -151,11 +160,16 @@ impl Endpoint {
         });
         match &sent {
             Ok(_) => {
-                if self.good_answers.fetch_add(1, Ordering::Relaxed) % GROW_AFTER == GROW_AFTER - 1
-                    && self.slots_open.load(Ordering::Relaxed) < IN_FLIGHT_MAX
+                let good = self.good_answers.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+                if good.is_multiple_of(GROW_AFTER) && self.slots_open.load(Ordering::Relaxed) < IN_FLIGHT_MAX
                 {
                     self.slots_open.fetch_add(1, Ordering::Relaxed);
                     self.slots.add_permits(1);
+                }
+                if good.is_multiple_of(FORGET_AFTER) {
+                    let twice = |calls: usize| Some(calls.saturating_mul(2).min(BATCH_CALLS_MAX));
+                    // It always says what is next, so that this cannot fail.
+                    let _ = self.batch_calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, twice);
                 }
             }
             Err(fault) if fault.kind == FaultKind::Busy => {
