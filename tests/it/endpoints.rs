@@ -228,6 +228,24 @@ fn asks_for_a_range(asked: &Value) -> bool {
     })
 }
 
+/// Each endpoint has to show that it keeps old logs, also one that is only asked when another fails: the log
+/// would lack events, and nobody would be told.
+#[test]
+fn an_endpoint_without_old_logs_is_never_relied_on() {
+    let live = Live::start("small-a", &Options::default());
+    let forgetful = node(&Options { l1_logs_from: 20_220_000, ..Options::default() });
+    let fails = Rule::new(|asked, _| asks_for_a_range(asked).then_some(Failure::Status(500)));
+    let failing = node(&Options { fails, ..Options::default() });
+    let urls = [failing.l1_url(), forgetful.l1_url()];
+    let (status, _, err) = with_l1(&live, &urls, &["--rpc-rounds", "2"]);
+    assert_eq!(status, 1, "{err}");
+    assert_told(&err, &["it does not keep logs from so long ago"]);
+    let log = tally_eventlog::LogReader::open(&live.log());
+    assert!(log.is_err() || log.unwrap().heads().l1.is_none(), "no L1 block is in the log");
+    // With one that has them, it goes on, wherever that one stands.
+    assert_whole(with_l1(&live, &[forgetful.l1_url(), live.node.l1_url()], &[]));
+}
+
 #[test]
 fn an_endpoint_that_gives_too_much_or_nothing_in_time_is_passed_over() {
     let live = Live::start("small-a", &Options::default());

@@ -57,21 +57,6 @@ pub enum LiveError {
         /// The network's address of it.
         address: Address,
     },
-    /// An endpoint that does not have the logs it says it gives.
-    #[error(
-        "{chain}: {endpoint} gives no log of {contract} in block {block}, where there has to be one: it does not \
-         keep logs from so long ago, or the network is wrong"
-    )]
-    NoHistory {
-        /// Which chain.
-        chain: &'static str,
-        /// Which endpoint.
-        endpoint: String,
-        /// The contract.
-        contract: Address,
-        /// The block.
-        block: u64,
-    },
     /// Blocks that do not follow the log's last one, which the chain has all the same.
     #[error("{chain}: in {attempts} attempts, what the endpoint gave after block {block} did not follow it")]
     Stalled {

@@ -67,6 +67,8 @@ pub(crate) struct Endpoint {
     rests_until: Mutex<Option<Instant>>,
     /// Its chain id, once it told.
     pub(crate) chain_id: OnceCell<u64>,
+    /// Set once it showed that it keeps old logs.
+    pub(crate) keeps_logs: OnceCell<()>,
 }
 
 impl Endpoint {
@@ -90,6 +92,7 @@ impl Endpoint {
             batch_calls: AtomicUsize::new(BATCH_CALLS_MAX),
             rests_until: Mutex::new(None),
             chain_id: OnceCell::new(),
+            keeps_logs: OnceCell::new(),
         })
     }
 
