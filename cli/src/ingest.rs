@@ -17,8 +17,12 @@ pub(crate) fn run(args: &IngestArgs, output: &mut Output<'_>) -> Result<u8> {
                     return Err(WrongUsage(format!("--network {network} needs {flag} URL")).into());
                 }
             }
-            let ingested = live::run(args, network, output)?;
-            summarize(&ingested.before, &ingested.after, ingested.head_digest, output)?;
+            match live::run(args, network, output)? {
+                Some(ingested) => {
+                    summarize(&ingested.before, &ingested.after, ingested.head_digest, output)?;
+                }
+                None => writeln!(output.out, "stopped before it began: nothing was changed")?,
+            }
         }
         (None, None) => {
             let usage = "what to ingest: --recording DIR, or --network NAME|FILE with --l1-rpc and --l2-rpc";

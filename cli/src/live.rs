@@ -19,7 +19,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")
 }
 
-pub(crate) fn run(args: &IngestArgs, network: &str, output: &mut Output<'_>) -> Result<LiveIngested> {
+pub(crate) fn run(args: &IngestArgs, network: &str, output: &mut Output<'_>) -> Result<Option<LiveIngested>> {
     let live: &LiveArgs = &args.live;
     let options = LiveOptions {
         network: Network::load(network)?,

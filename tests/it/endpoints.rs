@@ -339,6 +339,19 @@ fn the_words_of_a_server_are_told_in_brief_and_without_secrets() {
     }
 }
 
+#[test]
+fn a_signal_before_any_endpoint_answers_ends_it_cleanly() {
+    let fails = Rule::new(|_, _| Some(Failure::Status(503)));
+    let live = Live::start("small-a", &Options { fails, ..Options::default() });
+    let mut process = live.process(&["--follow", "--level", "debug"]);
+    process.line_with("503");
+    process.terminate();
+    let (status, out, err) = process.end();
+    assert!(status.success(), "{err}");
+    assert_told(&out, &["nothing was changed"]);
+    assert!(!live.log().exists());
+}
+
 /// Flags come before variables, and these before the config file.
 #[test]
 fn flags_can_be_given_in_a_config_file_and_in_the_environment() {

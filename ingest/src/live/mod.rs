@@ -207,7 +207,8 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 /// Appends what the chains have beyond the log, up to the limits, or follows them until `stop` is true.
 ///
 /// Both chains' ids are checked before anything is written. The log is written in whole batches, so that
-/// wherever this ends, also by a crash, the next ingest goes on from there.
+/// wherever this ends, also by a crash, the next ingest goes on from there. `None`: it was stopped before it
+/// had found endpoints to begin with.
 ///
 /// # Errors
 ///
@@ -217,7 +218,7 @@ pub async fn ingest_live(
     options: &LiveOptions,
     metrics: &Metrics,
     stop: watch::Receiver<bool>,
-) -> Result<LiveIngested, LiveError> {
+) -> Result<Option<LiveIngested>, LiveError> {
     let identity = &options.network.identity;
     let connect = |chain, chain_id, endpoints| {
         Rpc::connect(chain, chain_id, endpoints, options.follow, metrics.chain(chain))
@@ -254,7 +255,7 @@ pub async fn ingest_live(
     };
     let (l1, l2, writer) = tokio::select! {
         started = starting => started?,
-        () = stopped(stop.clone()) => return Err(LiveError::Broken("it was stopped before it began")),
+        () = stopped(stop.clone()) => return Ok(None),
     };
     let before = *writer.committed();
     let (sender, pieces) = mpsc::channel(PIECES_WAITING);
@@ -311,5 +312,5 @@ pub async fn ingest_live(
     let writer = appended?;
     l1?;
     l2?;
-    Ok(LiveIngested { before, after: *writer.committed(), head_digest: writer.head_digest()? })
+    Ok(Some(LiveIngested { before, after: *writer.committed(), head_digest: writer.head_digest()? }))
 }
