@@ -4,7 +4,8 @@ use crate::process::{self, Process};
 use crate::rollback::headers;
 use crate::support::{fixture, tally};
 use alloy_primitives::keccak256;
-use replay_node::{Failure, Options, RangeStyle, Reorg, ReplayNode};
+use replay_node::{Failure, Options, RangeStyle, Reorg, ReplayNode, Rule};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tally_eventlog::{LogReader, verify};
@@ -258,6 +259,31 @@ fn an_ingest_killed_at_any_moment_goes_on_to_the_same_log() {
         finished += 1;
     }
     println!("{kills} kills over {finished} logs");
+}
+
+/// Nodes behind one name may be of two branches for longer than an ingest that ends waits for them.
+#[test]
+fn blocks_that_do_not_join_for_a_while_are_waited_for() {
+    // In the middle of what is fetched together, and at its beginning.
+    for block in ["0x44f", "0x7d3"] {
+        wait_for_branches_to_join_at(block);
+    }
+}
+
+fn wait_for_branches_to_join_at(next: &'static str) {
+    let since = std::sync::OnceLock::new();
+    let lies = Rule::new(move |call, told| {
+        let block = &told["result"];
+        let is_next = block["number"] == next && call["method"] == "eth_getBlockByNumber";
+        #[expect(clippy::disallowed_methods, reason = "how long a branch stands is told by a clock")]
+        let since = since.get_or_init(std::time::Instant::now);
+        (is_next && since.elapsed() < Duration::from_secs(8)).then(|| {
+            let mut block = block.clone();
+            block["parentHash"] = json!(format!("0x{}", "77".repeat(32)));
+            json!({ "result": block })
+        })
+    });
+    assert_same_log("small-a", &Options { lies, ..Options::default() }, &FOLLOW_SMALL_A);
 }
 
 /// New blocks are in the log within one poll; a signal ends it cleanly; the next ingest goes on.

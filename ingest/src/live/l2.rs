@@ -102,8 +102,18 @@ impl L2 {
                 () = follower.stopped() => return Ok(()),
                 piece = stretches.next() => piece,
             };
-            let Some(piece) = piece.transpose()? else {
-                return Ok(());
+            let piece = match piece.transpose() {
+                Ok(Some(piece)) => piece,
+                Ok(None) => return Ok(()),
+                // Of two branches, by several nodes behind one name: they will agree.
+                Err(LiveError::Decode {
+                    fault: fault @ (DecodeFault::Parent { .. } | DecodeFault::OtherBlock { .. }),
+                    chain,
+                }) if follower.is_following => {
+                    tracing::warn!(chain, "{fault}; it is tried again");
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
             };
             let follows =
                 |first: &ProducedBlock| follower.head().is_none_or(|head| head.hash == first.parent_hash);

@@ -31,8 +31,10 @@ const PIECES_WAITING: usize = 8;
 /// How often in a row blocks may fail to join the log's end before that is an error.
 const STALLS_MAX: u32 = 10;
 
-/// The pause after blocks failed to join.
+/// The pause after blocks failed to join, and the longest: each is twice the one before once they failed
+/// too often.
 const STALL_PAUSE: Duration = Duration::from_millis(500);
+const STALL_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Up to where L1 is ingested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,13 +174,19 @@ impl Follower {
         let is_behind = head.is_some() && !reaches(self.limit.map_or(target, |limit| limit.min(target)));
         let pause = if is_behind {
             // What was fetched did not join: another branch, which the next look finds.
-            let stalls = if self.stalled.0 == head { self.stalled.1 + 1 } else { 1 };
+            let stalls = if self.stalled.0 == head { self.stalled.1.saturating_add(1) } else { 1 };
             self.stalled = (head, stalls);
-            if stalls > STALLS_MAX {
+            let excess = stalls.saturating_sub(STALLS_MAX);
+            if excess > 0 {
                 let block = head.unwrap_or_default();
-                return Err(LiveError::Stalled { chain: self.chain, block, attempts: STALLS_MAX });
+                let stalled = LiveError::Stalled { chain: self.chain, block, attempts: stalls };
+                if !self.is_following {
+                    return Err(stalled);
+                }
+                // Several nodes behind one name may be of two branches for a while.
+                tracing::warn!(chain = self.chain, "{stalled}; it is tried again");
             }
-            STALL_PAUSE
+            STALL_PAUSE.saturating_mul(2_u32.saturating_pow(excess)).min(STALL_PAUSE_MAX)
         } else if self.is_following {
             self.poll
         } else {
