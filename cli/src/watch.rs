@@ -167,6 +167,12 @@ async fn draw(metrics: &Metrics, bars: &MultiProgress, mut is_done: oneshot::Rec
     }
 }
 
+/// How many blocks a second it took from block `was` to block `at`.
+fn per_sec(was: u64, at: u64, elapsed: Duration) -> u64 {
+    let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+    at.saturating_sub(was).saturating_mul(1_000) / millis
+}
+
 async fn tell_lines(metrics: &Metrics, mut is_done: oneshot::Receiver<()>) {
     let mut timer = tokio::time::interval(LINES_EVERY);
     // The first tick is at once, when there is nothing to tell.
@@ -183,8 +189,8 @@ async fn tell_lines(metrics: &Metrics, mut is_done: oneshot::Receiver<()>) {
             if at == was && at >= to {
                 continue;
             }
-            let millis = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-            let per_sec = at.saturating_sub(was).saturating_mul(1_000) / millis;
+            // Where the ingest begins is not known when the telling does.
+            let per_sec = per_sec(was.max(progress.from()), at, since.elapsed());
             let left_secs = to.saturating_sub(at).checked_div(per_sec);
             let left = left_secs.map_or("unknown".into(), |secs| format!("{secs} s"));
             tracing::info!(chain, "block {at} of {to}, {per_sec} blocks/s, {left} left");

@@ -52,6 +52,9 @@ pub struct Progress {
     at: AtomicU64,
     to: AtomicU64,
     timestamp: AtomicU64,
+    /// The chain's head and its timestamp, once told.
+    head: AtomicU64,
+    head_timestamp: AtomicU64,
 }
 
 impl Progress {
@@ -172,8 +175,21 @@ impl ChainMetrics {
         let progress = self.progress();
         progress.to.store(to, Ordering::Relaxed);
         self.all.chain_head.get_or_create(&self.label()).set(gauge(head));
-        let (at, time) = (progress.at(), progress.timestamp.load(Ordering::Relaxed));
-        self.all.lag_blocks.get_or_create(&self.label()).set(gauge(head.saturating_sub(at)));
+        progress.head.store(head, Ordering::Relaxed);
+        progress.head_timestamp.store(timestamp, Ordering::Relaxed);
+        self.lags();
+    }
+
+    /// Tells the lag anew: either end has moved.
+    fn lags(&self) {
+        let progress = self.progress();
+        let head = progress.head.load(Ordering::Relaxed);
+        if head == 0 {
+            return;
+        }
+        self.all.lag_blocks.get_or_create(&self.label()).set(gauge(head.saturating_sub(progress.at())));
+        let (timestamp, time) =
+            (progress.head_timestamp.load(Ordering::Relaxed), progress.timestamp.load(Ordering::Relaxed));
         if time > 0 {
             self.all.lag_secs.get_or_create(&self.label()).set(gauge(timestamp.saturating_sub(time)));
         }
@@ -184,9 +200,33 @@ impl ChainMetrics {
         self.progress().at.store(block, Ordering::Relaxed);
         self.progress().timestamp.store(timestamp, Ordering::Relaxed);
         self.all.log_head.get_or_create(&self.label()).set(gauge(block));
+        self.lags();
     }
 }
 
 fn gauge(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// While a long chain is caught up with, its head is looked at once, and the log moves on.
+    #[test]
+    fn the_lag_shrinks_as_the_log_moves_on() {
+        let metrics = Metrics::new();
+        let chain = metrics.chain("L1");
+        let has = |lines: [&str; 2]| {
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, &metrics.registry()).expect("is written");
+            assert!(lines.iter().all(|line| text.contains(line)), "{text}");
+        };
+        chain.begins_after(10, 100);
+        chain.chain_reaches(1_000, 10_000, 990);
+        let lines = ["lag_blocks{chain=\"L1\"} 990\n", "lag_seconds{chain=\"L1\"} 9900\n"];
+        has(lines);
+        chain.log_reaches(990, 9_900);
+        has(["lag_blocks{chain=\"L1\"} 10\n", "lag_seconds{chain=\"L1\"} 100\n"]);
+    }
 }
