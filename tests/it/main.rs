@@ -21,4 +21,5 @@ mod process;
 mod recordings;
 mod rollback;
 mod support;
+mod synth;
 mod writing;
