@@ -37,6 +37,7 @@ mod activity;
 mod batch;
 mod book;
 mod contract;
+mod difference;
 mod digest;
 mod error;
 mod event;
@@ -58,6 +59,7 @@ mod whatif;
 
 pub use activity::{Activity, ActivityRow, EpochActivity};
 pub use batch::{Batches, PaidBatch, Payment};
+pub use difference::Difference;
 pub use error::FoldError;
 pub use event::{Credit, L1Record, PoolEvent, SpanEvent, SpanRecord};
 pub use fold::{Fold, History, fold};

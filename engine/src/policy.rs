@@ -308,13 +308,19 @@ impl Policy {
         Self::from_toml(text).ok()
     }
 
-    /// The same rules with another target (at all times), cap and allocation. Its name says that it is
-    /// a variant of this policy, and its digest tells it from all others.
+    /// The same rules with another target (at all times; `None` keeps this policy's targets and their
+    /// dates), cap and allocation. Its name says that it is a variant of this policy, and its digest
+    /// tells it from all others.
     ///
     /// # Errors
     ///
     /// [`PolicyError::Value`] for a cap of 0, and for `on-chain`, which has no target.
-    pub fn variant(&self, target: Mrr, cap: Wei, allocation: Allocation) -> Result<Self, PolicyError> {
+    pub fn variant(
+        &self,
+        target: Option<Mrr>,
+        cap: Wei,
+        allocation: Allocation,
+    ) -> Result<Self, PolicyError> {
         if cap.is_zero() {
             return Err(value_error("cap_wei", 0, "more than 0"));
         }
@@ -325,7 +331,7 @@ impl Policy {
         // A name has at most so many bytes, all of them ASCII.
         let kept = NAME_BYTES_MAX.saturating_sub(VARIANT_SUFFIX.len());
         let name: String = base.chars().take(kept).chain(VARIANT_SUFFIX.chars()).collect();
-        let targets = Vec::from([(UnixTime(0), target)]);
+        let targets = target.map_or_else(|| self.targets.clone(), |mrr| Vec::from([(UnixTime(0), mrr)]));
         Ok(Self { name, allocation, cap, targets, ..self.clone() })
     }
 
@@ -373,6 +379,11 @@ impl Policy {
     /// What a block earns (at the full cap, if stake-weighted) before there is a rate.
     pub const fn initial_reward(&self) -> Wei {
         self.initial_reward
+    }
+
+    /// The target rates, each from when it is in force on, in order: the first from 0. Never none.
+    pub fn targets(&self) -> &[(UnixTime, Mrr)] {
+        &self.targets
     }
 
     /// The target rate in force at `time`.
@@ -544,18 +555,24 @@ mod tests {
     fn a_variant_says_that_it_is_one_and_has_a_digest_of_its_own() {
         let guide = Policy::built_in("guide").expect("valid");
         let (target, cap) = (Mrr::from_decimal("0.2").expect("valid"), guide.cap());
-        let same = guide.variant(target, cap, Allocation::Flat).expect("valid");
+        let same = guide.variant(Some(target), cap, Allocation::Flat).expect("valid");
         assert_eq!((same.name(), same.version()), ("guide-variant", guide.version()));
         assert_ne!(same.digest(), guide.digest());
-        let again = same.variant(target, cap, Allocation::StakeWeighted).expect("valid");
+        let again = same.variant(Some(target), cap, Allocation::StakeWeighted).expect("valid");
         assert_eq!(again.name(), "guide-variant");
         assert_ne!(again.digest(), same.digest());
         assert_eq!(again.target_at(UnixTime(9_999)), target);
+        let dated =
+            Policy::from_toml(&alloc::format!("{GUIDE}\n[[target_mrr_change]]\nfrom = 100\nmrr = \"0.15\""));
+        let kept = dated.expect("valid").variant(None, cap, Allocation::Flat).expect("valid");
+        assert_eq!([99, 100].map(|secs| kept.target_at(UnixTime(secs)).to_string()), ["0.2", "0.15"]);
+        assert_eq!(kept.targets().len(), 2);
         let long = GUIDE.replace("\"guide\"", &alloc::format!("{:?}", "x".repeat(64)));
-        let long = Policy::from_toml(&long).expect("valid").variant(target, cap, Allocation::Flat);
+        let long = Policy::from_toml(&long).expect("valid").variant(Some(target), cap, Allocation::Flat);
         assert_eq!(long.expect("valid").name().len(), 64);
-        let error =
-            |cap, allocation| guide.variant(target, cap, allocation).expect_err("no policy").to_string();
+        let error = |cap, allocation| {
+            guide.variant(Some(target), cap, allocation).expect_err("no policy").to_string()
+        };
         assert_eq!(error(Wei::ZERO, Allocation::Flat), "`cap_wei` is 0, but has to be more than 0");
         assert!(error(cap, Allocation::OnChain).contains("\"flat\" or \"stake-weighted\""));
         assert!(Mrr::from_decimal("-1").is_err());

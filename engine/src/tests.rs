@@ -265,7 +265,7 @@ proptest! {
             let target = Mrr::from_decimal(rates[rate]).unwrap();
             // Large caps and small ones, as stakes are.
             for cap in [cap, cap % 7 + 1] {
-                variants.push(base.variant(target, wei(cap), allocation).unwrap());
+                variants.push(base.variant(Some(target), wei(cap), allocation).unwrap());
             }
         }
         for policy in variants {
