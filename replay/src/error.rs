@@ -1,6 +1,6 @@
 //! What can stop a replay.
 
-use tally_engine::{FoldError, L2Block, PoolError, SpanError};
+use tally_engine::{FoldError, L2Block, Policy, PoolError, SpanError};
 use tally_eventlog::LogError;
 
 /// A replay that could not be carried out. There is no partial result.
@@ -19,6 +19,15 @@ pub enum ReplayError {
         policy: String,
         /// Why.
         error: FoldError,
+    },
+    /// What the contract paid depends on more than who did what, so there is nothing to vary.
+    #[error(
+        "policy {policy} pays what the contract paid (allocation \"on-chain\"), so it has no activity: take a \
+         policy that is \"flat\" or \"stake-weighted\""
+    )]
+    NoActivity {
+        /// Which policy.
+        policy: String,
     },
     /// The contracts' state cannot take a record.
     #[error(transparent)]
@@ -57,4 +66,10 @@ pub enum ReplayError {
         /// The log's last, or "none".
         last: String,
     },
+}
+
+impl ReplayError {
+    pub(crate) fn of_policy(policy: &Policy, error: FoldError) -> Self {
+        Self::Fold { policy: policy.name().into(), error }
+    }
 }

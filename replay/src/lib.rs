@@ -13,6 +13,8 @@ mod horizon;
 mod run;
 mod source;
 mod state;
+mod survey;
+mod threads;
 
 pub use error::ReplayError;
 pub use horizon::Stop;
