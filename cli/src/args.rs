@@ -1,5 +1,6 @@
 //! The command line. Every flag is also an environment variable.
 
+use crate::range::Range;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Ingest(IngestArgs),
     /// Fold a log into reward ledgers
     Replay(ReplayArgs),
+    /// Say what other targets, caps and allocations would have paid
+    Whatif(WhatIfArgs),
     /// Make a log up, of any size: to see what one takes
     Synth(SynthArgs),
     /// Show the contracts' state, rebuilt from the log alone
@@ -256,9 +259,64 @@ pub(crate) struct ReplayArgs {
     /// Check every byte on the way, as `tally log verify` does
     #[arg(long, env = "TALLY_VERIFY", value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) verify: bool,
+    /// Also write, as CSV, who made how many rewarded blocks in each epoch at which stake, as the first
+    /// policy (not on-chain) sees it; the blocks are still read once
+    #[arg(long, env = "TALLY_ACTIVITY", value_name = "FILE")]
+    pub(crate) activity: Option<PathBuf>,
     /// How to print the result
     #[arg(long, env = "TALLY_REPLAY_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "RANGE is a value A, or A:B:STEP for A, A + STEP and so on up to B, or a list of these, with \
+                        commas; values are decimal fractions of at most 18 decimals. One run evaluates at most \
+                        100,000 combinations."
+)]
+pub(crate) struct WhatIfArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    /// The base policy: a built-in one (guide, stake-weighted) or a policy file. All but what is given
+    /// here is taken from it, and the results are compared with what it pays
+    #[arg(
+        long,
+        env = "TALLY_POLICY",
+        value_name = "NAME|FILE",
+        value_delimiter = ',',
+        default_value = "guide"
+    )]
+    pub(crate) policy: Vec<String>,
+    /// Target mining reward rates, as 0.10:0.30:0.005; each holds at all times [default: the base
+    /// policy's, with their dates]
+    #[arg(long, env = "TALLY_MRR", value_name = "RANGE", value_delimiter = ',')]
+    pub(crate) mrr: Vec<Range>,
+    /// Caps in METIS, as 50000:150000:10000: stake above it does not count [default: the base policy's]
+    #[arg(long, env = "TALLY_CAP", value_name = "RANGE", value_delimiter = ',')]
+    pub(crate) cap: Vec<Range>,
+    /// How the rewards of an epoch are shared [default: as the base policy does]
+    #[arg(long, env = "TALLY_ALLOCATION", value_enum, value_delimiter = ',')]
+    pub(crate) allocation: Vec<AllocationArg>,
+    /// The last L2 block to count [default: as far as the log allows]
+    #[arg(long, env = "TALLY_TO", value_name = "BLOCK")]
+    pub(crate) to: Option<u64>,
+    /// How many threads count and evaluate [default: one a core]
+    #[arg(long, env = "TALLY_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Add a table by sequencer (as for a single combination); JSON and CSV always have it
+    #[arg(long, env = "TALLY_BY_SEQUENCER", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) by_sequencer: bool,
+    /// How to print the result
+    #[arg(long, env = "TALLY_WHATIF_FORMAT", value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AllocationArg {
+    /// Every rewarded block of an epoch earns the same
+    Flat,
+    /// In proportion to its producer's capped stake
+    StakeWeighted,
 }
 
 #[derive(Debug, Args)]
@@ -318,7 +376,7 @@ pub(crate) enum Format {
     Table,
     /// For programs: amounts as decimal strings
     Json,
-    /// One row for each policy, epoch and sequencer
+    /// One row for each sequencer of each policy and epoch, or of each combination
     Csv,
 }
 

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, U256};
 use comfy_table::{CellAlignment, Table};
-use tally_engine::{REALISED_MRR_DECIMALS, Wei};
+use tally_engine::{Difference, REALISED_MRR_DECIMALS, Wei};
 
 /// `value` in units of 10^-`decimals`, as a decimal fraction.
 pub(crate) fn fraction(value: U256, decimals: usize) -> String {
@@ -16,6 +16,22 @@ pub(crate) fn fraction(value: U256, decimals: usize) -> String {
 pub(crate) fn metis(wei: Wei) -> String {
     let exact = fraction(wei.get(), 18);
     exact[..exact.len() - 12].into()
+}
+
+/// A difference in METIS, with its sign, cut to 6 decimals (towards 0).
+pub(crate) fn metis_difference(difference: Difference) -> String {
+    let sign = match (difference.is_negative(), difference.size().is_zero()) {
+        (true, _) => "-",
+        (false, false) => "+",
+        (false, true) => "",
+    };
+    format!("{sign}{}", metis(difference.size()))
+}
+
+/// `value` in units of 10^-18, as a decimal fraction with no more decimals than it needs: exact.
+pub(crate) fn trimmed(value: U256) -> String {
+    let exact = fraction(value, 18);
+    exact.trim_end_matches('0').trim_end_matches('.').into()
 }
 
 /// A realised mining reward rate, exact to its last decimal.
@@ -59,6 +75,14 @@ mod tests {
         assert_eq!(metis(wei("999999999999")), "0.000000");
         assert_eq!(metis(wei("1999999999999")), "0.000001");
         assert_eq!(metis(wei("489592026707194902745743")), "489592.026707");
+        let difference = |amount, base| metis_difference(Difference::new(wei(amount), wei(base)));
+        assert_eq!(difference("1999999999999", "0"), "+0.000001");
+        assert_eq!(difference("0", "1999999999999"), "-0.000001");
+        assert_eq!(difference("0", "1"), "-0.000000");
+        assert_eq!(difference("1", "1"), "0.000000");
+        assert_eq!(trimmed(U256::ZERO), "0");
+        assert_eq!(trimmed(U256::from(100_000_000_000_000_000_000_u128)), "100");
+        assert_eq!(trimmed(U256::from(1)), "0.000000000000000001");
         assert_eq!(mrr(U256::from(200_000_000_000_000_000_u64)), "0.200000000000000000");
         assert_eq!(mrr_percent(Some(U256::from(199_999_999_999_999_999_u64))), "19.999 %");
         assert_eq!(mrr_percent(None), "-");

@@ -3,6 +3,7 @@
 //! Exit status: 0 done, or verified and equal; 1 it could not be done; 2 wrong usage; 3 verified and
 //! different.
 
+mod activity_csv;
 mod args;
 mod audit_live;
 mod compare;
@@ -13,12 +14,16 @@ mod live;
 mod log;
 mod network;
 mod policies;
+mod range;
 mod replay;
 mod replay_json;
 mod state;
 mod state_json;
 mod synth;
 mod watch;
+mod whatif;
+mod whatif_json;
+mod whole_file;
 
 use args::{AuditCommand, Cli, Command, LogCommand};
 use clap::FromArgMatches;
@@ -65,6 +70,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
     let status = match &cli.command {
         Command::Ingest(args) => ingest::run(args, &mut output),
         Command::Replay(args) => replay::run(args, &mut output),
+        Command::Whatif(args) => whatif::run(args, &mut output),
         Command::Synth(args) => synth::run(args, &mut output),
         Command::State(args) => state::run(args, &mut output),
         Command::Audit(AuditCommand::Live(args)) => audit_live::run(args, &mut output),

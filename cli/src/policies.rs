@@ -3,22 +3,34 @@
 use crate::WrongUsage;
 use anyhow::{Context, Result};
 use std::io::Read;
-use tally_engine::{BUILT_IN, POLICY_BYTES_MAX, Policy};
+use tally_engine::{Allocation, BUILT_IN, POLICY_BYTES_MAX, Policy};
+use tally_replay::ReplayError;
 
 /// The policies of these names and files, each once. A built-in name comes before a file of that name.
 pub(crate) fn load(names: &[String]) -> Result<Vec<Policy>> {
     let mut policies: Vec<Policy> = Vec::new();
     for name in names {
-        let policy = match Policy::built_in(name) {
-            Some(policy) => policy,
-            None => read(name)?,
-        };
+        let policy = load_one(name)?;
         if policies.iter().any(|before| before.digest() == policy.digest()) {
             return Err(WrongUsage(format!("--policy {name}: the same policy is given twice")).into());
         }
         policies.push(policy);
     }
     Ok(policies)
+}
+
+/// The policy of this name or file.
+pub(crate) fn load_one(name: &str) -> Result<Policy> {
+    Policy::built_in(name).map_or_else(|| read(name), Ok)
+}
+
+/// Refuses a policy that has no activity, before anything is read.
+pub(crate) fn check_has_activity(policy: &Policy) -> Result<()> {
+    if policy.allocation() == Allocation::OnChain {
+        let error = ReplayError::NoActivity { policy: policy.name().into() };
+        return Err(WrongUsage(error.to_string()).into());
+    }
+    Ok(())
 }
 
 fn read(path: &str) -> Result<Policy> {

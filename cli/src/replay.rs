@@ -1,17 +1,22 @@
 //! `tally replay`.
 
+use crate::activity_csv::write_activity;
 use crate::args::{Format, ReplayArgs};
 use crate::format::{metis, mrr, mrr_percent, table};
 use crate::replay_json::replay_json;
 use crate::{DONE, Output, policies};
 use alloy_primitives::U256;
-use anyhow::Result;
-use tally_engine::{L2Block, REALISED_MRR_DECIMALS, Rate, UnrewardedBlocks, floor_fraction};
+use anyhow::{Context, Result};
+use std::io::Write;
+use tally_engine::{Horizon, L2Block, REALISED_MRR_DECIMALS, Rate, UnrewardedBlocks, floor_fraction};
 use tally_eventlog::LogReader;
-use tally_replay::{ReplayOptions, Replayed, replay};
+use tally_replay::{ReplayOptions, Replayed, Stop, replay, replay_with_activity};
 
 pub(crate) fn run(args: &ReplayArgs, output: &mut Output<'_>) -> Result<u8> {
     let policies = policies::load(&args.policy)?;
+    if args.activity.is_some() {
+        policies.first().map_or(Ok(()), policies::check_has_activity)?;
+    }
     let log = LogReader::open(&args.log.log)?;
     let options = ReplayOptions {
         to: args.to.map(L2Block),
@@ -19,7 +24,16 @@ pub(crate) fn run(args: &ReplayArgs, output: &mut Output<'_>) -> Result<u8> {
         verify: args.verify,
         splits: &[],
     };
-    let replayed = replay(&log, &policies, options)?;
+    let replayed = match &args.activity {
+        None => replay(&log, &policies, options)?,
+        Some(path) => {
+            let (replayed, activity) = replay_with_activity(&log, &policies, options)?;
+            if let Some(activity) = activity {
+                write_activity(path, &activity.activity)?;
+            }
+            replayed
+        }
+    };
     match args.format {
         Format::Json => writeln!(output.out, "{:#}", replay_json(&log, &replayed)?)?,
         Format::Csv => print_csv(&replayed, output)?,
@@ -36,16 +50,7 @@ fn print_tables(replayed: &Replayed, output: &mut Output<'_>) -> Result<()> {
     let Replayed { policy, ledger, stop } = replayed;
     let out = &mut output.out;
     writeln!(out, "policy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
-    match ledger.horizon {
-        Some(horizon) => {
-            let Some(unrewarded) = ledger.unrewarded.total() else {
-                anyhow::bail!("more than 2^64 - 1 blocks are unrewarded");
-            };
-            writeln!(out, "up to block {}, time {}: {}", horizon.block, horizon.timestamp, stop)?;
-            writeln!(out, "{unrewarded} blocks without reward: {}", reasons(replayed))?;
-        }
-        None => writeln!(out, "no block can be folded: {stop}")?,
-    }
+    print_extent(ledger.horizon, *stop, ledger.unrewarded, out)?;
     writeln!(out)?;
     let header = ["epoch", "begins", "blocks", "reward METIS", "per block", "target", "realised"];
     let mut epochs = table(&header, 0);
@@ -91,13 +96,25 @@ fn target(mrr: tally_engine::Mrr) -> Result<U256> {
     Ok(floor_fraction(&[U256::from(mrr.numerator()), unit], &[mrr.denominator()])?)
 }
 
-fn reasons(replayed: &Replayed) -> String {
-    let UnrewardedBlocks { before_genesis, no_producer, unknown_signer, after_unlock } =
-        replayed.ledger.unrewarded;
-    format!(
-        "{before_genesis} before genesis, {no_producer} no producer, {unknown_signer} unknown signer, \
-         {after_unlock} after unlock"
-    )
+/// How far a replay went, why no further, and which blocks on the way earn nothing.
+pub(crate) fn print_extent(
+    horizon: Option<Horizon>,
+    stop: Stop,
+    unrewarded: UnrewardedBlocks,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let Some(horizon) = horizon else {
+        return Ok(writeln!(out, "no block can be folded: {stop}")?);
+    };
+    let total = unrewarded.total().context("more than 2^64 - 1 blocks are unrewarded")?;
+    let UnrewardedBlocks { before_genesis, no_producer, unknown_signer, after_unlock } = unrewarded;
+    writeln!(out, "up to block {}, time {}: {}", horizon.block, horizon.timestamp, stop)?;
+    writeln!(
+        out,
+        "{total} blocks without reward: {before_genesis} before genesis, {no_producer} no producer, \
+         {unknown_signer} unknown signer, {after_unlock} after unlock"
+    )?;
+    Ok(())
 }
 
 fn print_csv(replayed: &[Replayed], output: &mut Output<'_>) -> Result<()> {

@@ -3,9 +3,9 @@
 use crate::format::{address, mrr};
 use anyhow::Result;
 use serde_json::{Value, json};
-use tally_engine::{Allocation, Earned, EpochLedger, Ledger, Policy, Rate};
+use tally_engine::{Allocation, Earned, EpochLedger, Horizon, Ledger, Policy, Rate, UnrewardedBlocks};
 use tally_eventlog::LogReader;
-use tally_replay::Replayed;
+use tally_replay::{Replayed, Stop};
 
 /// One object for each policy.
 pub(crate) fn replay_json(log: &LogReader, replayed: &[Replayed]) -> Result<Value> {
@@ -15,7 +15,6 @@ pub(crate) fn replay_json(log: &LogReader, replayed: &[Replayed]) -> Result<Valu
 
 fn policy_json(log: &LogReader, replayed: &Replayed) -> Result<Value> {
     let Replayed { policy, ledger, stop } = replayed;
-    let heads = log.heads();
     let epochs: Result<Vec<Value>> = ledger.epochs.iter().map(|epoch| epoch_json(policy, epoch)).collect();
     let sequencers: Vec<Value> = ledger
         .sequencers
@@ -30,30 +29,14 @@ fn policy_json(log: &LogReader, replayed: &Replayed) -> Result<Value> {
         })
         .collect();
     let mut object = json!({
-        "policy": {
-            "name": policy.name(),
-            "version": policy.version(),
-            "digest": policy.digest(),
-        },
-        "log": {
-            "head_digest": log.head_digest()?,
-            "l1_block": heads.l1.map(|head| head.block.0),
-            "l2_block": heads.l2.map(|head| head.block.0),
-        },
-        "horizon": ledger.horizon.map(|horizon| json!({
-            "l2_block": horizon.block.0,
-            "timestamp": horizon.timestamp.0,
-        })),
-        "stopped": { "reason": stop.code(), "next_l2_block": stop.next_block().map(|block| block.0) },
+        "policy": policy_id_json(policy),
+        "log": log_json(log)?,
+        "horizon": horizon_json(ledger.horizon),
+        "stopped": stopped_json(*stop),
         "genesis": ledger.genesis.map(|genesis| genesis.0),
         "epochs": epochs?,
         "sequencers": sequencers,
-        "unrewarded": {
-            "before_genesis": ledger.unrewarded.before_genesis,
-            "no_producer": ledger.unrewarded.no_producer,
-            "unknown_signer": ledger.unrewarded.unknown_signer,
-            "after_unlock": ledger.unrewarded.after_unlock,
-        },
+        "unrewarded": unrewarded_json(ledger.unrewarded),
         "total_wei": ledger.total.to_string(),
         "ledger_root": ledger.root,
     });
@@ -64,6 +47,45 @@ fn policy_json(log: &LogReader, replayed: &Replayed) -> Result<Value> {
         object.insert("pending".into(), earned_json(&ledger.pending));
     }
     Ok(object)
+}
+
+/// What a policy is known by.
+pub(crate) fn policy_id_json(policy: &Policy) -> Value {
+    json!({ "name": policy.name(), "version": policy.version(), "digest": policy.digest() })
+}
+
+/// Which log, and how far it reaches.
+pub(crate) fn log_json(log: &LogReader) -> Result<Value> {
+    let heads = log.heads();
+    Ok(json!({
+        "head_digest": log.head_digest()?,
+        "l1_block": heads.l1.map(|head| head.block.0),
+        "l2_block": heads.l2.map(|head| head.block.0),
+    }))
+}
+
+/// The last block folded.
+pub(crate) fn horizon_json(horizon: Option<Horizon>) -> Value {
+    horizon.map_or(
+        Value::Null,
+        |horizon| json!({ "l2_block": horizon.block.0, "timestamp": horizon.timestamp.0 }),
+    )
+}
+
+/// Why no more is folded.
+pub(crate) fn stopped_json(stop: Stop) -> Value {
+    json!({ "reason": stop.code(), "next_l2_block": stop.next_block().map(|block| block.0) })
+}
+
+/// Blocks without reward, by reason.
+pub(crate) fn unrewarded_json(unrewarded: UnrewardedBlocks) -> Value {
+    let UnrewardedBlocks { before_genesis, no_producer, unknown_signer, after_unlock } = unrewarded;
+    json!({
+        "before_genesis": before_genesis,
+        "no_producer": no_producer,
+        "unknown_signer": unknown_signer,
+        "after_unlock": after_unlock,
+    })
 }
 
 fn earned_json(earned: &Earned) -> Value {

@@ -22,4 +22,5 @@ mod recordings;
 mod rollback;
 mod support;
 mod synth;
+mod whatif;
 mod writing;

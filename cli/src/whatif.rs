@@ -1,0 +1,216 @@
+//! `tally whatif`.
+
+use crate::args::{AllocationArg, Format, WhatIfArgs};
+use crate::format::{metis, metis_difference, table, trimmed};
+use crate::range::Range;
+use crate::replay::print_extent;
+use crate::whatif_json::print_json;
+use crate::{DONE, Output, WrongUsage, policies};
+use alloy_primitives::U256;
+use anyhow::Result;
+use std::collections::BTreeSet;
+use tally_engine::{Allocation, L2Block, Mrr, Policy, Wei};
+use tally_eventlog::LogReader;
+use tally_replay::{ReplayOptions, Variation, WhatIf};
+
+/// How many combinations one run evaluates.
+pub(crate) const COMBINATIONS_MAX: u64 = 100_000;
+
+pub(crate) fn run(args: &WhatIfArgs, output: &mut Output<'_>) -> Result<u8> {
+    // A list may come from the variable or the config file of a replay.
+    let [base] = args.policy.as_slice() else {
+        let text = format!("--policy: a what-if has one base policy, not {}", args.policy.len());
+        return Err(WrongUsage(text).into());
+    };
+    let base = policies::load_one(base)?;
+    policies::check_has_activity(&base)?;
+    let variants = variants(&base, args)?;
+    let log = LogReader::open(&args.log.log)?;
+    let options = ReplayOptions {
+        to: args.to.map(L2Block),
+        threads: args.threads.map(usize::from),
+        ..ReplayOptions::default()
+    };
+    let what_if = WhatIf::new(&log, base, options)?;
+    match args.format {
+        Format::Json => print_json(&log, &what_if, &variants, output)?,
+        Format::Csv => print_csv(&what_if, &variants, output)?,
+        Format::Table => {
+            print_tables(&what_if, &variants, args.by_sequencer || variants.len() == 1, output)?;
+        }
+    }
+    Ok(DONE)
+}
+
+/// All combinations, by cap, then by target, then by allocation, each in the order asked for.
+fn variants(base: &Policy, args: &WhatIfArgs) -> Result<Vec<Policy>> {
+    let mut allocations = Vec::new();
+    for allocation in &args.allocation {
+        let allocation = match allocation {
+            AllocationArg::Flat => Allocation::Flat,
+            AllocationArg::StakeWeighted => Allocation::StakeWeighted,
+        };
+        if allocations.contains(&allocation) {
+            return Err(WrongUsage("--allocation: the same is given twice".into()).into());
+        }
+        allocations.push(allocation);
+    }
+    if allocations.is_empty() {
+        allocations.push(base.allocation());
+    }
+    let count = count(&args.mrr)
+        .and_then(|mrrs| mrrs.checked_mul(count(&args.cap)?))
+        .and_then(|pairs| pairs.checked_mul(u64::try_from(allocations.len()).ok()?));
+    if count.is_none_or(|count| count > COMBINATIONS_MAX) {
+        let count = count.map_or("more than 2^64 - 1".into(), |count| count.to_string());
+        let text =
+            format!("{count} combinations are more than the {COMBINATIONS_MAX} that one run evaluates");
+        return Err(WrongUsage(text).into());
+    }
+    let mut targets = Vec::new();
+    for value in values("--mrr", &args.mrr)? {
+        let target = Mrr::from_decimal(&trimmed(value));
+        targets.push(Some(target.map_err(|error| WrongUsage(format!("--mrr: {error}")))?));
+    }
+    if targets.is_empty() {
+        // Those of the base policy, with their dates.
+        targets.push(None);
+    }
+    let mut caps: Vec<Wei> = values("--cap", &args.cap)?.into_iter().map(Wei::new).collect();
+    if caps.is_empty() {
+        caps.push(base.cap());
+    }
+    let mut variants = Vec::new();
+    for cap in caps {
+        for target in &targets {
+            for allocation in &allocations {
+                let variant = base.variant(*target, cap, *allocation);
+                variants.push(variant.map_err(|error| WrongUsage(error.to_string()))?);
+            }
+        }
+    }
+    Ok(variants)
+}
+
+/// How many values ranges have, or one if there is no range; `None` above 2^64 - 1.
+fn count(ranges: &[Range]) -> Option<u64> {
+    let count = ranges.iter().try_fold(0_u64, |count, range| count.checked_add(range.count()))?;
+    Some(count.max(1))
+}
+
+/// The values of ranges, in units of 10^-18.
+fn values(flag: &str, ranges: &[Range]) -> Result<Vec<U256>> {
+    let values: Vec<U256> = ranges.iter().flat_map(|range| range.values()).collect();
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = values.iter().find(|value| !seen.insert(**value)) {
+        return Err(WrongUsage(format!("{flag}: {} is given twice", trimmed(*twice))).into());
+    }
+    Ok(values)
+}
+
+/// The target of a policy, or `None` if it has several, by date.
+pub(crate) fn sole_target(policy: &Policy) -> Option<Mrr> {
+    match policy.targets() {
+        [(_, mrr)] => Some(*mrr),
+        _ => None,
+    }
+}
+
+/// The allocation's name on the command line and in policy files.
+pub(crate) fn allocation_name(allocation: Allocation) -> &'static str {
+    match allocation {
+        Allocation::Flat => "flat",
+        Allocation::StakeWeighted => "stake-weighted",
+        Allocation::OnChain => "on-chain",
+    }
+}
+
+fn print_tables(
+    what_if: &WhatIf,
+    variants: &[Policy],
+    by_sequencer: bool,
+    output: &mut Output<'_>,
+) -> Result<()> {
+    let (base, activity, paid) = (what_if.base(), what_if.activity(), what_if.paid());
+    let out = &mut output.out;
+    writeln!(out, "base policy {} {} ({})", base.name(), base.version(), base.digest())?;
+    print_extent(activity.horizon, what_if.stop(), activity.unrewarded, out)?;
+    let [mrr, cap, allocation] = terms(base);
+    let reward = metis(paid.total.reward);
+    writeln!(
+        out,
+        "at an MRR of {mrr} and a cap of {cap} METIS, {allocation}, it pays {reward} METIS for {} blocks\n",
+        paid.total.blocks
+    )?;
+    let header = ["MRR", "cap METIS", "allocation", "total METIS", "difference METIS"];
+    let mut totals = table(&header, 0);
+    let header =
+        ["MRR", "cap METIS", "allocation", "sequencer", "blocks", "reward METIS", "difference METIS"];
+    let mut sequencers = table(&header, 0);
+    what_if.evaluate::<anyhow::Error>(variants, |variation| {
+        let [mrr, cap, allocation] = terms(variation.policy);
+        let Variation { total, .. } = variation;
+        let (reward, difference) = (metis(total.earned.reward), metis_difference(total.difference));
+        totals.add_row([mrr.clone(), cap.clone(), allocation.clone(), reward, difference]);
+        if by_sequencer {
+            for (id, own) in &variation.sequencers {
+                sequencers.add_row([
+                    mrr.clone(),
+                    cap.clone(),
+                    allocation.clone(),
+                    id.to_string(),
+                    own.earned.blocks.to_string(),
+                    metis(own.earned.reward),
+                    metis_difference(own.difference),
+                ]);
+            }
+        }
+        Ok(())
+    })?;
+    writeln!(out, "{totals}")?;
+    if by_sequencer {
+        writeln!(out, "\n{sequencers}")?;
+    }
+    Ok(())
+}
+
+/// Target, cap in METIS, and allocation.
+fn terms(policy: &Policy) -> [String; 3] {
+    let mrr = sole_target(policy).map_or("by date".into(), |mrr| mrr.to_string());
+    [mrr, trimmed(policy.cap().get()), allocation_name(policy.allocation()).into()]
+}
+
+fn print_csv(what_if: &WhatIf, variants: &[Policy], output: &mut Output<'_>) -> Result<()> {
+    let mut csv = csv::Writer::from_writer(&mut output.out);
+    csv.write_record([
+        "mrr",
+        "cap_wei",
+        "allocation",
+        "policy_digest",
+        "sequencer",
+        "blocks",
+        "reward_wei",
+        "difference_wei",
+    ])?;
+    what_if.evaluate::<anyhow::Error>(variants, |variation| {
+        let policy = variation.policy;
+        let mrr = sole_target(policy).map_or(String::new(), |mrr| mrr.to_string());
+        let (cap, allocation) = (policy.cap().to_string(), allocation_name(policy.allocation()));
+        let digest = policy.digest().to_string();
+        for (id, own) in &variation.sequencers {
+            csv.write_record([
+                &mrr,
+                &cap,
+                allocation,
+                &digest,
+                &id.to_string(),
+                &own.earned.blocks.to_string(),
+                &own.earned.reward.to_string(),
+                &own.difference.to_string(),
+            ])?;
+        }
+        Ok(())
+    })?;
+    csv.flush()?;
+    Ok(())
+}
