@@ -31,7 +31,7 @@ SYNTH = (
     "--seed {seed} --log {log}"
 )
 ROWS = "{rows} {log} {columns}"
-REPLAY = "{tally} replay --log {log} --policy guide --threads {threads} --activity {activity}"
+REPLAY = "{tally} replay --log {log} --policy guide --threads {threads} --timing --activity {activity}"
 UP_TO = " --to {last_block}"
 # In what replay prints: what it took by itself, without the start of the process and the opening of the log.
 TIMING = re.compile(r"\bblocks in (?P<value>[0-9]+(?:\.[0-9]+)?) ?(?P<unit>s|ms|µs|us)\b")

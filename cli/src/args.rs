@@ -263,6 +263,9 @@ pub(crate) struct ReplayArgs {
     /// policy (not on-chain) sees it; the blocks are still read once
     #[arg(long, env = "TALLY_ACTIVITY", value_name = "FILE")]
     pub(crate) activity: Option<PathBuf>,
+    /// Say on standard error how long reading and folding took
+    #[arg(long, env = "TALLY_TIMING", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) timing: bool,
     /// How to print the result
     #[arg(long, env = "TALLY_REPLAY_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,

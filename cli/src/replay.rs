@@ -8,6 +8,7 @@ use crate::{DONE, Output, policies};
 use alloy_primitives::U256;
 use anyhow::{Context, Result};
 use std::io::Write;
+use std::time::Instant;
 use tally_engine::{Horizon, L2Block, REALISED_MRR_DECIMALS, Rate, UnrewardedBlocks, floor_fraction};
 use tally_eventlog::LogReader;
 use tally_replay::{ReplayOptions, Replayed, Stop, replay, replay_with_activity};
@@ -24,16 +25,24 @@ pub(crate) fn run(args: &ReplayArgs, output: &mut Output<'_>) -> Result<u8> {
         verify: args.verify,
         splits: &[],
     };
-    let replayed = match &args.activity {
-        None => replay(&log, &policies, options)?,
+    #[expect(clippy::disallowed_methods, reason = "it is told, and is in no result")]
+    let start = Instant::now();
+    let (replayed, activity) = match &args.activity {
+        None => (replay(&log, &policies, options)?, None),
         Some(path) => {
             let (replayed, activity) = replay_with_activity(&log, &policies, options)?;
-            if let Some(activity) = activity {
-                write_activity(path, &activity.activity)?;
-            }
-            replayed
+            (replayed, activity.map(|activity| (path, activity)))
         }
     };
+    if args.timing {
+        let last =
+            replayed.iter().filter_map(|replayed| replayed.ledger.horizon).map(|end| end.block.0).max();
+        let blocks = last.map_or(0, |last| last - log.identity().l2_first_block.0 + 1);
+        writeln!(output.err, "{blocks} blocks in {:.6} s", start.elapsed().as_secs_f64())?;
+    }
+    if let Some((path, activity)) = activity {
+        write_activity(path, &activity.activity)?;
+    }
     match args.format {
         Format::Json => writeln!(output.out, "{:#}", replay_json(&log, &replayed)?)?,
         Format::Csv => print_csv(&replayed, output)?,

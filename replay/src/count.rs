@@ -7,7 +7,7 @@ use alloy_primitives::Address;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use tally_engine::{Counts, FoldError, Grid, L2Block, Spans};
+use tally_engine::{Counts, FoldError, Grid, L2Block, Span, Spans};
 use tally_eventlog::{CodeCounts, IndexEntry, Producers, UNSIGNED};
 
 /// How many pieces each thread gets: enough that a thread which is held up leaves its rest to others, few
@@ -126,6 +126,8 @@ struct RangeCounter<'a> {
     /// The stretch that is being counted, and its last block.
     stretch: usize,
     stretch_last: L2Block,
+    /// The span of the last unsigned block: the next one is often in it, too.
+    span: Option<&'a Span>,
 }
 
 impl<'a> RangeCounter<'a> {
@@ -143,6 +145,7 @@ impl<'a> RangeCounter<'a> {
             counts: Counts::new(producers.producers.clone()),
             stretch,
             stretch_last,
+            span: None,
         })
     }
 
@@ -174,13 +177,14 @@ impl<'a> RangeCounter<'a> {
 
     /// Counts the unsigned blocks by the signers that their spans name.
     fn schedule(&mut self, chunk: &Producers<'_>, range: std::ops::Range<u16>) -> Result<(), ReplayError> {
-        let Self { counting, counts, stretch, .. } = self;
+        let Self { counting, counts, stretch, span, .. } = self;
         let mut counted = Ok(());
         chunk.for_each_unsigned(range, |first, blocks| {
             if counted.is_ok() {
-                counted = count_by_schedule(first, u64::from(blocks), counting.spans, |signer, blocks| {
-                    counts.add(*stretch, counting.producers.code_of(signer), blocks)
-                });
+                counted =
+                    count_by_schedule(first, u64::from(blocks), counting.spans, span, |signer, blocks| {
+                        counts.add(*stretch, counting.producers.code_of(signer), blocks)
+                    });
             }
         })?;
         Ok(counted?)
@@ -212,17 +216,21 @@ impl<'a> RangeCounter<'a> {
     }
 }
 
-/// Calls `add` for `blocks` unsigned blocks from `first` on, by the signers that their spans name.
-fn count_by_schedule(
+/// Calls `add` for `blocks` unsigned blocks from `first` on, by the signers that their spans name. `last_span` is
+/// tried before others, and is the last one afterwards.
+fn count_by_schedule<'a>(
     first: L2Block,
     blocks: u64,
-    spans: &Spans,
+    spans: &'a Spans,
+    last_span: &mut Option<&'a Span>,
     mut add: impl FnMut(Option<&Address>, u64) -> Result<(), FoldError>,
 ) -> Result<(), FoldError> {
     let mut block = first;
     let mut left = blocks;
     while left > 0 {
-        let span = spans.covering(block);
+        let span = last_span.filter(|span| (span.start..=span.end).contains(&block));
+        let span = span.or_else(|| spans.covering(block));
+        *last_span = span;
         let end = match span {
             Some(span) => Some(span.end),
             None => spans.next_covered(block).and_then(L2Block::previous),
