@@ -1,6 +1,6 @@
 # Everything is built in one profile, `release`: RocksDB is compiled once for the demo, the tests, the
 # lints and the benchmarks. Set CARGO_TARGET_DIR to share it between checkouts.
-.PHONY: deps anvil build demo test lint
+.PHONY: deps anvil build demo test lint count bless-counts
 
 build: deps
 	cargo build --release --locked
@@ -20,4 +20,14 @@ test: anvil
 
 lint: deps
 	cargo fmt --all --check
-	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+	cargo clippy --release --workspace --all-targets --all-features --locked -- -D warnings
+
+# The instructions of the innermost loops, against benches/callgrind/baseline.txt.
+count:
+	./scripts/install-deps.sh count
+	./scripts/count.sh
+
+# After a change that needs more of them for a reason, or fewer.
+bless-counts:
+	./scripts/install-deps.sh count
+	./scripts/count.sh bless

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a fresh Debian lacks to build Tally: a C++ compiler for RocksDB, and libclang, with
 # which its bindings are generated. With the argument `tests` also Node.js and npm, which bring the real node
-# that one test follows. Does nothing where they are there already.
+# that one test follows; with `count` valgrind, which counts instructions. Does nothing where they are there
+# already.
 set -euo pipefail
 missing=()
 for package in build-essential libclang-dev; do
@@ -11,6 +12,9 @@ done
 if [ "${1:-}" = tests ]; then
     command -v node >/dev/null || missing+=(nodejs)
     command -v npm >/dev/null || missing+=(npm)
+fi
+if [ "${1:-}" = count ]; then
+    command -v valgrind >/dev/null || missing+=(valgrind)
 fi
 if [ ${#missing[@]} -eq 0 ]; then
     exit 0
