@@ -8,7 +8,7 @@ use alloy_primitives::{Address, B256, U256};
 use common::{Log, blocks};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tally_engine::{L2Block, SpanRecord};
-use tally_eventlog::{LogError, LogIdentity, LogWriter, ProducedBlock, Times};
+use tally_eventlog::{LogError, LogIdentity, LogWriter, ProducedBlock};
 use tally_synth::Pattern;
 use tempfile::TempDir;
 
@@ -27,18 +27,19 @@ impl Contents {
         let range = log.identity().l2_first_block..=log.heads().l2.unwrap().block;
         log.scan_producers::<LogError>(range, |producers| {
             let first = producers.first_block();
-            let times = log.times(first)?;
-            let times = Times::new(first, &times)?;
-            for ((number, code), time) in (first.0..).zip(producers.to_vec()?).zip(times.iter()) {
-                blocks.push(ProducedBlock {
-                    number: L2Block(number),
-                    hash: hash(number + 1),
-                    parent_hash: hash(number),
-                    timestamp: time?,
-                    signer: usize::from(code).checked_sub(1).map(|index| signers[index]),
-                });
-            }
-            Ok(())
+            let codes = producers.to_vec()?;
+            log.for_each_times(&[first], |times| {
+                for ((number, code), time) in (first.0..).zip(&codes).zip(times.iter()) {
+                    blocks.push(ProducedBlock {
+                        number: L2Block(number),
+                        hash: hash(number + 1),
+                        parent_hash: hash(number),
+                        timestamp: time?,
+                        signer: usize::from(*code).checked_sub(1).map(|index| signers[index]),
+                    });
+                }
+                Ok(())
+            })
         })
         .unwrap();
         Self { identity: log.identity().clone(), spans: log.span_records().unwrap(), blocks }

@@ -7,7 +7,7 @@ mod common;
 use common::{Log, blocks};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tally_engine::{Policy, Timeline, UnixTime, instants};
-use tally_eventlog::Times;
+use tally_eventlog::LogError;
 use tally_replay::{ReplayOptions, replay};
 use tally_synth::Pattern;
 
@@ -44,12 +44,16 @@ fn boundaries(criterion: &mut Criterion) {
         // Without the fold: the index has it by chunk, and the chunk's times tell the block.
         let index = log.chunk_index(log.identity().l2_first_block).unwrap();
         let found = || {
-            instants.iter().fold(0_u64, |sum, time| {
+            let mut sum = 0;
+            for time in &instants {
                 let chunk = index.partition_point(|entry| entry.first_time < *time).saturating_sub(1);
-                let first = index[chunk].first_block;
-                let times = log.times(first).unwrap();
-                sum + first.0 + u64::from(Times::new(first, &times).unwrap().count_before(*time).unwrap())
-            })
+                log.for_each_times::<LogError>(&[index[chunk].first_block], |times| {
+                    sum += times.first_block().0 + u64::from(times.count_before(*time)?);
+                    Ok(())
+                })
+                .unwrap();
+            }
+            sum
         };
         println!("{name} {changes}: sum of the first blocks {}", found());
         group.bench_function(BenchmarkId::new(format!("look-up alone, {name}"), changes), |bencher| {

@@ -24,7 +24,7 @@ fn grid(guide: &Policy) -> Vec<(Wei, Vec<Policy>)> {
     let target = |step: u64| Mrr::from_decimal(&format!("0.{:04}", 1_000 + 50 * step)).unwrap();
     let policies = |cap: Wei| {
         (0..targets)
-            .map(|step| guide.variant(target(step), cap, Allocation::StakeWeighted).unwrap())
+            .map(|step| guide.variant(Some(target(step)), cap, Allocation::StakeWeighted).unwrap())
             .collect()
     };
     (0..11).map(cap).map(|cap| (cap, policies(cap))).collect()
