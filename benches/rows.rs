@@ -21,10 +21,11 @@ fn main() {
     let file = |name: &str| BufWriter::with_capacity(1 << 20, File::create(out.join(name)).unwrap());
     let (first, last) = (log.identity().l2_first_block, log.heads().l2.unwrap().block);
 
-    let spans = Spans::from_records(&log.span_records().unwrap()).unwrap();
+    let records = log.span_records().unwrap();
+    let spans = Spans::from_records(&records).unwrap();
     let mut producers = log.signers().unwrap();
     let mut codes_of: BTreeMap<_, u16> = producers.iter().copied().zip(1..).collect();
-    for signer in spans.signers() {
+    for signer in records.iter().filter_map(|record| record.event.signer()) {
         codes_of.entry(signer).or_insert_with(|| {
             producers.push(signer);
             u16::try_from(producers.len()).unwrap()

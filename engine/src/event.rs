@@ -310,3 +310,13 @@ pub enum SpanEvent {
         new_mpc: Address,
     },
 }
+
+impl SpanEvent {
+    /// Who is to produce the span that it announces; `None` if it announces none.
+    pub const fn signer(&self) -> Option<Address> {
+        match self {
+            Self::NewEpoch { signer, .. } | Self::ReCommitEpoch { new_signer: signer, .. } => Some(*signer),
+            Self::EpochUpdated { .. } | Self::MpcAddressUpdated { .. } => None,
+        }
+    }
+}

@@ -132,11 +132,6 @@ impl Spans {
         &self.spans
     }
 
-    /// Everybody that a span names, each at least once.
-    pub fn signers(&self) -> impl Iterator<Item = Address> {
-        self.spans.iter().chain(&self.leftovers).map(|span| span.signer)
-    }
-
     /// The first block of the first span, or `None` before any span is announced.
     pub fn first_start(&self) -> Option<L2Block> {
         self.spans.first().map(|span| span.start)

@@ -24,8 +24,9 @@ const TABLE_BYTES_MAX: u64 = 256 << 20;
 /// The families that are written as tables, each in order of its keys.
 const TABLES: [&str; 7] = [L1_EVENTS, SPAN_EVENTS, SIGNERS, CHUNKS, PRODUCERS, TIMES, INDEX];
 
-/// A log that is being made. Everything has to come in the order of the log; what the log could not hold is
-/// an error, as it is when it is appended.
+/// A log that is being made. The events are played, and the chunks have to follow one another; that everything
+/// else fits together (order, times, signers, heads) is the caller's to see to, and [`crate::verify()`]'s to
+/// check.
 pub struct BulkLog<'a> {
     tables: Vec<Table<'a>>,
     heads: Heads,

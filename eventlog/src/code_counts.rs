@@ -294,9 +294,9 @@ impl CodeCounts {
     /// [`LogError::Undecodable`] if a code was counted that the dictionary does not have.
     pub fn take(&mut self, mut each: impl FnMut(u16, u64)) -> Result<(), LogError> {
         self.settle()?;
-        for (code, count) in (0..).zip(&mut self.counts) {
+        for (code, count) in self.counts.iter_mut().enumerate() {
             if *count > 0 {
-                each(code, std::mem::take(count));
+                each(u16::try_from(code).expect("there are 2^16 codes at most"), std::mem::take(count));
             }
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! How far a log reaches, and the digests of everything up to there.
 
+use crate::chunk::ChunkHeader;
 use crate::keys::unlinked;
 use crate::record::{encode, hash, l1_block, l2_block, time};
 use crate::{LogError, LogIdentity, RecentBlock};
@@ -122,6 +123,23 @@ pub struct Heads {
 }
 
 impl Heads {
+    /// Whether the last chunk (`None` if there is none) is the one that the L2 head ends.
+    pub(crate) fn check_last_chunk(&self, last: Option<&ChunkHeader>) -> Result<(), LogError> {
+        let end = last.and_then(|last| {
+            let block = last.last_block()?;
+            Some(L2Head { block, hash: last.last_hash, timestamp: last.last_time })
+        });
+        if end == self.l2 {
+            return Ok(());
+        }
+        Err(LogError::Damaged {
+            place: "the L2 head".into(),
+            what: "block, hash and timestamp",
+            expected: format!("{end:?}"),
+            found: format!("{:?}", self.l2),
+        })
+    }
+
     /// One digest of everything in the log: what it is of, how far it reaches, and every byte of every
     /// record and column.
     ///

@@ -111,8 +111,11 @@ impl LogReader {
             }
         }
         self.recent()?;
-        if let Some((_, value)) = self.store.last(CHUNKS)? {
-            let header = ChunkHeader::decode(CHUNKS, unlinked(CHUNKS, &value)?.1)?;
+        let last = self.store.last(CHUNKS)?;
+        let last =
+            last.map(|(_, value)| ChunkHeader::decode(CHUNKS, unlinked(CHUNKS, &value)?.1)).transpose()?;
+        self.heads.check_last_chunk(last.as_ref())?;
+        if let Some(header) = last {
             for (family, digest) in [(PRODUCERS, header.producers_digest), (TIMES, header.times_digest)] {
                 let column = self.column(family, header.first_block)?;
                 same(&header.place(), "digest of a column", &digest, &column_digest(&column))?;
@@ -277,6 +280,15 @@ impl LogReader {
             each(&Times::new(*first_block, &value)?)?;
         }
         Ok(())
+    }
+
+    /// The link of the chunk that begins at `first_block`: a digest of everything up to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Undecodable`] if there is no such chunk.
+    pub fn chunk_link(&self, first_block: L2Block) -> Result<B256, LogError> {
+        Ok(unlinked("a chunk", &self.column(CHUNKS, first_block)?)?.0)
     }
 
     pub(crate) fn column(&self, family: &'static str, first_block: L2Block) -> Result<Vec<u8>, LogError> {

@@ -8,6 +8,7 @@ use crate::options::{
 };
 use crate::recent::{RecentBlock, Side, recent_digest};
 use crate::record::{decode, decode_l1, decode_span, encode};
+use crate::signers::SIGNERS_MAX;
 use crate::{LogError, LogIdentity};
 use alloy_primitives::Address;
 use rocksdb::{
@@ -192,6 +193,14 @@ impl Store {
         };
         let identity: LogIdentity = decode("the identity", &required(IDENTITY_KEY, "identity")?)?;
         let heads: Heads = decode("the heads", &required(HEADS_KEY, "heads")?)?;
+        if let Some(head) = heads.l2.filter(|head| head.block < identity.l2_first_block) {
+            return Err(LogError::Damaged {
+                place: "the heads".into(),
+                what: "last L2 block",
+                expected: format!("at least {}", identity.l2_first_block),
+                found: head.block.to_string(),
+            });
+        }
         let (expected, found) = (heads.digest(&identity)?, required(DIGEST_KEY, "digest")?);
         if found != expected.as_slice() {
             return Err(LogError::Damaged {
@@ -232,7 +241,7 @@ impl Store {
     pub(crate) fn signers(&self, heads: &Heads) -> Result<Vec<Address>, LogError> {
         let mut signers = Vec::new();
         let mut chain = Chain::default();
-        for (entry, code) in self.iterate(SIGNERS)?.zip(1_u16..) {
+        for (entry, code) in self.iterate(SIGNERS)?.zip(1..=SIGNERS_MAX) {
             let (key, value) = entry?;
             let place = format!("signer {code}");
             let found = <[u8; 2]>::try_from(&*key).map(u16::from_be_bytes);

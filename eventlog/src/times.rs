@@ -2,7 +2,7 @@
 //! block an instant falls on.
 
 use crate::bits::{GROUP, add_groups, pack, packed_len, unpack, width_of};
-use crate::chunk::ChunkHeader;
+use crate::chunk::{CHUNK_BLOCKS_MAX, ChunkHeader};
 use crate::error::LogError;
 use tally_engine::{L2Block, UnixTime};
 
@@ -35,7 +35,7 @@ impl<'a> Times<'a> {
         let (blocks, rest) = rest.split_first_chunk::<2>().ok_or_else(cut)?;
         let (width, body) = rest.split_first().ok_or_else(cut)?;
         let (blocks, width) = (u16::from_le_bytes(*blocks), u32::from(*width));
-        let steps = usize::from(blocks).checked_sub(1);
+        let steps = usize::from(blocks).checked_sub(1).filter(|_| u64::from(blocks) <= CHUNK_BLOCKS_MAX);
         let expected = steps.filter(|_| width <= u64::BITS).and_then(|steps| packed_len(steps, width));
         if expected != Some(body.len()) {
             return Err(LogError::Damaged {

@@ -18,10 +18,11 @@
 
 use crate::LogError;
 use crate::chunk::ChunkHeader;
-use crate::heads::{L2Head, same};
+use crate::heads::same;
 use crate::keys::event_place;
 use crate::options::{CHUNKS, INDEX, L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
 use crate::reader::LogReader;
+use crate::signers::SIGNERS_MAX;
 use crate::store::EventCursor;
 use crate::times::Times;
 use alloy_primitives::B256;
@@ -84,7 +85,7 @@ fn verify_l1_events(log: &LogReader) -> Result<u64, LogError> {
             return Err(LogError::Damaged { place, what: "block", expected, found });
         }
         if let Some((block, hash, time)) = before {
-            if record.timestamp < time {
+            if record.timestamp < time || (record.timestamp == time && record.block != block) {
                 let (expected, found) = (format!("at least {time}"), record.timestamp.to_string());
                 return Err(LogError::Damaged { place, what: "timestamp", expected, found });
             }
@@ -154,7 +155,7 @@ fn verify_span_events(log: &LogReader) -> Result<u64, LogError> {
 
 fn verify_signers(log: &LogReader) -> Result<(), LogError> {
     let mut seen = std::collections::BTreeSet::new();
-    for (code, signer) in (1_u16..).zip(log.signers()?) {
+    for (code, signer) in (1..=SIGNERS_MAX).zip(log.signers()?) {
         if !seen.insert(signer) {
             let reason = format!("{signer} has a code already");
             return Err(LogError::Undecodable { place: format!("signer {code}"), reason });
@@ -180,28 +181,23 @@ fn verify_chunks(log: &LogReader) -> Result<u64, LogError> {
         let place = header.place();
         header.check_index_entry(index.next())?;
         // Signers are numbered in the order of their first block.
+        let mut is_in_order = true;
         producers.for_each_run(0..producers.blocks(), |code, _| {
-            if code > known && code - known == 1 {
+            if code > known {
+                is_in_order &= code - known == 1;
                 known = code;
             }
         })?;
+        if !is_in_order {
+            let reason = "a signer has its first block before one of a smaller code".into();
+            return Err(LogError::Undecodable { place, reason });
+        }
         same(&place, "number of signers by its end", &known, &header.signers)?;
         chunks += 1;
         last = Some(header.clone());
         Ok(())
     })?;
-    let end = last.and_then(|last| {
-        let block = last.last_block()?;
-        Some(L2Head { block, hash: last.last_hash, timestamp: last.last_time })
-    });
-    if end != Some(head) {
-        return Err(LogError::Damaged {
-            place: "the L2 head".into(),
-            what: "block, hash and timestamp",
-            expected: format!("{end:?}"),
-            found: format!("{head:?}"),
-        });
-    }
+    heads.check_last_chunk(last.as_ref())?;
     same("the L2 head", "number of signers", &u64::from(known), &heads.signers.count)?;
     same("the L2 head", "number of chunks", &chunks, &heads.chunks.count)?;
     for family in [CHUNKS, PRODUCERS, TIMES] {

@@ -30,6 +30,26 @@ impl<'a, S: Source> Blocks<'a, S> {
         self.range
     }
 
+    /// Checks every byte of the chunks after that of block `last` (of all, for `None`) up to the head: only
+    /// then are the digests of those before it tied to the head digest.
+    pub(crate) fn verify_after(&self, last: Option<L2Block>) -> Result<(), ReplayError> {
+        let Some((first, head)) = self.range else {
+            return Ok(());
+        };
+        let from = match last {
+            None => first,
+            Some(last) => {
+                match self.index.iter().map(|entry| entry.first_block).find(|start| *start > last) {
+                    Some(start) => start,
+                    None => return Ok(()),
+                }
+            }
+        };
+        let mut index = self.chunks(&(from..=head)).iter();
+        self.source
+            .scan_verified(from..=head, |header, _| Ok(header.check_index_entry(index.next().copied())?))
+    }
+
     /// The chunks that have blocks of `range`.
     pub(crate) fn chunks(&self, range: &RangeInclusive<L2Block>) -> &[IndexEntry] {
         let after = self.index.partition_point(|entry| entry.first_block <= *range.start());
@@ -78,18 +98,20 @@ impl<'a, S: Source> Blocks<'a, S> {
         Ok(boundaries)
     }
 
-    /// The timestamp of a block, or `None` if it is not in the log.
-    pub(crate) fn timestamp(&self, block: L2Block) -> Result<Option<UnixTime>, ReplayError> {
-        let Some(entry) = self.chunks(&(block..=block)).first() else {
-            return Ok(None);
+    /// The timestamp of a block that is in the log.
+    pub(crate) fn timestamp(&self, block: L2Block) -> Result<UnixTime, ReplayError> {
+        let missing = || LogError::Undecodable {
+            place: format!("the times of L2 block {block}"),
+            reason: "they end before it".into(),
         };
+        let entry = self.chunks(&(block..=block)).first().ok_or_else(missing)?;
         let offset = block.0.checked_sub(entry.first_block.0).and_then(|offset| u16::try_from(offset).ok());
         let mut found = None;
         self.source.for_each_times::<LogError>(&[entry.first_block], |times| {
             found = offset.map(|offset| times.get(offset)).transpose()?.flatten();
             Ok(())
         })?;
-        Ok(found)
+        Ok(found.ok_or_else(missing)?)
     }
 
     /// The first block within `range` that nobody signed, or `None`.

@@ -5,7 +5,7 @@ use crate::error::ReplayError;
 use crate::source::Source;
 use alloy_primitives::Address;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use tally_engine::{Counts, FoldError, Grid, L2Block, Span, Spans};
 use tally_eventlog::{CodeCounts, IndexEntry, Producers, UNSIGNED};
@@ -26,15 +26,15 @@ pub(crate) struct ProducerCodes {
 }
 
 impl ProducerCodes {
-    pub(crate) fn new(signers: &[Address], spans: &Spans) -> Self {
+    pub(crate) fn new(signers: &[Address], span_signers: &BTreeSet<Address>) -> Self {
         let mut producers = vec![None];
         producers.extend(signers.iter().copied().map(Some));
         let codes = signers.iter().copied().zip(1..).collect();
         let count = u16::try_from(signers.len()).expect("a log has no more: codes have 16 bits");
         let mut all = Self { signers: count, producers, codes };
-        for signer in spans.signers() {
-            all.codes.entry(signer).or_insert_with(|| {
-                all.producers.push(Some(signer));
+        for signer in span_signers {
+            all.codes.entry(*signer).or_insert_with(|| {
+                all.producers.push(Some(*signer));
                 all.producers.len() - 1
             });
         }

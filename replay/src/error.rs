@@ -1,5 +1,6 @@
 //! What can stop a replay.
 
+use alloy_primitives::B256;
 use tally_engine::{FoldError, L2Block, Policy, PoolError, SpanError};
 use tally_eventlog::LogError;
 
@@ -44,6 +45,18 @@ pub enum ReplayError {
         folded: L2Block,
         /// The log's last.
         found: L2Block,
+    },
+    /// The log has other blocks than those that were folded.
+    #[error(
+        "the log up to the end of the chunk of L2 block {chunk} is not the one that was folded: its link is {found}, not {folded}: replay it anew"
+    )]
+    Replaced {
+        /// The chunk's first block.
+        chunk: L2Block,
+        /// Its link when it was folded.
+        folded: B256,
+        /// Its link now.
+        found: B256,
     },
     /// An earlier advance failed, and left the replay where it cannot go on.
     #[error("an earlier step of this replay failed: replay anew")]

@@ -108,8 +108,7 @@ pub(crate) fn horizon<S: Source>(
     let Some(block) = end.filter(|end| *end >= first) else {
         return Ok((None, stop));
     };
-    let timestamp = blocks.timestamp(block)?;
-    Ok((timestamp.map(|timestamp| Horizon { block, timestamp }), stop))
+    Ok((Some(Horizon { block, timestamp: blocks.timestamp(block)? }), stop))
 }
 
 /// The first block of `first..=last` whose producer is not settled.

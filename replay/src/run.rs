@@ -5,8 +5,10 @@ use crate::horizon::Stop;
 use crate::source::Source;
 use crate::survey::Surveyor;
 use crate::threads::Threads;
+use alloy_primitives::B256;
 use std::collections::BTreeMap;
 use tally_engine::{Fold, Horizon, L2Block, Ledger, Policy};
+use tally_eventlog::CHUNK_BLOCKS_MAX;
 
 /// One policy's part of a replay.
 #[derive(Clone, Debug)]
@@ -56,6 +58,8 @@ pub fn replay<S: Source>(
 pub struct Replay {
     parts: Vec<Part>,
     surveyor: Surveyor,
+    /// The last chunk that was folded whole, and its link, which is a digest of everything up to its end.
+    folded: Option<(L2Block, B256)>,
     has_failed: bool,
 }
 
@@ -74,15 +78,18 @@ impl Replay {
     /// Nothing replayed yet.
     pub fn new(policies: &[Policy]) -> Self {
         let part = |policy: &Policy| Part { fold: Fold::new(policy.clone()), stop: Stop::LogEnd };
-        Self { parts: policies.iter().map(part).collect(), surveyor: Surveyor::default(), has_failed: false }
+        let parts = policies.iter().map(part).collect();
+        Self { parts, surveyor: Surveyor::default(), folded: None, has_failed: false }
     }
 
-    /// Folds what the log has beyond the last horizons. The log is that of the last advance, and has only grown:
-    /// after a rollback to before a horizon, replay anew.
+    /// Folds what the log has beyond the last horizons. The log is that of the last advance, grown: after a
+    /// rollback to before a horizon, replay anew. That is refused as far as it shows: where the log has become
+    /// shorter, or a chunk that was folded whole is another; not where only blocks of the last chunk are.
     ///
     /// # Errors
     ///
-    /// [`ReplayError`] if the log cannot be read or folded; [`ReplayError::Unusable`] after such an error.
+    /// [`ReplayError`] if the log cannot be read or folded, [`ReplayError::WentBack`] or [`ReplayError::Replaced`]
+    /// if it is another; [`ReplayError::Unusable`] after such an error.
     pub fn advance<S: Source>(&mut self, source: &S, options: ReplayOptions<'_>) -> Result<(), ReplayError> {
         if self.has_failed {
             return Err(ReplayError::Unusable);
@@ -109,6 +116,18 @@ impl Replay {
     }
 
     fn advance_here<S: Source>(&mut self, source: &S, options: ReplayOptions<'_>) -> Result<(), ReplayError> {
+        let head = source.heads().l2.map(|head| head.block);
+        if let Some(folded) = self.reached()
+            && head.is_none_or(|head| head < folded)
+        {
+            return Err(ReplayError::WentBack { folded, found: head.unwrap_or_default() });
+        }
+        if let Some((chunk, folded)) = self.folded {
+            let found = source.chunk_link(chunk)?;
+            if found != folded {
+                return Err(ReplayError::Replaced { chunk, folded, found });
+            }
+        }
         self.surveyor.read_on(source, options)?;
         // Policies go on together from where they stand together.
         let mut groups: BTreeMap<Option<L2Block>, Vec<usize>> = BTreeMap::new();
@@ -118,16 +137,21 @@ impl Replay {
             }
             groups.entry(part.horizon().map(|horizon| horizon.block)).or_default().push(index);
         }
-        let head = source.heads().l2.map(|head| head.block);
-        for (last, group) in groups {
-            if let Some(folded) = last
-                && head.is_none_or(|head| head < folded)
-            {
-                return Err(ReplayError::WentBack { folded, found: head.unwrap_or_default() });
-            }
+        for group in groups.into_values() {
             self.advance_group(source, options, &group)?;
         }
+        if let Some(chunk) =
+            self.reached().and_then(|reached| last_whole_chunk(source.first_block(), reached))
+            && self.folded.is_none_or(|(before, _)| before != chunk)
+        {
+            self.folded = Some((chunk, source.chunk_link(chunk)?));
+        }
         Ok(())
+    }
+
+    /// The furthest of the policies' horizons.
+    fn reached(&self) -> Option<L2Block> {
+        self.parts.iter().filter_map(Part::horizon).map(|horizon| horizon.block).max()
     }
 
     /// Advances policies with the same last horizon.
@@ -151,4 +175,12 @@ impl Replay {
         }
         Ok(())
     }
+}
+
+/// The first block of the last chunk that ends by block `reached`, in a log that begins at `first`.
+fn last_whole_chunk(first: L2Block, reached: L2Block) -> Option<L2Block> {
+    // Chunks end before multiples of their size; rounds down.
+    let end = reached.0.checked_add(1)? / CHUNK_BLOCKS_MAX * CHUNK_BLOCKS_MAX;
+    let start = end.checked_sub(CHUNK_BLOCKS_MAX)?;
+    (end > first.0).then(|| L2Block(start.max(first.0)))
 }

@@ -1,6 +1,6 @@
 //! What a replay reads.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use std::ops::RangeInclusive;
 use tally_engine::{L1Record, L2Block, PoolGenesis, SpanRecord};
 use tally_eventlog::{ChunkHeader, EventCursor, Heads, IndexEntry, LogError, LogReader, Producers, Times};
@@ -41,6 +41,12 @@ pub trait Source: Sync {
     ///
     /// [`LogError`] if it cannot be read.
     fn chunk_index(&self, from: L2Block) -> Result<Vec<IndexEntry>, LogError>;
+    /// A digest of everything up to the end of the chunk that begins at `first_block`.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if there is no such chunk, or it cannot be read.
+    fn chunk_link(&self, first_block: L2Block) -> Result<B256, LogError>;
     /// Calls `each` with the times of the chunks that begin at `first_blocks`, which are in order.
     ///
     /// # Errors
@@ -104,6 +110,10 @@ impl Source for LogReader {
 
     fn chunk_index(&self, from: L2Block) -> Result<Vec<IndexEntry>, LogError> {
         self.chunk_index(from)
+    }
+
+    fn chunk_link(&self, first_block: L2Block) -> Result<B256, LogError> {
+        self.chunk_link(first_block)
     }
 
     fn for_each_times<E: From<LogError>>(

@@ -10,20 +10,24 @@ use alloy_primitives::Address;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use tally_engine::{
-    Attribution, Batches, Counts, Grid, History, Horizon, L1Record, L2Block, Policy, Spans, Timeline,
-    UnixTime, instants,
+    Attribution, Batches, Counts, Grid, History, Horizon, L2Block, Policy, Spans, Timeline, UnixTime,
+    instants,
 };
-use tally_eventlog::EventCursor;
+use tally_eventlog::{Chain, EventCursor};
 
 /// What has been read of a log beside its blocks; it reads on when the log has grown.
 #[derive(Default)]
 pub(crate) struct Surveyor {
     l1_cursor: EventCursor,
-    records: Vec<L1Record>,
     timeline: Timeline,
+    batches: Option<Batches>,
     span_cursor: EventCursor,
     spans: Spans,
+    /// Everybody whom a span names.
+    span_signers: BTreeSet<Address>,
+    /// The dictionary, and the chain of digests up to its end.
     signers: Vec<Address>,
+    signers_chain: Chain,
 }
 
 /// The blocks after some horizon, as policies see them.
@@ -32,7 +36,7 @@ pub(crate) struct Survey<'a> {
     pub(crate) ends: Vec<(Option<Horizon>, Stop)>,
     timeline: &'a Timeline,
     spans: &'a Spans,
-    batches: Batches,
+    batches: &'a Batches,
     grid: Grid,
     counts: Counts,
 }
@@ -44,13 +48,16 @@ impl Surveyor {
         source: &S,
         options: ReplayOptions<'_>,
     ) -> Result<(), ReplayError> {
-        let new_records = source.l1_records_after(&mut self.l1_cursor)?;
-        for record in &new_records {
+        let batches = self.batches.get_or_insert_with(|| Batches::new(source.genesis().reward_per_block));
+        for record in &source.l1_records_after(&mut self.l1_cursor)? {
             self.timeline.apply(record);
+            batches.apply(record);
         }
-        self.records.extend(new_records);
-        if u64::try_from(self.signers.len()) != Ok(source.heads().signers.count) || options.verify {
+        // Not by their number: after a rollback others may have the same codes.
+        let chain = source.heads().signers;
+        if self.signers_chain != chain || options.verify {
             self.signers = source.signers()?;
+            self.signers_chain = chain;
         }
         Ok(())
     }
@@ -69,7 +76,9 @@ impl Surveyor {
         // Signed blocks need no span, so where all are signed nobody reads millions of them.
         if options.verify || blocks.has_unsigned() || policies.iter().any(|policy| by_schedule(policy)) {
             source.for_each_span_record::<ReplayError>(&mut self.span_cursor, |record| {
-                Ok(self.spans.apply(&record)?)
+                self.spans.apply(&record)?;
+                self.span_signers.extend(record.event.signer());
+                Ok(())
             })?;
         }
         let mut ends = Vec::new();
@@ -77,11 +86,11 @@ impl Surveyor {
             ends.push(horizon(&blocks, &self.spans, policy.attribution(), from, options.to)?);
         }
         let horizons: Vec<Horizon> = ends.iter().filter_map(|(horizon, _)| *horizon).collect();
-        let until = horizons.iter().map(|horizon| horizon.timestamp).max().unwrap_or(UnixTime(0));
         let after = last.map(|last| last.timestamp);
         let mut all_instants = BTreeSet::new();
-        for policy in policies {
-            let instants = instants(policy, &self.timeline, after, until);
+        for (policy, (horizon, _)) in policies.iter().zip(&ends) {
+            let Some(horizon) = horizon else { continue };
+            let instants = instants(policy, &self.timeline, after, horizon.timestamp);
             all_instants.extend(instants.map_err(|error| ReplayError::of_policy(policy, error))?);
         }
         let all_instants: Vec<UnixTime> = all_instants.into_iter().collect();
@@ -97,14 +106,18 @@ impl Surveyor {
         let is_counted = options.verify || !policies.iter().all(|policy| by_schedule(policy));
         let counts = match &range {
             Some(range) if is_counted => {
-                let producers = ProducerCodes::new(&self.signers, &self.spans);
+                let producers = ProducerCodes::new(&self.signers, &self.span_signers);
                 let spans = &self.spans;
                 let counting = Counting { producers: &producers, spans, grid: &grid, verify: options.verify };
                 count(&blocks, &counting, &parts_of(range, options.splits))?
             }
             _ => Counts::default(),
         };
-        let batches = Batches::from_records(&self.records, source.genesis().reward_per_block);
+        if options.verify {
+            let counted = range.as_ref().map(|range| *range.end());
+            blocks.verify_after(counted.or(last.map(|last| last.block)))?;
+        }
+        let batches = self.batches.get_or_insert_with(|| Batches::new(source.genesis().reward_per_block));
         Ok(Survey { ends, timeline: &self.timeline, spans: &self.spans, batches, grid, counts })
     }
 }
@@ -115,7 +128,7 @@ impl Survey<'_> {
         History {
             timeline: self.timeline,
             spans: self.spans,
-            batches: &self.batches,
+            batches: self.batches,
             grid: &self.grid,
             counts: &self.counts,
         }

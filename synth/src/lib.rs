@@ -101,7 +101,7 @@ impl Plan {
     /// # Errors
     ///
     /// [`PlanError`] unless there is at least one block (and at most [`BLOCKS_MAX`]), one sequencer (and
-    /// no more than a log has codes for), and no more than one stake change every 2 s.
+    /// no more than a log has codes for), and no more stake changes than blocks.
     pub fn new(
         blocks: u64,
         sequencers: u16,
@@ -115,7 +115,7 @@ impl Plan {
         if sequencers == 0 {
             return Err(PlanError(format!("0 sequencers are not 1 to {SIGNERS_MAX}")));
         }
-        // Blocks of L1 have a second each, so that no two changes share one.
+        // A block takes 2.5 s, so each change has a second of its own.
         if stake_changes > blocks {
             return Err(PlanError(format!(
                 "{stake_changes} stake changes are more than the {blocks} blocks"

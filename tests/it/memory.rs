@@ -122,6 +122,12 @@ impl Source for MemoryLog {
         Ok(self.chunks[before..].iter().map(|chunk| IndexEntry::from(&chunk.header)).collect())
     }
 
+    fn chunk_link(&self, first_block: L2Block) -> Result<B256, LogError> {
+        let before = self.chunks.iter().take_while(|chunk| chunk.header.first_block <= first_block);
+        let digests = before.map(|chunk| [chunk.header.producers_digest, chunk.header.times_digest].concat());
+        Ok(alloy_primitives::keccak256(digests.collect::<Vec<_>>().concat()))
+    }
+
     fn for_each_times<E: From<LogError>>(
         &self,
         first_blocks: &[L2Block],

@@ -5,7 +5,7 @@ use crate::support::{FAMILIES, assert_same, history_of, oracle_policy, tally};
 use alloy_primitives::{B256, U256};
 use engine::{L2Block, Policy};
 use tally_eventlog::{LogError, LogReader, LogWriter, ProducedBlock, verify};
-use tally_replay::{Replay, ReplayOptions, replay};
+use tally_replay::{Replay, ReplayError, ReplayOptions, replay};
 use tally_synth::{Pattern, Plan, make_log};
 use tempfile::TempDir;
 
@@ -194,4 +194,78 @@ fn a_replay_does_not_go_on_with_a_log_that_went_back() {
     assert!(error.contains("9999") && error.contains("19999"), "{error}");
     let error = replay.advance(&long, ReplayOptions::default()).unwrap_err().to_string();
     assert_eq!(error, "an earlier step of this replay failed: replay anew");
+}
+
+/// The story: a reorg took blocks back and others came, more than there were. The chunks that were folded are
+/// not those that the log has.
+#[test]
+fn a_replay_does_not_go_on_with_other_blocks() {
+    let make = |blocks, seed| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("made.log");
+        make_log(&path, &Plan::new(blocks, 4, Pattern::Random, 0, seed).unwrap()).unwrap();
+        let log = LogReader::open(&path).unwrap();
+        (dir, log)
+    };
+    let (_dir, log) = make(20_000, 1);
+    let (_other_dir, other) = make(30_000, 2);
+    let mut replay = Replay::new(&policies()[..1]);
+    replay.advance(&log, ReplayOptions::default()).unwrap();
+    let error = replay.advance(&other, ReplayOptions::default()).unwrap_err();
+    assert!(matches!(error, ReplayError::Replaced { chunk: L2Block(8_192), .. }), "{error}");
+}
+
+/// The story: somebody rewrites a chunk and makes its header and the links after it fit, as far as a replay that
+/// ends early looks. The chunks after its end say that it is not the chunk they follow.
+#[test]
+fn a_replay_that_verifies_checks_up_to_the_head_wherever_it_ends() {
+    let (dir, log) = made(30_000, 32, "random", 0);
+    drop(log);
+    let path = dir.path().join("made.log");
+    {
+        let db = rocksdb::DB::open_cf(&rocksdb::Options::default(), &path, FAMILIES).unwrap();
+        let chunks = db.cf_handle("l2_chunks").unwrap();
+        // The third chunk's link, which is all that ties the second one to the head.
+        let key = 16_384_u64.to_be_bytes();
+        let mut value = db.get_cf(chunks, key).unwrap().unwrap();
+        value[0] ^= 1;
+        db.put_cf(chunks, key, value).unwrap();
+    }
+    let log = LogReader::open(&path).unwrap();
+    let options = ReplayOptions { to: Some(L2Block(9_000)), ..ReplayOptions::default() };
+    replay(&log, &policies(), options).unwrap();
+    let error = replay(&log, &policies(), ReplayOptions { verify: true, ..options }).unwrap_err().to_string();
+    assert!(error.contains("the chunk of L2 block 16384: link of the digest chain is 0x"), "{error}");
+}
+
+/// As many signers as there are codes for, and one more.
+#[test]
+fn a_log_tells_65535_signers_apart() {
+    let (_dir, log) = made(70_000, u16::MAX, "random", 0);
+    assert_eq!(verify(&log).unwrap().l2_blocks, 70_000);
+    let replayed = replay(&log, &policies()[..1], ReplayOptions::default()).unwrap();
+    assert_eq!(replayed[0].ledger.sequencers.len(), 65_535);
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = LogWriter::open(&dir.path().join("grown.log"), log.identity()).unwrap();
+    let hash = |number: u64| B256::from(U256::from(number));
+    for number in 0..=65_535_u64 {
+        let block = ProducedBlock {
+            number: L2Block(number),
+            hash: hash(number + 1),
+            parent_hash: hash(number),
+            timestamp: engine::UnixTime(1),
+            signer: Some(alloy_primitives::Address::from_word(hash(number + 1))),
+        };
+        match writer.stage_block(&block) {
+            Ok(()) => assert!(number < 65_535),
+            Err(error) => {
+                assert_eq!(
+                    error.to_string(),
+                    "L2 block 65535 is signed by one more signer than the 65535 that a log can tell apart"
+                );
+                return;
+            }
+        }
+    }
+    panic!("one signer too many was taken");
 }

@@ -158,7 +158,7 @@ impl LogWriter {
     /// Takes up the last chunk where it was left.
     fn reopen_chunk(&mut self) -> Result<(), LogError> {
         let Some((key, value)) = self.store.last(CHUNKS)? else {
-            return Ok(());
+            return self.heads.check_last_chunk(None);
         };
         let place = "the last chunk";
         let (link, bytes) = unlinked(place, &value)?;
@@ -185,6 +185,7 @@ impl LogWriter {
                 Chain { count: self.heads.chunks.count.saturating_sub(1), last }
             }
         };
+        self.heads.check_last_chunk(Some(&chunk.header))?;
         let chain = self.sealed.extended(&key, bytes);
         if (chain.last, chain) != (link, self.heads.chunks) {
             return Err(LogError::Damaged {
@@ -282,7 +283,10 @@ impl LogWriter {
             });
         }
         let since = self.heads.l1.map_or(self.last_l1_time, |head| self.last_l1_time.max(head.timestamp));
-        if record.timestamp < since {
+        // The timestamps of L1 blocks rise, so only events of one block share one.
+        let is_same_block = self.last_l1.is_some_and(|(block, _)| block == record.block.0);
+        let is_first = self.last_l1.is_none() && self.heads.l1.is_none();
+        if record.timestamp < since || (record.timestamp == since && !is_same_block && !is_first) {
             let (block, previous, found) = (record.block, since, record.timestamp);
             return Err(LogError::L1Time { block, previous, found });
         }

@@ -154,6 +154,10 @@ impl LogWriter {
                 batch.delete_cf(family, found);
             }
         }
+        if !entries.iter().any(|entry| entry.first_block == last.first_block) {
+            let reason = "its chunk is not in the index".into();
+            return Err(LogError::Undecodable { place: last.place(), reason });
+        }
         entries.retain(|entry| entry.first_block < last.first_block);
         entries.push(IndexEntry::from(last));
         if let Some((key, page)) = OpenPage::new(entries).encode() {
