@@ -2,7 +2,7 @@
 //! it counts is an error. Fields that nobody here needs are skipped, whatever they hold.
 
 use crate::error::DecodeFault;
-use alloy::primitives::{Address, B256, Bytes, LogData, U256};
+use alloy::primitives::{Address, B256, Bloom, Bytes, LogData, U256};
 use alloy::rpc::types::Log;
 use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -61,6 +61,9 @@ pub(crate) struct L2Block {
     pub(crate) hash: B256,
     pub(crate) parent_hash: B256,
     pub(crate) timestamp: Quantity,
+    /// Some nodes leave it out.
+    #[serde(default)]
+    pub(crate) logs_bloom: Option<Bloom>,
     pub(crate) transactions: FirstTransaction,
 }
 

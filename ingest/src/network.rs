@@ -158,6 +158,15 @@ impl Network {
         Ok(Self { name, identity })
     }
 
+    /// An L2 block that is known to have an event of the sequencer set. Each built-in network begins with the
+    /// block that the set was deployed in, and its initialiser emits some; others may begin anywhere before.
+    pub(crate) fn first_span(&self) -> Option<u64> {
+        let is_built_in = |(path, text): &(&str, &str)| {
+            Self::from_toml(text, Path::new(path)).is_ok_and(|built_in| built_in.identity == self.identity)
+        };
+        BUILT_IN.iter().any(is_built_in).then_some(self.identity.l2_first_block.0)
+    }
+
     /// The network as a file.
     pub fn to_toml(&self) -> String {
         let LogIdentity {
@@ -220,6 +229,10 @@ mod tests {
             let network = Network::load(name).expect("is built in");
             let Network { name: found, identity } = &network;
             assert_eq!(found, name);
+            assert_eq!(network.first_span(), Some(identity.l2_first_block.0));
+            let mut other = network.clone();
+            other.identity.l2_first_block.0 -= 1;
+            assert_eq!(other.first_span(), None, "it may begin before the set was deployed");
             assert_eq!(identity.genesis, crate::contract_defaults(identity.genesis.batch_block));
             assert_eq!(
                 Network::from_toml(&network.to_toml(), Path::new("again")).expect("reads back"),

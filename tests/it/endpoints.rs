@@ -197,13 +197,21 @@ fn the_secrets_of_urls_are_never_shown() {
     }
 }
 
-/// What the command says and gives for small-a with other L1 endpoints than the one of `live`.
-fn with_l1(live: &Live, urls: &[String], more: &[&str]) -> (u8, String, String) {
+/// What the command says and gives for small-a with other endpoints of a chain than the one of `live`.
+fn with_endpoints(flag: &str, live: &Live, urls: &[String], more: &[&str]) -> (u8, String, String) {
     let mut args = live.args(more);
-    let at = args.iter().position(|arg| arg == "--l1-rpc").unwrap();
-    let urls = urls.iter().flat_map(|url| ["--l1-rpc".to_owned(), url.clone()]);
+    let at = args.iter().position(|arg| arg == flag).unwrap();
+    let urls = urls.iter().flat_map(|url| [flag.to_owned(), url.clone()]);
     args.splice(at..at + 2, urls);
     tally(&args.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn with_l1(live: &Live, urls: &[String], more: &[&str]) -> (u8, String, String) {
+    with_endpoints("--l1-rpc", live, urls, more)
+}
+
+fn with_l2(live: &Live, urls: &[String], more: &[&str]) -> (u8, String, String) {
+    with_endpoints("--l2-rpc", live, urls, more)
 }
 
 #[track_caller]
@@ -244,6 +252,103 @@ fn an_endpoint_without_old_logs_is_never_relied_on() {
     assert!(log.is_err() || log.unwrap().heads().l1.is_none(), "no L1 block is in the log");
     // With one that has them, it goes on, wherever that one stands.
     assert_whole(with_l1(&live, &[forgetful.l1_url(), live.node.l1_url()], &[]));
+}
+
+/// The sequencer set of small-a, and some blocks with its spans: the first, one in the middle, the last.
+const SET: &str = "0x33c58e2642f54ba85bae316212734edbc1ab89f3";
+const SPANS_IN: [u64; 3] = [1_003, 1_274, 3_001];
+
+fn number_in(value: &Value) -> u64 {
+    u64::from_str_radix(value.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+}
+
+/// An answer of L2 without those of the set's logs that are in some blocks, if it is one to `eth_getLogs`.
+fn without_logs(call: &Value, told: &Value, is_dropped: impl Fn(u64) -> bool) -> Option<Value> {
+    let logs = told["result"].as_array().filter(|_| call["method"] == "eth_getLogs")?;
+    let is_kept = |log: &&Value| log["address"] != SET || !is_dropped(number_in(&log["blockNumber"]));
+    Some(json!({ "result": logs.iter().filter(is_kept).collect::<Vec<_>>() }))
+}
+
+/// A block of L2 with another bloom, or none, if it is an answer with one.
+fn with_bloom(call: &Value, told: &Value, bloom: impl Fn(u64) -> Option<Value>) -> Option<Value> {
+    if call["method"] != "eth_getBlockByNumber" || told["result"].is_null() {
+        return None;
+    }
+    let mut block = told["result"].clone();
+    block["logsBloom"] = bloom(number_in(&block["number"]))?;
+    Some(json!({ "result": block }))
+}
+
+/// The story: a provider that had lost its L2 logs gave a log without spans and status 0. One that had lost
+/// only the older ones gave an error when the first span came, and the log had passed those before for good.
+#[test]
+fn an_l2_endpoint_that_lacks_logs_is_never_relied_on() {
+    let [first, middle, last] = SPANS_IN;
+    for (told, dropped) in
+        [(first, 0..=u64::MAX), (first, 0..=1_999), (middle, middle..=middle), (last, last..=last)]
+    {
+        let lies = Rule::new(move |call, told| without_logs(call, told, |block| dropped.contains(&block)));
+        let forgetful = node(&Options { lies, ..Options::default() });
+        let live = Live::start("small-a", &Options::default());
+        let (status, _, err) = with_l2(&live, &[forgetful.l2_url()], &["--rpc-rounds", "2"]);
+        assert_eq!(status, 1, "{err}");
+        assert_told(
+            &err.to_lowercase(),
+            &[
+                &format!("it lacks logs: block {told} has one of {SET} with topic 0x"),
+                "but none by eth_getlogs",
+            ],
+        );
+        // Neither the block nor what was asked for with it.
+        let log = tally_eventlog::LogReader::open(&live.log());
+        assert!(log.is_err() || log.unwrap().heads().l2.is_none_or(|head| head.block.0 < told), "{err}");
+        assert_whole(with_l2(&live, &[forgetful.l2_url(), live.node.l2_url()], &[]));
+    }
+}
+
+/// A block may have events of the set by its bloom and none in truth. Its receipts say so.
+#[test]
+fn a_bloom_that_tells_of_too_much_is_settled_by_receipts() {
+    let receipts = std::sync::Arc::new(AtomicU64::new(0));
+    let seen = receipts.clone();
+    let lies = Rule::new(move |call, told| {
+        if call["method"] == "eth_getTransactionReceipt" {
+            seen.fetch_add(1, Ordering::Relaxed);
+        }
+        let full = |block| (block % 100 == 3).then(|| json!(format!("0x{}", "ff".repeat(256))));
+        with_bloom(call, told, full)
+    });
+    let node = node(&Options { lies, ..Options::default() });
+    let live = Live::start("small-a", &Options::default());
+    assert_whole(with_l2(&live, &[node.l2_url()], &["--rpc-rounds", "1"]));
+    let receipts = receipts.load(Ordering::Relaxed);
+    assert!((20..200).contains(&receipts), "{receipts} receipts of 20 blocks were asked for");
+}
+
+/// Where blocks come without blooms, or with zeros in their place, there is what the log has already.
+#[test]
+fn an_l2_endpoint_without_blooms_has_to_have_the_last_span_of_the_log() {
+    let blooms: [fn(u64) -> Option<Value>; 2] =
+        [|_| Some(Value::Null), |_| Some(json!(format!("0x{}", "00".repeat(256))))];
+    for bloom in blooms {
+        let blind = |is_dropped: fn(u64) -> bool| {
+            let lies = Rule::new(move |call, told| {
+                without_logs(call, told, is_dropped).or_else(|| with_bloom(call, told, bloom))
+            });
+            node(&Options { lies, ..Options::default() })
+        };
+        let live = Live::start("small-a", &Options::default());
+        let honest = blind(|_| false);
+        let (status, _, err) = with_l2(&live, &[honest.l2_url()], &["--l2-to", "2000"]);
+        assert_eq!(status, 0, "{err}");
+        let forgetful = blind(|_| true);
+        let (status, _, err) = with_l2(&live, &[forgetful.l2_url()], &["--rpc-rounds", "2"]);
+        assert_eq!(status, 1, "{err}");
+        let told = format!("it gives no log of {SET} in block 1992, where there has to be one");
+        assert_told(&err.to_lowercase(), &[&told]);
+        assert_eq!(tally_eventlog::LogReader::open(&live.log()).unwrap().heads().l2.unwrap().block.0, 2_000);
+        assert_whole(with_l2(&live, &[forgetful.l2_url(), honest.l2_url()], &[]));
+    }
 }
 
 #[test]

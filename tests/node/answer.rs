@@ -42,13 +42,19 @@ fn result_of(chain: &Chain, call: &Value, looked: &mut bool) -> Result<String, R
     match call["method"].as_str().unwrap_or_default() {
         "eth_chainId" => Ok(json!(format!("{:#x}", chain.id)).to_string()),
         "eth_getBlockByNumber" => {
-            let block = resolved(chain, &params[0], looked)?;
-            Ok(block_json(chain, block))
+            let block = block_json(chain, resolved(chain, &params[0], looked)?);
+            // L1's are recorded without their transactions.
+            let is_whole = chain.is_l1 || params[1] == true;
+            Ok(if is_whole { block } else { with_hashes(&block) })
         }
         "eth_getLogs" => logs(chain, &params[0], looked),
         "eth_getTransactionByHash" => {
             let hash = params[0].as_str().unwrap_or_default().to_lowercase();
             Ok(chain.transaction(&hash).map_or("null".into(), Value::to_string))
+        }
+        "eth_getTransactionReceipt" if !chain.is_l1 => {
+            let hash = params[0].as_str().unwrap_or_default().to_lowercase();
+            Ok(chain.receipt(&hash).map_or("null".into(), |receipt| receipt.to_string()))
         }
         "eth_getCode" => {
             let is_missing = chain.options.no_code_at.as_deref().is_some_and(|address| {
@@ -65,6 +71,15 @@ fn block_json(chain: &Chain, block: u64) -> String {
         return "null".into();
     }
     chain.branch(block).blocks[&block].clone()
+}
+
+/// A block with the hashes of its transactions in their place.
+fn with_hashes(block: &str) -> String {
+    let mut block: Value = serde_json::from_str(block).expect("a block of the recording");
+    for transaction in block["transactions"].as_array_mut().into_iter().flatten() {
+        *transaction = transaction["hash"].take();
+    }
+    block.to_string()
 }
 
 fn resolved(chain: &Chain, tag: &Value, looked: &mut bool) -> Result<u64, Refusal> {

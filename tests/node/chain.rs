@@ -122,13 +122,16 @@ impl Chain {
     pub(crate) fn l2(directory: &Path, options: &Options) -> Self {
         let mut branch = Branch::default();
         for line in lines(directory, "l2_blocks.jsonl.gz") {
-            // Only what the recording begins with: the rest of a block is long.
             let block = parsed(&line);
             let number = number(&block["number"]);
             let mut line = line;
             if options.l2_wrong_parent == Some(number) {
                 let parent = text(&block["parentHash"]);
                 line = line.replace(&parent, &B256::repeat_byte(0x77).to_string());
+            }
+            for transaction in block["transactions"].as_array().expect("transactions") {
+                let place = json!({ "blockHash": block["hash"], "blockNumber": block["number"] });
+                branch.transactions.insert(text(&transaction["hash"]), place);
             }
             branch.hashes.insert(text(&block["hash"]), number);
             branch.blocks.insert(number, line);
@@ -202,7 +205,18 @@ impl Chain {
         (is_there && number <= self.head).then_some(number)
     }
 
-    /// A transaction of L1, on the branch that stands.
+    /// The receipt of a transaction, with its logs.
+    pub(crate) fn receipt(&self, hash: &str) -> Option<Value> {
+        let mut receipt = self.transaction(hash)?.clone();
+        let block = number(&receipt["blockNumber"]);
+        let logs = self.branch(block).logs.get(&block).into_iter().flatten();
+        let logs = logs.filter(|log| log.transaction == hash).map(|log| log.value.clone());
+        receipt["logs"] = logs.collect();
+        receipt["transactionHash"] = json!(hash);
+        Some(receipt)
+    }
+
+    /// A transaction on the branch that stands: of L1 whole, of L2 where it is.
     pub(crate) fn transaction(&self, hash: &str) -> Option<&Value> {
         let other = self.other.as_ref().and_then(|(_, other)| other.transactions.get(hash));
         let found = other.or_else(|| {

@@ -5,6 +5,7 @@ use super::error::LiveError;
 use super::fetch::{
     Filter, Range, blocks_of, check_log, header_call, headers, inputs, merged, numbered, tag_call, too_much,
 };
+use super::history::History;
 use super::{Finality, Follower, Pace, Piece};
 use crate::abi::LockingInfo::Relocked;
 use crate::abi::LockingPool::DistributeReward;
@@ -16,7 +17,7 @@ use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tally_eventlog::{LogIdentity, RecentBlock};
 
 /// How many blocks that are not final are fetched at once.
@@ -59,28 +60,25 @@ pub(crate) struct L1 {
     contracts: Filter,
     transfers: Filter,
     range: Range,
-    /// The last block known to have a log of a contract: an endpoint that gives none of it would give none of
-    /// the next blocks either, and not say so.
-    has_log: Mutex<Option<u64>>,
+    history: History,
 }
 
 impl L1 {
     pub(crate) fn new(rpc: Arc<Rpc>, identity: &LogIdentity, finality: Finality) -> Self {
         let escrow = B256::left_padding_from(identity.locking_info.as_slice());
+        let addresses = vec![identity.locking_info, identity.locking_pool];
+        let contracts = Filter { addresses, topics: json!([]) };
         Self {
             rpc,
             finality,
             first_block: identity.l1_first_block.0,
-            contracts: Filter {
-                addresses: vec![identity.locking_info, identity.locking_pool],
-                topics: json!([]),
-            },
+            history: History::new(contracts.clone()),
+            contracts,
             transfers: Filter {
                 addresses: vec![identity.metis_token],
                 topics: json!([Transfer::SIGNATURE_HASH, null_topic(), escrow]),
             },
             range: Range::new(),
-            has_log: Mutex::new(None),
         }
     }
 
@@ -170,7 +168,7 @@ impl L1 {
             let last = to.min(from.saturating_add(self.range.size() - 1));
             let size = last - from + 1;
             let attempt = move |attempt: Attempt| async move {
-                self.check_keeps_logs(&attempt).await?;
+                self.history.check_endpoint(&attempt).await?;
                 let calls =
                     [self.contracts.range(from, last), self.transfers.range(from, last), header_call(last)];
                 let mut answers = attempt.batch(&calls).await?;
@@ -187,7 +185,7 @@ impl L1 {
             match self.rpc.ask_of(size, &what, attempt).await {
                 Ok(piece) => {
                     self.range.given(size);
-                    self.saw_log_in(piece.logs.iter().rev().find_map(|log| self.block_of_own(log)));
+                    self.history.saw(&piece.logs);
                     return Ok(piece);
                 }
                 Err(error) => match too_much(&error) {
@@ -210,7 +208,7 @@ impl L1 {
         sealed: u64,
     ) -> Result<Option<L1Piece>, LiveError> {
         let attempt = move |attempt: Attempt| async move {
-            self.check_keeps_logs(&attempt).await?;
+            self.history.check_endpoint(&attempt).await?;
             let numbers: Vec<u64> = (from..=to).collect();
             let found = headers(&attempt, &numbers).await?;
             if let (Some(before), Some(first)) = (before, found.first())
@@ -265,49 +263,9 @@ impl L1 {
         Ok(L1Piece { logs, blocks, inputs, heads, sealed })
     }
 
-    /// Checks that a node still has the logs of `block`, in which a contract has one, and that each node that
-    /// is asked later has them.
+    /// Checks that there is a node that still has the logs of `block`, in which a contract has one.
     pub(crate) async fn check_history(&self, block: u64) -> Result<(), LiveError> {
-        self.saw_log_in(Some(block));
-        let attempt = move |attempt: Attempt| async move { self.check_keeps_logs(&attempt).await };
-        Ok(self.rpc.ask(&format!("the logs of block {block}"), attempt).await?)
-    }
-
-    /// Once for each endpoint: one that drops old logs gives empty lists of them, and the log would lack
-    /// events without a word.
-    async fn check_keeps_logs(&self, attempt: &Attempt) -> Result<(), Fault> {
-        let Some(block) = *self.has_log.lock().unwrap_or_else(PoisonError::into_inner) else {
-            return Ok(());
-        };
-        let check = async || {
-            let mut answers =
-                attempt.batch(&[self.contracts.range(block, block), header_call(block)]).await?;
-            let header = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
-            // A node that does not have the block gives no log of it either.
-            numbered(decoded("a header", header)?, block)?;
-            let logs = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
-            let logs = merged(vec![decoded("logs", logs)?], block, block)?;
-            if logs.iter().any(|log| self.block_of_own(log).is_some()) {
-                return Ok(());
-            }
-            let contract = self.contracts.addresses.last().copied().unwrap_or_default();
-            Err(Fault::refused(format!(
-                "it gives no log of {contract} in block {block}, where there has to be one: it does not keep logs \
-                 from so long ago, or the network is wrong"
-            )))
-        };
-        attempt.endpoint.keeps_logs.get_or_try_init(check).await.copied()
-    }
-
-    /// The block of a log, if it is one of the pool's contracts.
-    fn block_of_own(&self, log: &Log) -> Option<u64> {
-        log.block_number.filter(|_| self.contracts.addresses.contains(&log.address()))
-    }
-
-    fn saw_log_in(&self, block: Option<u64>) {
-        if block.is_some() {
-            *self.has_log.lock().unwrap_or_else(PoisonError::into_inner) = block;
-        }
+        self.history.check(&self.rpc, block).await
     }
 }
 

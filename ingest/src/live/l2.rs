@@ -1,8 +1,10 @@
 //! Following L2: whole blocks in batches, several in flight, their signers recovered on all cores.
 
+use super::blooms::{Blooms, Hint};
 use super::branch::common_ancestor;
 use super::error::LiveError;
 use super::fetch::{Filter, Range, check_log, header_call, merged, numbered, quantity, tag_call, too_much};
+use super::history::History;
 use super::{Follower, Pace, Piece};
 use crate::decode::{BlockFacts, decode_span};
 use crate::error::{DecodeFault, UnknownTopic};
@@ -21,8 +23,9 @@ use tally_eventlog::{LogIdentity, ProducedBlock, RecentBlock};
 /// few thousand of them are a matter of kilobytes.
 const STRETCH_BLOCKS: u64 = 1_000;
 
-/// How many stretches are fetched at once: while the last answers of one come in, the next begins.
-const STRETCHES: usize = 2;
+/// How many stretches are fetched at once: while the logs of one are asked for, and the last blocks of
+/// another come in, the next begins.
+const STRETCHES: usize = 3;
 
 /// How often blocks that do not fit each other are asked for, and the first pause between.
 const STRETCH_ATTEMPTS: u32 = 4;
@@ -50,6 +53,14 @@ pub(crate) struct L2 {
     confirmations: u64,
     spans: Filter,
     range: Range,
+    history: History,
+    blooms: Arc<Blooms>,
+}
+
+/// Some blocks, and what their blooms tell.
+struct Blocks {
+    produced: Vec<ProducedBlock>,
+    hints: Vec<Hint>,
 }
 
 struct Tip {
@@ -60,7 +71,20 @@ struct Tip {
 impl L2 {
     pub(crate) fn new(rpc: Arc<Rpc>, identity: &LogIdentity, confirmations: u64) -> Self {
         let spans = Filter { addresses: vec![identity.sequencer_set], topics: json!([]) };
-        Self { rpc, identity: identity.clone(), confirmations, spans, range: Range::new() }
+        Self {
+            rpc,
+            identity: identity.clone(),
+            confirmations,
+            history: History::new(spans.clone()),
+            spans,
+            range: Range::new(),
+            blooms: Arc::new(Blooms::new(identity.sequencer_set)),
+        }
+    }
+
+    /// Checks that there is a node that still has the logs of `block`, in which the sequencer set has one.
+    pub(crate) async fn check_history(&self, block: u64) -> Result<(), LiveError> {
+        self.history.check(&self.rpc, block).await
     }
 
     /// Follows L2 until the limit, the chain's end, or (when it is to be followed) for ever.
@@ -174,12 +198,15 @@ impl L2 {
         let batches = stream::iter(starts).map(|start| self.blocks(start, to.min(start + BATCH_BLOCKS - 1)));
         // All at once: how many requests fly is for the endpoint to say.
         let batches = batches.buffered(usize::try_from(STRETCH_BLOCKS / BATCH_BLOCKS).unwrap_or(1));
-        let (blocks, logs) = tokio::join!(batches.collect::<Vec<_>>(), self.logs(from, to));
-        let logs = logs?;
         let mut all = Vec::with_capacity(usize::try_from(to - from + 1).unwrap_or_default());
-        for blocks in blocks {
-            all.extend(blocks?);
+        let mut hints = Vec::new();
+        for blocks in batches.collect::<Vec<_>>().await {
+            let Blocks { produced, hints: more } = blocks?;
+            all.extend(produced);
+            hints.extend(more);
         }
+        // After the blocks, which tell where logs have to be.
+        let logs = self.logs(from, to, sealed, &hints).await?;
         for pair in all.windows(2) {
             if pair[1].parent_hash != pair[0].hash {
                 let (expected, found) = (pair[0].hash, pair[1].parent_hash);
@@ -199,14 +226,19 @@ impl L2 {
         Ok(L2Piece { blocks: all, spans, unknown, sealed })
     }
 
-    /// The logs of the sequencer set in blocks `from..=to`, in as many ranges as the node wants.
-    async fn logs(&self, from: u64, to: u64) -> Result<Vec<Log>, LiveError> {
+    /// The logs of the sequencer set in blocks `from..=to`, in as many ranges as the node wants, and none of
+    /// them missing where the blocks' blooms give a hint.
+    async fn logs(&self, from: u64, to: u64, sealed: u64, hints: &[Hint]) -> Result<Vec<Log>, LiveError> {
         let mut logs = Vec::new();
         let mut start = from;
         while start <= to {
             let last = to.min(start.saturating_add(self.range.size() - 1));
             let size = last - start + 1;
+            let hints: Vec<&Hint> =
+                hints.iter().filter(|hint| (start..=last).contains(&hint.block)).collect();
+            let hints = &hints;
             let attempt = move |attempt: Attempt| async move {
+                self.history.check_endpoint(&attempt).await?;
                 // With the last block: a node that does not have it yet would give no log of it either.
                 let mut answers = attempt.batch(&[self.spans.range(start, last), header_call(last)]).await?;
                 let head = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
@@ -217,11 +249,16 @@ impl L2 {
                 for log in logs.iter().filter(|log| log.block_number == Some(last)) {
                     check_log(log, &RecentBlock::from(&head))?;
                 }
-                Ok(logs)
+                let checked = self.blooms.check(&attempt, hints, &logs).await?;
+                Ok(checked.map(|()| logs))
             };
             match self.rpc.ask_of(size, &format!("the logs of blocks {start} to {last}"), attempt).await {
                 Ok(found) => {
                     self.range.given(size);
+                    let found = found.map_err(|fault| self.fault(fault))?;
+                    if last <= sealed {
+                        self.history.saw(&found);
+                    }
                     logs.extend(found);
                     start = last + 1;
                 }
@@ -237,14 +274,15 @@ impl L2 {
     }
 
     /// The blocks `from..=to`, with who made them.
-    async fn blocks(&self, from: u64, to: u64) -> Result<Vec<ProducedBlock>, LiveError> {
+    async fn blocks(&self, from: u64, to: u64) -> Result<Blocks, LiveError> {
         let attempt = move |attempt: Attempt| async move {
             let block = |number| call("eth_getBlockByNumber", json!([quantity(number), true]));
             let calls: Vec<Call> = (from..=to).map(block).collect();
             let answers = attempt.batch(&calls).await?;
             // Recovering a signer takes longer than all the rest: on a thread of its own, as often as
             // there are cores.
-            let produced = tokio::task::spawn_blocking(move || produced(from, answers));
+            let blooms = self.blooms.clone();
+            let produced = tokio::task::spawn_blocking(move || produced(from, answers, &blooms));
             produced.await.map_err(|_| Fault::refused("its decoding was cut short".into()))?
         };
         let produced = self.rpc.ask(&format!("blocks {from} to {to}"), attempt).await?;
@@ -258,8 +296,9 @@ impl L2 {
 
 /// Decodes blocks from number `first` on, and recovers who signed them. The inner error is of a block that
 /// is whole, but cannot be right.
-fn produced(first: u64, answers: Vec<Answer>) -> Result<Result<Vec<ProducedBlock>, DecodeFault>, Fault> {
+fn produced(first: u64, answers: Vec<Answer>, blooms: &Blooms) -> Result<Result<Blocks, DecodeFault>, Fault> {
     let mut blocks: Vec<ProducedBlock> = Vec::with_capacity(answers.len());
+    let mut hints = Vec::new();
     for (number, answer) in (first..).zip(answers) {
         let block: Option<L2BlockObject> = decoded("a block", answer)?;
         let Some(block) = block else {
@@ -281,6 +320,7 @@ fn produced(first: u64, answers: Vec<Answer>) -> Result<Result<Vec<ProducedBlock
             Ok(signer) => signer,
             Err(fault) => return Ok(Err(fault)),
         };
+        hints.extend(blooms.hint(number, block.hash, block.logs_bloom.as_ref()));
         blocks.push(ProducedBlock {
             number: L2Block(number),
             hash: block.hash,
@@ -289,5 +329,5 @@ fn produced(first: u64, answers: Vec<Answer>) -> Result<Result<Vec<ProducedBlock
             signer,
         });
     }
-    Ok(Ok(blocks))
+    Ok(Ok(Blocks { produced: blocks, hints }))
 }

@@ -1,9 +1,11 @@
 //! Ingest from live chains: one task follows each, and one writes what they bring to the log.
 
 mod append;
+mod blooms;
 mod branch;
 mod error;
 pub(crate) mod fetch;
+mod history;
 mod l1;
 mod l2;
 pub(crate) mod metrics;
@@ -19,10 +21,10 @@ use append::Appender;
 use l1::{L1, L1Piece, check_contracts};
 use l2::{L2, L2Piece};
 use metrics::ChainMetrics;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tally_eventlog::{Heads, LogReader, LogWriter, RecentBlock, RecentBlocks};
+use tally_eventlog::{EventCursor, Heads, LogError, LogReader, LogWriter, RecentBlock, RecentBlocks};
 use tokio::sync::{mpsc, watch};
 
 /// How many pieces wait for the log at most. With [`l2`]'s stretches they are a few thousand blocks.
@@ -205,6 +207,20 @@ impl Follower {
     }
 }
 
+/// The block of the log's last span event that no reorg can have taken back since.
+fn last_final_span(writer: &LogWriter, log: &Path) -> Result<Option<u64>, LiveError> {
+    let sealed = writer.recent_l2().blocks().first().map(|block| block.number);
+    let mut last = None;
+    // A log of nothing yet cannot be read.
+    if writer.committed().span_events.count > 0 {
+        LogReader::open(log)?.for_each_span_record::<LogError>(&mut EventCursor::default(), |span| {
+            last = Some(span.block.0).filter(|block| Some(*block) <= sealed).or(last);
+            Ok(())
+        })?;
+    }
+    Ok(last)
+}
+
 async fn stopped(mut stop: watch::Receiver<bool>) {
     // Whoever could stop it is gone: then nobody will.
     if stop.wait_for(|stop| *stop).await.is_err() {
@@ -244,8 +260,12 @@ pub async fn ingest_live(
         let l2 = L2::new(l2, identity, options.l2_confirmations);
         let l1 = L1::new(l1, identity, options.l1_finality);
         // The pool's initialiser emits events. Where they lack, later ones may too.
+        let first_span = options.network.first_span();
         if !LogReader::exists(&options.log)? {
             l1.check_history(identity.genesis.batch_block.0).await?;
+            if let Some(block) = first_span {
+                l2.check_history(block).await?;
+            }
         }
         let writer = LogWriter::open(&options.log, identity)?;
         let is_begun = writer.committed().l1.is_some_and(|head| head.block >= identity.genesis.batch_block);
@@ -258,6 +278,9 @@ pub async fn ingest_live(
         };
         if let Some(block) = has_to_be {
             l1.check_history(block).await?;
+        }
+        if let Some(block) = last_final_span(&writer, &options.log)?.or(first_span) {
+            l2.check_history(block).await?;
         }
         Ok::<_, LiveError>((l1, l2, writer))
     };

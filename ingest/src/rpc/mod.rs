@@ -9,7 +9,7 @@ mod endpoint;
 mod fault;
 mod http;
 
-pub(crate) use endpoint::{Answer, Call, Endpoint, decoded};
+pub(crate) use endpoint::{Answer, BATCH_CALLS_MAX, Call, Endpoint, decoded};
 pub(crate) use fault::Fault;
 pub use fault::FaultKind;
 

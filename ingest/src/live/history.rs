@@ -1,0 +1,72 @@
+//! Whether an endpoint keeps old logs: one that dropped them gives empty lists of them, and the log would
+//! lack events without a word.
+
+use super::error::LiveError;
+use super::fetch::{Filter, header_call, merged, numbered};
+use crate::rpc::{Attempt, Fault, Rpc, decoded};
+use alloy::rpc::types::Log;
+use std::sync::{Mutex, PoisonError};
+
+/// What each endpoint of a chain has to show before it is relied on.
+#[derive(Debug)]
+pub(crate) struct History {
+    contracts: Filter,
+    /// The last final block known to have a log of a contract: an endpoint that gives none of it would give
+    /// none of the next blocks either.
+    has_log: Mutex<Option<u64>>,
+}
+
+impl History {
+    pub(crate) fn new(contracts: Filter) -> Self {
+        Self { contracts, has_log: Mutex::new(None) }
+    }
+
+    /// Finds an endpoint that still has the logs of `block`, in which a contract has one. Each that is asked
+    /// later has to have them too.
+    pub(crate) async fn check(&self, rpc: &Rpc, block: u64) -> Result<(), LiveError> {
+        self.saw_log_in(Some(block));
+        let attempt = move |attempt: Attempt| async move { self.check_endpoint(&attempt).await };
+        Ok(rpc.ask(&format!("the logs of block {block}"), attempt).await?)
+    }
+
+    /// Checks an endpoint, once.
+    pub(crate) async fn check_endpoint(&self, attempt: &Attempt) -> Result<(), Fault> {
+        let Some(block) = *self.has_log.lock().unwrap_or_else(PoisonError::into_inner) else {
+            return Ok(());
+        };
+        let check = async || {
+            let mut answers =
+                attempt.batch(&[self.contracts.range(block, block), header_call(block)]).await?;
+            let header = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
+            // A node that does not have the block gives no log of it either.
+            numbered(decoded("a header", header)?, block)?;
+            let logs = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
+            let logs = merged(vec![decoded("logs", logs)?], block, block)?;
+            if logs.iter().any(|log| self.block_of(log).is_some()) {
+                return Ok(());
+            }
+            let contract = self.contracts.addresses.last().copied().unwrap_or_default();
+            Err(Fault::refused(format!(
+                "it gives no log of {contract} in block {block}, where there has to be one: it does not keep logs \
+                 from so long ago, or the network is wrong"
+            )))
+        };
+        attempt.endpoint.keeps_logs.get_or_try_init(check).await.copied()
+    }
+
+    /// Some final blocks were ingested, with these logs, in order.
+    pub(crate) fn saw(&self, logs: &[Log]) {
+        self.saw_log_in(logs.iter().rev().find_map(|log| self.block_of(log)));
+    }
+
+    /// The block of a log, if it is one of the contracts.
+    fn block_of(&self, log: &Log) -> Option<u64> {
+        log.block_number.filter(|_| self.contracts.addresses.contains(&log.address()))
+    }
+
+    fn saw_log_in(&self, block: Option<u64>) {
+        if block.is_some() {
+            *self.has_log.lock().unwrap_or_else(PoisonError::into_inner) = block;
+        }
+    }
+}
