@@ -29,6 +29,7 @@ use args::{AuditCommand, Cli, Command, LogCommand};
 use clap::FromArgMatches;
 use std::ffi::OsString;
 use std::io::Write;
+use tally_ingest::mask_urls;
 
 /// Done, or verified and equal.
 pub const DONE: u8 = 0;
@@ -50,18 +51,20 @@ pub(crate) struct Output<'a> {
 /// Runs one command and returns its exit status. The first of `args` is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
+    let given: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let cli = match config::command(&args).map(|command| parse(command, args)) {
         Ok(Ok(cli)) => cli,
         Ok(Err(error)) => {
             // Help and version are no errors, and belong on the standard output.
             let is_error = error.use_stderr();
-            let text = error.render();
+            // The values of variables are in a help, and those of flags in an error.
+            let text = without_secrets(&error.render().to_string(), &given);
             // With nowhere to write to, the status has to do.
             let _ = if is_error { write!(err, "{text}") } else { write!(out, "{text}") };
             return if is_error { USAGE } else { DONE };
         }
         Err(error) => {
-            let _ = writeln!(err, "error: {}", chain_text(&error));
+            let _ = writeln!(err, "error: {}", without_secrets(&chain_text(&error), &given));
             return USAGE;
         }
     };
@@ -83,9 +86,22 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Ok(status)
     });
     status.unwrap_or_else(|error| {
-        let _ = writeln!(output.err, "error: {}", chain_text(&error));
+        let _ = writeln!(output.err, "error: {}", without_secrets(&chain_text(&error), &given));
         if error.is::<WrongUsage>() { USAGE } else { FAILED }
     })
+}
+
+/// A text for people without the secrets of URLs that were `given`, by mistake, where something else should
+/// be. Who prints an error of a library cannot know what it repeats.
+fn without_secrets(text: &str, given: &[String]) -> String {
+    let mut text = text.to_owned();
+    // In a text a URL ends with a blank, but one that was given may hold some.
+    for arg in given.iter().filter(|arg| arg.contains(":/") && arg.contains(char::is_whitespace)) {
+        let value =
+            arg.split_once('=').filter(|_| arg.starts_with("--")).map_or(arg.as_str(), |(_, value)| value);
+        text = text.replace(value, &mask_urls(&value.replace(char::is_whitespace, "%20")));
+    }
+    mask_urls(&text)
 }
 
 fn parse(command: clap::Command, args: Vec<OsString>) -> Result<Cli, clap::Error> {

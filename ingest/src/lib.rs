@@ -31,5 +31,5 @@ pub use live::{Finality, LiveError, LiveIngested, LiveOptions, Metrics, Progress
 pub use manifest::{RecordingManifest, contract_defaults, read_manifest};
 pub use network::{Network, NetworkError, names as network_names};
 pub use recording::{Ingested, Limits, ingest_recording};
-pub use rpc::{Endpoints, FaultKind, RpcError};
+pub use rpc::{Endpoints, FaultKind, RpcError, mask_urls};
 pub use signer::{SequencerSignature, recover_signer};

@@ -183,6 +183,83 @@ fn wrong_usage_and_things_that_cannot_be_done_have_their_own_status() {
     assert_eq!((status, err.as_str()), (1, message));
 }
 
+/// A URL that is given where something else should be has its secrets all the same.
+#[test]
+fn the_secrets_of_misplaced_urls_are_never_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let log = log.to_str().unwrap();
+    let config = dir.path().join("tally.toml");
+    let url = "http://us5er:SECRET3@rpc.example.org:8545/v3/5ecre7key?token=hunter2";
+    std::fs::write(&config, format!("log = {log:?}\nl2-confirmations = {url:?}\n")).unwrap();
+    let config = config.to_str().unwrap();
+    let blank = "http://us5er:SECRET3 SECRET3@rpc.example.org/v3/5ecre7key";
+    let both = &format!("{url},{url}");
+    let ingest = ["ingest", "--network", "mainnet", "--log", log, "--l2-rpc", "http://127.0.0.1:1"];
+    let with = |more: &[&'static str], url: &str| {
+        let args = ingest.iter().chain(more).map(ToString::to_string).chain([url.to_owned()]);
+        args.collect::<Vec<_>>()
+    };
+    let plain = |args: &[&str]| args.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let joined = |flag: &str| plain(&["ingest", "--log", log, &format!("{flag}={url}")]);
+    let cases = [
+        with(&["--l1-rpc", url], url),
+        with(&["--l1-rpc", "http://127.0.0.1:1"], blank),
+        with(&["--metrics-listen"], url),
+        with(&["--l1-finality"], url),
+        with(&["--l1-to"], url),
+        with(&["--l2-to"], both),
+        with(&["--l2-confirmations"], blank),
+        with(&["--poll-secs"], url),
+        with(&["--progress"], url),
+        with(&["--level"], url),
+        with(&["--rpc-rounds"], url),
+        with(&["--rpc-timeout-secs"], url),
+        with(&["--l1-rcp"], url),
+        with(&["--recording"], url),
+        with(&["--config"], url),
+        joined("--network"),
+        joined("--recording"),
+        joined("--l1-finality"),
+        joined("--l1-rcp"),
+        joined("--follow"),
+        plain(&["ingest", "--log", log, "--network", url]),
+        plain(&["ingest", "--log", log, "--network", blank, "--l1-rpc", url, "--l2-rpc", url]),
+        plain(&["ingest", "--config", config]),
+        plain(&[url]),
+        plain(&["network", "show", url]),
+        plain(&["network", "from-recording", url]),
+        plain(&["state", "--log", url]),
+        plain(&["state", "--log", log, "--expect", url]),
+        plain(&["replay", "--log", log, "--policy", url]),
+        plain(&["replay", "--log", url, "--policy", "guide"]),
+        plain(&["replay", "--log", log, "--to", url]),
+        plain(&["log", "verify", "--log", url]),
+        plain(&["synth", "--log", log, "--blocks", "1", "--pattern", url]),
+        plain(&["audit", "live", "--log", log, "--l1-rpc", url, "--at-l1-block", url]),
+        plain(&["audit", "live", "--log", log, "--l1-rpc", url, "--format", url]),
+        plain(&["audit", "live", "--log", url, "--l1-rpc", url]),
+    ];
+    for args in cases {
+        let (status, out, err) = tally(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!([1, 2].contains(&status), "{args:?}: {status} {out}");
+        assert!(err.starts_with("error: "), "{args:?}: {err}");
+        for secret in ["us5er", "SECRET3", "v3", "5ecre7key", "hunter2", "token"] {
+            assert!(!out.contains(secret) && !err.contains(secret), "{args:?}: {secret} in: {out}{err}");
+        }
+    }
+    let (_, _, err) = tally(&["audit", "live", "--log", log, "--l1-rpc", url, "--at-l1-block", url]);
+    let told = "invalid value 'http://rpc.example.org:8545' for '--at-l1-block <BLOCK>'";
+    assert!(err.contains(told), "{err}");
+    // Nor those of variables, which a help and an error show too.
+    for args in [&["ingest", "--help"][..], &["ingest", "--log", "x"]] {
+        let variables = [("TALLY_NETWORK", url), ("TALLY_METRICS_LISTEN", url), ("TALLY_RECORDING", url)];
+        let (_, out, err) = crate::process::start(args, &variables).end();
+        assert!(out.contains("http://rpc.example.org:8545") || err.contains("http://rpc.example.org:8545"));
+        assert!(!out.contains("SECRET3") && !err.contains("SECRET3"), "{out}{err}");
+    }
+}
+
 /// The story: `tally state --expect … | head -1` closes the pipe before the verdict. The status has to be
 /// the verdict's all the same.
 #[test]

@@ -2,6 +2,7 @@
 
 use super::fault::{Fault, FaultKind};
 use super::http::Http;
+use super::mask::name_of;
 use crate::live::metrics::ChainMetrics;
 use alloy::rpc::client::RpcClient;
 use alloy::rpc::json_rpc::RpcError;
@@ -268,14 +269,6 @@ pub(crate) fn decoded<T: DeserializeOwned>(what: &str, answer: Answer) -> Result
         Fault::temporary(FaultKind::NotJson, format!("{what} does not decode: {error}"))
     };
     serde_json::from_str(value.get()).map_err(odd)
-}
-
-fn name_of(url: &Url) -> String {
-    let host = url.host_str().unwrap_or("nowhere");
-    match url.port() {
-        Some(port) => format!("{}://{host}:{port}", url.scheme()),
-        None => format!("{}://{host}", url.scheme()),
-    }
 }
 
 /// The parts of a URL that may be secret: user, password, path and query, as a whole and by their parts.

@@ -8,10 +8,12 @@
 mod endpoint;
 mod fault;
 mod http;
+mod mask;
 
 pub(crate) use endpoint::{Answer, BATCH_CALLS_MAX, Call, Endpoint, decoded};
 pub(crate) use fault::Fault;
 pub use fault::FaultKind;
+pub use mask::mask_urls;
 
 use crate::json::Quantity;
 use crate::live::metrics::ChainMetrics;
