@@ -1,7 +1,7 @@
 //! `tally ingest --network`: from live chains, once or for as long as it is let.
 
 use crate::Output;
-use crate::args::{IngestArgs, LiveArgs, RpcArgs};
+use crate::args::{IngestArgs, LiveArgs, Progress, RpcArgs};
 use crate::watch::{Watch, tell};
 use anyhow::{Context, Result};
 use tally_ingest::{Endpoints, Limits, LiveIngested, LiveOptions, Metrics, Network, ingest_live};
@@ -38,7 +38,13 @@ pub(crate) fn run(args: &IngestArgs, network: &str, output: &mut Output<'_>) -> 
         let stop = stopped_by_signals()?;
         let watch = Watch::start(&metrics, live.metrics_listen, bars).await?;
         if let Some(address) = watch.metrics_at() {
-            writeln!(output.err, "metrics at http://{address}/metrics")?;
+            let told = format!("metrics at http://{address}/metrics");
+            // Whoever reads lines of JSON reads nothing else.
+            if live.progress == Progress::Json {
+                tracing::info!("{told}");
+            } else {
+                writeln!(output.err, "{told}")?;
+            }
         }
         let ingested = ingest_live(&options, &metrics, stop).await;
         watch.end().await;

@@ -445,6 +445,24 @@ fn the_words_of_a_server_are_told_in_brief_and_without_secrets() {
 }
 
 #[test]
+fn with_progress_as_json_every_line_is_json() {
+    let live = Live::start("small-a", &Options::default());
+    let mut args = live.args(&["--metrics-listen", "127.0.0.1:0"]);
+    let at = args.iter().position(|arg| arg == "lines").unwrap();
+    args[at] = "json".into();
+    let process = process::start(&args.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+    let (status, _, err) = process.end();
+    assert!(status.success(), "{err}");
+    let lines: Vec<Value> = err.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let is_told = |line: &Value| {
+        line["fields"]["message"]
+            .as_str()
+            .is_some_and(|told| told.starts_with("metrics at http://127.0.0.1:"))
+    };
+    assert!(lines.iter().any(is_told), "{err}");
+}
+
+#[test]
 fn a_signal_before_any_endpoint_answers_ends_it_cleanly() {
     let fails = Rule::new(|_, _| Some(Failure::Status(503)));
     let live = Live::start("small-a", &Options { fails, ..Options::default() });
