@@ -42,7 +42,9 @@ impl ProducerCodes {
     }
 
     fn code_of(&self, signer: Option<&Address>) -> usize {
-        signer.and_then(|signer| self.codes.get(signer)).copied().unwrap_or(usize::from(UNSIGNED))
+        let code =
+            |signer| *self.codes.get(signer).expect("all spans that were read have their signers here");
+        signer.map_or(usize::from(UNSIGNED), code)
     }
 }
 
