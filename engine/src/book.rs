@@ -4,14 +4,19 @@ use crate::activity::{ActivityRow, EpochActivity};
 use crate::digest::{FIRST_LINK, epoch_digest, ledger_root, link};
 use crate::error::FoldError;
 use crate::ids::SequencerId;
-use crate::ledger::{Earned, EpochLedger, Ledger, Row, SequencerTotal, UnrewardedBlocks};
-use crate::money::{StakeBlocks, StakeSeconds, Wei};
+use crate::ledger::{Earned, EpochLedger, Ledger, Rate, Row, SequencerTotal, UnrewardedBlocks};
+use crate::money::{StakeSeconds, Wei};
 use crate::policy::{Allocation, Policy};
 use crate::rate::{Past, Price, Sums, next_rate};
+use crate::spread::Spread;
 use crate::walk::Walk;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use alloy_primitives::B256;
+
+/// How many epochs are priced together: enough to keep all cores busy, and few enough that what is held
+/// of them does not show.
+const PRICED_TOGETHER: usize = 64;
 
 /// What a fold has written down.
 #[derive(Clone, Debug)]
@@ -20,13 +25,25 @@ pub(crate) struct Book {
     ledger: Ledger,
     /// Epochs closed since then.
     closed: Vec<EpochLedger>,
+    /// Epochs closed after those, with their rates.
+    unpriced: Vec<Unpriced>,
     /// What each sequencer earned in closed epochs.
     earned: BTreeMap<SequencerId, Earned>,
     total: Earned,
-    /// The last closed epoch.
+    /// The last closed epoch, priced or not.
     past: Option<Past>,
-    /// Its link in the chain of epochs' digests.
+    /// The link of the last priced epoch in the chain of epochs' digests.
     link: B256,
+}
+
+/// An epoch that is known but for its rewards.
+#[derive(Clone, Debug)]
+struct Unpriced {
+    activity: EpochActivity,
+    rate: Rate,
+    sums: Sums,
+    /// What the contract pays, for the allocation `on-chain`.
+    paid: BTreeMap<SequencerId, Wei>,
 }
 
 impl Book {
@@ -47,6 +64,7 @@ impl Book {
         Self {
             ledger,
             closed: Vec::new(),
+            unpriced: Vec::new(),
             earned: BTreeMap::new(),
             total: Earned::default(),
             past: None,
@@ -66,25 +84,42 @@ impl Book {
     pub(crate) fn close(
         &mut self,
         policy: &Policy,
-        epoch: &EpochActivity,
+        activity: EpochActivity,
         paid: &BTreeMap<SequencerId, Wei>,
+        spread: &impl Spread,
     ) -> Result<(), FoldError> {
-        let epoch = price(policy, self.past, epoch, paid)?;
-        for row in &epoch.rows {
-            self.earned.entry(row.sequencer).or_default().add(row.earned.blocks, row.earned.reward)?;
+        let epoch = Unpriced::new(policy, self.past, activity, paid)?;
+        self.past = Some(Past { epoch: epoch.activity.epoch.0, sums: epoch.sums, rate: epoch.rate });
+        self.unpriced.push(epoch);
+        if self.unpriced.len() >= PRICED_TOGETHER { self.price(policy, spread) } else { Ok(()) }
+    }
+
+    /// Prices the epochs that are over. Rates depend on what happened, not on rewards, so they need not
+    /// wait for each other.
+    fn price(&mut self, policy: &Policy, spread: &impl Spread) -> Result<(), FoldError> {
+        for epoch in spread.map(core::mem::take(&mut self.unpriced), |epoch| epoch.price(policy)) {
+            let epoch = epoch?;
+            for row in &epoch.rows {
+                self.earned.entry(row.sequencer).or_default().add(row.earned.blocks, row.earned.reward)?;
+            }
+            self.total.add(epoch.earned.blocks, epoch.earned.reward)?;
+            self.link = link(self.link, epoch.digest);
+            self.closed.push(epoch);
         }
-        self.total.add(epoch.earned.blocks, epoch.earned.reward)?;
-        self.past = Some(Past::of(&epoch));
-        self.link = link(self.link, epoch.digest);
-        self.closed.push(epoch);
         Ok(())
     }
 
     /// Brings the ledger to the horizon of `walk`. It stays as it was on an error.
-    pub(crate) fn settle(&mut self, policy: &Policy, walk: &Walk) -> Result<(), FoldError> {
+    pub(crate) fn settle(
+        &mut self,
+        policy: &Policy,
+        walk: &Walk,
+        spread: &impl Spread,
+    ) -> Result<(), FoldError> {
+        self.price(policy, spread)?;
         let contract = walk.contract();
         let open = match walk.open_epoch()? {
-            Some(epoch) => Some(price(policy, self.past, &epoch, contract.epoch())?),
+            Some(epoch) => Some(Unpriced::new(policy, self.past, epoch, contract.epoch())?.price(policy)?),
             None => None,
         };
         let signer = |standing| SequencerTotal { signer: Some(standing), earned: Earned::default() };
@@ -137,66 +172,61 @@ fn check(
     Ok(())
 }
 
-/// What an epoch's activity earns. `past` is the epoch before it; `paid` is what the contract pays,
-/// for the allocation `on-chain`.
-fn price(
-    policy: &Policy,
-    past: Option<Past>,
-    activity: &EpochActivity,
-    paid: &BTreeMap<SequencerId, Wei>,
-) -> Result<EpochLedger, FoldError> {
-    let rate = next_rate(policy, past, activity.start);
-    let mut price = Price::new(policy, rate);
-    let mut epoch = EpochLedger {
-        epoch: activity.epoch,
-        start: activity.start,
-        stake_seconds: StakeSeconds::ZERO,
-        earned: Earned::default(),
-        stake_blocks: StakeBlocks::ZERO,
-        target: policy.target_at(activity.start),
-        rate,
-        rows: Vec::with_capacity(activity.rows.len()),
-        digest: B256::ZERO,
-    };
-    for own in activity.rows.chunk_by(|left, right| left.sequencer == right.sequencer) {
-        let Some(ActivityRow { sequencer, .. }) = own.first().copied() else {
-            continue;
+impl Unpriced {
+    /// An epoch's activity, with what follows from it and from the epoch before, `past`. `paid` is what
+    /// the contract pays, for the allocation `on-chain`.
+    fn new(
+        policy: &Policy,
+        past: Option<Past>,
+        activity: EpochActivity,
+        paid: &BTreeMap<SequencerId, Wei>,
+    ) -> Result<Self, FoldError> {
+        let mut sums = Sums::default();
+        for ActivityRow { stake, blocks, secs, .. } in &activity.rows {
+            sums.add((*stake).min(policy.cap()), *blocks, *secs)?;
+        }
+        let rate = next_rate(policy, past, activity.start);
+        Ok(Self { activity, rate, sums, paid: paid.clone() })
+    }
+
+    /// What the epoch earns.
+    fn price(self, policy: &Policy) -> Result<EpochLedger, FoldError> {
+        let Self { activity, rate, sums, paid } = self;
+        let mut price = Price::new(policy, rate);
+        let mut epoch = EpochLedger {
+            epoch: activity.epoch,
+            start: activity.start,
+            stake_seconds: sums.stake_seconds,
+            earned: Earned::default(),
+            stake_blocks: sums.stake_blocks,
+            target: policy.target_at(activity.start),
+            rate,
+            rows: Vec::with_capacity(activity.rows.len()),
+            digest: B256::ZERO,
         };
-        let mut row = Row { sequencer, earned: Earned::default(), stake_seconds: StakeSeconds::ZERO };
-        for ActivityRow { stake, blocks, secs, .. } in own {
-            let effective = (*stake).min(policy.cap());
-            row.stake_seconds = row.stake_seconds.checked_add(effective.over_secs(*secs)?)?;
-            if *blocks > 0 {
-                row.earned.add(*blocks, price.each(effective)?.times(*blocks)?)?;
-                epoch.stake_blocks = epoch.stake_blocks.checked_add(effective.over_blocks(*blocks)?)?;
+        for own in activity.rows.chunk_by(|left, right| left.sequencer == right.sequencer) {
+            let Some(ActivityRow { sequencer, .. }) = own.first().copied() else {
+                continue;
+            };
+            let mut row = Row { sequencer, earned: Earned::default(), stake_seconds: StakeSeconds::ZERO };
+            for ActivityRow { stake, blocks, secs, .. } in own {
+                let effective = (*stake).min(policy.cap());
+                row.stake_seconds = row.stake_seconds.checked_add(effective.over_secs(*secs)?)?;
+                if *blocks > 0 {
+                    row.earned.add(*blocks, price.each(effective)?.times(*blocks)?)?;
+                }
             }
+            if row.earned.blocks == 0 {
+                continue;
+            }
+            if policy.allocation() == Allocation::OnChain {
+                row.earned.reward = *paid.get(&sequencer).expect("whoever has blocks was paid for them");
+            }
+            epoch.earned.add(row.earned.blocks, row.earned.reward)?;
+            epoch.rows.push(row);
         }
-        epoch.stake_seconds = epoch.stake_seconds.checked_add(row.stake_seconds)?;
-        if row.earned.blocks == 0 {
-            continue;
-        }
-        if policy.allocation() == Allocation::OnChain {
-            row.earned.reward = *paid.get(&sequencer).expect("whoever has blocks was paid for them");
-        }
-        epoch.earned.add(row.earned.blocks, row.earned.reward)?;
-        epoch.rows.push(row);
-    }
-    epoch.digest = epoch_digest(&epoch);
-    Ok(epoch)
-}
-
-impl Sums {
-    fn of(epoch: &EpochLedger) -> Self {
-        Self {
-            stake_seconds: epoch.stake_seconds,
-            blocks: epoch.earned.blocks,
-            stake_blocks: epoch.stake_blocks,
-        }
-    }
-}
-
-impl Past {
-    fn of(epoch: &EpochLedger) -> Self {
-        Self { epoch: epoch.epoch.0, sums: Sums::of(epoch), rate: epoch.rate }
+        assert_eq!(epoch.earned.blocks, sums.blocks, "the rows have the epoch's blocks");
+        epoch.digest = epoch_digest(&epoch);
+        Ok(epoch)
     }
 }

@@ -7,6 +7,7 @@ use crate::grid::{Counts, Grid};
 use crate::ledger::{Horizon, Ledger};
 use crate::policy::Policy;
 use crate::spans::Spans;
+use crate::spread::{InTurn, Spread};
 use crate::timeline::Timeline;
 use crate::walk::Walk;
 
@@ -75,6 +76,20 @@ impl Fold {
     /// cannot be continued. After an error the ledger is still that of the last horizon, but the fold
     /// cannot go on: every further advance is [`FoldError::Unusable`].
     pub fn advance(&mut self, history: &History<'_>, horizon: Horizon) -> Result<(), FoldError> {
+        self.advance_spread(history, horizon, &InTurn)
+    }
+
+    /// [`Fold::advance`], with the epochs' rewards computed as `spread` does it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fold::advance`].
+    pub fn advance_spread(
+        &mut self,
+        history: &History<'_>,
+        horizon: Horizon,
+        spread: &impl Spread,
+    ) -> Result<(), FoldError> {
         if self.has_failed {
             return Err(FoldError::Unusable);
         }
@@ -84,8 +99,8 @@ impl Fold {
             return Err(FoldError::ByContract { policy: self.policy.name().into() });
         }
         let Self { policy, walk, book, .. } = self;
-        walk.advance(policy, history, horizon, &mut |epoch, paid| book.close(policy, &epoch, paid))?;
-        book.settle(policy, walk)?;
+        walk.advance(policy, history, horizon, &mut |epoch, paid| book.close(policy, epoch, paid, spread))?;
+        book.settle(policy, walk, spread)?;
         self.has_failed = false;
         Ok(())
     }

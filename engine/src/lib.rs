@@ -51,6 +51,7 @@ mod pool;
 mod rate;
 mod signers;
 mod spans;
+mod spread;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -77,5 +78,6 @@ pub use pool::{
 };
 pub use rate::{REALISED_MRR_DECIMALS, Window, YEAR_SECS, realised_mrr};
 pub use spans::{Span, SpanError, SpanFault, Spans};
+pub use spread::{InTurn, Spread};
 pub use timeline::{Change, ChangeKind, Roster, Standing, Timeline};
 pub use whatif::{Capped, Evaluation};

@@ -1,5 +1,7 @@
 //! Reward rates, and the mining reward rate that was really reached.
 
+use crate::error::FoldError;
+use crate::grid::sum_blocks;
 use crate::ids::UnixTime;
 use crate::ledger::Rate;
 use crate::money::{AmountError, StakeBlocks, StakeSeconds, Wei, floor_fraction};
@@ -53,7 +55,7 @@ impl Window {
 }
 
 /// The sums of an epoch that set the rate of the next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sums {
     /// `Q`.
     pub(crate) stake_seconds: StakeSeconds,
@@ -61,6 +63,18 @@ pub(crate) struct Sums {
     pub(crate) blocks: u64,
     /// `W`.
     pub(crate) stake_blocks: StakeBlocks,
+}
+
+impl Sums {
+    /// Adds what a sequencer did with the effective stake `effective`.
+    pub(crate) fn add(&mut self, effective: Wei, blocks: u64, secs: u64) -> Result<(), FoldError> {
+        self.stake_seconds = self.stake_seconds.checked_add(effective.over_secs(secs)?)?;
+        if blocks > 0 {
+            self.blocks = sum_blocks(self.blocks, blocks)?;
+            self.stake_blocks = self.stake_blocks.checked_add(effective.over_blocks(blocks)?)?;
+        }
+        Ok(())
+    }
 }
 
 /// An epoch that is over.

@@ -8,7 +8,7 @@ use crate::error::FoldError;
 use crate::grid::sum_blocks;
 use crate::ids::{SequencerId, UnixTime};
 use crate::ledger::Earned;
-use crate::money::{AmountError, StakeBlocks, StakeSeconds, Wei};
+use crate::money::{AmountError, Wei};
 use crate::policy::{Allocation, Policy};
 use crate::rate::{Past, Price, Sums, next_rate};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -80,17 +80,14 @@ impl Activity {
         };
         let mut made: Vec<(Wei, Share)> = Vec::new();
         for epoch in &self.epochs {
-            let mut sums =
-                Sums { stake_seconds: StakeSeconds::ZERO, blocks: 0, stake_blocks: StakeBlocks::ZERO };
+            let mut sums = Sums::default();
             made.clear();
             for row in &epoch.rows {
                 let effective = row.stake.min(cap);
-                sums.stake_seconds = sums.stake_seconds.checked_add(effective.over_secs(row.secs)?)?;
+                sums.add(effective, row.blocks, row.secs)?;
                 if row.blocks == 0 {
                     continue;
                 }
-                sums.blocks = sum_blocks(sums.blocks, row.blocks)?;
-                sums.stake_blocks = sums.stake_blocks.checked_add(effective.over_blocks(row.blocks)?)?;
                 let slot = capped.sequencers.binary_search(&row.sequencer);
                 let slot = slot.expect("every sequencer with blocks is listed");
                 made.push((effective, Share { slot, blocks: row.blocks }));

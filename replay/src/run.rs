@@ -4,7 +4,7 @@ use crate::error::ReplayError;
 use crate::horizon::Stop;
 use crate::source::Source;
 use crate::survey::Surveyor;
-use crate::threads::Threads;
+use crate::threads::{OnAllThreads, Threads};
 use alloy_primitives::B256;
 use std::collections::BTreeMap;
 use tally_engine::{Fold, Horizon, L2Block, Ledger, Policy};
@@ -169,7 +169,7 @@ impl Replay {
             let part = &mut self.parts[*index];
             part.stop = *stop;
             if let Some(horizon) = horizon {
-                let advanced = part.fold.advance(&survey.history(), *horizon);
+                let advanced = part.fold.advance_spread(&survey.history(), *horizon, &OnAllThreads);
                 advanced.map_err(|error| ReplayError::of_policy(part.fold.policy(), error))?;
             }
         }

@@ -2,6 +2,8 @@
 
 use crate::error::ReplayError;
 use rayon::ThreadPool;
+use rayon::prelude::*;
+use tally_engine::Spread;
 
 /// So many threads, or rayon's own: one a core.
 pub(crate) struct Threads(Option<ThreadPool>);
@@ -21,5 +23,14 @@ impl Threads {
             Some(pool) => pool.install(work),
             None => work(),
         }
+    }
+}
+
+/// Independent parts, on the threads that the caller runs on.
+pub(crate) struct OnAllThreads;
+
+impl Spread for OnAllThreads {
+    fn map<T: Send, R: Send>(&self, items: Vec<T>, each: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
+        items.into_par_iter().map(each).collect()
     }
 }
