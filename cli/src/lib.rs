@@ -5,6 +5,8 @@
 
 mod activity_csv;
 mod args;
+#[allow(dead_code, reason = "the commands that take ranges of blocks follow")]
+mod block_range;
 mod audit_live;
 mod compare;
 mod config;
