@@ -255,7 +255,8 @@ class Comparison:
             measurement.chosen = False
             self.keep(measurement)
         fastest = min(min(measurement.seconds) for measurement in tried)
-        self.largest(log, [m for m in tried if min(m.seconds) <= RIVAL * fastest], threads)
+        rivals = [m for m in tried if min(m.seconds) <= RIVAL * fastest or is_plain(m)]
+        self.largest(log, rivals, threads)
 
     def largest(self, log: Log, candidates: list[Measurement], threads: int) -> None:
         """Keeps the fastest of the candidates at the largest size that any of them can do, of those in `sizes`. Their
@@ -279,7 +280,7 @@ class Comparison:
     def keep_fastest(self, tried: list[Measurement]) -> None:
         fastest = min(tried, key=lambda measurement: min(measurement.seconds))
         for measurement in tried:
-            measurement.chosen = measurement is fastest
+            measurement.chosen = measurement is fastest or is_plain(measurement)
             self.keep(measurement)
 
     # The run
@@ -309,6 +310,7 @@ class Comparison:
             for m in self.measurements
             if (m.pattern, m.asked_blocks, m.chosen) == (log.pattern, log.columns.blocks, True)
             and m.engine in ("duckdb", "polars")
+            and not is_plain(m)
             and others
         ]
         threads = 1
@@ -388,6 +390,10 @@ def command(template: str, **values: object) -> Printed:
     if process.returncode != 0:
         raise SystemExit(f"{shlex.join(words)} exited with {process.returncode}:\n{text}")
     return Printed(text, seconds, usage.ru_maxrss)
+
+
+def is_plain(measurement: Measurement) -> bool:
+    return (measurement.engine, measurement.question, measurement.formulation) == engines.PLAIN
 
 
 def sizes(blocks: int) -> list[int]:

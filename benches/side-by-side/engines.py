@@ -39,6 +39,9 @@ FORMULATIONS: dict[tuple[str, str], list[str]] = {
     ("polars", "full"): ["asof, in-memory", "asof, streaming", "instants, in-memory", "instants, streaming"],
 }
 
+# The full question as one would put it: asked at every size, and reported beside the fastest way.
+PLAIN = ("duckdb", "full", "asof")
+
 # Counts by instant and producer, made into the answer.
 OF_INSTANTS = """
     SELECT (n.time - {genesis}) // {epoch_secs} AS epoch, s.sequencer, s.stake, sum(n.blocks)::BIGINT AS blocks
