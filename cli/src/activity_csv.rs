@@ -1,13 +1,13 @@
 //! `tally replay --activity`.
 
-use crate::whole_file::write_whole;
 use anyhow::{Context, Result};
 use std::path::Path;
 use tally_engine::Activity;
+use tally_export::write_whole;
 
 /// Writes who made how many rewarded blocks in each epoch, at which stake (not capped), as CSV.
 pub(crate) fn write_activity(path: &Path, activity: &Activity) -> Result<()> {
-    let written = write_whole(path, |out| {
+    let written = write_whole::<(), anyhow::Error>(path, |out| {
         let mut csv = csv::Writer::from_writer(out);
         csv.write_record(["epoch", "sequencer", "stake_wei", "blocks"])?;
         for epoch in &activity.epochs {

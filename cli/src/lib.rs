@@ -5,13 +5,18 @@
 
 mod activity_csv;
 mod args;
-#[allow(dead_code, reason = "the commands that take ranges of blocks follow")]
-mod block_range;
 mod audit_live;
+mod block_range;
 mod compare;
 mod config;
+mod explain;
+mod explain_json;
 mod format;
 mod ingest;
+mod kept;
+mod ledger;
+mod ledger_export;
+mod ledger_json;
 mod live;
 mod log;
 mod network;
@@ -25,9 +30,8 @@ mod synth;
 mod watch;
 mod whatif;
 mod whatif_json;
-mod whole_file;
 
-use args::{AuditCommand, Cli, Command, LogCommand};
+use args::{AuditCommand, Cli, Command, LedgerCommand, LogCommand};
 use clap::FromArgMatches;
 use std::ffi::OsString;
 use std::io::Write;
@@ -78,6 +82,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Whatif(args) => whatif::run(args, &mut output),
         Command::Synth(args) => synth::run(args, &mut output),
         Command::State(args) => state::run(args, &mut output),
+        Command::Ledger(LedgerCommand::Show(args)) => ledger::show(args, &mut output),
+        Command::Ledger(LedgerCommand::Export(args)) => ledger_export::run(args, &mut output),
+        Command::Explain(args) => explain::run(args, &mut output),
         Command::Audit(AuditCommand::Live(args)) => audit_live::run(args, &mut output),
         Command::Network(command) => network::run(command, &mut output),
         Command::Log(LogCommand::Info(args)) => log::info(args, &mut output),

@@ -117,7 +117,7 @@ fn epoch_json(policy: &Policy, epoch: &EpochLedger) -> Result<Value> {
 }
 
 /// Where an epoch's rate comes from, and, under `flat`, what a block earns.
-fn rate_json(policy: &Policy, rate: Rate) -> Result<Value> {
+pub(crate) fn rate_json(policy: &Policy, rate: Rate) -> Result<Value> {
     let is_flat = policy.allocation() == Allocation::Flat;
     Ok(match rate {
         Rate::Initial => json!({

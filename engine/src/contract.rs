@@ -1,12 +1,11 @@
 //! The `on-chain` allocation: what the contract pays for the blocks of a fold.
 
-use crate::batch::{PaidBatch, Payment};
+use crate::batch::{Batches, PaidBatch, Payment};
 use crate::error::FoldError;
-use crate::fold::History;
 use crate::ids::{BatchId, SequencerId};
 use crate::ledger::{BatchLedger, Earned, Unrewarded};
 use crate::money::Wei;
-use crate::spans::Span;
+use crate::spans::{Span, Spans};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -30,21 +29,21 @@ pub(crate) enum Credit {
 impl Credit {
     /// Blocks of `span` as the contract pays them: whether their sequencer was active is nothing to
     /// it, but it can credit nobody who is gone.
-    pub(crate) fn of(history: &History<'_>, span: &Span) -> Result<Self, FoldError> {
-        if !history.spans.holds(span) {
+    pub(crate) fn of(batches: &Batches, spans: &Spans, span: &Span) -> Result<Self, FoldError> {
+        if !spans.holds(span) {
             // The contract has forgotten who was to make them.
             return Ok(Self::Nothing(Unrewarded::NoProducer));
         }
-        let (batch, each) = match history.batches.payment(span.id) {
+        let (batch, each) = match batches.payment(span.id) {
             Payment::Never => return Ok(Self::Nothing(Unrewarded::BeforeGenesis)),
             Payment::Skipped => return Err(FoldError::SpanInNoBatch { span: span.id }),
             Payment::Paid(batch) => (Some(batch), batch.reward_per_block),
             Payment::Pending(reward) => (None, reward),
         };
-        let Some(sequencer) = history.batches.sequencer_of(&span.signer, batch.as_ref()) else {
+        let Some(sequencer) = batches.sequencer_of(&span.signer, batch.as_ref()) else {
             return Ok(Self::Nothing(Unrewarded::UnknownSigner));
         };
-        if history.batches.is_gone(sequencer, batch.as_ref()) {
+        if batches.is_gone(sequencer, batch.as_ref()) {
             return Ok(Self::Nothing(Unrewarded::AfterUnlock));
         }
         Ok(Self::To { sequencer, each, batch })

@@ -121,6 +121,12 @@ pub enum FoldError {
         /// Which.
         block: L2Block,
     },
+    /// A block is asked about that the ledger does not reach.
+    #[error("the ledger ends before the time {time}")]
+    NotInLedger {
+        /// The block's timestamp.
+        time: UnixTime,
+    },
     /// A span between two paid batches belongs to neither.
     #[error("span {span} lies between two paid batches and in neither")]
     SpanInNoBatch {

@@ -312,10 +312,38 @@ pub enum SpanEvent {
 }
 
 impl SpanEvent {
+    /// The contract's name of the event.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NewEpoch { .. } => "NewEpoch",
+            Self::ReCommitEpoch { .. } => "ReCommitEpoch",
+            Self::EpochUpdated { .. } => "EpochUpdated",
+            Self::MpcAddressUpdated { .. } => "MpcAddressUpdated",
+        }
+    }
+
     /// Who is to produce the span that it announces; `None` if it announces none.
     pub const fn signer(&self) -> Option<Address> {
         match self {
             Self::NewEpoch { signer, .. } | Self::ReCommitEpoch { new_signer: signer, .. } => Some(*signer),
+            Self::EpochUpdated { .. } | Self::MpcAddressUpdated { .. } => None,
+        }
+    }
+
+    /// The span that it announces; `None` if it announces none.
+    pub const fn span(&self) -> Option<SpanId> {
+        match self {
+            Self::NewEpoch { span, .. } | Self::ReCommitEpoch { new_span: span, .. } => Some(*span),
+            Self::EpochUpdated { .. } | Self::MpcAddressUpdated { .. } => None,
+        }
+    }
+
+    /// The first and the last block of the span that it announces; `None` if it announces none.
+    pub const fn blocks(&self) -> Option<(L2Block, L2Block)> {
+        match self {
+            Self::NewEpoch { start, end, .. } | Self::ReCommitEpoch { start, end, .. } => {
+                Some((*start, *end))
+            }
             Self::EpochUpdated { .. } | Self::MpcAddressUpdated { .. } => None,
         }
     }

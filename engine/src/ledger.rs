@@ -40,6 +40,18 @@ pub enum Unrewarded {
     AfterUnlock,
 }
 
+impl Unrewarded {
+    /// A word for programs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::BeforeGenesis => "before_genesis",
+            Self::NoProducer => "no_producer",
+            Self::UnknownSigner => "unknown_signer",
+            Self::AfterUnlock => "after_unlock",
+        }
+    }
+}
+
 /// How many blocks earned nothing, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UnrewardedBlocks {

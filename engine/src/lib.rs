@@ -34,6 +34,7 @@
 extern crate alloc;
 
 mod activity;
+mod assess;
 mod batch;
 mod book;
 mod contract;
@@ -59,6 +60,7 @@ mod walk;
 mod whatif;
 
 pub use activity::{Activity, ActivityRow, EpochActivity};
+pub use assess::{Assessed, Assessor, Basis};
 pub use batch::{Batches, PaidBatch, Payment};
 pub use difference::Difference;
 pub use error::FoldError;
@@ -70,13 +72,13 @@ pub use ledger::{
     BatchLedger, Earned, EpochLedger, Horizon, Ledger, Rate, Row, SequencerTotal, Unrewarded,
     UnrewardedBlocks,
 };
-pub use money::{AmountError, StakeBlocks, StakeSeconds, Wei, floor_fraction};
+pub use money::{AmountError, Division, StakeBlocks, StakeSeconds, Wei, floor_fraction};
 pub use policy::{Allocation, Attribution, BUILT_IN, Genesis, Mrr, POLICY_BYTES_MAX, Policy, PolicyError};
 pub use pool::{
     BatchState, Discrepancy, PoolError, PoolFault, PoolGenesis, PoolState, SequencerState, SignerState,
     Status,
 };
-pub use rate::{REALISED_MRR_DECIMALS, Window, YEAR_SECS, realised_mrr};
+pub use rate::{REALISED_MRR_DECIMALS, Window, YEAR_SECS, realised_mrr, reward_division};
 pub use spans::{Span, SpanError, SpanFault, Spans};
 pub use spread::{InTurn, Spread};
 pub use timeline::{Change, ChangeKind, Roster, Standing, Timeline};

@@ -2,6 +2,7 @@
 //! silently, so every step here is checked and says what overflowed.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use alloy_primitives::{U256, U512};
 use core::fmt;
 
@@ -195,6 +196,56 @@ pub fn floor_fraction(numerators: &[U256], denominators: &[U256]) -> Result<U256
     let below = wide(denominators).ok_or_else(too_large)?;
     let quotient = above.checked_div(below).ok_or_else(zero)?;
     U256::checked_from_limbs_slice(quotient.as_limbs()).ok_or_else(too_large)
+}
+
+/// A division that rounds down, with everything that goes into it: what [`floor_fraction`] leaves out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Division {
+    /// The factors above the line, in order.
+    pub numerators: Vec<U256>,
+    /// The factors below the line, in order.
+    pub denominators: Vec<U256>,
+    /// The product of those above.
+    pub numerator: U512,
+    /// The product of those below.
+    pub denominator: U512,
+    /// The result, rounded down.
+    pub quotient: U256,
+    /// What is left: less than the denominator.
+    pub remainder: U512,
+}
+
+impl Division {
+    /// The product of `numerators` over the product of `denominators`.
+    ///
+    /// # Errors
+    ///
+    /// As [`floor_fraction`].
+    pub fn new(numerators: &[U256], denominators: &[U256]) -> Result<Self, AmountError> {
+        let quotient = floor_fraction(numerators, denominators)?;
+        let text = |factors: &[U256]| factors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" * ");
+        let too_large = || AmountError::FractionTooLarge {
+            numerators: text(numerators),
+            denominators: text(denominators),
+        };
+        let product = |factors: &[U256]| {
+            factors
+                .iter()
+                .try_fold(U512::from(1_u64), |product, factor| product.checked_mul(U512::from(*factor)))
+        };
+        let numerator = product(numerators).ok_or_else(too_large)?;
+        let denominator = product(denominators).ok_or_else(too_large)?;
+        let taken = denominator.checked_mul(U512::from(quotient)).ok_or_else(too_large)?;
+        let remainder = numerator.checked_sub(taken).ok_or_else(too_large)?;
+        Ok(Self {
+            numerators: numerators.to_vec(),
+            denominators: denominators.to_vec(),
+            numerator,
+            denominator,
+            quotient,
+            remainder,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::error::FoldError;
 use crate::grid::sum_blocks;
 use crate::ids::UnixTime;
 use crate::ledger::Rate;
-use crate::money::{AmountError, StakeBlocks, StakeSeconds, Wei, floor_fraction};
+use crate::money::{AmountError, Division, StakeBlocks, StakeSeconds, Wei, floor_fraction};
 use crate::policy::{Allocation, Mrr, Policy};
 use alloy_primitives::U256;
 
@@ -36,9 +36,13 @@ impl Window {
     ///
     /// [`AmountError`] if the quotient does not fit.
     pub fn flat_reward(&self) -> Result<Wei, AmountError> {
-        let numerators = [U256::from(self.target.numerator()), self.stake_seconds.get()];
-        let denominators = [self.target.denominator(), U256::from(YEAR_SECS), U256::from(self.blocks)];
+        let (numerators, denominators) = self.flat_factors();
         floor_fraction(&numerators, &denominators).map(Wei::new)
+    }
+
+    fn flat_factors(&self) -> ([U256; 2], [U256; 3]) {
+        let numerators = [U256::from(self.target.numerator()), self.stake_seconds.get()];
+        (numerators, [self.target.denominator(), U256::from(YEAR_SECS), U256::from(self.blocks)])
     }
 
     /// `floor(m · Q · eff / (d · YEAR · W))`: what a block of a producer with the effective stake
@@ -48,9 +52,13 @@ impl Window {
     ///
     /// [`AmountError`] if the quotient does not fit.
     pub fn stake_weighted_reward(&self, effective: Wei) -> Result<Wei, AmountError> {
-        let numerators = [U256::from(self.target.numerator()), self.stake_seconds.get(), effective.get()];
-        let denominators = [self.target.denominator(), U256::from(YEAR_SECS), self.stake_blocks.get()];
+        let (numerators, denominators) = self.stake_weighted_factors(effective);
         floor_fraction(&numerators, &denominators).map(Wei::new)
+    }
+
+    fn stake_weighted_factors(&self, effective: Wei) -> ([U256; 3], [U256; 3]) {
+        let numerators = [U256::from(self.target.numerator()), self.stake_seconds.get(), effective.get()];
+        (numerators, [self.target.denominator(), U256::from(YEAR_SECS), self.stake_blocks.get()])
     }
 }
 
@@ -110,6 +118,7 @@ pub(crate) fn next_rate(policy: &Policy, past: Option<Past>, start: UnixTime) ->
 }
 
 /// What the blocks of one epoch earn; under `on-chain`, where the contract says it, nothing.
+#[derive(Clone)]
 pub(crate) struct Price<'a> {
     policy: &'a Policy,
     rate: Rate,
@@ -163,6 +172,31 @@ impl Window {
         let above = self.stake_seconds.get().checked_mul(U256::from(self.target.numerator()))?;
         let below = self.stake_blocks.get().checked_mul(U256::from(YEAR_SECS))?;
         Some((above, below.checked_mul(self.target.denominator())?))
+    }
+}
+
+/// The division that the reward of a block comes from, for a producer with the effective stake
+/// `effective`: factor by factor as [`Window`] and `docs/rules.md` have it. `None` where nothing is divided:
+/// for the initial reward under `flat`, and under `on-chain`.
+///
+/// # Errors
+///
+/// [`AmountError`] if the quotient does not fit.
+pub fn reward_division(policy: &Policy, rate: Rate, effective: Wei) -> Result<Option<Division>, AmountError> {
+    let by_stake = policy.allocation() == Allocation::StakeWeighted;
+    match rate {
+        Rate::FromWindow(window) if by_stake => {
+            let (numerators, denominators) = window.stake_weighted_factors(effective);
+            Division::new(&numerators, &denominators).map(Some)
+        }
+        Rate::FromWindow(window) => {
+            let (numerators, denominators) = window.flat_factors();
+            Division::new(&numerators, &denominators).map(Some)
+        }
+        Rate::Initial if by_stake => {
+            Division::new(&[policy.initial_reward().get(), effective.get()], &[policy.cap().get()]).map(Some)
+        }
+        Rate::Initial | Rate::OnChain => Ok(None),
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Span {
 ///
 /// # Invariants
 ///
-/// - ids are 0, 1, 2 …;
+/// - ids are 0, 1, 2 … (of a part: that of its first span, and so on);
 /// - starts never fall, and no block lies in two spans (there may be gaps);
 /// - an event changes nothing for blocks before the one it is in, except that it may cover blocks
 ///   that no span covered. So a block with a span keeps its signer for ever. A recommit that comes
@@ -30,7 +30,9 @@ pub struct Span {
 ///   were made by then stay covered here, as *leftovers*.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spans {
-    spans: Vec<Span>,
+    /// The id of the first span, unless that is 0: see [`Spans::part_from`].
+    first_id: SpanId,
+    all: Vec<Span>,
     /// In order of their blocks; none overlaps a span.
     leftovers: Vec<Span>,
 }
@@ -111,7 +113,14 @@ pub enum SpanFault {
 impl Spans {
     /// No spans yet.
     pub const fn new() -> Self {
-        Self { spans: Vec::new(), leftovers: Vec::new() }
+        Self::part_from(SpanId(0))
+    }
+
+    /// No spans yet, of a part of the history: the first event is the announcement of `first_id`. From the
+    /// block on at which that span was to start, which span covers a block is the same as in the whole: all
+    /// earlier spans end before, and later events only shorten them.
+    pub const fn part_from(first_id: SpanId) -> Self {
+        Self { first_id, all: Vec::new(), leftovers: Vec::new() }
     }
 
     /// Rebuilds the spans from all their events, in order.
@@ -129,17 +138,17 @@ impl Spans {
 
     /// The spans as the contract holds them, by id.
     pub fn as_slice(&self) -> &[Span] {
-        &self.spans
+        &self.all
     }
 
     /// The first block of the first span, or `None` before any span is announced.
     pub fn first_start(&self) -> Option<L2Block> {
-        self.spans.first().map(|span| span.start)
+        self.all.first().map(|span| span.start)
     }
 
     /// The span that covers `block`, or the leftover of the one that did; `None` if there is none.
     pub fn covering(&self, block: L2Block) -> Option<&Span> {
-        [&self.spans, &self.leftovers].into_iter().find_map(|spans| {
+        [&self.all, &self.leftovers].into_iter().find_map(|spans| {
             // Of spans with equal starts all but the last are empty.
             let after = spans.partition_point(|span| span.start <= block);
             let span = spans.get(after.checked_sub(1)?)?;
@@ -149,8 +158,8 @@ impl Spans {
 
     /// Whether the contract holds this very span, as opposed to a leftover.
     pub fn holds(&self, span: &Span) -> bool {
-        let index = usize::try_from(span.id.0).ok();
-        index.and_then(|index| self.spans.get(index)) == Some(span)
+        let index = span.id.0.checked_sub(self.first_id.0).and_then(|index| usize::try_from(index).ok());
+        index.and_then(|index| self.all.get(index)) == Some(span)
     }
 
     /// The first block at or after `from` that lies after the first span's start and in no span; with
@@ -174,7 +183,7 @@ impl Spans {
             let later = spans.get(after..)?;
             later.iter().find(|span| span.start <= span.end).map(|span| span.start)
         };
-        next(&self.spans).into_iter().chain(next(&self.leftovers)).min()
+        next(&self.all).into_iter().chain(next(&self.leftovers)).min()
     }
 
     /// Takes one more event. On an error nothing is changed.
@@ -202,21 +211,21 @@ impl Spans {
     }
 
     fn commit(&mut self, span: Span) -> Result<(), SpanFault> {
-        let next = match self.spans.last() {
+        let next = match self.all.last() {
             Some(last) => last.id.next(),
-            None => Some(SpanId(0)),
+            None => Some(self.first_id),
         };
         if next != Some(span.id) {
             let expected = next.unwrap_or(SpanId(u64::MAX));
             return Err(SpanFault::NotNext { expected, found: span.id });
         }
         check_forwards(&span)?;
-        if let Some(last) = self.spans.last()
+        if let Some(last) = self.all.last()
             && span.start <= last.end
         {
             return Err(SpanFault::Overlap { span: span.id, start: span.start, previous_end: last.end });
         }
-        self.spans.push(span);
+        self.all.push(span);
         Ok(())
     }
 
@@ -231,7 +240,7 @@ impl Spans {
         new: Span,
     ) -> Result<(), SpanFault> {
         let no_such = SpanFault::NoSuchRecommit { old_span, new_span: new.id, current_span };
-        let Some((last, earlier)) = self.spans.split_last_mut() else {
+        let Some((last, earlier)) = self.all.split_last_mut() else {
             return Err(no_such);
         };
         if current_span != last.id {
@@ -249,18 +258,22 @@ impl Spans {
         if old_span == last.id && Some(new.id) == old_span.next() {
             starts_before(last)?;
             last.end = cut;
-            self.spans.push(new);
+            self.all.push(new);
             return Ok(());
         }
-        let Some(old) = earlier.last_mut() else {
-            return Err(no_such);
-        };
-        if old_span != old.id || new.id != last.id {
+        if old_span.next() != Some(last.id) || new.id != last.id {
             return Err(no_such);
         }
-        starts_before(old)?;
-        if old.end >= new.start {
-            old.end = cut;
+        match earlier.last_mut() {
+            Some(old) => {
+                starts_before(old)?;
+                if old.end >= new.start {
+                    old.end = cut;
+                }
+            }
+            // The span before a part's first is in no part.
+            None if self.first_id > SpanId(0) => {}
+            None => return Err(no_such),
         }
         let made = block.min(new.start).previous().filter(|end| *end >= last.start);
         if let Some(end) = made.map(|end| end.min(last.end)).filter(|_| last.start <= last.end) {

@@ -230,7 +230,7 @@ impl Walk {
                 _ if self.open.is_none() => self.unrewarded.add(Unrewarded::BeforeGenesis, blocks)?,
                 None => self.unrewarded.add(Unrewarded::NoProducer, blocks)?,
                 Some(span) if policy.allocation() == Allocation::OnChain => {
-                    self.take_paid(&Credit::of(history, span)?, blocks)?;
+                    self.take_paid(&Credit::of(history.batches, history.spans, span)?, blocks)?;
                 }
                 Some(span) => self.take(self.roster.slot_of_signer(&span.signer), blocks)?,
             }
@@ -374,7 +374,7 @@ impl Step {
 }
 
 /// The stake while active, else nothing.
-fn stake_of(standing: &Standing) -> Wei {
+pub(crate) fn stake_of(standing: &Standing) -> Wei {
     if standing.active { standing.stake } else { Wei::ZERO }
 }
 

@@ -137,8 +137,8 @@ impl ChunkHeader {
     }
 }
 
-/// The first block of the chunk that `block` is in, in a log that begins at `first`.
-pub(crate) fn chunk_start(first: L2Block, block: L2Block) -> L2Block {
+/// The first block of the chunk that `block` is in, in a log that begins at block `first`.
+pub fn chunk_start(first: L2Block, block: L2Block) -> L2Block {
     // Rounds down to a multiple of the chunk size.
     L2Block(block.0 / CHUNK_BLOCKS_MAX * CHUNK_BLOCKS_MAX).max(first)
 }

@@ -39,7 +39,7 @@ mod verify;
 mod writer;
 
 pub use bulk::{BulkLog, bulk_load};
-pub use chunk::{CHUNK_BLOCKS_MAX, ChunkHeader, EncodedChunk, ProducedBlock, encode_chunks};
+pub use chunk::{CHUNK_BLOCKS_MAX, ChunkHeader, EncodedChunk, ProducedBlock, chunk_start, encode_chunks};
 pub use code_counts::CodeCounts;
 pub use error::LogError;
 pub use heads::{Chain, Heads, L1Head, L2Head};

@@ -3,16 +3,19 @@
 use crate::chunk::{ChunkHeader, chunk_start, column_digest};
 use crate::heads::{Heads, same};
 use crate::index::{IndexEntry, decode_page, page_key};
-use crate::keys::unlinked;
+use crate::keys::{event_key, event_of, event_place, unlinked};
 use crate::options::{CHUNKS, COLUMN_FAMILIES, INDEX, L1_EVENTS, PRODUCERS, SIGNERS, SPAN_EVENTS, TIMES};
+use crate::producers::Producers;
 use crate::recent::{RecentBlock, RecentBlocks, Side};
+use crate::record::decode_span;
 use crate::store::{EventCursor, Store, is_database, probe};
 use crate::times::Times;
 use crate::{LogError, LogIdentity};
 use alloy_primitives::{Address, B256};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
-use tally_engine::{L1Record, L2Block, SpanRecord};
+use tally_engine::{L1Record, L2Block, SpanEvent, SpanRecord};
 
 /// How often a reader tries to see the log at rest. A writer that flushes or drops a file just while
 /// the reader opens them all is what makes an attempt fail.
@@ -280,6 +283,68 @@ impl LogReader {
             each(&Times::new(*first_block, &value)?)?;
         }
         Ok(())
+    }
+
+    /// Calls `each` with the columns of the chunk that begins at `first_block`, read in place.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if there is no such chunk or its columns are damaged, and what `each` says.
+    pub fn with_columns<T, E: From<LogError>>(
+        &self,
+        first_block: L2Block,
+        each: impl FnOnce(&Producers<'_>, &Times<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let key = first_block.0.to_be_bytes();
+        let column = |family| {
+            let column = self.store.get_pinned(family, &key)?;
+            column.ok_or_else(|| no_column(family, first_block))
+        };
+        let (producers, times) = (column(PRODUCERS)?, column(TIMES)?);
+        let (producers, times) = (Producers::new(first_block, &producers)?, Times::new(first_block, &times)?);
+        let place = format!("the chunk of L2 block {first_block}");
+        same(&place, "number of times", &producers.blocks(), &times.blocks())?;
+        each(&producers, &times)
+    }
+
+    /// The span events that say which spans cover the blocks of `range`: from the announcement of one that was to
+    /// start at or before its first block (or the log's first event), to the first after which none can change
+    /// these spans any more. Only RocksDB's checksums are checked, not the links.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Undecodable`] naming the first bad one.
+    pub fn span_records_over(&self, range: &RangeInclusive<L2Block>) -> Result<Vec<SpanRecord>, LogError> {
+        let decode = |key: &[u8], value: &[u8]| {
+            let place = event_place(SPAN_EVENTS, event_of(key)?);
+            decode_span(&place, unlinked(&place, value)?.1)
+        };
+        let mut from = [0; 16];
+        self.store.scan_back(SPAN_EVENTS, &event_key(range.start().0, u64::MAX), |key, value| {
+            let starts = matches!(decode(key, value)?.event, SpanEvent::NewEpoch { start, .. } if start <= *range.start());
+            if starts {
+                from = key.try_into().map_err(|_| crate::keys::bad_key(key))?;
+            }
+            Ok::<bool, LogError>(!starts)
+        })?;
+        let mut records = Vec::new();
+        let (mut is_beyond, mut until) = (false, *range.end());
+        for entry in self.store.from(SPAN_EVENTS, &from)? {
+            let (key, value) = entry?;
+            let record = decode(&key, &value)?;
+            match record.event.blocks() {
+                Some((start, _)) if start > *range.end() => is_beyond = true,
+                // As long as the span lasts, it may be cut short.
+                Some((_, end)) => until = until.max(end),
+                None => {}
+            }
+            let is_last = is_beyond && record.block > until;
+            records.push(record);
+            if is_last {
+                break;
+            }
+        }
+        Ok(records)
     }
 
     /// The link of the chunk that begins at `first_block`: a digest of everything up to its end.

@@ -344,6 +344,36 @@ impl Store {
         Ok(())
     }
 
+    /// Calls `each(key, value)` for the entries of a family up to `from`, from the last to the first, as long
+    /// as it says to go on.
+    pub(crate) fn scan_back<E: From<LogError>>(
+        &self,
+        family: &'static str,
+        from: &[u8],
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let mut entries = self.db.raw_iterator_cf_opt(self.family(family)?, options::scan(None));
+        entries.seek_for_prev(from);
+        while let Some((key, value)) = entries.item() {
+            if !each(key, value)? {
+                break;
+            }
+            entries.prev();
+        }
+        entries.status().map_err(|source| self.failed("reading", source))?;
+        Ok(())
+    }
+
+    /// The value of a key in RocksDB's own memory, or `None` if there is none.
+    pub(crate) fn get_pinned(
+        &self,
+        family: &'static str,
+        key: &[u8],
+    ) -> Result<Option<DBPinnableSlice<'_>>, LogError> {
+        let value = self.db.get_pinned_cf(self.family(family)?, key);
+        value.map_err(|source| self.failed("reading", source))
+    }
+
     /// A family's entries from `from` on, to be taken one by one.
     pub(crate) fn cursor(&self, family: &'static str, from: &[u8]) -> Result<StoreCursor<'_>, LogError> {
         let mut entries = self.db.raw_iterator_cf_opt(self.family(family)?, options::scan(None));

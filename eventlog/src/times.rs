@@ -59,12 +59,12 @@ impl<'a> Times<'a> {
         self.blocks
     }
 
-    /// Goes from the first block on in groups of 8, as long as `passes` says so of the block after each: how many
-    /// groups there were, and the time of the block after the last of them.
-    fn skip(&self, passes: impl Fn(u64) -> bool) -> (usize, u64) {
+    /// Goes from the first block on in at most `groups_max` groups of 8, as long as `passes` says so of the block
+    /// after each: how many groups there were, and the time of the block after the last of them.
+    fn skip(&self, groups_max: usize, passes: impl Fn(u64) -> bool) -> (usize, u64) {
         let (mut groups, mut at) = (0, self.first_time);
         // The last block has no step, so a group has to leave one block.
-        let groups_max = (usize::from(self.blocks) - 1) / GROUP;
+        let groups_max = groups_max.min((usize::from(self.blocks) - 1) / GROUP);
         add_groups(self.body, self.width, |above| {
             let after = self.least.checked_mul(8).and_then(|least| at.checked_add(least)?.checked_add(above));
             match after {
@@ -99,7 +99,7 @@ impl<'a> Times<'a> {
     ///
     /// As [`Times::iter`].
     pub fn last(&self) -> Result<UnixTime, LogError> {
-        let (skipped, mut at) = self.skip(|_| true);
+        let (skipped, mut at) = self.skip(usize::MAX, |_| true);
         let left = usize::from(self.blocks) - 1 - skipped * GROUP;
         for above in unpack(self.rest(skipped), self.width).take(left) {
             at = self.step(at, above)?;
@@ -113,13 +113,35 @@ impl<'a> Times<'a> {
     ///
     /// Each is [`LogError::Undecodable`] if it passes 64 bits.
     pub fn iter(&self) -> impl Iterator<Item = Result<UnixTime, LogError>> {
-        let mut at = self.first_time;
-        let steps = unpack(self.body, self.width).take(usize::from(self.blocks).saturating_sub(1));
-        let rest = steps.map(move |above| {
-            at = self.step(at, above)?;
+        self.iter_from(0)
+    }
+
+    /// The timestamps of the blocks from the one `offset` blocks after the first on, in order; none beyond the
+    /// chunk.
+    ///
+    /// # Errors
+    ///
+    /// As [`Times::iter`].
+    pub fn iter_from(&self, offset: u16) -> impl Iterator<Item = Result<UnixTime, LogError>> {
+        // Equal steps need no walk; wide ones are taken one by one.
+        let equal =
+            u64::from(offset).checked_mul(self.least).and_then(|secs| self.first_time.checked_add(secs));
+        let (skipped, mut at) = match equal {
+            Some(at) if self.width == 0 => (usize::from(offset), at),
+            _ => {
+                let (groups, at) = self.skip(usize::from(offset) / GROUP, |_| true);
+                (groups * GROUP, at)
+            }
+        };
+        let steps = unpack(self.rest(skipped / GROUP), self.width);
+        let blocks = usize::from(self.blocks).saturating_sub(skipped);
+        let all = std::iter::once(None).chain(steps.map(Some)).take(blocks).map(move |step| {
+            if let Some(above) = step {
+                at = self.step(at, above)?;
+            }
             Ok(UnixTime(at))
         });
-        std::iter::once(Ok(UnixTime(self.first_time))).chain(rest)
+        all.skip(usize::from(offset).saturating_sub(skipped))
     }
 
     /// The timestamp of the block `offset` blocks after the first, or `None` beyond the chunk.
@@ -128,7 +150,7 @@ impl<'a> Times<'a> {
     ///
     /// As [`Times::iter`].
     pub fn get(&self, offset: u16) -> Result<Option<UnixTime>, LogError> {
-        self.iter().nth(usize::from(offset)).transpose()
+        self.iter_from(offset).next().transpose()
     }
 
     /// How many of the chunk's blocks are earlier than `time`.
@@ -146,7 +168,7 @@ impl<'a> Times<'a> {
             return Ok(u16::try_from(earlier).map_or(self.blocks, |earlier| earlier.min(self.blocks)));
         }
         // Blocks are skipped in groups that end before `time`, and looked at one by one in the last.
-        let (skipped, mut at) = self.skip(|after| after < time.0);
+        let (skipped, mut at) = self.skip(usize::MAX, |after| after < time.0);
         let steps = unpack(self.rest(skipped), self.width);
         let skipped = u16::try_from(skipped * GROUP).expect("a chunk has few blocks");
         let mut earlier = skipped;

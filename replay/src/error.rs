@@ -58,6 +58,16 @@ pub enum ReplayError {
         /// Its link now.
         found: B256,
     },
+    /// The ledger is not that of the log whose blocks are asked about.
+    #[error("the ledger is not that of this log: {what} should be {expected}, but is {found}")]
+    NotTheLedger {
+        /// What differs.
+        what: &'static str,
+        /// What the ledger says.
+        expected: String,
+        /// What the log says.
+        found: String,
+    },
     /// An earlier advance failed, and left the replay where it cannot go on.
     #[error("an earlier step of this replay failed: replay anew")]
     Unusable,

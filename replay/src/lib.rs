@@ -3,6 +3,7 @@
 //! - [`replay`] gives the ledger of each of several policies, counting the blocks once;
 //! - [`activity()`] gives what happened before any rate, and a [`WhatIf`] what any number of targets,
 //!   caps and allocations would have paid for it;
+//! - a [`BlockLedger`] tells what each single block earned;
 //! - [`state_at`] gives the contracts' own state at an L1 block.
 //!
 //! The result depends on the log and the policies alone: not on the number of threads, nor on how the
@@ -11,10 +12,13 @@
 
 mod activity;
 mod blocks;
+mod by_block;
 mod count;
 mod error;
+mod explain;
 mod horizon;
 mod run;
+mod saved;
 mod source;
 mod state;
 mod survey;
@@ -22,9 +26,15 @@ mod threads;
 mod whatif;
 
 pub use activity::{ReplayedActivity, activity, replay_with_activity};
+pub use by_block::{BlockEntry, BlockIter, BlockLedger, BlockReader, Outcome, Rewarded};
 pub use error::ReplayError;
+pub use explain::{
+    BlockExplanation, EpochExplanation, Paid, Place, RewardSource, Segment, SpanPlace, StakeFacts,
+    explain_block, explain_epoch,
+};
 pub use horizon::Stop;
 pub use run::{Replay, ReplayOptions, Replayed, replay};
+pub use saved::{SAVED_BYTES_MAX, restore, save};
 pub use source::Source;
 pub use state::{StateAt, state_at};
 pub use whatif::{Compared, Variation, WhatIf};

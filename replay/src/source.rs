@@ -67,7 +67,48 @@ pub trait Source: Sync {
         range: RangeInclusive<L2Block>,
         each: impl FnMut(&Producers<'_>) -> Result<(), E>,
     ) -> Result<(), E>;
-    /// The same, with every byte of these chunks checked.
+    /// Calls `each` with the columns of the chunk that begins at `first_block`.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if there is no such chunk or it cannot be read, and what `each` says.
+    fn with_columns<T, E: From<LogError>>(
+        &self,
+        first_block: L2Block,
+        each: impl FnOnce(&Producers<'_>, &Times<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut each = Some(each);
+        let mut result = None;
+        self.scan_producers::<E>(first_block..=first_block, |producers| {
+            self.for_each_times::<E>(&[first_block], |times| {
+                if let Some(each) = each.take() {
+                    result = Some(each(producers, times)?);
+                }
+                Ok(())
+            })
+        })?;
+        result.ok_or_else(|| {
+            E::from(LogError::Undecodable {
+                place: format!("the chunk of L2 block {first_block}"),
+                reason: "there is none".into(),
+            })
+        })
+    }
+    /// At least the span events that say which spans cover the blocks of `range`, in order: as
+    /// [`LogReader::span_records_over`].
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if they cannot be read.
+    fn span_records_over(&self, _range: &RangeInclusive<L2Block>) -> Result<Vec<SpanRecord>, LogError> {
+        let mut records = Vec::new();
+        self.for_each_span_record::<LogError>(&mut EventCursor::default(), |record| {
+            records.push(record);
+            Ok(())
+        })?;
+        Ok(records)
+    }
+    /// As [`Source::scan_producers`], with every byte of these chunks checked.
     ///
     /// # Errors
     ///
@@ -130,6 +171,18 @@ impl Source for LogReader {
         each: impl FnMut(&Producers<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.scan_producers(range, each)
+    }
+
+    fn with_columns<T, E: From<LogError>>(
+        &self,
+        first_block: L2Block,
+        each: impl FnOnce(&Producers<'_>, &Times<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.with_columns(first_block, each)
+    }
+
+    fn span_records_over(&self, range: &RangeInclusive<L2Block>) -> Result<Vec<SpanRecord>, LogError> {
+        self.span_records_over(range)
     }
 
     fn scan_verified<E: From<LogError>>(

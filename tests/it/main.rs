@@ -8,6 +8,7 @@
 
 mod anvil;
 mod bad_input;
+mod by_block;
 mod command;
 mod conservation;
 mod documents;

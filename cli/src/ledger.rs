@@ -1,0 +1,136 @@
+//! `tally ledger show`.
+
+use crate::args::{Format, LedgerShowArgs};
+use crate::format::fraction;
+use crate::ledger_json::print_json;
+use crate::{DONE, Output, kept, policies};
+use anyhow::{Context, Result, bail};
+use std::ops::RangeInclusive;
+use tally_engine::{EpochIndex, L2Block, SequencerId};
+use tally_eventlog::LogReader;
+use tally_export::{CSV_HEADER, csv_row};
+use tally_replay::{BlockEntry, BlockLedger, Outcome};
+
+/// Which blocks to show.
+pub(crate) struct Selection {
+    /// None, if nothing is asked for that there is.
+    pub(crate) range: Option<RangeInclusive<L2Block>>,
+    sequencer: Option<SequencerId>,
+}
+
+pub(crate) fn show(args: &LedgerShowArgs, output: &mut Output<'_>) -> Result<u8> {
+    let policy = policies::load_one(&args.policy)?;
+    let log = LogReader::open(&args.log.log)?;
+    let replayed = kept::replayed(&log, &policy)?;
+    let ledger = BlockLedger::new(&log, &replayed)?;
+    let selection = Selection::new(args, &ledger)?;
+    match args.format {
+        Format::Json => print_json(&log, &ledger, &selection, output)?,
+        Format::Csv => print_csv(&ledger, &selection, output)?,
+        Format::Table => print_table(&ledger, &selection, output)?,
+    }
+    Ok(DONE)
+}
+
+impl Selection {
+    fn new(args: &LedgerShowArgs, ledger: &BlockLedger<'_, LogReader>) -> Result<Self> {
+        let sequencer = args.sequencer.map(SequencerId);
+        if let Some(id) = sequencer.filter(|id| !ledger.replayed().ledger.sequencers.contains_key(id)) {
+            bail!("sequencer {id} is asked for, but up to the horizon none of that id has locked");
+        }
+        let Some(all) = ledger.range() else {
+            return Ok(Self { range: None, sequencer });
+        };
+        let mut range = Some(match args.blocks {
+            None => all,
+            Some(blocks) => blocks.within(*all.start(), *all.end())?,
+        });
+        if let Some(epoch) = args.epoch {
+            let epochs = ledger.replayed().ledger.epochs.len();
+            let known = usize::try_from(epoch).is_ok_and(|epoch| epoch < epochs);
+            if !known {
+                bail!("epoch {epoch} is asked for, but there are {epochs}, from 0 on");
+            }
+            let of_epoch = ledger.blocks_of(Some(EpochIndex(epoch)))?;
+            range = range
+                .zip(of_epoch)
+                .map(|(range, own)| *range.start().max(own.start())..=*range.end().min(own.end()));
+        }
+        Ok(Self { range: range.filter(|range| !range.is_empty()), sequencer })
+    }
+
+    /// Calls `each` for the blocks, in order, up to its first error.
+    pub(crate) fn for_each(
+        &self,
+        ledger: &BlockLedger<'_, LogReader>,
+        mut each: impl FnMut(&BlockEntry) -> Result<()>,
+    ) -> Result<()> {
+        let Some(range) = self.range.clone() else {
+            return Ok(());
+        };
+        for entry in ledger.iter(range) {
+            let entry = entry?;
+            if self.sequencer.is_none() || entry.sequencer == self.sequencer {
+                each(&entry)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or("-".into(), |value| value.to_string())
+}
+
+fn print_table(
+    ledger: &BlockLedger<'_, LogReader>,
+    selection: &Selection,
+    output: &mut Output<'_>,
+) -> Result<()> {
+    let policy = &ledger.replayed().policy;
+    writeln!(output.out, "policy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
+    writeln!(
+        output.out,
+        "{:>12} {:>12} {:>6} {:>9} {:>9} {:>28} {:>24} {:>28}",
+        "block",
+        "time",
+        "epoch",
+        "span",
+        "sequencer",
+        "effective stake METIS",
+        "reward METIS",
+        "running total METIS"
+    )?;
+    // Rows come one by one: there may be more of them than fit in memory.
+    selection.for_each(ledger, |entry| {
+        let (effective, reward, total) = match &entry.outcome {
+            Outcome::Rewarded(rewarded) => (
+                fraction(rewarded.effective.get(), 18),
+                fraction(rewarded.reward.get(), 18),
+                fraction(rewarded.running_total.get(), 18),
+            ),
+            Outcome::Unrewarded(why) => ("-".into(), why.code().into(), "-".into()),
+        };
+        Ok(writeln!(
+            output.out,
+            "{:>12} {:>12} {:>6} {:>9} {:>9} {effective:>28} {reward:>24} {total:>28}",
+            entry.block.0,
+            entry.timestamp.0,
+            or_dash(entry.epoch),
+            or_dash(entry.span),
+            or_dash(entry.sequencer),
+        )?)
+    })
+}
+
+fn print_csv(
+    ledger: &BlockLedger<'_, LogReader>,
+    selection: &Selection,
+    output: &mut Output<'_>,
+) -> Result<()> {
+    let mut csv = csv::Writer::from_writer(&mut output.out);
+    csv.write_record(CSV_HEADER)?;
+    selection.for_each(ledger, |entry| Ok(csv.write_record(csv_row(entry))?))?;
+    csv.flush().context("writing")?;
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! What can stop an export.
+
+use parquet::errors::ParquetError;
+use std::path::PathBuf;
+use tally_engine::{L2Block, Wei};
+use tally_replay::ReplayError;
+
+/// An export that could not be carried out. What was finished stays, and the next one goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The blocks cannot be read.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// The file system does not play along.
+    #[error("{}: {source}", path.display())]
+    Files {
+        /// Where.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// A Parquet file cannot be written.
+    #[error("writing Parquet: {0}")]
+    Parquet(#[from] ParquetError),
+    /// A file cannot be written.
+    #[error("writing: {0}")]
+    Write(#[from] std::io::Error),
+    /// A row of CSV cannot be written.
+    #[error("writing CSV: {0}")]
+    Csv(#[from] csv::Error),
+    /// The directory holds an export of something else, or other files.
+    #[error("{} holds {found}: export into another directory", path.display())]
+    OtherExport {
+        /// The directory.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+    },
+    /// An amount that DECIMAL(38, 0) does not hold.
+    #[error(
+        "block {block}: {amount} wei are 10^38 or more, which is more than Parquet's decimals hold: export as CSV"
+    )]
+    AmountTooLarge {
+        /// The block.
+        block: L2Block,
+        /// The amount.
+        amount: Wei,
+    },
+    /// A number that a signed column of 64 bits does not hold.
+    #[error(
+        "block {block}: {number} is above 2^63 - 1, which is more than Parquet's integers hold: export as CSV"
+    )]
+    NumberTooLarge {
+        /// The block.
+        block: L2Block,
+        /// The number.
+        number: u64,
+    },
+    /// Less blocks were read than there are.
+    #[error("{} should have {expected} blocks, but has {found}", path.display())]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+        /// How many blocks there are.
+        expected: u64,
+        /// How many were written.
+        found: u64,
+    },
+}

@@ -1,0 +1,168 @@
+//! A whole export: the directory, its receipt, and its files.
+
+use crate::csv_file::write_csv;
+use crate::error::ExportError;
+use crate::parquet_file::write_parquet;
+use crate::whole_file::{sync_dir, write_whole};
+use rayon::prelude::*;
+use std::io::ErrorKind;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use tally_engine::{EpochIndex, L2Block};
+use tally_replay::{BlockLedger, Source};
+
+/// The receipt of an export that is there as a whole.
+const RECEIPT: &str = "receipt.json";
+
+/// The receipt of an export that is not.
+const PARTIAL: &str = "receipt.json.partial";
+
+/// The files' format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// Apache Parquet.
+    Parquet,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+/// What an export did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Files written.
+    pub files: u64,
+    /// Their rows, one for each block.
+    pub rows: u64,
+    /// Files that an earlier run had written.
+    pub kept: u64,
+}
+
+/// A file to be written.
+struct Part {
+    path: PathBuf,
+    range: RangeInclusive<L2Block>,
+}
+
+/// Writes the ledger into `dir`, a file for each epoch that has blocks, on the threads it is called on. `receipt` are
+/// the bytes of the ledger's receipt: an export that was interrupted goes on if they are the same. `each` is told of
+/// every file.
+///
+/// # Errors
+///
+/// [`ExportError`]; what was finished by then stays.
+pub fn export<S: Source>(
+    ledger: &BlockLedger<'_, S>,
+    dir: &Path,
+    format: ExportFormat,
+    receipt: &[u8],
+    each: impl Fn(&Path) + Sync,
+) -> Result<Exported, ExportError> {
+    let parts = parts(ledger, dir, format)?;
+    if begin(dir, &parts, receipt)? {
+        let kept = u64::try_from(parts.len()).unwrap_or(u64::MAX);
+        return Ok(Exported { kept, ..Exported::default() });
+    }
+    let written: Result<Vec<Option<u64>>, ExportError> = parts
+        .par_iter()
+        .map(|part| {
+            if exists(&part.path)? {
+                return Ok(None);
+            }
+            let rows = write_part(ledger, part, format)?;
+            each(&part.path);
+            Ok(Some(rows))
+        })
+        .collect();
+    let mut exported = Exported::default();
+    for rows in written? {
+        match rows {
+            Some(rows) => {
+                exported.files = exported.files.saturating_add(1);
+                exported.rows = exported.rows.saturating_add(rows);
+            }
+            None => exported.kept = exported.kept.saturating_add(1),
+        }
+    }
+    let files = |source| ExportError::Files { path: dir.into(), source };
+    std::fs::rename(dir.join(PARTIAL), dir.join(RECEIPT)).map_err(files)?;
+    sync_dir(dir).map_err(files)?;
+    Ok(exported)
+}
+
+/// The files of an export, in order.
+fn parts<S: Source>(
+    ledger: &BlockLedger<'_, S>,
+    dir: &Path,
+    format: ExportFormat,
+) -> Result<Vec<Part>, ExportError> {
+    let extension = match format {
+        ExportFormat::Parquet => "parquet",
+        ExportFormat::Csv => "csv",
+    };
+    let epochs = ledger.replayed().ledger.epochs.iter().map(|epoch| Some(epoch.epoch));
+    let mut parts = Vec::new();
+    for epoch in std::iter::once(None).chain(epochs) {
+        if let Some(range) = ledger.blocks_of(epoch)? {
+            parts.push(Part { path: dir.join(format!("{}.{extension}", stem(epoch))), range });
+        }
+    }
+    Ok(parts)
+}
+
+/// The name of an epoch's file: there are fewer than 100,000 epochs, and names sort as numbers do.
+fn stem(epoch: Option<EpochIndex>) -> String {
+    epoch.map_or("before-genesis".into(), |epoch| format!("epoch-{:05}", epoch.0))
+}
+
+/// Makes the directory ready; whether all of it is there already.
+fn begin(dir: &Path, parts: &[Part], receipt: &[u8]) -> Result<bool, ExportError> {
+    let files = |source| ExportError::Files { path: dir.into(), source };
+    std::fs::create_dir_all(dir).map_err(files)?;
+    let other = |found: String| Err(ExportError::OtherExport { path: dir.into(), found });
+    for (name, is_whole) in [(RECEIPT, true), (PARTIAL, false)] {
+        match std::fs::read(dir.join(name)) {
+            Ok(found) if found == receipt => {
+                // Files of the other format would be missing.
+                let missing = parts.iter().map(|part| exists(&part.path)).collect::<Result<Vec<_>, _>>()?;
+                let is_missing = missing.iter().any(|exists| !exists);
+                if is_whole && is_missing {
+                    return other(format!("a finished export without all the files of this one ({name})"));
+                }
+                return Ok(is_whole);
+            }
+            Ok(_) => return other(format!("another export ({name} differs)")),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(source) => return Err(ExportError::Files { path: dir.join(name), source }),
+        }
+    }
+    if let Some(entry) = std::fs::read_dir(dir).map_err(files)?.next() {
+        let name = entry.map_err(files)?.file_name();
+        return other(format!("other files ({})", name.display()));
+    }
+    write_whole(&dir.join(PARTIAL), |file| Ok::<(), ExportError>(file.write_all(receipt)?))?;
+    Ok(false)
+}
+
+fn exists(path: &Path) -> Result<bool, ExportError> {
+    path.try_exists().map_err(|source| ExportError::Files { path: path.into(), source })
+}
+
+fn write_part<S: Source>(
+    ledger: &BlockLedger<'_, S>,
+    part: &Part,
+    format: ExportFormat,
+) -> Result<u64, ExportError> {
+    let (first, last) = (part.range.start().0, part.range.end().0);
+    let expected = last.saturating_sub(first).saturating_add(1);
+    write_whole(&part.path, |file| {
+        let range = part.range.clone();
+        let found = match format {
+            ExportFormat::Parquet => write_parquet(ledger, range, file)?,
+            ExportFormat::Csv => write_csv(ledger, range, file)?,
+        };
+        if found == expected {
+            return Ok(found);
+        }
+        Err(ExportError::Incomplete { path: part.path.clone(), expected, found })
+    })
+}

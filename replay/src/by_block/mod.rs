@@ -1,0 +1,302 @@
+//! The ledger by block: what each single block earned, for whom, and why not.
+//!
+//! A [`BlockLedger`] answers from the ledger of a [`crate::replay`]: an epoch's rate is known from there, and so is
+//! what each sequencer had earned by its beginning. Within an epoch, a [`BlockReader`] remembers what was earned
+//! up to each chunk that it has come by, so that one more block costs one chunk at most.
+
+mod reader;
+
+pub use reader::BlockReader;
+
+use crate::blocks::Blocks;
+use crate::error::ReplayError;
+use crate::run::Replayed;
+use crate::source::Source;
+use alloy_primitives::Address;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use tally_engine::{
+    Assessed, Attribution, Basis, BatchId, Batches, EpochIndex, L2Block, SequencerId, SpanId, SpanRecord,
+    Spans, Timeline, UnixTime, Unrewarded, Wei,
+};
+use tally_eventlog::EventCursor;
+
+/// One block of the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockEntry {
+    /// Its number.
+    pub block: L2Block,
+    /// Its timestamp.
+    pub timestamp: UnixTime,
+    /// The epoch that it is in, or `None` before epoch 0.
+    pub epoch: Option<EpochIndex>,
+    /// The span that covers it, if one does.
+    pub span: Option<SpanId>,
+    /// Who signed it, or `None` if nobody did.
+    pub signer: Option<Address>,
+    /// Who made it by the policy's attribution: who signed it, or whom its span names.
+    pub producer: Option<Address>,
+    /// The sequencer that the producer stands for, if it is known.
+    pub sequencer: Option<SequencerId>,
+    /// What it earned.
+    pub outcome: Outcome,
+}
+
+/// What a block earned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Something.
+    Rewarded(Rewarded),
+    /// Nothing.
+    Unrewarded(Unrewarded),
+}
+
+/// What a block earned for its sequencer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rewarded {
+    /// The sequencer's stake at that time, capped.
+    pub effective: Wei,
+    /// What the block earned.
+    pub reward: Wei,
+    /// What the sequencer has earned up to this block, with it.
+    pub running_total: Wei,
+    /// Under `on-chain`: the batch that paid it, or `None` if it is pending.
+    pub batch: Option<BatchId>,
+}
+
+impl BlockEntry {
+    /// What it earned, or `None` for nothing.
+    pub const fn rewarded(&self) -> Option<&Rewarded> {
+        match &self.outcome {
+            Outcome::Rewarded(rewarded) => Some(rewarded),
+            Outcome::Unrewarded(_) => None,
+        }
+    }
+}
+
+/// A log and what a policy makes of it, to be asked block by block.
+pub struct BlockLedger<'a, S> {
+    source: &'a S,
+    replayed: &'a Replayed,
+    blocks: Blocks<'a, S>,
+    timeline: Timeline,
+    batches: Batches,
+    /// By code, from 1 on.
+    signers: Vec<Address>,
+    /// Those that earn, by id. Their index is their slot.
+    sequencers: Vec<SequencerId>,
+    /// By slot: what the sequencer had earned by the end of each epoch in which it earned.
+    earned: Vec<Vec<(EpochIndex, Wei)>>,
+}
+
+impl<'a, S: Source> BlockLedger<'a, S> {
+    /// The ledger by block of `replayed`, which came of this very log.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError`] if the log cannot be read.
+    pub fn new(source: &'a S, replayed: &'a Replayed) -> Result<Self, ReplayError> {
+        let (mut timeline, mut batches) =
+            (Timeline::default(), Batches::new(source.genesis().reward_per_block));
+        for record in &source.l1_records_after(&mut EventCursor::default())? {
+            timeline.apply(record);
+            batches.apply(record);
+        }
+        let mut earned: BTreeMap<SequencerId, Vec<(EpochIndex, Wei)>> = BTreeMap::new();
+        for epoch in &replayed.ledger.epochs {
+            for row in &epoch.rows {
+                let ends = earned.entry(row.sequencer).or_default();
+                let before = ends.last().map_or(Wei::ZERO, |(_, total)| *total);
+                let total = before.checked_add(row.earned.reward);
+                ends.push((epoch.epoch, total.map_err(tally_engine::FoldError::from)?));
+            }
+        }
+        let (sequencers, earned) = earned.into_iter().unzip();
+        let blocks = Blocks::new(source, None)?;
+        Ok(Self {
+            source,
+            replayed,
+            blocks,
+            timeline,
+            batches,
+            signers: source.signers()?,
+            sequencers,
+            earned,
+        })
+    }
+
+    /// The blocks that it has: from the log's first to the replay's horizon. `None` if there is none.
+    pub fn range(&self) -> Option<RangeInclusive<L2Block>> {
+        let horizon = self.replayed.ledger.horizon?;
+        Some(self.source.first_block()..=horizon.block)
+    }
+
+    /// What it was made of.
+    pub const fn replayed(&self) -> &'a Replayed {
+        self.replayed
+    }
+
+    /// The log that it was made of.
+    pub(crate) const fn source(&self) -> &'a S {
+        self.source
+    }
+
+    /// The blocks of an epoch, or of those before epoch 0; `None` if there are none.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError`] if the log cannot be read.
+    pub fn blocks_of(
+        &self,
+        epoch: Option<EpochIndex>,
+    ) -> Result<Option<RangeInclusive<L2Block>>, ReplayError> {
+        let Some(range) = self.range() else {
+            return Ok(None);
+        };
+        let epochs = &self.replayed.ledger.epochs;
+        let start_of = |index: usize| epochs.get(index).map(|epoch| epoch.start);
+        let (start, end) = match epoch {
+            None => (None, start_of(0)),
+            Some(epoch) => {
+                let index = usize::try_from(epoch.0).unwrap_or(usize::MAX);
+                let Some(start) = start_of(index) else {
+                    return Ok(None);
+                };
+                (Some(start), start_of(index.saturating_add(1)))
+            }
+        };
+        let first_at = |time: UnixTime| {
+            let found = self.blocks.boundaries(&[time])?;
+            Ok::<L2Block, ReplayError>(found.first().map_or(*range.end(), |boundary| boundary.first_block))
+        };
+        let first = start.map(first_at).transpose()?.unwrap_or(*range.start());
+        let last = match end.map(first_at).transpose()? {
+            None => Some(*range.end()),
+            Some(next) => next.previous().map(|last| last.min(*range.end())),
+        };
+        Ok(last.filter(|last| first <= *last).map(|last| first..=last))
+    }
+
+    /// Reads blocks, one thread's worth. Several may read at once.
+    ///
+    /// # Errors
+    ///
+    /// None are known: it reads nothing yet.
+    pub fn reader(&self) -> BlockReader<'_, 'a, S> {
+        BlockReader::new(self)
+    }
+
+    /// The blocks of `range` that the ledger has, in order.
+    pub fn iter(&self, range: RangeInclusive<L2Block>) -> BlockIter<'_, 'a, S> {
+        BlockIter { reader: self.reader(), range, ready: Vec::new().into_iter(), is_done: false }
+    }
+
+    fn basis(&self) -> Basis<'_> {
+        Basis {
+            policy: &self.replayed.policy,
+            ledger: &self.replayed.ledger,
+            timeline: &self.timeline,
+            batches: &self.batches,
+        }
+    }
+
+    /// Whether spans alone say who made a block.
+    fn is_scheduled(&self) -> bool {
+        self.replayed.policy.attribution() == Attribution::Scheduled
+    }
+
+    fn signer(&self, code: u16) -> Option<&Address> {
+        self.signers.get(usize::from(code).checked_sub(1)?)
+    }
+
+    /// The spans around `range`.
+    fn spans_over(&self, range: &RangeInclusive<L2Block>) -> Result<Spans, ReplayError> {
+        spans_of(&self.source.span_records_over(range)?)
+    }
+
+    /// The sequencer's place among those that earn.
+    fn slot_of(&self, sequencer: SequencerId) -> Result<usize, ReplayError> {
+        self.sequencers.binary_search(&sequencer).map_err(|_| ReplayError::NotTheLedger {
+            what: "a sequencer that earned",
+            expected: "none".into(),
+            found: format!("sequencer {sequencer}"),
+        })
+    }
+
+    /// What each sequencer had earned when `epoch` began (`None`: before epoch 0), by slot.
+    fn opening(&self, epoch: Option<EpochIndex>) -> Vec<Wei> {
+        let earned = |ends: &Vec<(EpochIndex, Wei)>| {
+            let before = ends.partition_point(|(end, _)| epoch.is_some_and(|epoch| *end < epoch));
+            before.checked_sub(1).and_then(|last| ends.get(last)).map_or(Wei::ZERO, |(_, total)| *total)
+        };
+        self.earned.iter().map(earned).collect()
+    }
+
+    /// Whether `totals` is what each sequencer had earned when `epoch` began.
+    fn check_opening(&self, epoch: Option<EpochIndex>, totals: &[Wei]) -> Result<(), ReplayError> {
+        for (slot, (found, expected)) in totals.iter().zip(self.opening(epoch)).enumerate() {
+            if *found != expected {
+                let sequencer = self.sequencers.get(slot).map_or(String::new(), ToString::to_string);
+                let epoch = epoch.map_or("0".into(), |epoch| epoch.to_string());
+                return Err(ReplayError::NotTheLedger {
+                    what: "what a sequencer had earned by the beginning of an epoch",
+                    expected: format!("{expected} wei for sequencer {sequencer} and epoch {epoch}"),
+                    found: format!("{found} wei"),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The spans of a part of the span events, which begins with an announcement.
+pub(crate) fn spans_of(records: &[SpanRecord]) -> Result<Spans, ReplayError> {
+    // A recommit can be the first only of a part without an announcement, and then it is refused.
+    let first = records.iter().find_map(|record| record.event.span());
+    let mut spans = Spans::part_from(first.unwrap_or_default());
+    for record in records {
+        spans.apply(record)?;
+    }
+    Ok(spans)
+}
+
+/// The outcome of a block, and the slot of whom it is for.
+#[derive(Clone, Copy)]
+struct Slotted {
+    assessed: Assessed,
+    slot: usize,
+}
+
+/// Blocks of the ledger, in order. It ends after the first error.
+pub struct BlockIter<'l, 'a, S> {
+    reader: BlockReader<'l, 'a, S>,
+    range: RangeInclusive<L2Block>,
+    /// Those of a chunk.
+    ready: std::vec::IntoIter<BlockEntry>,
+    is_done: bool,
+}
+
+impl<S: Source> Iterator for BlockIter<'_, '_, S> {
+    type Item = Result<BlockEntry, ReplayError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(entry) = self.ready.next() {
+                return Some(Ok(entry));
+            }
+            if self.is_done {
+                return None;
+            }
+            let mut entries = Vec::new();
+            match self.reader.next_chunk(&self.range, &mut |entry| entries.push(*entry)) {
+                Ok(Some(rest)) => self.range = rest,
+                Ok(None) => self.is_done = true,
+                Err(error) => {
+                    self.is_done = true;
+                    return Some(Err(error));
+                }
+            }
+            self.ready = entries.into_iter();
+        }
+    }
+}
