@@ -13,7 +13,7 @@ if ! cmp -s "$here/requirements.txt" "$venv/installed.txt"; then
 fi
 script=compare
 case "${1:-}" in
-    report | plot)
+    report | plot | export)
         script=$1
         shift
         ;;

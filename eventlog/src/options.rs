@@ -49,6 +49,9 @@ pub(crate) fn database(create: bool) -> Options {
     options.set_atomic_flush(true);
     // A reader keeps every file open, so that the writer may drop files under it.
     options.set_max_open_files(-1);
+    // Tables are opened family by family, each by so many threads, which are started anew for it: with the default
+    // of 16 a log of a few dozen tables took 300 threads, and longer to open than to read.
+    options.set_max_file_opening_threads(1);
     // RocksDB's own log is for RocksDB's authors: keep one small file of it.
     options.set_keep_log_file_num(1);
     options.set_max_log_file_size(1 << 20);

@@ -2,8 +2,8 @@
 
 use crate::error::ExportError;
 use parquet::data_type::{ByteArray, FixedLenByteArray};
-use tally_engine::{L2Block, Wei};
-use tally_replay::{BlockEntry, Outcome};
+use tally_engine::{Assessed, L2Block, Wei};
+use tally_replay::BlockRow;
 
 /// How many bytes a decimal takes: `DECIMAL(38, 0)` fits in 16.
 pub(crate) const DECIMAL_BYTES: usize = 16;
@@ -22,6 +22,7 @@ impl<T> Column<T> {
         Self { values: Vec::new(), levels: Vec::new() }
     }
 
+    #[inline]
     fn push(&mut self, value: Option<T>) {
         self.levels.push(i16::from(value.is_some()));
         self.values.extend(value);
@@ -40,9 +41,12 @@ pub(crate) struct Columns {
     pub(crate) epochs: Column<i64>,
     pub(crate) spans: Column<i64>,
     pub(crate) sequencers: Column<i64>,
-    pub(crate) effective: Column<u128>,
-    pub(crate) rewards: Column<u128>,
-    pub(crate) totals: Column<u128>,
+    /// Of rows that earned, as the two below.
+    pub(crate) effective: Vec<u128>,
+    pub(crate) rewards: Vec<u128>,
+    pub(crate) totals: Vec<u128>,
+    /// Whether a row earned.
+    pub(crate) rewarded: Vec<i16>,
     pub(crate) batches: Column<i64>,
     pub(crate) unrewarded: Column<ByteArray>,
 }
@@ -55,9 +59,10 @@ impl Columns {
             epochs: Column::new(),
             spans: Column::new(),
             sequencers: Column::new(),
-            effective: Column::new(),
-            rewards: Column::new(),
-            totals: Column::new(),
+            effective: Vec::new(),
+            rewards: Vec::new(),
+            totals: Vec::new(),
+            rewarded: Vec::new(),
             batches: Column::new(),
             unrewarded: Column::new(),
         }
@@ -73,35 +78,37 @@ impl Columns {
         for column in [&mut self.epochs, &mut self.spans, &mut self.sequencers, &mut self.batches] {
             column.clear();
         }
-        for column in [&mut self.effective, &mut self.rewards, &mut self.totals] {
-            column.clear();
+        for amounts in [&mut self.effective, &mut self.rewards, &mut self.totals] {
+            amounts.clear();
         }
+        self.rewarded.clear();
         self.unrewarded.clear();
     }
 
-    pub(crate) fn push(&mut self, entry: &BlockEntry) -> Result<(), ExportError> {
-        let block = entry.block;
+    #[inline]
+    pub(crate) fn push(&mut self, row: &BlockRow<'_>) -> Result<(), ExportError> {
+        let block = row.block;
         let number = |number: u64| signed(block, number);
         self.blocks.push(number(block.0)?);
-        self.timestamps.push(number(entry.timestamp.0)?);
-        self.epochs.push(entry.epoch.map(|epoch| number(epoch.0)).transpose()?);
-        self.spans.push(entry.span.map(|span| number(span.0)).transpose()?);
-        self.sequencers.push(entry.sequencer.map(|sequencer| number(sequencer.0)).transpose()?);
-        match &entry.outcome {
-            Outcome::Rewarded(rewarded) => {
-                self.effective.push(Some(decimal(block, rewarded.effective)?));
-                self.rewards.push(Some(decimal(block, rewarded.reward)?));
-                self.totals.push(Some(decimal(block, rewarded.running_total)?));
-                self.batches.push(rewarded.batch.map(|batch| number(batch.0)).transpose()?);
+        self.timestamps.push(number(row.timestamp.0)?);
+        self.epochs.push(row.epoch.map(|epoch| number(epoch.0)).transpose()?);
+        self.spans.push(row.span.map(|span| number(span.id.0)).transpose()?);
+        self.sequencers.push(row.sequencer().map(|sequencer| number(sequencer.0)).transpose()?);
+        match (row.assessed, row.running_total) {
+            (Assessed::Rewarded { effective, reward, batch, .. }, Some(total)) => {
+                self.effective.push(decimal(block, *effective)?);
+                self.rewards.push(decimal(block, *reward)?);
+                self.totals.push(decimal(block, *total)?);
+                self.rewarded.push(1);
+                self.batches.push(batch.map(|batch| number(batch.0)).transpose()?);
                 self.unrewarded.push(None);
             }
-            Outcome::Unrewarded(why) => {
-                self.effective.push(None);
-                self.rewards.push(None);
-                self.totals.push(None);
+            (Assessed::Unrewarded { reason, .. }, _) => {
+                self.rewarded.push(0);
                 self.batches.push(None);
-                self.unrewarded.push(Some(why.code().into()));
+                self.unrewarded.push(Some(reason.code().into()));
             }
+            (Assessed::Rewarded { .. }, None) => unreachable!("whoever earns has a total"),
         }
         Ok(())
     }
@@ -118,13 +125,18 @@ fn decimal(block: L2Block, amount: Wei) -> Result<u128, ExportError> {
     narrow.ok_or(ExportError::AmountTooLarge { block, amount })
 }
 
-/// Amounts as Parquet has them: 16 bytes each, big-endian. They share one buffer.
+/// Amounts as Parquet has them: 16 bytes each, big-endian. They share one buffer, and equal neighbours its bytes.
 pub(crate) fn decimals(amounts: &[u128]) -> Vec<FixedLenByteArray> {
-    let mut bytes = Vec::with_capacity(amounts.len().saturating_mul(DECIMAL_BYTES));
-    for amount in amounts {
+    let runs = || amounts.chunk_by(|left, right| left == right);
+    let mut bytes = Vec::with_capacity(runs().count().saturating_mul(DECIMAL_BYTES));
+    for amount in runs().filter_map(|run| run.first()) {
         bytes.extend_from_slice(&amount.to_be_bytes());
     }
     let bytes = ByteArray::from(bytes);
-    let starts = (0..amounts.len()).map(|index| index.saturating_mul(DECIMAL_BYTES));
-    starts.map(|start| bytes.slice(start, DECIMAL_BYTES).into()).collect()
+    let mut decimals = Vec::with_capacity(amounts.len());
+    for (index, run) in runs().enumerate() {
+        let value = bytes.slice(index.saturating_mul(DECIMAL_BYTES), DECIMAL_BYTES);
+        decimals.resize(decimals.len().saturating_add(run.len()), value.into());
+    }
+    decimals
 }

@@ -16,7 +16,7 @@ use alloy_primitives::Address;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use tally_engine::{
-    Assessed, Attribution, Basis, BatchId, Batches, EpochIndex, L2Block, SequencerId, SpanId, SpanRecord,
+    Assessed, Attribution, Basis, BatchId, Batches, EpochIndex, L2Block, SequencerId, Span, SpanId, SpanRecord,
     Spans, Timeline, UnixTime, Unrewarded, Wei,
 };
 use tally_eventlog::EventCursor;
@@ -260,6 +260,60 @@ pub(crate) fn spans_of(records: &[SpanRecord]) -> Result<Spans, ReplayError> {
     Ok(spans)
 }
 
+/// A block of the ledger as a reader comes by it: what many blocks share is not copied for each.
+#[derive(Clone, Copy)]
+pub struct BlockRow<'r> {
+    /// Its number.
+    pub block: L2Block,
+    /// Its timestamp.
+    pub timestamp: UnixTime,
+    /// The epoch that it is in, or `None` before epoch 0.
+    pub epoch: Option<EpochIndex>,
+    /// The span that covers it, if one does.
+    pub span: Option<&'r Span>,
+    /// Who signed it, or `None` if nobody did.
+    pub signer: Option<&'r Address>,
+    /// What it earned.
+    pub assessed: &'r Assessed,
+    /// What its sequencer has earned up to it, with it, if it earned.
+    pub running_total: Option<&'r Wei>,
+    is_scheduled: bool,
+}
+
+impl BlockRow<'_> {
+    /// The sequencer that the producer stands for, if it is known.
+    #[inline]
+    pub const fn sequencer(&self) -> Option<SequencerId> {
+        match self.assessed {
+            Assessed::Rewarded { sequencer, .. } => Some(*sequencer),
+            Assessed::Unrewarded { sequencer, .. } => *sequencer,
+        }
+    }
+
+    /// The same by itself.
+    pub fn to_entry(&self) -> BlockEntry {
+        let outcome = match (*self.assessed, self.running_total) {
+            (Assessed::Rewarded { effective, reward, batch, .. }, Some(running_total)) => {
+                Outcome::Rewarded(Rewarded { effective, reward, running_total: *running_total, batch })
+            }
+            (Assessed::Unrewarded { reason, .. }, _) => Outcome::Unrewarded(reason),
+            (Assessed::Rewarded { .. }, None) => unreachable!("whoever earns has a total"),
+        };
+        let scheduled = self.span.map(|span| span.signer);
+        let signer = self.signer.copied();
+        BlockEntry {
+            block: self.block,
+            timestamp: self.timestamp,
+            epoch: self.epoch,
+            span: self.span.map(|span| span.id),
+            signer,
+            producer: if self.is_scheduled { scheduled } else { signer.or(scheduled) },
+            sequencer: self.sequencer(),
+            outcome,
+        }
+    }
+}
+
 /// The outcome of a block, and the slot of whom it is for.
 #[derive(Clone, Copy)]
 struct Slotted {
@@ -288,7 +342,7 @@ impl<S: Source> Iterator for BlockIter<'_, '_, S> {
                 return None;
             }
             let mut entries = Vec::new();
-            match self.reader.next_chunk(&self.range, &mut |entry| entries.push(*entry)) {
+            match self.reader.next_chunk(&self.range, &mut |row| entries.push(row.to_entry())) {
                 Ok(Some(rest)) => self.range = rest,
                 Ok(None) => self.is_done = true,
                 Err(error) => {

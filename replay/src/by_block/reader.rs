@@ -1,6 +1,6 @@
 //! Reading the ledger block by block, epoch by epoch.
 
-use super::{BlockEntry, BlockLedger, Outcome, Rewarded, Slotted};
+use super::{BlockEntry, BlockLedger, BlockRow, Slotted};
 use crate::error::ReplayError;
 use crate::source::Source;
 use std::collections::BTreeMap;
@@ -69,7 +69,7 @@ impl<'l, 'a, S: Source> BlockReader<'l, 'a, S> {
     ) -> Result<(), ReplayError> {
         let mut rest = Some(range);
         while let Some(range) = rest {
-            rest = self.next_chunk(&range, &mut each)?;
+            rest = self.next_chunk(&range, &mut |row| each(&row.to_entry()))?;
         }
         Ok(())
     }
@@ -82,7 +82,7 @@ impl<'l, 'a, S: Source> BlockReader<'l, 'a, S> {
     pub fn next_chunk(
         &mut self,
         range: &RangeInclusive<L2Block>,
-        each: &mut impl FnMut(&BlockEntry),
+        each: &mut impl FnMut(&BlockRow<'_>),
     ) -> Result<Option<RangeInclusive<L2Block>>, ReplayError> {
         let Some(all) = self.ledger.range() else {
             return Ok(None);
@@ -145,7 +145,7 @@ impl<'l> Part<'l> {
         ledger: &BlockLedger<'_, S>,
         scratch: &mut Scratch,
         range: RangeInclusive<L2Block>,
-        each: &mut impl FnMut(&BlockEntry),
+        each: &mut impl FnMut(&BlockRow<'_>),
     ) -> Result<L2Block, ReplayError> {
         let (first_of_log, first) = (ledger.source.first_block(), *range.start());
         let chunk = chunk_start(first_of_log, first);
@@ -329,13 +329,14 @@ impl<'w, 'l, 'a, S: Source> Walk<'w, 'l, 'a, S> {
         times: &Times<'_>,
         range: Range<u16>,
         totals: &mut [Wei],
-        each: &mut impl FnMut(&BlockEntry),
+        each: &mut impl FnMut(&BlockRow<'_>),
     ) -> Result<(), ReplayError> {
         let (is_scheduled, ledger, spans) = (self.ledger.is_scheduled(), self.ledger, self.spans);
         let mut times = times.iter_from(range.start);
         let mut block = L2Block(producers.first_block().0.saturating_add(u64::from(range.start)));
         let mut span: Option<&Span> = None;
         let mut of_span: Option<Slotted> = None;
+        let mut epoch = self.assessor.epoch();
         let mut listed = Ok(());
         let mut one = |code: u16| {
             let cut = || LogError::Undecodable {
@@ -345,7 +346,7 @@ impl<'w, 'l, 'a, S: Source> Walk<'w, 'l, 'a, S> {
             let timestamp = times.next().ok_or_else(cut)??;
             if self.assessor.until().is_some_and(|until| timestamp >= until) {
                 self.reach(timestamp)?;
-                of_span = None;
+                (of_span, epoch) = (None, self.assessor.epoch());
             }
             if !span.is_some_and(|span| (span.start..=span.end).contains(&block)) {
                 (span, of_span) = (spans.covering(block), None);
@@ -359,25 +360,23 @@ impl<'w, 'l, 'a, S: Source> Walk<'w, 'l, 'a, S> {
             } else {
                 self.of_code(code)?
             };
-            let scheduled = span.map(|span| span.signer);
-            let (sequencer, outcome) = match slotted.assessed {
-                Assessed::Unrewarded { reason, sequencer } => (sequencer, Outcome::Unrewarded(reason)),
-                Assessed::Rewarded { sequencer, effective, reward, batch } => {
-                    add(totals, &slotted, 1)?;
-                    let running_total = *totals.get(slotted.slot).expect("every slot has a total");
-                    let rewarded = Rewarded { effective, reward, running_total, batch };
-                    (Some(sequencer), Outcome::Rewarded(rewarded))
+            let running_total = match slotted.assessed {
+                Assessed::Unrewarded { .. } => None,
+                Assessed::Rewarded { reward, .. } => {
+                    let total = totals.get_mut(slotted.slot).expect("every slot has a total");
+                    *total = total.checked_add(reward).map_err(tally_engine::FoldError::from)?;
+                    Some(&*total)
                 }
             };
-            each(&BlockEntry {
+            each(&BlockRow {
                 block,
                 timestamp,
-                epoch: self.assessor.epoch(),
-                span: span.map(|span| span.id),
-                signer: signer.copied(),
-                producer: if is_scheduled { scheduled } else { signer.copied().or(scheduled) },
-                sequencer,
-                outcome,
+                epoch,
+                span,
+                signer,
+                assessed: &slotted.assessed,
+                running_total,
+                is_scheduled,
             });
             block = L2Block(block.0.saturating_add(1));
             Ok::<(), ReplayError>(())
