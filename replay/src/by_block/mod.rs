@@ -16,8 +16,8 @@ use alloy_primitives::Address;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use tally_engine::{
-    Assessed, Attribution, Basis, BatchId, Batches, EpochIndex, L2Block, SequencerId, Span, SpanId, SpanRecord,
-    Spans, Timeline, UnixTime, Unrewarded, Wei,
+    Assessed, Attribution, Basis, BatchId, Batches, EpochIndex, L2Block, SequencerId, Span, SpanId,
+    SpanRecord, Spans, Timeline, UnixTime, Unrewarded, Wei,
 };
 use tally_eventlog::EventCursor;
 
