@@ -1,6 +1,6 @@
 # Everything is built in one profile, `release`: RocksDB is compiled once for the demo, the tests, the
 # lints and the benchmarks. Set CARGO_TARGET_DIR to share it between checkouts.
-.PHONY: deps anvil build demo test lint count bless-counts
+.PHONY: deps anvil duckdb build demo test lint count bless-counts
 
 build: deps
 	cargo build --release --locked
@@ -12,10 +12,14 @@ anvil:
 	./scripts/install-deps.sh tests
 	./scripts/install-anvil.sh
 
+duckdb:
+	./scripts/install-deps.sh tests
+	./scripts/install-duckdb.sh
+
 demo: build
 	./scripts/demo.sh "$$(./scripts/binary.sh)"
 
-test: anvil
+test: anvil duckdb
 	cargo test --release --workspace --locked
 
 lint: deps

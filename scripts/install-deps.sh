@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a fresh Debian lacks to build Tally: a C++ compiler for RocksDB, and libclang, with
 # which its bindings are generated. With the argument `tests` also Node.js and npm, which bring the real node
-# that one test follows; with `count` valgrind, which counts instructions. Does nothing where they are there
+# that one test follows, and Python's venv, for DuckDB, which reads what is exported; with `count` valgrind, which counts instructions. Does nothing where they are there
 # already.
 set -euo pipefail
 missing=()
@@ -12,6 +12,7 @@ done
 if [ "${1:-}" = tests ]; then
     command -v node >/dev/null || missing+=(nodejs)
     command -v npm >/dev/null || missing+=(npm)
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 fi
 if [ "${1:-}" = count ]; then
     command -v valgrind >/dev/null || missing+=(valgrind)

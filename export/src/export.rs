@@ -3,7 +3,7 @@
 use crate::csv_file::write_csv;
 use crate::error::ExportError;
 use crate::parquet_file::write_parquet;
-use crate::whole_file::{sync_dir, write_whole};
+use crate::whole_file::{is_temporary, sync_dir, write_whole};
 use rayon::prelude::*;
 use std::io::ErrorKind;
 use std::ops::RangeInclusive;
@@ -125,6 +125,9 @@ fn begin(dir: &Path, parts: &[Part], receipt: &[u8]) -> Result<bool, ExportError
                 // Files of the other format would be missing.
                 let missing = parts.iter().map(|part| exists(&part.path)).collect::<Result<Vec<_>, _>>()?;
                 let is_missing = missing.iter().any(|exists| !exists);
+                if !is_whole {
+                    remove_unfinished(dir, "").map_err(files)?;
+                }
                 if is_whole && is_missing {
                     return other(format!("a finished export without all the files of this one ({name})"));
                 }
@@ -135,12 +138,25 @@ fn begin(dir: &Path, parts: &[Part], receipt: &[u8]) -> Result<bool, ExportError
             Err(source) => return Err(ExportError::Files { path: dir.join(name), source }),
         }
     }
+    // It may have been killed at its very beginning.
+    remove_unfinished(dir, PARTIAL).map_err(files)?;
     if let Some(entry) = std::fs::read_dir(dir).map_err(files)?.next() {
         let name = entry.map_err(files)?.file_name();
         return other(format!("other files ({})", name.display()));
     }
     write_whole(&dir.join(PARTIAL), |file| Ok::<(), ExportError>(file.write_all(receipt)?))?;
     Ok(false)
+}
+
+/// Removes what an export that was killed left half written of files whose names begin like this.
+fn remove_unfinished(dir: &Path, beginning: &str) -> Result<(), std::io::Error> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if is_temporary(&entry.file_name(), beginning) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn exists(path: &Path) -> Result<bool, ExportError> {

@@ -1,5 +1,6 @@
 //! Files that are there whole or not at all.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufWriter, Error, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,13 @@ pub fn write_whole<T, E: From<Error>>(
         let _ = std::fs::remove_file(&temporary);
     }
     written
+}
+
+/// Whether this is the name of a file that was not finished, and whose name was to begin like this.
+pub(crate) fn is_temporary(name: &OsStr, beginning: &str) -> bool {
+    let of_hidden = name.to_str().and_then(|name| name.strip_prefix('.'));
+    of_hidden.is_some_and(|name| name.starts_with(beginning))
+        && Path::new(name).extension() == Some(OsStr::new("tmp"))
 }
 
 /// Makes the names in a directory last.

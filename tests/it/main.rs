@@ -13,6 +13,7 @@ mod command;
 mod conservation;
 mod documents;
 mod endpoints;
+mod export;
 mod golden;
 mod histories;
 mod live;

@@ -1,0 +1,172 @@
+//! Exports of the ledger by block, as those who load them would check them.
+
+use crate::process;
+use crate::support::{RECORDINGS, ingested, tally};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const POLICIES: [&str; 3] = ["guide", "stake-weighted", "locking-pool"];
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn export(log: &Path, policy: &str, out: &Path, format: &str) -> String {
+    let args = ["ledger", "export", "--log", path(log), "--policy", policy, "--out", path(out)];
+    let (status, text, err) = tally(&[&args[..], &["--format", format]].concat());
+    assert_eq!((status, err.as_str()), (0, ""), "{text}");
+    text
+}
+
+/// The files of a directory, by name.
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+    entries
+        .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()))
+        .collect()
+}
+
+/// Lets `DuckDB` add the files up and compare the sums with those of a replay: its status, and what it says.
+fn sums(out: &Path, replay: &Path, format: &str) -> (Option<i32>, String) {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("duckdb");
+    let python = here.join("venv/bin/python");
+    assert!(python.exists(), "{} is missing: `make duckdb` installs DuckDB", python.display());
+    let script = here.join("sums.py");
+    let args = [path(&script), path(out), path(replay), format];
+    let done = Command::new(python).args(args).output().unwrap();
+    let text = [done.stdout, done.stderr].concat();
+    (done.status.code(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn an_export_sums_to_the_replay_to_the_wei() {
+    for name in RECORDINGS {
+        let (dir, _log) = ingested(name);
+        for policy in POLICIES {
+            let replay = dir.path().join(format!("{policy}.json"));
+            let args = ["replay", "--log", path(dir.path()), "--policy", policy, "--format", "json"];
+            let (status, json, _) = tally(&args);
+            assert_eq!(status, 0);
+            std::fs::write(&replay, &json).unwrap();
+            for format in ["parquet", "csv"] {
+                let out = dir.path().join(format!("export-{policy}-{format}"));
+                export(dir.path(), policy, &out, format);
+                let (status, said) = sums(&out, &replay, format);
+                assert_eq!(status, Some(0), "{name}, {policy}, {format}: {said}");
+                let compared: u64 = said.split(' ').next().unwrap().parse().unwrap();
+                assert!(compared > 20, "{said}");
+                if (name, policy) != ("small-a", "guide") {
+                    continue;
+                }
+                // A check that cannot fail is none.
+                let total = json.split("\"reward_wei\": \"").nth(1).unwrap().split('"').next().unwrap();
+                let other = dir.path().join("other.json");
+                std::fs::write(&other, json.replacen(total, &format!("{total}0"), 1)).unwrap();
+                let (status, said) = sums(&out, &other, format);
+                assert_eq!(status, Some(3), "{said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_export_is_the_same_bytes_each_time_and_names_sort() {
+    let (dir, _log) = ingested("pool-a");
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    let said = export(dir.path(), "guide", &first, "parquet");
+    assert!(said.ends_with(": 13 files with 20000 blocks\n"), "{said}");
+    export(dir.path(), "guide", &second, "parquet");
+    let names: Vec<String> = files(&first).into_keys().collect();
+    assert_eq!(names[0], "epoch-00000.parquet");
+    assert_eq!(names[12..], ["epoch-00012.parquet", "receipt.json"]);
+    assert!(files(&first) == files(&second));
+    // Once more: nothing is left to do.
+    let said = export(dir.path(), "guide", &first, "parquet");
+    assert!(said.ends_with(": 0 files with 0 blocks, beside 13 that were there\n"), "{said}");
+}
+
+#[test]
+fn an_export_that_was_interrupted_is_seen_as_such_and_goes_on() {
+    let (dir, _log) = ingested("pool-a");
+    let (whole, out) = (dir.path().join("whole"), dir.path().join("out"));
+    export(dir.path(), "guide", &whole, "csv");
+    export(dir.path(), "guide", &out, "csv");
+    std::fs::rename(out.join("receipt.json"), out.join("receipt.json.partial")).unwrap();
+    std::fs::remove_file(out.join("epoch-00003.csv")).unwrap();
+    std::fs::write(out.join(".epoch-00003.csv.1.tmp"), "block,").unwrap();
+    let said = export(dir.path(), "guide", &out, "csv");
+    assert!(said.contains(": 1 files with ") && said.ends_with(", beside 12 that were there\n"), "{said}");
+    assert!(files(&whole) == files(&out));
+}
+
+#[test]
+fn another_export_or_foreign_files_are_left_alone() {
+    let (dir, _log) = ingested("pool-a");
+    let out = dir.path().join("out");
+    export(dir.path(), "guide", &out, "csv");
+    let before = files(&out);
+    let refused = |args: &[&str], expected: &str| {
+        let fixed = ["ledger", "export", "--log", path(dir.path())];
+        let (status, text, err) = tally(&[&fixed[..], args].concat());
+        assert_eq!((status, text.as_str()), (1, ""), "{err}");
+        assert!(err.contains(expected), "{err}");
+    };
+    refused(
+        &["--out", path(&out), "--policy", "stake-weighted"],
+        "holds another export (receipt.json differs)",
+    );
+    refused(&["--out", path(&out)], "holds a finished export without all the files of this one");
+    assert!(files(&out) == before);
+    let foreign = dir.path().join("foreign");
+    std::fs::create_dir(&foreign).unwrap();
+    std::fs::write(foreign.join("notes.txt"), "mine").unwrap();
+    refused(&["--out", path(&foreign)], "holds other files (notes.txt)");
+    refused(&["--out", path(&foreign.join("notes.txt"))], "notes.txt");
+    assert_eq!(files(&foreign).len(), 1);
+}
+
+#[test]
+fn an_amount_that_decimals_do_not_hold_is_an_error_and_fits_in_csv() {
+    let (dir, _log) = ingested("small-a");
+    let policy = dir.path().join("rich.toml");
+    let guide = tally_guide().replace("761000000000000", &format!("1{}", "0".repeat(38)));
+    std::fs::write(&policy, guide).unwrap();
+    let out = dir.path().join("out");
+    let args =
+        ["ledger", "export", "--log", path(dir.path()), "--policy", path(&policy), "--out", path(&out)];
+    let (status, _, err) = tally(&args);
+    assert_eq!(status, 1);
+    assert!(err.contains("wei are 10^38 or more") && err.contains("export as CSV"), "{err}");
+    assert!(out.join("receipt.json.partial").exists() && !out.join("receipt.json").exists());
+    export(dir.path(), path(&policy), &dir.path().join("csv"), "csv");
+}
+
+fn tally_guide() -> String {
+    let (_, text) = engine::BUILT_IN.into_iter().find(|(name, _)| *name == "guide").unwrap();
+    text.replace("name = \"guide\"", "name = \"rich\"")
+}
+
+/// At whatever moment it is killed, the next run makes the rest, and the whole is as if nothing had been.
+#[test]
+fn an_export_can_be_killed_at_any_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let made = ["synth", "--log", path(&log), "--blocks", "2000000", "--stake-changes", "40"];
+    assert_eq!(tally(&made).0, 0);
+    let (whole, out) = (dir.path().join("whole"), dir.path().join("out"));
+    export(&log, "guide", &whole, "parquet");
+    let mut interrupted = 0;
+    for delay_millis in [20_u64, 40, 60, 80, 100, 120] {
+        let _ = std::fs::remove_dir_all(&out);
+        let args = ["ledger", "export", "--log", path(&log), "--out", path(&out)];
+        let running = process::start(&args, &[]);
+        std::thread::sleep(std::time::Duration::from_millis(delay_millis));
+        running.kill();
+        interrupted += usize::from(out.join("receipt.json.partial").exists());
+        let names: Vec<PathBuf> = files(&whole).into_keys().map(PathBuf::from).collect();
+        export(&log, "guide", &out, "parquet");
+        assert!(files(&whole) == files(&out), "killed after {delay_millis} ms; {names:?}");
+    }
+    println!("{interrupted} of 6 were interrupted half-way");
+}
