@@ -1,12 +1,9 @@
 //! The columns of some blocks, as Parquet takes them.
 
 use crate::error::ExportError;
-use parquet::data_type::{ByteArray, FixedLenByteArray};
-use tally_engine::{Assessed, L2Block, Wei};
+use parquet::data_type::ByteArray;
+use tally_engine::Assessed;
 use tally_replay::BlockRow;
-
-/// How many bytes a decimal takes: `DECIMAL(38, 0)` fits in 16.
-pub(crate) const DECIMAL_BYTES: usize = 16;
 
 /// The first number that has 39 digits.
 const DECIMAL_END: u128 = 10_u128.pow(38);
@@ -49,6 +46,8 @@ pub(crate) struct Columns {
     pub(crate) rewarded: Vec<i16>,
     pub(crate) batches: Column<i64>,
     pub(crate) unrewarded: Column<ByteArray>,
+    /// The first value that does not fit.
+    fault: Option<ExportError>,
 }
 
 impl Columns {
@@ -65,6 +64,7 @@ impl Columns {
             rewarded: Vec::new(),
             batches: Column::new(),
             unrewarded: Column::new(),
+            fault: None,
         }
     }
 
@@ -85,22 +85,35 @@ impl Columns {
         self.unrewarded.clear();
     }
 
+    /// Adds a row. What does not fit is told by [`Columns::check`], once for many rows.
     #[inline]
-    pub(crate) fn push(&mut self, row: &BlockRow<'_>) -> Result<(), ExportError> {
+    pub(crate) fn push(&mut self, row: &BlockRow<'_>) {
         let block = row.block;
-        let number = |number: u64| signed(block, number);
-        self.blocks.push(number(block.0)?);
-        self.timestamps.push(number(row.timestamp.0)?);
-        self.epochs.push(row.epoch.map(|epoch| number(epoch.0)).transpose()?);
-        self.spans.push(row.span.map(|span| number(span.id.0)).transpose()?);
-        self.sequencers.push(row.sequencer().map(|sequencer| number(sequencer.0)).transpose()?);
+        let mut wide = None;
+        let mut number = |number: u64| {
+            i64::try_from(number).unwrap_or_else(|_| {
+                wide = Some(number);
+                i64::MAX
+            })
+        };
+        self.blocks.push(number(block.0));
+        self.timestamps.push(number(row.timestamp.0));
+        self.epochs.push(row.epoch.map(|epoch| number(epoch.0)));
+        self.spans.push(row.span.map(|span| number(span.id.0)));
+        self.sequencers.push(row.sequencer().map(|sequencer| number(sequencer.0)));
         match (row.assessed, row.running_total) {
             (Assessed::Rewarded { effective, reward, batch, .. }, Some(total)) => {
-                self.effective.push(decimal(block, *effective)?);
-                self.rewards.push(decimal(block, *reward)?);
-                self.totals.push(decimal(block, *total)?);
+                self.batches.push(batch.map(|batch| number(batch.0)));
+                for (amounts, amount) in
+                    [(&mut self.effective, effective), (&mut self.rewards, reward), (&mut self.totals, total)]
+                {
+                    let narrow = u128::try_from(amount.get()).unwrap_or(u128::MAX);
+                    amounts.push(narrow);
+                    if narrow >= DECIMAL_END && self.fault.is_none() {
+                        self.fault = Some(ExportError::AmountTooLarge { block, amount: *amount });
+                    }
+                }
                 self.rewarded.push(1);
-                self.batches.push(batch.map(|batch| number(batch.0)).transpose()?);
                 self.unrewarded.push(None);
             }
             (Assessed::Unrewarded { reason, .. }, _) => {
@@ -110,33 +123,15 @@ impl Columns {
             }
             (Assessed::Rewarded { .. }, None) => unreachable!("whoever earns has a total"),
         }
-        Ok(())
+        if let Some(number) = wide
+            && self.fault.is_none()
+        {
+            self.fault = Some(ExportError::NumberTooLarge { block, number });
+        }
     }
-}
 
-#[inline]
-fn signed(block: L2Block, number: u64) -> Result<i64, ExportError> {
-    i64::try_from(number).map_err(|_| ExportError::NumberTooLarge { block, number })
-}
-
-#[inline]
-fn decimal(block: L2Block, amount: Wei) -> Result<u128, ExportError> {
-    let narrow = u128::try_from(amount.get()).ok().filter(|amount| *amount < DECIMAL_END);
-    narrow.ok_or(ExportError::AmountTooLarge { block, amount })
-}
-
-/// Amounts as Parquet has them: 16 bytes each, big-endian. They share one buffer, and equal neighbours its bytes.
-pub(crate) fn decimals(amounts: &[u128]) -> Vec<FixedLenByteArray> {
-    let runs = || amounts.chunk_by(|left, right| left == right);
-    let mut bytes = Vec::with_capacity(runs().count().saturating_mul(DECIMAL_BYTES));
-    for amount in runs().filter_map(|run| run.first()) {
-        bytes.extend_from_slice(&amount.to_be_bytes());
+    /// Whether all that was pushed fits.
+    pub(crate) fn check(&mut self) -> Result<(), ExportError> {
+        self.fault.take().map_or(Ok(()), Err)
     }
-    let bytes = ByteArray::from(bytes);
-    let mut decimals = Vec::with_capacity(amounts.len());
-    for (index, run) in runs().enumerate() {
-        let value = bytes.slice(index.saturating_mul(DECIMAL_BYTES), DECIMAL_BYTES);
-        decimals.resize(decimals.len().saturating_add(run.len()), value.into());
-    }
-    decimals
 }

@@ -4,6 +4,7 @@
 //! and under `receipt.json` when all are there. Each file is written under a temporary name, synced and renamed, so an
 //! export that was interrupted goes on where it stopped.
 
+mod amounts;
 mod columns;
 mod csv_file;
 mod error;

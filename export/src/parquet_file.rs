@@ -1,14 +1,15 @@
 //! The ledger by block as Parquet: amounts as exact decimals, what a block does not have as null.
 
-use crate::columns::{Column, Columns, DECIMAL_BYTES, decimals};
+use crate::amounts::{AMOUNT_BYTES, Amounts, append};
+use crate::columns::{Column, Columns};
 use crate::error::ExportError;
 use parquet::basic::{Compression, Encoding, LogicalType, Repetition, Type as Physical};
-use parquet::data_type::{ByteArrayType, DataType, FixedLenByteArrayType, Int64Type};
+use parquet::data_type::{ByteArrayType, DataType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::types::{ColumnPath, Type};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::types::{ColumnPath, SchemaDescriptor, Type};
 use std::io::Write;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -17,9 +18,6 @@ use tally_replay::{BlockLedger, Source};
 
 /// Rows of a group: readers read a group as a whole, and it is held in memory while it is written.
 const GROUP_ROWS: usize = 1 << 17;
-
-/// How many amounts are made into decimals at once: few enough to stay in the processor's nearest cache.
-const DECIMALS_TOGETHER: usize = 512;
 
 /// What each column holds, for its metadata: name, unit, meaning.
 const COLUMNS: [(&str, &str, &str); 10] = [
@@ -46,21 +44,17 @@ pub(crate) fn write_parquet<S: Source>(
     file: &mut (dyn Write + Send),
 ) -> Result<u64, ExportError> {
     let mut writer = SerializedFileWriter::new(file, schema()?, Arc::new(properties(ledger)))?;
+    let schema = writer.schema_descr().clone();
     let mut columns = Columns::new();
     let mut rows = 0_u64;
     let mut reader = ledger.reader();
     let mut rest = Some(range);
     while let Some(range) = rest {
-        let mut pushed = Ok(());
-        rest = reader.next_chunk(&range, &mut |row| {
-            if pushed.is_ok() {
-                pushed = columns.push(row);
-            }
-        })?;
-        pushed?;
+        rest = reader.next_chunk(&range, &mut |row| columns.push(row))?;
+        columns.check()?;
         if columns.len() >= GROUP_ROWS || rest.is_none() {
             let mut group = writer.next_row_group()?;
-            write_group(&mut group, &columns)?;
+            write_group(&mut group, &schema, &columns)?;
             group.close()?;
             rows = rows.saturating_add(u64::try_from(columns.len()).unwrap_or(u64::MAX));
             columns.clear();
@@ -77,7 +71,7 @@ fn schema() -> Result<Arc<Type>, ParquetError> {
         let repetition = if is_required { Repetition::REQUIRED } else { Repetition::OPTIONAL };
         let field = if name.ends_with("_wei") {
             Type::primitive_type_builder(name, Physical::FIXED_LEN_BYTE_ARRAY)
-                .with_length(i32::try_from(DECIMAL_BYTES).unwrap_or(i32::MAX))
+                .with_length(i32::try_from(AMOUNT_BYTES).unwrap_or(i32::MAX))
                 .with_logical_type(Some(LogicalType::decimal(0, 38)))
                 .with_precision(38)
                 .with_scale(0)
@@ -115,16 +109,12 @@ fn properties<S: Source>(ledger: &BlockLedger<'_, S>) -> WriterProperties {
             .set_column_dictionary_enabled(ColumnPath::from(name), false)
             .set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED);
     }
-    for (name, ..) in COLUMNS.iter().filter(|(name, ..)| name.ends_with("_wei")) {
-        builder = builder
-            .set_column_dictionary_enabled(ColumnPath::from(*name), false)
-            .set_column_statistics_enabled(ColumnPath::from(*name), EnabledStatistics::None);
-    }
     builder.build()
 }
 
 fn write_group<W: Write + Send>(
     group: &mut SerializedRowGroupWriter<'_, W>,
+    schema: &SchemaDescriptor,
     columns: &Columns,
 ) -> Result<(), ParquetError> {
     write::<Int64Type, W>(group, &columns.blocks, None)?;
@@ -132,29 +122,17 @@ fn write_group<W: Write + Send>(
     for column in [&columns.epochs, &columns.spans, &columns.sequencers] {
         write::<Int64Type, W>(group, &column.values, Some(&column.levels))?;
     }
-    for amounts in [&columns.effective, &columns.rewards, &columns.totals] {
-        write_amounts(group, amounts, &columns.rewarded)?;
+    let amounts = [
+        (5, Amounts::Repeated, &columns.effective),
+        (6, Amounts::Repeated, &columns.rewards),
+        (7, Amounts::Distinct, &columns.totals),
+    ];
+    for (index, kind, amounts) in amounts {
+        append(group, schema.column(index), kind, amounts, &columns.rewarded)?;
     }
     write::<Int64Type, W>(group, &columns.batches.values, Some(&columns.batches.levels))?;
     let Column { values, levels } = &columns.unrewarded;
     write::<ByteArrayType, W>(group, values, Some(levels))
-}
-
-/// Writes the next column, a little at a time: a decimal takes twice the bytes here that it has in the file.
-fn write_amounts<W: Write + Send>(
-    group: &mut SerializedRowGroupWriter<'_, W>,
-    amounts: &[u128],
-    levels: &[i16],
-) -> Result<(), ParquetError> {
-    let mut column = next_column(group)?;
-    let mut left = amounts;
-    for levels in levels.chunks(DECIMALS_TOGETHER) {
-        let count = levels.iter().filter(|level| **level > 0).count();
-        let (now, rest) = left.split_at_checked(count).unwrap_or((left, &[]));
-        column.typed::<FixedLenByteArrayType>().write_batch(&decimals(now), Some(levels), None)?;
-        left = rest;
-    }
-    column.close()
 }
 
 /// Writes the next column.
@@ -163,14 +141,8 @@ fn write<T: DataType, W: Write + Send>(
     values: &[T::T],
     levels: Option<&[i16]>,
 ) -> Result<(), ParquetError> {
-    let mut column = next_column(group)?;
+    let column = group.next_column()?;
+    let mut column = column.ok_or_else(|| ParquetError::General("the schema has fewer columns".into()))?;
     column.typed::<T>().write_batch(values, levels, None)?;
     column.close()
-}
-
-fn next_column<'g, W: Write + Send>(
-    group: &'g mut SerializedRowGroupWriter<'_, W>,
-) -> Result<SerializedColumnWriter<'g>, ParquetError> {
-    let column = group.next_column()?;
-    column.ok_or_else(|| ParquetError::General("the schema has fewer columns".into()))
 }

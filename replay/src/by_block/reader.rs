@@ -4,8 +4,9 @@ use super::{BlockEntry, BlockLedger, BlockRow, Slotted};
 use crate::error::ReplayError;
 use crate::source::Source;
 use std::collections::BTreeMap;
+use std::mem;
 use std::ops::{Range, RangeInclusive};
-use tally_engine::{Assessed, Assessor, EpochIndex, L2Block, Span, Spans, UnixTime, Wei};
+use tally_engine::{Assessed, Assessor, EpochIndex, FoldError, L2Block, Span, Spans, UnixTime, Wei};
 use tally_eventlog::{CHUNK_BLOCKS_MAX, CodeCounts, LogError, Producers, Times, UNSIGNED, chunk_start};
 
 /// How many epochs a reader remembers. Each takes some hundred kilobytes: its spans, and for each chunk what every
@@ -25,6 +26,10 @@ struct Scratch {
     counts: CodeCounts,
     /// By code: what a block of that signer earns now.
     by_code: Vec<Option<Slotted>>,
+    /// Code and length of a chunk's runs.
+    runs: Vec<(u16, u16)>,
+    /// The timestamps of a chunk's blocks.
+    times: Vec<UnixTime>,
 }
 
 /// An epoch, or the time before epoch 0, as far as it has been read.
@@ -42,7 +47,8 @@ impl<'l, 'a, S: Source> BlockReader<'l, 'a, S> {
     pub(super) fn new(ledger: &'l BlockLedger<'a, S>) -> Self {
         let signers = u16::try_from(ledger.signers.len()).expect("a log has no more: codes have 16 bits");
         let by_code = vec![None; usize::from(signers) + 1];
-        let scratch = Scratch { counts: CodeCounts::new(signers), by_code };
+        let scratch =
+            Scratch { counts: CodeCounts::new(signers), by_code, runs: Vec::new(), times: Vec::new() };
         Self { ledger, parts: BTreeMap::new(), scratch }
     }
 
@@ -331,64 +337,73 @@ impl<'w, 'l, 'a, S: Source> Walk<'w, 'l, 'a, S> {
         totals: &mut [Wei],
         each: &mut impl FnMut(&BlockRow<'_>),
     ) -> Result<(), ReplayError> {
-        let (is_scheduled, ledger, spans) = (self.ledger.is_scheduled(), self.ledger, self.spans);
-        let mut times = times.iter_from(range.start);
+        let (is_scheduled, spans) = (self.ledger.is_scheduled(), self.spans);
+        let (mut runs, mut stamps) = (mem::take(&mut self.scratch.runs), mem::take(&mut self.scratch.times));
+        runs.clear();
+        producers.for_each_run(range.clone(), |code, blocks| runs.push((code, blocks)))?;
+        stamps.clear();
+        for time in times.iter_from(range.start).take(range.len()) {
+            stamps.push(time?);
+        }
         let mut block = L2Block(producers.first_block().0.saturating_add(u64::from(range.start)));
+        let mut left = stamps.as_slice();
         let mut span: Option<&Span> = None;
-        let mut of_span: Option<Slotted> = None;
-        let mut epoch = self.assessor.epoch();
-        let mut listed = Ok(());
-        let mut one = |code: u16| {
-            let cut = || LogError::Undecodable {
-                place: format!("the times of L2 block {block}"),
-                reason: "they end before it".into(),
-            };
-            let timestamp = times.next().ok_or_else(cut)??;
-            if self.assessor.until().is_some_and(|until| timestamp >= until) {
-                self.reach(timestamp)?;
-                (of_span, epoch) = (None, self.assessor.epoch());
-            }
-            if !span.is_some_and(|span| (span.start..=span.end).contains(&block)) {
-                (span, of_span) = (spans.covering(block), None);
-            }
-            let signer = ledger.signer(code);
-            let slotted = if is_scheduled || code == UNSIGNED {
-                match of_span {
-                    Some(slotted) => slotted,
-                    None => *of_span.insert(self.of_span(span)?),
+        for (code, mut blocks) in runs.iter().copied() {
+            while blocks > 0 {
+                let cut = || LogError::Undecodable {
+                    place: format!("the times of L2 block {block}"),
+                    reason: "they end before it".into(),
+                };
+                self.reach(*left.first().ok_or_else(cut)?)?;
+                if !span.is_some_and(|span| (span.start..=span.end).contains(&block)) {
+                    span = spans.covering(block);
                 }
-            } else {
-                self.of_code(code)?
-            };
-            let running_total = match slotted.assessed {
-                Assessed::Unrewarded { .. } => None,
-                Assessed::Rewarded { reward, .. } => {
+                // As many as have all but the time in common.
+                let next_span = match span {
+                    Some(span) => span.end.next(),
+                    None => spans.next_covered(block),
+                };
+                let in_span = next_span.map_or(u64::MAX, |next| next.0.saturating_sub(block.0));
+                let together = usize::from(blocks).min(usize::try_from(in_span).unwrap_or(usize::MAX));
+                let mut now = left.get(..together).unwrap_or(left);
+                if let Some(until) = self.assessor.until().filter(|until| now.last() >= Some(until)) {
+                    now = now.get(..now.partition_point(|time| *time < until)).unwrap_or(now);
+                }
+                let signer = self.ledger.signer(code);
+                let slotted =
+                    if is_scheduled || code == UNSIGNED { self.of_span(span)? } else { self.of_code(code)? };
+                let (assessed, epoch) = (&slotted.assessed, self.assessor.epoch());
+                let mut row = |block, timestamp, running_total: Option<&Wei>| {
+                    each(&BlockRow {
+                        block,
+                        timestamp,
+                        epoch,
+                        span,
+                        signer,
+                        assessed,
+                        running_total,
+                        is_scheduled,
+                    });
+                };
+                if let Assessed::Rewarded { reward, .. } = assessed {
                     let total = totals.get_mut(slotted.slot).expect("every slot has a total");
-                    *total = total.checked_add(reward).map_err(tally_engine::FoldError::from)?;
-                    Some(&*total)
+                    for timestamp in now {
+                        *total = total.checked_add(*reward).map_err(FoldError::from)?;
+                        row(block, *timestamp, Some(total));
+                        block = L2Block(block.0.saturating_add(1));
+                    }
+                } else {
+                    for timestamp in now {
+                        row(block, *timestamp, None);
+                        block = L2Block(block.0.saturating_add(1));
+                    }
                 }
-            };
-            each(&BlockRow {
-                block,
-                timestamp,
-                epoch,
-                span,
-                signer,
-                assessed: &slotted.assessed,
-                running_total,
-                is_scheduled,
-            });
-            block = L2Block(block.0.saturating_add(1));
-            Ok::<(), ReplayError>(())
-        };
-        producers.for_each_run(range, |code, blocks| {
-            for _ in 0..blocks {
-                if listed.is_ok() {
-                    listed = one(code);
-                }
+                left = left.get(now.len()..).unwrap_or_default();
+                blocks = blocks.saturating_sub(u16::try_from(now.len()).unwrap_or(u16::MAX));
             }
-        })?;
-        listed
+        }
+        (self.scratch.runs, self.scratch.times) = (runs, stamps);
+        Ok(())
     }
 
     fn reach(&mut self, time: UnixTime) -> Result<(), ReplayError> {
@@ -418,7 +433,7 @@ impl<'w, 'l, 'a, S: Source> Walk<'w, 'l, 'a, S> {
         self.slotted(assessed)
     }
 
-    fn slotted(&self, assessed: Result<Assessed, tally_engine::FoldError>) -> Result<Slotted, ReplayError> {
+    fn slotted(&self, assessed: Result<Assessed, FoldError>) -> Result<Slotted, ReplayError> {
         let assessed =
             assessed.map_err(|error| ReplayError::of_policy(&self.ledger.replayed.policy, error))?;
         let slot = match assessed {
@@ -437,7 +452,7 @@ fn add(totals: &mut [Wei], slotted: &Slotted, blocks: u64) -> Result<(), ReplayE
     };
     let total = totals.get_mut(slotted.slot).expect("every slot has a total");
     let sum = reward.times(blocks).and_then(|reward| total.checked_add(reward));
-    *total = sum.map_err(tally_engine::FoldError::from)?;
+    *total = sum.map_err(FoldError::from)?;
     Ok(())
 }
 
