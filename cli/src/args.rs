@@ -269,6 +269,9 @@ pub(crate) struct ReplayArgs {
     /// policy (not on-chain) sees it; the blocks are still read once
     #[arg(long, env = "TALLY_ACTIVITY", value_name = "FILE")]
     pub(crate) activity: Option<PathBuf>,
+    /// Also write a receipt, by which others can compare their result (of one policy)
+    #[arg(long, env = "TALLY_RECEIPT", value_name = "FILE")]
+    pub(crate) receipt: Option<PathBuf>,
     /// Say on standard error how long reading and folding took
     #[arg(long, env = "TALLY_TIMING", value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) timing: bool,

@@ -4,19 +4,27 @@ use crate::activity_csv::write_activity;
 use crate::args::{Format, ReplayArgs};
 use crate::format::{metis, mrr, mrr_percent, table};
 use crate::replay_json::replay_json;
-use crate::{DONE, Output, policies};
-use alloy_primitives::U256;
+use crate::{DONE, Output, WrongUsage, policies};
+use alloy_primitives::{B256, U256};
 use anyhow::{Context, Result};
 use std::io::Write;
+use std::path::Path;
 use std::time::Instant;
 use tally_engine::{Horizon, L2Block, REALISED_MRR_DECIMALS, Rate, UnrewardedBlocks, floor_fraction};
 use tally_eventlog::LogReader;
-use tally_replay::{ReplayOptions, Replayed, Stop, replay, replay_with_activity};
+use tally_export::write_whole;
+use tally_replay::{Receipt, ReplayOptions, Replayed, Stop, replay, replay_with_activity};
 
 pub(crate) fn run(args: &ReplayArgs, output: &mut Output<'_>) -> Result<u8> {
     let policies = policies::load(&args.policy)?;
     if args.activity.is_some() {
         policies.first().map_or(Ok(()), policies::check_has_activity)?;
+    }
+    if args.receipt.is_some() && policies.len() != 1 {
+        let count = policies.len();
+        return Err(
+            WrongUsage(format!("--receipt: a receipt is of one policy, and {count} are given")).into()
+        );
     }
     let log = LogReader::open(&args.log.log)?;
     let options = ReplayOptions {
@@ -43,6 +51,10 @@ pub(crate) fn run(args: &ReplayArgs, output: &mut Output<'_>) -> Result<u8> {
     if let Some((path, activity)) = activity {
         write_activity(path, &activity.activity)?;
     }
+    let receipt = match (&args.receipt, replayed.first()) {
+        (Some(path), Some(replayed)) => Some(write_receipt(path, &log, options.to, replayed)?),
+        _ => None,
+    };
     match args.format {
         Format::Json => writeln!(output.out, "{:#}", replay_json(&log, &replayed)?)?,
         Format::Csv => print_csv(&replayed, output)?,
@@ -52,7 +64,20 @@ pub(crate) fn run(args: &ReplayArgs, output: &mut Output<'_>) -> Result<u8> {
             }
         }
     }
+    if let Some(digest) = receipt {
+        // What programs read has nothing else in it.
+        let to_people = if args.format == Format::Table { &mut *output.out } else { &mut *output.err };
+        writeln!(to_people, "receipt digest {digest}")?;
+    }
     Ok(DONE)
+}
+
+/// Writes a receipt, and returns its digest.
+fn write_receipt(path: &Path, log: &LogReader, to: Option<L2Block>, replayed: &Replayed) -> Result<B256> {
+    let receipt = Receipt::new(log.identity(), log.heads(), to, replayed)?;
+    write_whole::<(), std::io::Error>(path, |out| out.write_all(&receipt.to_bytes()))
+        .with_context(|| format!("writing the receipt {}", path.display()))?;
+    Ok(receipt.digest())
 }
 
 fn print_tables(replayed: &Replayed, output: &mut Output<'_>) -> Result<()> {

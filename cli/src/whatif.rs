@@ -116,15 +116,6 @@ pub(crate) fn sole_target(policy: &Policy) -> Option<Mrr> {
     }
 }
 
-/// The allocation's name on the command line and in policy files.
-pub(crate) fn allocation_name(allocation: Allocation) -> &'static str {
-    match allocation {
-        Allocation::Flat => "flat",
-        Allocation::StakeWeighted => "stake-weighted",
-        Allocation::OnChain => "on-chain",
-    }
-}
-
 fn print_tables(
     what_if: &WhatIf,
     variants: &[Policy],
@@ -177,7 +168,7 @@ fn print_tables(
 /// Target, cap in METIS, and allocation.
 fn terms(policy: &Policy) -> [String; 3] {
     let mrr = sole_target(policy).map_or("by date".into(), |mrr| mrr.to_string());
-    [mrr, trimmed(policy.cap().get()), allocation_name(policy.allocation()).into()]
+    [mrr, trimmed(policy.cap().get()), policy.allocation().name().into()]
 }
 
 fn print_csv(what_if: &WhatIf, variants: &[Policy], output: &mut Output<'_>) -> Result<()> {
@@ -195,7 +186,7 @@ fn print_csv(what_if: &WhatIf, variants: &[Policy], output: &mut Output<'_>) -> 
     what_if.evaluate::<anyhow::Error>(variants, |variation| {
         let policy = variation.policy;
         let mrr = sole_target(policy).map_or(String::new(), |mrr| mrr.to_string());
-        let (cap, allocation) = (policy.cap().to_string(), allocation_name(policy.allocation()));
+        let (cap, allocation) = (policy.cap().to_string(), policy.allocation().name());
         let digest = policy.digest().to_string();
         for (id, own) in &variation.sequencers {
             csv.write_record([

@@ -2,7 +2,7 @@
 
 use crate::Output;
 use crate::replay_json::{horizon_json, log_json, policy_id_json, stopped_json, unrewarded_json};
-use crate::whatif::{allocation_name, sole_target};
+use crate::whatif::sole_target;
 use anyhow::Result;
 use serde_json::{Value, json};
 use tally_engine::{Earned, Policy};
@@ -47,7 +47,7 @@ fn head_json(log: &LogReader, what_if: &WhatIf) -> Result<Value> {
             "policy": policy_id_json(base),
             "mrr": mrr_json(base),
             "cap_wei": base.cap().to_string(),
-            "allocation": allocation_name(base.allocation()),
+            "allocation": base.allocation().name(),
             "blocks": paid.total.blocks,
             "total_wei": paid.total.reward.to_string(),
             "sequencers": sequencers,
@@ -65,7 +65,7 @@ fn variation_json(variation: &Variation<'_>) -> Value {
     json!({
         "mrr": mrr_json(policy),
         "cap_wei": policy.cap().to_string(),
-        "allocation": allocation_name(policy.allocation()),
+        "allocation": policy.allocation().name(),
         "policy_digest": policy.digest(),
         "blocks": total.earned.blocks,
         "total_wei": total.earned.reward.to_string(),

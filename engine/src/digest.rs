@@ -81,6 +81,21 @@ pub(crate) fn ledger_root(ledger: &Ledger, last_link: B256) -> B256 {
     bytes.digest()
 }
 
+impl EpochLedger {
+    /// The digest that its other fields have: [`EpochLedger::digest`], unless somebody changed one.
+    pub fn computed_digest(&self) -> B256 {
+        epoch_digest(self)
+    }
+}
+
+impl Ledger {
+    /// The root that its other fields and its epochs' digests have: [`Ledger::root`], unless somebody changed one.
+    pub fn computed_root(&self) -> B256 {
+        let last_link = self.epochs.iter().fold(FIRST_LINK, |before, epoch| link(before, epoch.digest));
+        ledger_root(self, last_link)
+    }
+}
+
 /// Values, written in a way that no two sequences of values share.
 struct Canonical(Vec<u8>);
 

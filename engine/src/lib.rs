@@ -33,6 +33,9 @@
 
 extern crate alloc;
 
+/// The version of this engine, as results name it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 mod activity;
 mod assess;
 mod batch;

@@ -42,6 +42,17 @@ pub enum Allocation {
     OnChain,
 }
 
+impl Allocation {
+    /// The word for it in a policy file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Flat => "flat",
+            Self::StakeWeighted => "stake-weighted",
+            Self::OnChain => "on-chain",
+        }
+    }
+}
+
 /// Who a block's reward goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attribution {
@@ -49,6 +60,16 @@ pub enum Attribution {
     Signed,
     /// The signer its span names, whoever signed.
     Scheduled,
+}
+
+impl Attribution {
+    /// The word for it in a policy file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Signed => "signed",
+            Self::Scheduled => "scheduled",
+        }
+    }
 }
 
 /// When epoch 0 begins.
@@ -403,21 +424,8 @@ impl Policy {
         line("format", &"tally.policy.1");
         line("name", &self.name);
         line("version", &self.version);
-        line(
-            "allocation",
-            &match self.allocation {
-                Allocation::Flat => "flat",
-                Allocation::StakeWeighted => "stake-weighted",
-                Allocation::OnChain => "on-chain",
-            },
-        );
-        line(
-            "attribution",
-            &match self.attribution {
-                Attribution::Signed => "signed",
-                Attribution::Scheduled => "scheduled",
-            },
-        );
+        line("allocation", &self.allocation.name());
+        line("attribution", &self.attribution.name());
         line("cap_wei", &self.cap);
         line("epoch_secs", &self.epoch_secs);
         match self.genesis {
@@ -429,6 +437,35 @@ impl Policy {
             line("target_mrr", &format_args!("{mrr} from {from}"));
         }
         B256::from(*hasher.finalize().as_bytes())
+    }
+
+    /// The policy as a file, which [`Policy::from_toml`] reads back: the same text for all that say the same.
+    pub fn to_toml(&self) -> String {
+        let genesis = match self.genesis {
+            Genesis::FirstLock => "\"first-lock\"".to_string(),
+            Genesis::At(time) => time.to_string(),
+        };
+        let mut text = alloc::format!(
+            "name = \"{}\"\nversion = {}\nallocation = \"{}\"\nattribution = \"{}\"\ncap_wei = \"{}\"\n\
+             epoch_secs = {}\ngenesis = {genesis}\ninitial_reward_wei = \"{}\"\n",
+            self.name,
+            self.version,
+            self.allocation.name(),
+            self.attribution.name(),
+            self.cap,
+            self.epoch_secs,
+            self.initial_reward,
+        );
+        for (from, mrr) in &self.targets {
+            // Only the first target holds from time 0.
+            let line = if *from == UnixTime(0) {
+                alloc::format!("target_mrr = \"{mrr}\"\n")
+            } else {
+                alloc::format!("\n[[target_mrr_change]]\nfrom = {from}\nmrr = \"{mrr}\"\n")
+            };
+            text.push_str(&line);
+        }
+        text
     }
 }
 
@@ -478,6 +515,25 @@ mod tests {
         assert_eq!(Policy::from_toml(&rewritten).expect("valid").digest(), guide.digest());
         let other = Policy::from_toml(&GUIDE.replace("0.20", "0.21")).expect("valid");
         assert_ne!(other.digest(), guide.digest());
+    }
+
+    #[test]
+    fn a_policy_as_a_file_reads_back() {
+        let dated = alloc::format!(
+            "{}\n[[target_mrr_change]]\nfrom = 100\nmrr = \"0.150\"\n[[target_mrr_change]]\nfrom = 200\nmrr = \"1\"",
+            GUIDE.replace("\"first-lock\"", "17").replace("\"signed\"", "\"scheduled\"")
+        );
+        for text in BUILT_IN.map(|(_, text)| text).iter().chain([&dated.as_str()]) {
+            let policy = Policy::from_toml(text).expect("valid");
+            let written = policy.to_toml();
+            let read = Policy::from_toml(&written).expect("valid");
+            assert_eq!((&read, read.digest()), (&policy, policy.digest()));
+            assert_eq!(read.to_toml(), written);
+        }
+        let expected = "initial_reward_wei = \"761000000000000\"\ntarget_mrr = \"0.2\"\n\n\
+                        [[target_mrr_change]]\nfrom = 100\nmrr = \"0.15\"\n\n\
+                        [[target_mrr_change]]\nfrom = 200\nmrr = \"1\"\n";
+        assert!(Policy::from_toml(&dated).expect("valid").to_toml().ends_with(expected));
     }
 
     #[test]

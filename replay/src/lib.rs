@@ -4,6 +4,7 @@
 //! - [`activity()`] gives what happened before any rate, and a [`WhatIf`] what any number of targets,
 //!   caps and allocations would have paid for it;
 //! - a [`BlockLedger`] tells what each single block earned;
+//! - a [`Receipt`] keeps what a replay gave, of which log and under which policy, for others to compare;
 //! - [`state_at`] gives the contracts' own state at an L1 block.
 //!
 //! The result depends on the log and the policies alone: not on the number of threads, nor on how the
@@ -17,6 +18,7 @@ mod count;
 mod error;
 mod explain;
 mod horizon;
+mod receipt;
 mod run;
 mod saved;
 mod source;
@@ -33,6 +35,11 @@ pub use explain::{
     explain_block, explain_epoch,
 };
 pub use horizon::Stop;
+pub use receipt::{
+    RECEIPT_BYTES_MAX, RECEIPT_FORMAT, Receipt, ReceiptBatch, ReceiptBatchRow, ReceiptChain, ReceiptEarned,
+    ReceiptEpoch, ReceiptError, ReceiptHead, ReceiptHorizon, ReceiptInitial, ReceiptLog, ReceiptPolicy,
+    ReceiptRate, ReceiptRow, ReceiptSequencer, ReceiptStop, ReceiptUnrewarded,
+};
 pub use run::{Replay, ReplayOptions, Replayed, replay};
 pub use saved::{SAVED_BYTES_MAX, restore, save};
 pub use source::Source;
