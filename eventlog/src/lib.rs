@@ -19,6 +19,7 @@
 
 mod bits;
 mod bulk;
+mod check;
 mod chunk;
 mod code_counts;
 mod error;

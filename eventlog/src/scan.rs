@@ -1,15 +1,15 @@
 //! Reading the chunks of a range of blocks in order, in place: producers alone, or everything, checked.
 
-use crate::chunk::{ChunkHeader, chunk_start, column_digest};
-use crate::heads::{Chain, same};
+use crate::LogError;
+use crate::check::ChunkCheck;
+use crate::chunk::{ChunkHeader, chunk_start};
+use crate::heads::Chain;
 use crate::keys::{chunk_of, unlinked};
 use crate::options::{CHUNKS, PRODUCERS, TIMES};
 use crate::producers::Producers;
 use crate::reader::LogReader;
-use crate::times::check_times;
-use crate::{CHUNK_BLOCKS_MAX, LogError};
 use std::ops::RangeInclusive;
-use tally_engine::{L2Block, UnixTime};
+use tally_engine::L2Block;
 
 impl LogReader {
     /// Calls `each` with the producers of every chunk that has blocks of `range`, in order. The chunks are
@@ -58,9 +58,18 @@ impl LogReader {
         range: RangeInclusive<L2Block>,
         mut each: impl FnMut(&ChunkHeader, &Producers<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.scan_bytes(range, |header, _, producers, _| each(header, producers))
+    }
+
+    /// The same, with the bytes of header and times, too: `each(header, its bytes, producers, times)`.
+    pub(crate) fn scan_bytes<E: From<LogError>>(
+        &self,
+        range: RangeInclusive<L2Block>,
+        mut each: impl FnMut(&ChunkHeader, &[u8], &Producers<'_>, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let first_of_log = self.identity().l2_first_block;
         let start = chunk_start(first_of_log, *range.start());
-        let (mut chain, mut last_time, mut signers) = self.before(start)?;
+        let (mut chain, mut check) = self.before(start)?;
         let mut headers = self.store.cursor(CHUNKS, &start.0.to_be_bytes())?;
         let mut times = self.store.cursor(TIMES, &start.0.to_be_bytes())?;
         self.scan_producers(range, |producers| {
@@ -70,48 +79,17 @@ impl LogReader {
             let bytes;
             (chain, bytes) = chain.follow(&place, &key, value)?;
             let header = ChunkHeader::decode(&place, bytes)?;
-            same(&place, "first block", &producers.first_block(), &header.first_block)?;
-            let rises = header.first_time >= last_time && header.signers >= signers;
-            if !rises
-                || header.last_block().map(|last| last.0 / CHUNK_BLOCKS_MAX)
-                    != Some(header.first_block.0 / CHUNK_BLOCKS_MAX)
-            {
-                return Err(LogError::Damaged {
-                    place,
-                    what: "time, signers and last block",
-                    expected: format!("at least {last_time}, at least {signers}, and within the chunk"),
-                    found: format!("{}, {} and {:?}", header.first_time, header.signers, header.last_block()),
-                }
-                .into());
-            }
-            (last_time, signers) = (header.last_time, header.signers);
-            same(
-                &place,
-                "digest of its producers",
-                &header.producers_digest,
-                &column_digest(producers.bytes()),
-            )?;
-            same(&place, "number of blocks", &header.blocks, &producers.blocks())?;
-            let (unsigned, largest) = producers.summary()?;
-            same(&place, "number of unsigned blocks", &header.unsigned, &unsigned)?;
-            same(&place, "number of unsigned blocks", &producers.unsigned(), &unsigned)?;
-            if largest > header.signers {
-                let (expected, found) = (format!("at most {}", header.signers), largest.to_string());
-                return Err(LogError::Damaged { place, what: "largest code", expected, found }.into());
-            }
             let column = times.take(&key)?;
-            same(&place, "digest of its times", &header.times_digest, &column_digest(column))?;
-            check_times(&header, column)?;
-            each(&header, producers)
+            check.check(&header, producers, column)?;
+            each(&header, bytes, producers, column)
         })
     }
 
-    /// What the chunk before that of block `start` says: its link, its last time, and how many signers there
-    /// were.
-    fn before(&self, start: L2Block) -> Result<(Chain, UnixTime, u16), LogError> {
+    /// What the chunk before that of block `start` says: its link, and what the next has to follow on.
+    fn before(&self, start: L2Block) -> Result<(Chain, ChunkCheck), LogError> {
         let first = self.identity().l2_first_block;
         let Some(before) = start.previous().filter(|before| *before >= first) else {
-            return Ok((Chain::default(), UnixTime(0), 0));
+            return Ok((Chain::default(), ChunkCheck::default()));
         };
         let before = chunk_start(first, before);
         let place = format!("the chunk of L2 block {before}");
@@ -119,7 +97,7 @@ impl LogReader {
         let (last, bytes) = unlinked(&place, &value)?;
         let header = ChunkHeader::decode(&place, bytes)?;
         // The count is of no interest: the heads' is compared with the number of chunks.
-        Ok((Chain { count: 0, last }, header.last_time, header.signers))
+        Ok((Chain { count: 0, last }, ChunkCheck::after(&header)))
     }
 }
 

@@ -17,16 +17,16 @@
 //! - the index says what the headers say.
 
 use crate::LogError;
+use crate::check::{CodeOrder, L1Check, SpanCheck, check_signers};
 use crate::chunk::ChunkHeader;
 use crate::heads::same;
 use crate::keys::event_place;
 use crate::options::{CHUNKS, INDEX, L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
 use crate::reader::LogReader;
-use crate::signers::SIGNERS_MAX;
 use crate::store::EventCursor;
 use crate::times::Times;
 use alloy_primitives::B256;
-use tally_engine::{L2Block, PoolState, Spans};
+use tally_engine::L2Block;
 
 /// What was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct Verified {
 /// first place that is not as it was written; what RocksDB says if it cannot be read.
 pub fn verify(log: &LogReader) -> Result<Verified, LogError> {
     verify_recent(log)?;
-    verify_signers(log)?;
+    check_signers(&log.signers()?)?;
     Ok(Verified {
         l1_events: verify_l1_events(log)?,
         span_events: verify_span_events(log)?,
@@ -63,39 +63,9 @@ pub fn verify(log: &LogReader) -> Result<Verified, LogError> {
 
 /// The records decode and follow one another by the reader's own checks; here they are folded.
 fn verify_l1_events(log: &LogReader) -> Result<u64, LogError> {
-    let mut pool = PoolState::new(&log.identity().genesis);
-    let head = log.heads().l1;
-    let mut before = None;
+    let mut check = L1Check::new(log.identity(), log.heads());
     for record in log.l1_records()? {
-        let place = event_place(L1_EVENTS, (record.block.0, record.log_index));
-        let bounds = head.map(|head| (head.block, head.timestamp));
-        if bounds.is_none_or(|(block, time)| record.block > block || record.timestamp > time) {
-            let expected =
-                bounds.map_or("none".into(), |(block, time)| format!("at most block {block}, time {time}"));
-            let found = format!("block {}, time {}", record.block, record.timestamp);
-            return Err(LogError::Damaged { place, what: "block and time", expected, found });
-        }
-        if let Some(head) = head.filter(|head| head.block == record.block) {
-            same(&place, "hash of the head's block", &head.hash, &record.block_hash)?;
-            same(&place, "timestamp of the head's block", &head.timestamp, &record.timestamp)?;
-        }
-        let first = log.identity().l1_first_block;
-        if record.block < first {
-            let (expected, found) = (format!("at least {first}"), record.block.to_string());
-            return Err(LogError::Damaged { place, what: "block", expected, found });
-        }
-        if let Some((block, hash, time)) = before {
-            if record.timestamp < time || (record.timestamp == time && record.block != block) {
-                let (expected, found) = (format!("at least {time}"), record.timestamp.to_string());
-                return Err(LogError::Damaged { place, what: "timestamp", expected, found });
-            }
-            if record.block == block {
-                same(&place, "hash of its block", &hash, &record.block_hash)?;
-                same(&place, "timestamp of its block", &time, &record.timestamp)?;
-            }
-        }
-        before = Some((record.block, record.block_hash, record.timestamp));
-        pool.apply(&record)?;
+        check.check(&record)?;
     }
     Ok(log.heads().l1_events.count)
 }
@@ -137,31 +107,9 @@ fn verify_recent(log: &LogReader) -> Result<(), LogError> {
 }
 
 fn verify_span_events(log: &LogReader) -> Result<u64, LogError> {
-    let mut spans = Spans::new();
-    let head = log.heads().l2.map(|head| head.block);
-    log.for_each_span_record::<LogError>(&mut EventCursor::default(), |record| {
-        if head.is_none_or(|head| record.block > head) {
-            return Err(LogError::Damaged {
-                place: event_place(SPAN_EVENTS, (record.block.0, record.log_index)),
-                what: "block",
-                expected: head.map_or("none".into(), |head| format!("at most {head}")),
-                found: record.block.to_string(),
-            });
-        }
-        Ok(spans.apply(&record)?)
-    })?;
+    let mut check = SpanCheck::new(log.heads());
+    log.for_each_span_record::<LogError>(&mut EventCursor::default(), |record| check.check(&record))?;
     Ok(log.heads().span_events.count)
-}
-
-fn verify_signers(log: &LogReader) -> Result<(), LogError> {
-    let mut seen = std::collections::BTreeSet::new();
-    for (code, signer) in (1..=SIGNERS_MAX).zip(log.signers()?) {
-        if !seen.insert(signer) {
-            let reason = format!("{signer} has a code already");
-            return Err(LogError::Undecodable { place: format!("signer {code}"), reason });
-        }
-    }
-    Ok(())
 }
 
 fn verify_chunks(log: &LogReader) -> Result<u64, LogError> {
@@ -176,29 +124,16 @@ fn verify_chunks(log: &LogReader) -> Result<u64, LogError> {
     let mut index = log.chunk_index(first)?.into_iter();
     let mut last: Option<ChunkHeader> = None;
     let mut chunks = 0_u64;
-    let mut known = 0_u16;
+    let mut codes = CodeOrder::default();
     log.scan_verified::<LogError>(first..=head.block, |header, producers| {
-        let place = header.place();
         header.check_index_entry(index.next())?;
-        // Signers are numbered in the order of their first block.
-        let mut is_in_order = true;
-        producers.for_each_run(0..producers.blocks(), |code, _| {
-            if code > known {
-                is_in_order &= code - known == 1;
-                known = code;
-            }
-        })?;
-        if !is_in_order {
-            let reason = "a signer has its first block before one of a smaller code".into();
-            return Err(LogError::Undecodable { place, reason });
-        }
-        same(&place, "number of signers by its end", &known, &header.signers)?;
+        codes.check(header, producers)?;
         chunks += 1;
         last = Some(header.clone());
         Ok(())
     })?;
     heads.check_last_chunk(last.as_ref())?;
-    same("the L2 head", "number of signers", &u64::from(known), &heads.signers.count)?;
+    codes.check_end(heads)?;
     same("the L2 head", "number of chunks", &chunks, &heads.chunks.count)?;
     for family in [CHUNKS, PRODUCERS, TIMES] {
         same(family, "number of entries", &chunks, &log.count(family)?)?;
