@@ -1,6 +1,7 @@
 //! The command line. Every flag is also an environment variable.
 
 use crate::block_range::{BLOCK_RANGE_HELP, BlockRange};
+use crate::bundle_args::{AuditBundleArgs, AuditCompareArgs, BundleCommand};
 use crate::range::Range;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -39,7 +40,10 @@ pub(crate) enum Command {
     Ledger(LedgerCommand),
     /// Say why a block, or a sequencer in an epoch, earned what it did
     Explain(ExplainArgs),
-    /// Check what others say against a log
+    /// Logs with policy and receipt, as single files to be audited offline
+    #[command(subcommand)]
+    Bundle(BundleCommand),
+    /// Check what others say
     #[command(subcommand)]
     Audit(AuditCommand),
     /// The chains and contracts that can be ingested
@@ -54,6 +58,10 @@ pub(crate) enum Command {
 pub(crate) enum AuditCommand {
     /// Compare the contracts' state, asked of a node, with the log's; 3 if any field differs
     Live(AuditLiveArgs),
+    /// Replay a bundle's log, offline, and compare with its receipt; 3 if they differ
+    Bundle(AuditBundleArgs),
+    /// Say where two receipts or bundles part; 3 if they do
+    Compare(AuditCompareArgs),
 }
 
 #[derive(Debug, Subcommand)]

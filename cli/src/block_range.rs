@@ -60,6 +60,14 @@ impl BlockRange {
         }
         Ok(L2Block(start)..=L2Block(end))
     }
+
+    /// Its first block, if one is named.
+    pub(crate) const fn start(self) -> Option<L2Block> {
+        match self.start {
+            Start::At(block) => Some(L2Block(block)),
+            Start::First | Start::Last => None,
+        }
+    }
 }
 
 impl FromStr for BlockRange {

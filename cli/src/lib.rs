@@ -5,8 +5,12 @@
 
 mod activity_csv;
 mod args;
+mod audit_bundle;
+mod audit_compare;
 mod audit_live;
 mod block_range;
+mod bundle;
+mod bundle_args;
 mod compare;
 mod config;
 mod explain;
@@ -22,6 +26,7 @@ mod log;
 mod network;
 mod policies;
 mod range;
+mod receipt_difference;
 mod replay;
 mod replay_json;
 mod state;
@@ -32,6 +37,7 @@ mod whatif;
 mod whatif_json;
 
 use args::{AuditCommand, Cli, Command, LedgerCommand, LogCommand};
+use bundle_args::BundleCommand;
 use clap::FromArgMatches;
 use std::ffi::OsString;
 use std::io::Write;
@@ -85,7 +91,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Ledger(LedgerCommand::Show(args)) => ledger::show(args, &mut output),
         Command::Ledger(LedgerCommand::Export(args)) => ledger_export::run(args, &mut output),
         Command::Explain(args) => explain::run(args, &mut output),
+        Command::Bundle(BundleCommand::Create(args)) => bundle::create(args, &mut output),
+        Command::Bundle(BundleCommand::Show(args)) => bundle::show(args, &mut output),
         Command::Audit(AuditCommand::Live(args)) => audit_live::run(args, &mut output),
+        Command::Audit(AuditCommand::Bundle(args)) => audit_bundle::run(args, &mut output),
+        Command::Audit(AuditCommand::Compare(args)) => audit_compare::run(args, &mut output),
         Command::Network(command) => network::run(command, &mut output),
         Command::Log(LogCommand::Info(args)) => log::info(args, &mut output),
         Command::Log(LogCommand::Verify(args)) => log::verify(args, &mut output),

@@ -4,7 +4,8 @@
 //!   BLAKE3 digests over them, and takes back blocks that a reorg replaced;
 //! - [`bulk_load`] makes a whole log at once;
 //! - [`LogReader`] reads a log as it was when opened, also while it is being written;
-//! - [`verify()`] checks every byte.
+//! - [`verify()`] checks every byte;
+//! - an [`Archive`] is a log (or its beginning, a [`LogPrefix`]) in a bundle: one flat file, to be checked offline.
 //!
 //! The format is drawn in `docs/log-format.md`. No other crate knows RocksDB or the bytes.
 //!
@@ -17,6 +18,7 @@
 //! # Ok::<(), tally_eventlog::LogError>(())
 //! ```
 
+mod archive;
 mod bits;
 mod bulk;
 mod check;
@@ -28,6 +30,7 @@ mod identity;
 mod index;
 mod keys;
 mod options;
+mod prefix;
 mod producers;
 mod reader;
 mod recent;
@@ -39,6 +42,7 @@ mod times;
 mod verify;
 mod writer;
 
+pub use archive::{Archive, ArchiveError, ArchiveSection, BUNDLE_BYTES_MAX, write_archive};
 pub use bulk::{BulkLog, bulk_load};
 pub use chunk::{CHUNK_BLOCKS_MAX, ChunkHeader, EncodedChunk, ProducedBlock, chunk_start, encode_chunks};
 pub use code_counts::CodeCounts;
@@ -47,6 +51,7 @@ pub use heads::{Chain, Heads, L1Head, L2Head};
 pub use identity::LogIdentity;
 pub use index::IndexEntry;
 pub use options::FORMAT;
+pub use prefix::LogPrefix;
 pub use producers::{Producers, UNSIGNED};
 pub use reader::LogReader;
 pub use recent::{RecentBlock, RecentBlocks};

@@ -13,6 +13,7 @@
 
 mod activity;
 mod blocks;
+mod bundled;
 mod by_block;
 mod count;
 mod error;

@@ -1,0 +1,121 @@
+//! Where two receipts differ.
+
+use crate::compare::differ;
+use anyhow::Result;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use tally_replay::Receipt;
+
+/// What the entries of a receipt's lists are known by.
+const KEYS: [&str; 4] = ["epoch", "sequencer", "id", "batch"];
+
+/// What says how a result came to be, and not what it is: who made it, how far the log happened to reach, and how
+/// far it was asked to be folded. The heads of the log are in it; which log it is is not.
+const CIRCUMSTANCES: [&str; 10] = [
+    "engine_version",
+    "to",
+    "stopped",
+    "log.l1_head",
+    "log.l2_head",
+    "log.l1_events",
+    "log.span_events",
+    "log.signers",
+    "log.chunks",
+    "log.head_digest",
+];
+
+/// A field of two receipts with its two values, `null` where one has none.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Difference {
+    /// Its path, with the entries of lists by what they are known by: `epochs.3.rows.2.reward_wei`.
+    pub(crate) field: String,
+    /// In the first.
+    pub(crate) a: Value,
+    /// In the second.
+    pub(crate) b: Value,
+}
+
+impl Difference {
+    /// Whether it is in no result.
+    pub(crate) fn is_circumstance(&self) -> bool {
+        let belongs = |name: &str| {
+            self.field.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        CIRCUMSTANCES.iter().any(|name| belongs(name))
+    }
+
+    /// The field of the receipt that it lies in.
+    pub(crate) fn top(&self) -> &str {
+        self.field.split('.').next().unwrap_or_default()
+    }
+
+    /// The epoch that it lies in, and the sequencer, if it lies in one's row.
+    pub(crate) fn place(&self) -> Option<(&str, Option<&str>)> {
+        let parts: Vec<&str> = self.field.split('.').collect();
+        match parts[..] {
+            ["epochs", epoch, "rows", sequencer, ..] => Some((epoch, Some(sequencer))),
+            ["epochs", epoch, ..] => Some((epoch, None)),
+            _ => None,
+        }
+    }
+}
+
+/// All fields in which two receipts differ, in order.
+pub(crate) fn differences(a: &Receipt, b: &Receipt) -> Result<Vec<Difference>> {
+    let (a, b) = (keyed(serde_json::to_value(a)?), keyed(serde_json::to_value(b)?));
+    let mut found = Vec::new();
+    differ(&mut String::new(), &a, &b, &mut |field, a, b| {
+        found.push(Difference { field: field.into(), a: a.clone(), b: b.clone() });
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Of many differences those that are worth telling: of the lists, what differs in the first epoch that does, and
+/// of its rows in the first.
+pub(crate) fn telling(differences: &[Difference]) -> Vec<&Difference> {
+    let first = first_place(differences);
+    let tells = |difference: &&Difference| match difference.place() {
+        Some((epoch, None)) => first.is_some_and(|(first, _)| epoch == first),
+        place @ Some(_) => place == first,
+        None => first.is_none() || !["sequencers", "batches"].contains(&difference.top()),
+    };
+    differences.iter().filter(tells).collect()
+}
+
+/// The first epoch that differs, and the first sequencer in it whose row does.
+pub(crate) fn first_place(differences: &[Difference]) -> Option<(&str, Option<&str>)> {
+    let (epoch, _) = differences.iter().find_map(Difference::place)?;
+    let places = differences.iter().filter_map(Difference::place);
+    let row = places.filter(|(other, _)| *other == epoch).find_map(|(_, sequencer)| sequencer);
+    Some((epoch, row))
+}
+
+/// The receipt's fields that differ, each once, in order.
+pub(crate) fn tops(differences: &[Difference]) -> Vec<&str> {
+    let mut seen = BTreeSet::new();
+    differences.iter().map(Difference::top).filter(|top| seen.insert(*top)).collect()
+}
+
+/// A value with its lists as tables, by what their entries are known by.
+fn keyed(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            Value::Object(members.into_iter().map(|(name, member)| (name, keyed(member))).collect())
+        }
+        Value::Array(entries) => {
+            let mut table = Map::new();
+            for (index, entry) in entries.into_iter().enumerate() {
+                let known = KEYS.iter().find_map(|key| entry.get(key).and_then(Value::as_u64));
+                let mut name = known.map_or_else(|| format!("[{index}]"), |known| known.to_string());
+                if table.contains_key(&name) {
+                    // Two of one name would hide each other.
+                    name = format!("{name}[{index}]");
+                }
+                table.insert(name, keyed(entry));
+            }
+            Value::Object(table)
+        }
+        leaf @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => leaf,
+    }
+}
