@@ -8,6 +8,7 @@
 
 mod anvil;
 mod bad_input;
+mod bundles;
 mod by_block;
 mod command;
 mod conservation;
@@ -20,6 +21,7 @@ mod live;
 mod memory;
 mod oracle;
 mod process;
+mod receipts;
 mod recordings;
 mod rollback;
 mod support;
