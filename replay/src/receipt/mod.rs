@@ -20,7 +20,7 @@ use tally_eventlog::{Heads, LogError, LogIdentity};
 /// The format that this program writes, and the only one that it reads.
 pub const RECEIPT_FORMAT: &str = "tally.receipt.1";
 
-/// How long a receipt may be. That of a billion blocks and 32 sequencers has 16 MB.
+/// How long a receipt may be. That of a billion blocks and 32 sequencers has 13 MB.
 pub const RECEIPT_BYTES_MAX: usize = 256 << 20;
 
 /// What a replay gave. All times are unix times; `_wei` is wei; lists are in order of their first field.
