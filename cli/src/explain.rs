@@ -3,6 +3,7 @@
 use crate::args::{ExplainArgs, PlainFormat};
 use crate::explain_json::{block_explanation_json, epoch_explanation_json};
 use crate::format::{address, fraction, mrr_percent};
+use crate::ledger::check_locked;
 use crate::{DONE, Output, kept, policies};
 use anyhow::{Context, Result};
 use std::io::Write;
@@ -41,6 +42,7 @@ pub(crate) fn run(args: &ExplainArgs, output: &mut Output<'_>) -> Result<u8> {
     }
     let (sequencer, epoch) =
         args.sequencer.zip(args.epoch).context("neither a block nor a sequencer is given")?;
+    check_locked(SequencerId(sequencer), &replayed)?;
     let epochs = replayed.ledger.epochs.len();
     let explained = explain_epoch(&ledger, SequencerId(sequencer), EpochIndex(epoch))?
         .with_context(|| format!("epoch {epoch} is asked for, but there are {epochs}, from 0 on"))?;

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use tally_engine::{EpochIndex, L2Block, SequencerId};
 use tally_eventlog::LogReader;
 use tally_export::{CSV_HEADER, csv_row};
-use tally_replay::{BlockEntry, BlockLedger, Outcome};
+use tally_replay::{BlockEntry, BlockLedger, Outcome, Replayed};
 
 /// Which blocks to show.
 pub(crate) struct Selection {
@@ -32,11 +32,19 @@ pub(crate) fn show(args: &LedgerShowArgs, output: &mut Output<'_>) -> Result<u8>
     Ok(DONE)
 }
 
+/// Fails if `sequencer` is none that the ledger can have anything of.
+pub(crate) fn check_locked(sequencer: SequencerId, replayed: &Replayed) -> Result<()> {
+    if !replayed.ledger.sequencers.contains_key(&sequencer) {
+        bail!("sequencer {sequencer} is asked for, but up to the horizon none of that id has locked");
+    }
+    Ok(())
+}
+
 impl Selection {
     fn new(args: &LedgerShowArgs, ledger: &BlockLedger<'_, LogReader>) -> Result<Self> {
         let sequencer = args.sequencer.map(SequencerId);
-        if let Some(id) = sequencer.filter(|id| !ledger.replayed().ledger.sequencers.contains_key(id)) {
-            bail!("sequencer {id} is asked for, but up to the horizon none of that id has locked");
+        if let Some(id) = sequencer {
+            check_locked(id, ledger.replayed())?;
         }
         let Some(all) = ledger.range() else {
             return Ok(Self { range: None, sequencer });

@@ -60,9 +60,10 @@ pub fn explain_block<S: Source>(
         }
     }
     let is_on_chain = policy.allocation() == Allocation::OnChain;
+    let introduced = entry.producer.filter(|_| entry.sequencer.is_some());
     Ok(Some(BlockExplanation {
         span: span_place(ledger.source(), block)?,
-        introduced_by: entry.producer.and_then(|signer| records.introduction(&signer, entry.timestamp)),
+        introduced_by: introduced.and_then(|signer| records.introduction(&signer)),
         stake,
         epoch: epoch.cloned(),
         division,

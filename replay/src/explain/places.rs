@@ -121,13 +121,14 @@ impl Records {
         times
     }
 
-    /// The event by which `signer` came to stand for its sequencer.
-    pub(crate) fn introduction(&self, signer: &Address, time: UnixTime) -> Option<Place> {
+    /// The event by which `signer` came to stand for its sequencer. There is one at most, and under `on-chain` it
+    /// may come after the block, as long as it comes before the batch.
+    pub(crate) fn introduction(&self, signer: &Address) -> Option<Place> {
         let introduces = |event: &PoolEvent| {
             matches!(event, PoolEvent::Locked { signer: new, .. } | PoolEvent::SignerChange { new_signer: new, .. }
                 if new == signer)
         };
-        self.last(time, introduces).map(Place::of)
+        self.last(UnixTime(u64::MAX), introduces).map(Place::of)
     }
 
     /// Where the reward of a block comes from under `on-chain`.
