@@ -55,3 +55,22 @@ fn the_worked_example_of_the_readme_is_what_the_command_prints() {
     let row = csv.lines().find(|line| line.starts_with("guide,1,1,") && line.contains(",1,397,")).unwrap();
     assert!(readme.contains(&format!("\n{row}\n")), "{row}");
 }
+
+/// What the examples of `docs/ledger.md` print is what the commands print.
+#[test]
+fn the_examples_of_the_ledger_are_what_the_commands_print() {
+    let text = std::fs::read_to_string(root().join("docs/ledger.md")).unwrap();
+    let (dir, _) = crate::support::ingested("pool-a");
+    let out = dir.path().join("ledger");
+    let mut checked = 0;
+    for example in text.split("```console\n$ tally ").skip(1) {
+        let (args, printed) = example.split("```").next().unwrap().split_once('\n').unwrap();
+        let args = args.replace("pool.log", dir.path().to_str().unwrap());
+        let args = args.replace("--out ledger", &format!("--out {}", out.display()));
+        let (status, found, err) = crate::support::tally(&args.split(' ').collect::<Vec<_>>());
+        assert_eq!((status, err.as_str()), (0, ""), "{args}");
+        assert_eq!(found.replace(out.to_str().unwrap(), "ledger"), printed, "{args}");
+        checked += 1;
+    }
+    assert_eq!(checked, 3);
+}
