@@ -8,7 +8,7 @@ use crate::{DIFFERENT, DONE, Output};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tally_engine::L2Block;
-use tally_replay::{Receipt, ReplayOptions, replay};
+use tally_replay::Receipt;
 
 pub(crate) fn run(args: &AuditBundleArgs, output: &mut Output<'_>) -> Result<u8> {
     let bundle = Bundle::open(&args.bundle)?;
@@ -29,12 +29,9 @@ pub(crate) fn run(args: &AuditBundleArgs, output: &mut Output<'_>) -> Result<u8>
 
 /// The receipt that the bundle's log has under its policy.
 fn replay_bundle(bundle: &Bundle, threads: Option<u16>) -> Result<Receipt> {
-    let Bundle { archive, policy, receipt } = bundle;
-    let to = receipt.to.map(L2Block);
-    let options = ReplayOptions { to, threads: threads.map(usize::from), verify: true, splits: &[] };
-    let replayed = replay(archive, std::slice::from_ref(policy), options)?;
-    let replayed = replayed.first().context("a replay of one policy gives one ledger")?;
-    Ok(Receipt::new(archive.identity(), archive.heads(), to, replayed)?)
+    let to = bundle.receipt.to.map(L2Block);
+    let archive = &bundle.archive;
+    Ok(Receipt::new(archive.identity(), archive.heads(), to, &bundle.replay(threads)?)?)
 }
 
 fn print(bundle: &Bundle, replayed: &Receipt, found: &[Difference], output: &mut Output<'_>) -> Result<()> {

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use tally_engine::L2Block;
+use tally_engine::{EpochIndex, L2Block, SequencerId};
 use tally_eventlog::Archive;
-use tally_replay::{RECEIPT_BYTES_MAX, Receipt};
+use tally_replay::{BlockLedger, RECEIPT_BYTES_MAX, Receipt, first_block_that_differs};
 
 /// How many bytes tell a bundle from a receipt.
 const START_BYTES: u64 = 64;
@@ -58,9 +58,7 @@ pub(crate) fn run(args: &AuditCompareArgs, output: &mut Output<'_>) -> Result<u8
     let (around, found): (Vec<_>, Vec<_>) =
         differences(&a.receipt, &b.receipt)?.into_iter().partition(Difference::is_circumstance);
     let block = match (first_place(&found), &a.bundle, &b.bundle) {
-        (Some((epoch, Some(sequencer))), Some(a), Some(b)) => {
-            first_block_that_differs(a, b, epoch, sequencer)
-        }
+        (Some((epoch, Some(sequencer))), Some(a), Some(b)) => block_that_differs(a, b, epoch, sequencer)?,
         _ => None,
     };
     match args.format {
@@ -85,11 +83,13 @@ pub(crate) fn run(args: &AuditCompareArgs, output: &mut Output<'_>) -> Result<u8
     Ok(if found.is_empty() { DONE } else { DIFFERENT })
 }
 
-/// The first block of a sequencer's in an epoch that the two have differently.
-///
-/// Seam: the ledgers by block are not compared yet, so there is no answer.
-fn first_block_that_differs(_a: &Bundle, _b: &Bundle, _epoch: &str, _sequencer: &str) -> Option<L2Block> {
-    None
+/// The first block of a sequencer's in an epoch that the two have differently, by what their logs give.
+fn block_that_differs(a: &Bundle, b: &Bundle, epoch: &str, sequencer: &str) -> Result<Option<L2Block>> {
+    let (a_replayed, b_replayed) = (a.replay(None)?, b.replay(None)?);
+    let a = BlockLedger::new(&a.archive, &a_replayed)?;
+    let b = BlockLedger::new(&b.archive, &b_replayed)?;
+    let (epoch, sequencer) = (EpochIndex(epoch.parse()?), SequencerId(sequencer.parse()?));
+    Ok(first_block_that_differs(&a, &b, epoch, sequencer)?)
 }
 
 fn print(
@@ -130,7 +130,9 @@ fn print(
         Some((epoch, Some(sequencer))) => {
             let block = match (block, a.bundle.is_some() && b.bundle.is_some()) {
                 (Some(block), _) => format!("block {block}"),
-                (None, true) => "block unknown".into(),
+                (None, true) => {
+                    "their logs give it the same blocks, so at least one receipt is not of its log".into()
+                }
                 (None, false) => "the block needs two bundles".into(),
             };
             writeln!(out, "DIFFERENT: they part in epoch {epoch}, sequencer {sequencer}; {block}")?;

@@ -9,7 +9,7 @@ use std::path::Path;
 use tally_engine::{L2Block, Policy, Wei};
 use tally_eventlog::{Archive, ArchiveError, LogReader, write_archive};
 use tally_export::write_whole;
-use tally_replay::{Receipt, ReplayOptions, replay};
+use tally_replay::{Receipt, ReplayOptions, Replayed, replay};
 
 /// A bundle, of which every byte was checked, and what is in it beside the log. The receipt is sound in itself;
 /// whether it is what a replay gives is another question.
@@ -31,6 +31,14 @@ impl Bundle {
             Ok(Self { archive, policy, receipt })
         };
         read().with_context(|| format!("{} cannot be verified", path.display()))
+    }
+
+    /// What the bundle's log gives under its policy, every byte checked once more.
+    pub(crate) fn replay(&self, threads: Option<u16>) -> Result<Replayed> {
+        let to = self.receipt.to.map(L2Block);
+        let options = ReplayOptions { to, threads: threads.map(usize::from), verify: true, splits: &[] };
+        let mut replayed = replay(&self.archive, std::slice::from_ref(&self.policy), options)?;
+        replayed.pop().context("a replay of one policy gives one ledger")
     }
 }
 

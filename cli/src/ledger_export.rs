@@ -6,7 +6,7 @@ use anyhow::Result;
 use std::time::Instant;
 use tally_eventlog::LogReader;
 use tally_export::{Exported, export};
-use tally_replay::BlockLedger;
+use tally_replay::{BlockLedger, Receipt};
 
 pub(crate) fn run(args: &LedgerExportArgs, output: &mut Output<'_>) -> Result<u8> {
     let policy = policies::load_one(&args.policy)?;
@@ -19,8 +19,8 @@ pub(crate) fn run(args: &LedgerExportArgs, output: &mut Output<'_>) -> Result<u8
         ExportFormat::Parquet => tally_export::ExportFormat::Parquet,
         ExportFormat::Csv => tally_export::ExportFormat::Csv,
     };
-    let receipt = format!("{:#}\n", crate::replay_json::replay_json(&log, std::slice::from_ref(&replayed))?);
-    let Exported { files, rows, kept } = export(&ledger, &args.out, format, receipt.as_bytes(), |_| {})?;
+    let receipt = Receipt::new(log.identity(), log.heads(), None, &replayed)?;
+    let Exported { files, rows, kept } = export(&ledger, &args.out, format, &receipt.to_bytes())?;
     if args.timing {
         writeln!(output.err, "{rows} blocks in {:.6} s", start.elapsed().as_secs_f64())?;
     }

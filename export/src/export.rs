@@ -44,8 +44,7 @@ struct Part {
 }
 
 /// Writes the ledger into `dir`, a file for each epoch that has blocks, on the threads it is called on. `receipt` are
-/// the bytes of the ledger's receipt: an export that was interrupted goes on if they are the same. `each` is told of
-/// every file.
+/// the bytes of the ledger's receipt: an export that was interrupted goes on if they are the same.
 ///
 /// # Errors
 ///
@@ -55,7 +54,6 @@ pub fn export<S: Source>(
     dir: &Path,
     format: ExportFormat,
     receipt: &[u8],
-    each: impl Fn(&Path) + Sync,
 ) -> Result<Exported, ExportError> {
     let parts = parts(ledger, dir, format)?;
     if begin(dir, &parts, receipt)? {
@@ -68,9 +66,7 @@ pub fn export<S: Source>(
             if exists(&part.path)? {
                 return Ok(None);
             }
-            let rows = write_part(ledger, part, format)?;
-            each(&part.path);
-            Ok(Some(rows))
+            write_part(ledger, part, format).map(Some)
         })
         .collect();
     let mut exported = Exported::default();
@@ -131,6 +127,9 @@ fn begin(dir: &Path, parts: &[Part], receipt: &[u8]) -> Result<bool, ExportError
                 if is_whole && is_missing {
                     return other(format!("a finished export without all the files of this one ({name})"));
                 }
+                if let Some(found) = foreign(dir, parts, name).map_err(files)? {
+                    return other(format!("a file that is not of this export ({found})"));
+                }
                 return Ok(is_whole);
             }
             Ok(_) => return other(format!("another export ({name} differs)")),
@@ -146,6 +145,17 @@ fn begin(dir: &Path, parts: &[Part], receipt: &[u8]) -> Result<bool, ExportError
     }
     write_whole(&dir.join(PARTIAL), |file| Ok::<(), ExportError>(file.write_all(receipt)?))?;
     Ok(false)
+}
+
+/// A file that is none of `parts`, nor the receipt.
+fn foreign(dir: &Path, parts: &[Part], receipt: &str) -> Result<Option<String>, std::io::Error> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name() != receipt && !parts.iter().any(|part| part.path == entry.path()) {
+            return Ok(Some(entry.file_name().display().to_string()));
+        }
+    }
+    Ok(None)
 }
 
 /// Removes what an export that was killed left half written of files whose names begin like this.

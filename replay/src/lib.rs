@@ -29,7 +29,9 @@ mod threads;
 mod whatif;
 
 pub use activity::{ReplayedActivity, activity, replay_with_activity};
-pub use by_block::{BlockEntry, BlockIter, BlockLedger, BlockReader, BlockRow, Outcome, Rewarded};
+pub use by_block::{
+    BlockEntry, BlockIter, BlockLedger, BlockReader, BlockRow, Outcome, Rewarded, first_block_that_differs,
+};
 pub use error::ReplayError;
 pub use explain::{
     BlockExplanation, EpochExplanation, Paid, Place, RewardSource, Segment, SpanPlace, StakeFacts,

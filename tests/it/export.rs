@@ -70,6 +70,40 @@ fn an_export_sums_to_the_replay_to_the_wei() {
     }
 }
 
+/// The second implementation of the digests, from an exported ledger: it makes the root of the receipt.
+#[test]
+fn python_makes_the_ledger_root_from_an_exported_ledger() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("it/receipt.py");
+    for name in RECORDINGS {
+        let (dir, _log) = ingested(name);
+        for policy in POLICIES {
+            let out = dir.path().join(policy);
+            export(dir.path(), policy, &out, "csv");
+            let receipt = out.join("receipt.json");
+            let run = || {
+                let args = [path(&script), path(&receipt), path(&out)];
+                let done = Command::new("python3").args(args).output().unwrap();
+                (done.status.code(), String::from_utf8([done.stdout, done.stderr].concat()).unwrap())
+            };
+            let (status, said) = run();
+            assert_eq!(status, Some(0), "{name}, {policy}: {said}");
+            let (_, json, _) =
+                tally(&["replay", "--log", path(dir.path()), "--policy", policy, "--format", "json"]);
+            let root = json.split("\"ledger_root\": \"").nth(1).unwrap().split('"').next().unwrap();
+            assert!(said.contains(&format!("ledger root: {root}\n")), "{said}");
+            // One wei elsewhere, and it is another ledger.
+            let last = files(&out).into_keys().rfind(|name| name.starts_with("epoch-")).unwrap();
+            let text = std::fs::read_to_string(out.join(&last)).unwrap();
+            let rewarded = text.lines().rfind(|line| line.ends_with(',')).unwrap();
+            let cells: Vec<&str> = rewarded.split(',').collect();
+            let (reward, total) = (cells[6].to_owned() + "0", cells[7].to_owned() + "0");
+            let other = rewarded.replace(cells[6], &reward).replace(cells[7], &total);
+            std::fs::write(out.join(&last), text.replace(rewarded, &other)).unwrap();
+            assert_eq!(run().0, Some(1), "{name}, {policy}");
+        }
+    }
+}
+
 #[test]
 fn an_export_is_the_same_bytes_each_time_and_names_sort() {
     let (dir, _log) = ingested("pool-a");
@@ -117,6 +151,16 @@ fn another_export_or_foreign_files_are_left_alone() {
         "holds another export (receipt.json differs)",
     );
     refused(&["--out", path(&out)], "holds a finished export without all the files of this one");
+    // An interrupted export does not go on in the other format, nor beside other files.
+    let partial = dir.path().join("partial");
+    export(dir.path(), "guide", &partial, "csv");
+    std::fs::rename(partial.join("receipt.json"), partial.join("receipt.json.partial")).unwrap();
+    refused(&["--out", path(&partial)], "holds a file that is not of this export (epoch-");
+    std::fs::write(partial.join("notes.txt"), "mine").unwrap();
+    refused(
+        &["--out", path(&partial), "--format", "csv"],
+        "holds a file that is not of this export (notes.txt)",
+    );
     assert!(files(&out) == before);
     let foreign = dir.path().join("foreign");
     std::fs::create_dir(&foreign).unwrap();

@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 """Recomputes the digests of a receipt from its numbers, with nothing of Tally's: docs/rules.md says how.
 
-Usage: receipt.py RECEIPT. Prints each digest; exit status 1 where one is not the receipt's, or a sum is not.
+Usage: receipt.py RECEIPT [EXPORT]. Prints each digest; exit status 1 where one is not the receipt's, or a sum is not.
+With the directory of an export as CSV, every number that blocks sum to is taken from there: the receipt then says only
+when epochs begin, their Q and rates, genesis and horizon.
 """
 
+import csv
 import json
+import pathlib
 import struct
 import sys
 
@@ -121,9 +125,55 @@ def add(sums, key, row):
     sums[key] = (blocks + row["blocks"], reward + int(row["reward_wei"]))
 
 
+def summed(sums):
+    return {"blocks": sums[0], "reward_wei": str(sums[1])}
+
+
+def from_ledger(receipt, directory):
+    """The receipt with the sums of an exported ledger in place of its own."""
+    rows, weights, batches, each = {}, {}, {}, {}
+    sequencers, pending, unrewarded, running = {}, (0, 0), dict.fromkeys(receipt["unrewarded"], 0), {}
+    for path in sorted(pathlib.Path(directory).glob("*.csv"), key=lambda path: (path.stem != "before-genesis", path.stem)):
+        with open(path, newline="", encoding="utf-8") as file:
+            for block in csv.DictReader(file):
+                if block["unrewarded"]:
+                    unrewarded[block["unrewarded"]] += 1
+                    continue
+                epoch, sequencer = int(block["epoch"]), int(block["sequencer"])
+                one = {"blocks": 1, "reward_wei": block["reward_wei"]}
+                add(rows.setdefault(epoch, {}), sequencer, one)
+                add(sequencers, sequencer, one)
+                weights[epoch] = weights.get(epoch, 0) + int(block["effective_stake_wei"])
+                if block["batch"]:
+                    add(batches.setdefault(int(block["batch"]), {}), sequencer, one)
+                    each[int(block["batch"])] = block["reward_wei"]
+                elif receipt["epochs"][epoch]["rate"]["from"] == "chain":
+                    pending = (pending[0] + 1, pending[1] + int(block["reward_wei"]))
+                running[sequencer] = running.get(sequencer, 0) + int(block["reward_wei"])
+                if running[sequencer] != int(block["running_total_wei"]):
+                    sys.exit(f"running total of block {block['block']}: {block['running_total_wei']}, not {running[sequencer]}")
+
+    def table(sums, name):
+        return [{name: key, **summed(sums[key])} for key in sorted(sums)]
+
+    epochs = []
+    for epoch in receipt["epochs"]:
+        own = rows.get(epoch["epoch"], {})
+        total = (sum(blocks for blocks, _ in own.values()), sum(reward for _, reward in own.values()))
+        epochs.append({**epoch, **summed(total), "stake_blocks": str(weights.get(epoch["epoch"], 0)),
+                       "rows": table(own, "sequencer")})
+    paid = [{"batch": batch, "reward_per_block_wei": each[batch], "rows": table(batches[batch], "sequencer")}
+            for batch in sorted(batches)]
+    total = sum(reward for _, reward in sequencers.values())
+    return {**receipt, "epochs": epochs, "sequencers": table(sequencers, "id"), "unrewarded": unrewarded,
+            "batches": paid, "pending": summed(pending), "total_wei": str(total)}
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         receipt = json.load(file)
+    if len(sys.argv) > 2:
+        receipt = from_ledger(receipt, sys.argv[2])
     found, sums = [], {}
     for epoch in receipt["epochs"]:
         found.append((f"epoch {epoch['epoch']}", "0x" + epoch_digest(epoch).hex(), epoch["digest"]))

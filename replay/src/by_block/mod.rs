@@ -4,8 +4,10 @@
 //! what each sequencer had earned by its beginning. Within an epoch, a [`BlockReader`] remembers what was earned
 //! up to each chunk that it has come by, so that one more block costs one chunk at most.
 
+mod part;
 mod reader;
 
+pub use part::first_block_that_differs;
 pub use reader::BlockReader;
 
 use crate::blocks::Blocks;

@@ -1,7 +1,7 @@
 //! Where two results part.
 
 use super::bundle_of;
-use crate::support::{fixture, tally};
+use crate::support::{fixture, ingested, tally};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -56,6 +56,7 @@ fn two_logs_of_different_lengths_give_one_result_up_to_one_block() {
 
 #[test]
 fn other_policies_and_other_logs_are_told_with_the_first_epoch_and_row() {
+    let (log, _) = ingested("pool-a");
     let (_a, guide) = bundle_of("pool-a", "guide", &[]);
     let (_b, by_stake) = bundle_of("pool-a", "stake-weighted", &[]);
     let (_c, small) = bundle_of("small-a", "guide", &[]);
@@ -65,6 +66,20 @@ fn other_policies_and_other_logs_are_told_with_the_first_epoch_and_row() {
     let fields = result["fields"].as_array().unwrap();
     assert!(fields.contains(&"policy".into()) && !fields.contains(&"log".into()), "{fields:?}");
     assert_eq!(result["differences"][0]["field"], "policy.name");
+    // Its block is the first of the sequencer's that the two ledgers have differently.
+    let sequencer = result["first_difference"]["sequencer"].to_string();
+    let rows = |policy: &str| {
+        let show =
+            ["ledger", "show", "--log", log.path().to_str().unwrap(), "--format", "csv", "--epoch", "0"];
+        tally(&[&show[..], &["--sequencer", &sequencer, "--policy", policy]].concat()).1
+    };
+    let (flat, weighted) = (rows("guide"), rows("stake-weighted"));
+    let reward = |line: &str| line.split(',').nth(6).unwrap().to_owned();
+    let parts = flat.lines().zip(weighted.lines()).find(|(left, right)| reward(left) != reward(right));
+    let block = parts.unwrap().0.split(',').next().unwrap();
+    assert_eq!(result["first_difference"]["l2_block"].to_string(), block);
+    let (_, out, _) = tally(&["audit", "compare", guide.to_str().unwrap(), by_stake.to_str().unwrap()]);
+    assert!(out.ends_with(&format!("sequencer {sequencer}; block {block}\n")), "{out}");
     let (status, result) = compare(&guide, &small);
     assert_eq!(status, 3);
     assert_eq!(result["differences"][0]["field"], "log.locking_info");
