@@ -4,11 +4,11 @@
 //! and under `receipt.json` when all are there. Each file is written under a temporary name, synced and renamed, so an
 //! export that was interrupted goes on where it stopped.
 
-mod amounts;
 mod columns;
 mod csv_file;
 mod error;
 mod export;
+mod pages;
 mod parquet_file;
 mod whole_file;
 

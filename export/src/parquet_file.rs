@@ -1,8 +1,8 @@
 //! The ledger by block as Parquet: amounts as exact decimals, what a block does not have as null.
 
-use crate::amounts::{AMOUNT_BYTES, Amounts, append};
 use crate::columns::{Column, Columns};
 use crate::error::ExportError;
+use crate::pages::{AMOUNT_BYTES, Order, append};
 use parquet::basic::{Compression, Encoding, LogicalType, Repetition, Type as Physical};
 use parquet::data_type::{ByteArrayType, DataType, Int64Type};
 use parquet::errors::ParquetError;
@@ -17,7 +17,7 @@ use tally_engine::L2Block;
 use tally_replay::{BlockLedger, Source};
 
 /// Rows of a group: readers read a group as a whole, and it is held in memory while it is written.
-const GROUP_ROWS: usize = 1 << 17;
+const GROUP_ROWS: usize = 1 << 16;
 
 /// What each column holds, for its metadata: name, unit, meaning.
 const COLUMNS: [(&str, &str, &str); 10] = [
@@ -103,8 +103,8 @@ fn properties<S: Source>(ledger: &BlockLedger<'_, S>) -> WriterProperties {
         .set_compression(Compression::LZ4_RAW)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_max_row_group_row_count(None);
-    // From row to row these rise a little, or stay the same; a dictionary would be slower, and no smaller.
-    for name in ["block", "timestamp", "epoch", "span", "sequencer"] {
+    // From row to row these rise a little; a dictionary would be slower, and no smaller.
+    for name in ["block", "timestamp"] {
         builder = builder
             .set_column_dictionary_enabled(ColumnPath::from(name), false)
             .set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED);
@@ -119,18 +119,18 @@ fn write_group<W: Write + Send>(
 ) -> Result<(), ParquetError> {
     write::<Int64Type, W>(group, &columns.blocks, None)?;
     write::<Int64Type, W>(group, &columns.timestamps, None)?;
-    for column in [&columns.epochs, &columns.spans, &columns.sequencers] {
-        write::<Int64Type, W>(group, &column.values, Some(&column.levels))?;
+    for (index, column) in [(2, &columns.epochs), (3, &columns.spans), (4, &columns.sequencers)] {
+        append(group, schema.column(index), Order::Repeated, &column.values, &column.levels)?;
     }
     let amounts = [
-        (5, Amounts::Repeated, &columns.effective),
-        (6, Amounts::Repeated, &columns.rewards),
-        (7, Amounts::Distinct, &columns.totals),
+        (5, Order::Repeated, &columns.effective),
+        (6, Order::Repeated, &columns.rewards),
+        (7, Order::Distinct, &columns.totals),
     ];
-    for (index, kind, amounts) in amounts {
-        append(group, schema.column(index), kind, amounts, &columns.rewarded)?;
+    for (index, order, amounts) in amounts {
+        append(group, schema.column(index), order, amounts, &columns.rewarded)?;
     }
-    write::<Int64Type, W>(group, &columns.batches.values, Some(&columns.batches.levels))?;
+    append(group, schema.column(8), Order::Repeated, &columns.batches.values, &columns.batches.levels)?;
     let Column { values, levels } = &columns.unrewarded;
     write::<ByteArrayType, W>(group, values, Some(levels))
 }

@@ -1,9 +1,10 @@
-//! Columns of amounts, encoded here rather than by the library: that takes every single value of 16 bytes as an
-//! allocation that is counted, handed on and let go, which was half of an export's time. The pages are its own, and
-//! tests read them back with it and with `DuckDB`.
+//! Columns of amounts, and of numbers that stay the same over many rows, encoded here rather than by the library: that
+//! takes every single value of 16 bytes as an allocation that is counted, handed on and let go, which was half of an
+//! export's time, and looks at each number of a run. The pages are the library's, and tests read them back with it and
+//! with `DuckDB`.
 //!
-//! A page begins with the runs of definition levels. Then come either indices into a dictionary, as runs, for amounts
-//! that stay the same over many rows, or the amounts themselves, 16 bytes each, big-endian. All is packed with LZ4.
+//! A page begins with the runs of definition levels. Then come either indices into a dictionary, as runs, for values
+//! that stay the same over many rows, or the values themselves. All is packed with LZ4.
 
 use bytes::Bytes;
 use parquet::basic::{Compression, Encoding};
@@ -22,36 +23,62 @@ pub(crate) const AMOUNT_BYTES: usize = 16;
 /// More than the headers of two pages take.
 const HEADERS_BYTES: usize = 256;
 
-/// How the amounts of a column follow one another.
+/// A value of a column, as its plain encoding has it.
+pub(crate) trait Plain: Copy + Ord {
+    /// Its bytes.
+    type Bytes: AsRef<[u8]>;
+
+    fn plain(self) -> Self::Bytes;
+}
+
+impl Plain for u128 {
+    type Bytes = [u8; AMOUNT_BYTES];
+
+    #[inline]
+    fn plain(self) -> Self::Bytes {
+        self.to_be_bytes()
+    }
+}
+
+impl Plain for i64 {
+    type Bytes = [u8; 8];
+
+    #[inline]
+    fn plain(self) -> Self::Bytes {
+        self.to_le_bytes()
+    }
+}
+
+/// How the values of a column follow one another.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Amounts {
+pub(crate) enum Order {
     /// The same over many rows.
     Repeated,
     /// Another in each row.
     Distinct,
 }
 
-/// Writes the next column: `amounts` are those of the rows whose level is 1.
-pub(crate) fn append<W: Write + Send>(
+/// Writes the next column: `values` are those of the rows whose level is 1.
+pub(crate) fn append<T: Plain, W: Write + Send>(
     group: &mut SerializedRowGroupWriter<'_, W>,
     column: ColumnDescPtr,
-    kind: Amounts,
-    amounts: &[u128],
+    order: Order,
+    values: &[T],
     levels: &[i16],
 ) -> Result<(), ParquetError> {
     let mut body = levels_of(levels)?;
-    let (encoding, dictionary) = match kind {
-        Amounts::Distinct => {
-            let levels_bytes = body.len();
-            body.resize(levels_bytes.saturating_add(amounts.len().saturating_mul(AMOUNT_BYTES)), 0);
-            let (places, _) = body.split_at_mut(levels_bytes).1.as_chunks_mut::<AMOUNT_BYTES>();
-            for (place, amount) in places.iter_mut().zip(amounts) {
-                *place = amount.to_be_bytes();
+    let (encoding, dictionary) = match order {
+        Order::Distinct => {
+            let (from, value_bytes) = (body.len(), size_of::<T::Bytes>());
+            body.resize(from.saturating_add(values.len().saturating_mul(value_bytes)), 0);
+            let places = body.split_at_mut(from).1.chunks_exact_mut(value_bytes);
+            for (place, value) in places.zip(values) {
+                place.copy_from_slice(value.plain().as_ref());
             }
             (Encoding::PLAIN, None)
         }
-        Amounts::Repeated => {
-            let (indices, dictionary) = index(amounts)?;
+        Order::Repeated => {
+            let (indices, dictionary) = index(values)?;
             body.extend_from_slice(&indices);
             (Encoding::RLE_DICTIONARY, Some(dictionary))
         }
@@ -63,7 +90,7 @@ pub(crate) fn append<W: Write + Send>(
     let mut pages = SerializedPageWriter::new(&mut sink);
     let mut sizes = Sizes::default();
     if let Some(dictionary) = &dictionary {
-        let num_values = count(dictionary.len() / AMOUNT_BYTES)?;
+        let num_values = count(dictionary.len() / size_of::<T::Bytes>())?;
         let buf = pack(dictionary);
         let page = Page::DictionaryPage { buf, num_values, encoding: Encoding::PLAIN, is_sorted: false };
         sizes.write(&mut pages, page, dictionary.len())?;
@@ -119,25 +146,32 @@ impl Sizes {
 /// The definition levels of a page: their length in bytes, and their runs.
 fn levels_of(levels: &[i16]) -> Result<Vec<u8>, ParquetError> {
     let mut bytes = vec![0; 4];
-    for run in levels.chunk_by(|left, right| left == right) {
-        let level = run.first().copied().unwrap_or_default();
-        put_run(&mut bytes, run.len(), u32::try_from(level).map_err(too_many)?, 1)?;
+    let mut put =
+        |level: i16, len: usize| put_run(&mut bytes, len, u32::try_from(level).map_err(too_many)?, 1);
+    let first = levels.first().copied().unwrap_or_default();
+    // Nearly always; and counting is many times as fast as looking for runs.
+    if levels.iter().filter(|level| **level == first).count() == levels.len() {
+        put(first, levels.len())?;
+    } else {
+        for run in levels.chunk_by(|left, right| left == right) {
+            put(run.first().copied().unwrap_or_default(), run.len())?;
+        }
     }
     let len = count(bytes.len().saturating_sub(4))?.to_le_bytes();
     bytes.splice(..4, len);
     Ok(bytes)
 }
 
-/// The width of the indices in bits, and their runs; and the dictionary, amount after amount.
-fn index(amounts: &[u128]) -> Result<(Vec<u8>, Vec<u8>), ParquetError> {
-    let mut places: BTreeMap<u128, u32> = BTreeMap::new();
+/// The width of the indices in bits, and their runs; and the dictionary, value after value.
+fn index<T: Plain>(values: &[T]) -> Result<(Vec<u8>, Vec<u8>), ParquetError> {
+    let mut places: BTreeMap<T, u32> = BTreeMap::new();
     let mut dictionary = Vec::new();
     let mut runs: Vec<(usize, u32)> = Vec::new();
-    for run in amounts.chunk_by(|left, right| left == right) {
-        let Some(amount) = run.first() else { continue };
+    for run in values.chunk_by(|left, right| left == right) {
+        let Some(value) = run.first() else { continue };
         let next = count(places.len())?;
-        let place = *places.entry(*amount).or_insert_with(|| {
-            dictionary.extend_from_slice(&amount.to_be_bytes());
+        let place = *places.entry(*value).or_insert_with(|| {
+            dictionary.extend_from_slice(value.plain().as_ref());
             next
         });
         runs.push((run.len(), place));
@@ -216,7 +250,7 @@ mod tests {
             let mut writer = SerializedFileWriter::new(Vec::new(), schema(), Arc::default())?;
             let columns = [0, 1].map(|index| writer.schema_descr().column(index));
             let mut group = writer.next_row_group()?;
-            for (column, kind) in columns.into_iter().zip([Amounts::Repeated, Amounts::Distinct]) {
+            for (column, kind) in columns.into_iter().zip([Order::Repeated, Order::Distinct]) {
                 append(&mut group, column, kind, &amounts, &levels)?;
             }
             group.close()?;
