@@ -2,8 +2,8 @@
 
 use crate::error::ExportError;
 use parquet::data_type::ByteArray;
-use tally_engine::Assessed;
-use tally_replay::BlockRow;
+use tally_engine::{Assessed, L2Block, Wei};
+use tally_replay::BlockRun;
 
 /// The first number that has 39 digits.
 const DECIMAL_END: u128 = 10_u128.pow(38);
@@ -14,15 +14,17 @@ pub(crate) struct Column<T> {
     pub(crate) levels: Vec<i16>,
 }
 
-impl<T> Column<T> {
+impl<T: Clone> Column<T> {
     const fn new() -> Self {
         Self { values: Vec::new(), levels: Vec::new() }
     }
 
-    #[inline]
-    fn push(&mut self, value: Option<T>) {
-        self.levels.push(i16::from(value.is_some()));
-        self.values.extend(value);
+    /// The same value, or none, for so many rows.
+    fn push(&mut self, value: Option<T>, rows: usize) {
+        self.levels.resize(self.levels.len().saturating_add(rows), i16::from(value.is_some()));
+        if let Some(value) = value {
+            self.values.resize(self.values.len().saturating_add(rows), value);
+        }
     }
 
     fn clear(&mut self) {
@@ -46,8 +48,6 @@ pub(crate) struct Columns {
     pub(crate) rewarded: Vec<i16>,
     pub(crate) batches: Column<i64>,
     pub(crate) unrewarded: Column<ByteArray>,
-    /// The first value that does not fit.
-    fault: Option<ExportError>,
 }
 
 impl Columns {
@@ -64,7 +64,6 @@ impl Columns {
             rewarded: Vec::new(),
             batches: Column::new(),
             unrewarded: Column::new(),
-            fault: None,
         }
     }
 
@@ -85,53 +84,56 @@ impl Columns {
         self.unrewarded.clear();
     }
 
-    /// Adds a row. What does not fit is told by [`Columns::check`], once for many rows.
-    #[inline]
-    pub(crate) fn push(&mut self, row: &BlockRow<'_>) {
-        let block = row.block;
-        let mut wide = None;
-        let mut number = |number: u64| {
-            i64::try_from(number).unwrap_or_else(|_| {
-                wide = Some(number);
-                i64::MAX
-            })
-        };
-        self.blocks.push(number(block.0));
-        self.timestamps.push(number(row.timestamp.0));
-        self.epochs.push(row.epoch.map(|epoch| number(epoch.0)));
-        self.spans.push(row.span.map(|span| number(span.id.0)));
-        self.sequencers.push(row.sequencer().map(|sequencer| number(sequencer.0)));
-        match (row.assessed, row.running_total) {
-            (Assessed::Rewarded { effective, reward, batch, .. }, Some(total)) => {
-                self.batches.push(batch.map(|batch| number(batch.0)));
-                for (amounts, amount) in
-                    [(&mut self.effective, effective), (&mut self.rewards, reward), (&mut self.totals, total)]
-                {
-                    let narrow = u128::try_from(amount.get()).unwrap_or(u128::MAX);
-                    amounts.push(narrow);
-                    if narrow >= DECIMAL_END && self.fault.is_none() {
-                        self.fault = Some(ExportError::AmountTooLarge { block, amount: *amount });
-                    }
+    /// Adds a row for each block of a run.
+    pub(crate) fn push(&mut self, run: &BlockRun<'_>) -> Result<(), ExportError> {
+        let (block, rows) = (run.first_block, run.times.len());
+        let number = |number: u64| signed(block, number);
+        let (first, len) = (number(block.0)?, i64::try_from(rows).unwrap_or(i64::MAX));
+        self.blocks.extend(first..first.saturating_add(len));
+        for time in run.times {
+            self.timestamps.push(number(time.0)?);
+        }
+        self.epochs.push(run.epoch.map(|epoch| number(epoch.0)).transpose()?, rows);
+        self.spans.push(run.span.map(|span| number(span.id.0)).transpose()?, rows);
+        self.sequencers.push(run.sequencer().map(|sequencer| number(sequencer.0)).transpose()?, rows);
+        let len = self.blocks.len();
+        match run.assessed {
+            Assessed::Rewarded { effective, reward, batch, .. } => {
+                self.batches.push(batch.map(|batch| number(batch.0)).transpose()?, rows);
+                self.unrewarded.push(None, rows);
+                self.rewarded.resize(len, 1);
+                let amount = |amount: Wei| decimal(block, amount);
+                let (effective, reward) = (amount(effective)?, amount(reward)?);
+                let paid = self.effective.len().saturating_add(rows);
+                self.effective.resize(paid, effective);
+                self.rewards.resize(paid, reward);
+                let after = reward.checked_mul(u128::try_from(rows).unwrap_or(u128::MAX));
+                let before = amount(run.total_before)?;
+                let after = after.and_then(|reward| before.checked_add(reward));
+                if after.is_none_or(|after| after >= DECIMAL_END) {
+                    return Err(ExportError::AmountTooLarge { block, amount: run.total_before });
                 }
-                self.rewarded.push(1);
-                self.unrewarded.push(None);
+                // None passes the last, which fits.
+                self.totals.extend(
+                    (1..).take(rows).map(|blocks: u128| before.wrapping_add(blocks.wrapping_mul(reward))),
+                );
             }
-            (Assessed::Unrewarded { reason, .. }, _) => {
-                self.rewarded.push(0);
-                self.batches.push(None);
-                self.unrewarded.push(Some(reason.code().into()));
+            Assessed::Unrewarded { reason, .. } => {
+                self.batches.push(None, rows);
+                self.unrewarded.push(Some(reason.code().into()), rows);
+                self.rewarded.resize(len, 0);
             }
-            (Assessed::Rewarded { .. }, None) => unreachable!("whoever earns has a total"),
         }
-        if let Some(number) = wide
-            && self.fault.is_none()
-        {
-            self.fault = Some(ExportError::NumberTooLarge { block, number });
-        }
+        Ok(())
     }
+}
 
-    /// Whether all that was pushed fits.
-    pub(crate) fn check(&mut self) -> Result<(), ExportError> {
-        self.fault.take().map_or(Ok(()), Err)
-    }
+#[inline]
+fn signed(block: L2Block, number: u64) -> Result<i64, ExportError> {
+    i64::try_from(number).map_err(|_| ExportError::NumberTooLarge { block, number })
+}
+
+fn decimal(block: L2Block, amount: Wei) -> Result<u128, ExportError> {
+    let narrow = u128::try_from(amount.get()).ok().filter(|amount| *amount < DECIMAL_END);
+    narrow.ok_or(ExportError::AmountTooLarge { block, amount })
 }

@@ -56,6 +56,14 @@ pub enum ExportError {
         /// The number.
         number: u64,
     },
+    /// The threads could not be started.
+    #[error("{threads} threads cannot be started: {reason}")]
+    Threads {
+        /// How many.
+        threads: usize,
+        /// The system's words.
+        reason: String,
+    },
     /// Less blocks were read than there are.
     #[error("{} should have {expected} blocks, but has {found}", path.display())]
     Incomplete {

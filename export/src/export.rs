@@ -43,7 +43,7 @@ struct Part {
     range: RangeInclusive<L2Block>,
 }
 
-/// Writes the ledger into `dir`, a file for each epoch that has blocks, on the threads it is called on. `receipt` are
+/// Writes the ledger into `dir`, a file for each epoch that has blocks. `receipt` are
 /// the bytes of the ledger's receipt: an export that was interrupted goes on if they are the same.
 ///
 /// # Errors
@@ -60,15 +60,18 @@ pub fn export<S: Source>(
         let kept = u64::try_from(parts.len()).unwrap_or(u64::MAX);
         return Ok(Exported { kept, ..Exported::default() });
     }
-    let written: Result<Vec<Option<u64>>, ExportError> = parts
-        .par_iter()
-        .map(|part| {
-            if exists(&part.path)? {
-                return Ok(None);
-            }
-            write_part(ledger, part, format).map(Some)
-        })
-        .collect();
+    let write = |part: &Part| {
+        if exists(&part.path)? {
+            return Ok(None);
+        }
+        write_part(ledger, part, format).map(Some)
+    };
+    // Twice as many threads as cores: each waits for the disk at the end of a file.
+    let threads = rayon::current_num_threads().saturating_mul(2);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|error| ExportError::Threads { threads, reason: error.to_string() })?;
+    let written: Result<Vec<Option<u64>>, ExportError> =
+        pool.install(|| parts.par_iter().map(write).collect());
     let mut exported = Exported::default();
     for rows in written? {
         match rows {

@@ -20,15 +20,21 @@ use std::io::Write;
 /// How many bytes an amount takes: `DECIMAL(38, 0)` fits in 16.
 pub(crate) const AMOUNT_BYTES: usize = 16;
 
+/// How many values are put into their bytes at a time.
+const VALUES_TOGETHER: usize = 64;
+
 /// More than the headers of two pages take.
 const HEADERS_BYTES: usize = 256;
 
 /// A value of a column, as its plain encoding has it.
 pub(crate) trait Plain: Copy + Ord {
     /// Its bytes.
-    type Bytes: AsRef<[u8]>;
+    type Bytes: AsRef<[u8]> + Copy + Default;
 
     fn plain(self) -> Self::Bytes;
+
+    /// The bytes of several.
+    fn flat(values: &[Self::Bytes]) -> &[u8];
 }
 
 impl Plain for u128 {
@@ -38,6 +44,10 @@ impl Plain for u128 {
     fn plain(self) -> Self::Bytes {
         self.to_be_bytes()
     }
+
+    fn flat(values: &[Self::Bytes]) -> &[u8] {
+        values.as_flattened()
+    }
 }
 
 impl Plain for i64 {
@@ -46,6 +56,10 @@ impl Plain for i64 {
     #[inline]
     fn plain(self) -> Self::Bytes {
         self.to_le_bytes()
+    }
+
+    fn flat(values: &[Self::Bytes]) -> &[u8] {
+        values.as_flattened()
     }
 }
 
@@ -69,11 +83,14 @@ pub(crate) fn append<T: Plain, W: Write + Send>(
     let mut body = levels_of(levels)?;
     let (encoding, dictionary) = match order {
         Order::Distinct => {
-            let (from, value_bytes) = (body.len(), size_of::<T::Bytes>());
-            body.resize(from.saturating_add(values.len().saturating_mul(value_bytes)), 0);
-            let places = body.split_at_mut(from).1.chunks_exact_mut(value_bytes);
-            for (place, value) in places.zip(values) {
-                place.copy_from_slice(value.plain().as_ref());
+            body.reserve(size_of_val(values));
+            // A few at a time, so that they are copied together.
+            for values in values.chunks(VALUES_TOGETHER) {
+                let mut bytes = [T::Bytes::default(); VALUES_TOGETHER];
+                for (place, value) in bytes.iter_mut().zip(values) {
+                    *place = value.plain();
+                }
+                body.extend_from_slice(T::flat(&bytes[..values.len()]));
             }
             (Encoding::PLAIN, None)
         }

@@ -50,8 +50,13 @@ pub(crate) fn write_parquet<S: Source>(
     let mut reader = ledger.reader();
     let mut rest = Some(range);
     while let Some(range) = rest {
-        rest = reader.next_chunk(&range, &mut |row| columns.push(row))?;
-        columns.check()?;
+        let mut pushed = Ok(());
+        rest = reader.next_chunk(&range, &mut |run| {
+            if pushed.is_ok() {
+                pushed = columns.push(run);
+            }
+        })?;
+        pushed?;
         if columns.len() >= GROUP_ROWS || rest.is_none() {
             let mut group = writer.next_row_group()?;
             write_group(&mut group, &schema, &columns)?;

@@ -30,7 +30,7 @@ mod whatif;
 
 pub use activity::{ReplayedActivity, activity, replay_with_activity};
 pub use by_block::{
-    BlockEntry, BlockIter, BlockLedger, BlockReader, BlockRow, Outcome, Rewarded, first_block_that_differs,
+    BlockEntry, BlockIter, BlockLedger, BlockReader, BlockRun, Outcome, Rewarded, first_block_that_differs,
 };
 pub use error::ReplayError;
 pub use explain::{

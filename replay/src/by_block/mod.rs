@@ -262,57 +262,63 @@ pub(crate) fn spans_of(records: &[SpanRecord]) -> Result<Spans, ReplayError> {
     Ok(spans)
 }
 
-/// A block of the ledger as a reader comes by it: what many blocks share is not copied for each.
+/// Consecutive blocks of the ledger that have all but their times in common, as a reader comes by them.
 #[derive(Clone, Copy)]
-pub struct BlockRow<'r> {
-    /// Its number.
-    pub block: L2Block,
-    /// Its timestamp.
-    pub timestamp: UnixTime,
-    /// The epoch that it is in, or `None` before epoch 0.
+pub struct BlockRun<'r> {
+    /// The first one's number.
+    pub first_block: L2Block,
+    /// Their timestamps.
+    pub times: &'r [UnixTime],
+    /// The epoch that they are in, or `None` before epoch 0.
     pub epoch: Option<EpochIndex>,
-    /// The span that covers it, if one does.
+    /// The span that covers them, if one does.
     pub span: Option<&'r Span>,
-    /// Who signed it, or `None` if nobody did.
+    /// Who signed them, or `None` if nobody did.
     pub signer: Option<&'r Address>,
-    /// What it earned.
-    pub assessed: &'r Assessed,
-    /// What its sequencer has earned up to it, with it, if it earned.
-    pub running_total: Option<&'r Wei>,
+    /// What each of them earned.
+    pub assessed: Assessed,
+    /// What their sequencer had earned before them, if they earn. What it earned with them fits, too.
+    pub total_before: Wei,
     is_scheduled: bool,
 }
 
-impl BlockRow<'_> {
+impl BlockRun<'_> {
     /// The sequencer that the producer stands for, if it is known.
-    #[inline]
     pub const fn sequencer(&self) -> Option<SequencerId> {
         match self.assessed {
-            Assessed::Rewarded { sequencer, .. } => Some(*sequencer),
-            Assessed::Unrewarded { sequencer, .. } => *sequencer,
+            Assessed::Rewarded { sequencer, .. } => Some(sequencer),
+            Assessed::Unrewarded { sequencer, .. } => sequencer,
         }
     }
 
-    /// The same by itself.
-    pub fn to_entry(&self) -> BlockEntry {
-        let outcome = match (*self.assessed, self.running_total) {
-            (Assessed::Rewarded { effective, reward, batch, .. }, Some(running_total)) => {
-                Outcome::Rewarded(Rewarded { effective, reward, running_total: *running_total, batch })
-            }
-            (Assessed::Unrewarded { reason, .. }, _) => Outcome::Unrewarded(reason),
-            (Assessed::Rewarded { .. }, None) => unreachable!("whoever earns has a total"),
-        };
+    /// The blocks one by one.
+    pub fn entries(&self) -> impl Iterator<Item = BlockEntry> {
         let scheduled = self.span.map(|span| span.signer);
         let signer = self.signer.copied();
-        BlockEntry {
-            block: self.block,
-            timestamp: self.timestamp,
+        let mut entry = BlockEntry {
+            block: self.first_block,
+            timestamp: UnixTime(0),
             epoch: self.epoch,
             span: self.span.map(|span| span.id),
             signer,
             producer: if self.is_scheduled { scheduled } else { signer.or(scheduled) },
             sequencer: self.sequencer(),
-            outcome,
-        }
+            outcome: match self.assessed {
+                Assessed::Unrewarded { reason, .. } => Outcome::Unrewarded(reason),
+                Assessed::Rewarded { effective, reward, batch, .. } => {
+                    Outcome::Rewarded(Rewarded { effective, reward, running_total: self.total_before, batch })
+                }
+            },
+        };
+        let blocks = (self.first_block.0..).zip(self.times);
+        blocks.map(move |(block, timestamp)| {
+            (entry.block, entry.timestamp) = (L2Block(block), *timestamp);
+            if let Outcome::Rewarded(rewarded) = &mut entry.outcome {
+                let total = rewarded.running_total.checked_add(rewarded.reward);
+                rewarded.running_total = total.expect("the total with all of them fits");
+            }
+            entry
+        })
     }
 }
 
@@ -344,7 +350,7 @@ impl<S: Source> Iterator for BlockIter<'_, '_, S> {
                 return None;
             }
             let mut entries = Vec::new();
-            match self.reader.next_chunk(&self.range, &mut |row| entries.push(row.to_entry())) {
+            match self.reader.next_chunk(&self.range, &mut |run| entries.extend(run.entries())) {
                 Ok(Some(rest)) => self.range = rest,
                 Ok(None) => self.is_done = true,
                 Err(error) => {

@@ -1,6 +1,6 @@
 //! Reading the ledger block by block, epoch by epoch.
 
-use super::{BlockEntry, BlockLedger, BlockRow, Slotted};
+use super::{BlockEntry, BlockLedger, BlockRun, Slotted};
 use crate::error::ReplayError;
 use crate::source::Source;
 use std::collections::BTreeMap;
@@ -75,12 +75,13 @@ impl<'l, 'a, S: Source> BlockReader<'l, 'a, S> {
     ) -> Result<(), ReplayError> {
         let mut rest = Some(range);
         while let Some(range) = rest {
-            rest = self.next_chunk(&range, &mut |row| each(&row.to_entry()))?;
+            rest = self.next_chunk(&range, &mut |run| run.entries().for_each(|entry| each(&entry)))?;
         }
         Ok(())
     }
 
-    /// Calls `each` for the first blocks of `range`, those that lie in one chunk and one epoch; returns the rest.
+    /// Calls `each` for the first blocks of `range`, those that lie in one chunk and one epoch, in runs of blocks that
+    /// have all but their times in common; returns the rest.
     ///
     /// # Errors
     ///
@@ -88,7 +89,7 @@ impl<'l, 'a, S: Source> BlockReader<'l, 'a, S> {
     pub fn next_chunk(
         &mut self,
         range: &RangeInclusive<L2Block>,
-        each: &mut impl FnMut(&BlockRow<'_>),
+        each: &mut impl FnMut(&BlockRun<'_>),
     ) -> Result<Option<RangeInclusive<L2Block>>, ReplayError> {
         let Some(all) = self.ledger.range() else {
             return Ok(None);
@@ -151,7 +152,7 @@ impl<'l> Part<'l> {
         ledger: &BlockLedger<'_, S>,
         scratch: &mut Scratch,
         range: RangeInclusive<L2Block>,
-        each: &mut impl FnMut(&BlockRow<'_>),
+        each: &mut impl FnMut(&BlockRun<'_>),
     ) -> Result<L2Block, ReplayError> {
         let (first_of_log, first) = (ledger.source.first_block(), *range.start());
         let chunk = chunk_start(first_of_log, first);
@@ -335,7 +336,7 @@ impl<'w, 'l, 'a, S: Source> Walk<'w, 'l, 'a, S> {
         times: &Times<'_>,
         range: Range<u16>,
         totals: &mut [Wei],
-        each: &mut impl FnMut(&BlockRow<'_>),
+        each: &mut impl FnMut(&BlockRun<'_>),
     ) -> Result<(), ReplayError> {
         let (is_scheduled, spans) = (self.ledger.is_scheduled(), self.spans);
         let (mut runs, mut stamps) = (mem::take(&mut self.scratch.runs), mem::take(&mut self.scratch.times));
@@ -369,37 +370,24 @@ impl<'w, 'l, 'a, S: Source> Walk<'w, 'l, 'a, S> {
                 if let Some(until) = self.assessor.until().filter(|until| now.last() >= Some(until)) {
                     now = now.get(..now.partition_point(|time| *time < until)).unwrap_or(now);
                 }
-                let signer = self.ledger.signer(code);
                 let slotted =
                     if is_scheduled || code == UNSIGNED { self.of_span(span)? } else { self.of_code(code)? };
-                let (assessed, epoch) = (&slotted.assessed, self.assessor.epoch());
-                let mut row = |block, timestamp, running_total: Option<&Wei>| {
-                    each(&BlockRow {
-                        block,
-                        timestamp,
-                        epoch,
-                        span,
-                        signer,
-                        assessed,
-                        running_total,
-                        is_scheduled,
-                    });
-                };
-                if let Assessed::Rewarded { reward, .. } = assessed {
-                    let total = totals.get_mut(slotted.slot).expect("every slot has a total");
-                    for timestamp in now {
-                        *total = total.checked_add(*reward).map_err(FoldError::from)?;
-                        row(block, *timestamp, Some(total));
-                        block = L2Block(block.0.saturating_add(1));
-                    }
-                } else {
-                    for timestamp in now {
-                        row(block, *timestamp, None);
-                        block = L2Block(block.0.saturating_add(1));
-                    }
-                }
+                let count = u16::try_from(now.len()).unwrap_or(u16::MAX);
+                let total_before = totals.get(slotted.slot).copied().unwrap_or_default();
+                add(totals, &slotted, u64::from(count))?;
+                each(&BlockRun {
+                    first_block: block,
+                    times: now,
+                    epoch: self.assessor.epoch(),
+                    span,
+                    signer: self.ledger.signer(code),
+                    assessed: slotted.assessed,
+                    total_before,
+                    is_scheduled,
+                });
+                block = L2Block(block.0.saturating_add(u64::from(count)));
                 left = left.get(now.len()..).unwrap_or_default();
-                blocks = blocks.saturating_sub(u16::try_from(now.len()).unwrap_or(u16::MAX));
+                blocks = blocks.saturating_sub(count);
             }
         }
         (self.scratch.runs, self.scratch.times) = (runs, stamps);
