@@ -8,20 +8,37 @@ use tally_replay::BlockRun;
 /// The first number that has 39 digits.
 const DECIMAL_END: u128 = 10_u128.pow(38);
 
-/// A column whose values may be missing: those that are there, and for each row whether it has one.
+/// Whether rows have a value, in runs: 1 for a value and 0 for none, as Parquet's levels are, and how many rows.
+#[derive(Default)]
+pub(crate) struct Levels(pub(crate) Vec<(i16, usize)>);
+
+impl Levels {
+    const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    fn push(&mut self, level: i16, rows: usize) {
+        match self.0.last_mut() {
+            Some((last, before)) if *last == level => *before = before.saturating_add(rows),
+            _ => self.0.push((level, rows)),
+        }
+    }
+}
+
+/// A column whose values may be missing: those that are there, and whether rows have one.
 pub(crate) struct Column<T> {
     pub(crate) values: Vec<T>,
-    pub(crate) levels: Vec<i16>,
+    pub(crate) levels: Levels,
 }
 
 impl<T: Clone> Column<T> {
     const fn new() -> Self {
-        Self { values: Vec::new(), levels: Vec::new() }
+        Self { values: Vec::new(), levels: Levels::new() }
     }
 
     /// The same value, or none, for so many rows.
     fn push(&mut self, value: Option<T>, rows: usize) {
-        self.levels.resize(self.levels.len().saturating_add(rows), i16::from(value.is_some()));
+        self.levels.push(i16::from(value.is_some()), rows);
         if let Some(value) = value {
             self.values.resize(self.values.len().saturating_add(rows), value);
         }
@@ -29,7 +46,7 @@ impl<T: Clone> Column<T> {
 
     fn clear(&mut self) {
         self.values.clear();
-        self.levels.clear();
+        self.levels.0.clear();
     }
 }
 
@@ -45,7 +62,7 @@ pub(crate) struct Columns {
     pub(crate) rewards: Vec<u128>,
     pub(crate) totals: Vec<u128>,
     /// Whether a row earned.
-    pub(crate) rewarded: Vec<i16>,
+    pub(crate) rewarded: Levels,
     pub(crate) batches: Column<i64>,
     pub(crate) unrewarded: Column<ByteArray>,
 }
@@ -61,7 +78,7 @@ impl Columns {
             effective: Vec::new(),
             rewards: Vec::new(),
             totals: Vec::new(),
-            rewarded: Vec::new(),
+            rewarded: Levels::new(),
             batches: Column::new(),
             unrewarded: Column::new(),
         }
@@ -80,7 +97,7 @@ impl Columns {
         for amounts in [&mut self.effective, &mut self.rewards, &mut self.totals] {
             amounts.clear();
         }
-        self.rewarded.clear();
+        self.rewarded.0.clear();
         self.unrewarded.clear();
     }
 
@@ -96,12 +113,11 @@ impl Columns {
         self.epochs.push(run.epoch.map(|epoch| number(epoch.0)).transpose()?, rows);
         self.spans.push(run.span.map(|span| number(span.id.0)).transpose()?, rows);
         self.sequencers.push(run.sequencer().map(|sequencer| number(sequencer.0)).transpose()?, rows);
-        let len = self.blocks.len();
         match run.assessed {
             Assessed::Rewarded { effective, reward, batch, .. } => {
                 self.batches.push(batch.map(|batch| number(batch.0)).transpose()?, rows);
                 self.unrewarded.push(None, rows);
-                self.rewarded.resize(len, 1);
+                self.rewarded.push(1, rows);
                 let amount = |amount: Wei| decimal(block, amount);
                 let (effective, reward) = (amount(effective)?, amount(reward)?);
                 let paid = self.effective.len().saturating_add(rows);
@@ -121,7 +137,7 @@ impl Columns {
             Assessed::Unrewarded { reason, .. } => {
                 self.batches.push(None, rows);
                 self.unrewarded.push(Some(reason.code().into()), rows);
-                self.rewarded.resize(len, 0);
+                self.rewarded.push(0, rows);
             }
         }
         Ok(())

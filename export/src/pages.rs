@@ -6,6 +6,7 @@
 //! A page begins with the runs of definition levels. Then come either indices into a dictionary, as runs, for values
 //! that stay the same over many rows, or the values themselves. All is packed with LZ4.
 
+use crate::columns::Levels;
 use bytes::Bytes;
 use parquet::basic::{Compression, Encoding};
 use parquet::column::page::{CompressedPage, Page, PageWriter};
@@ -72,15 +73,16 @@ pub(crate) enum Order {
     Distinct,
 }
 
-/// Writes the next column: `values` are those of the rows whose level is 1.
+/// Writes the next column: `values` are those of the rows whose level is 1; `levels` are these, in runs.
 pub(crate) fn append<T: Plain, W: Write + Send>(
     group: &mut SerializedRowGroupWriter<'_, W>,
     column: ColumnDescPtr,
     order: Order,
     values: &[T],
-    levels: &[i16],
+    levels: &Levels,
 ) -> Result<(), ParquetError> {
     let mut body = levels_of(levels)?;
+    let rows = levels.0.iter().fold(0_usize, |rows, (_, run)| rows.saturating_add(*run));
     let (encoding, dictionary) = match order {
         Order::Distinct => {
             body.reserve(size_of_val(values));
@@ -115,7 +117,7 @@ pub(crate) fn append<T: Plain, W: Write + Send>(
     let data_offset = sizes.compressed;
     let page = Page::DataPage {
         buf: packed,
-        num_values: count(levels.len())?,
+        num_values: count(rows)?,
         encoding,
         def_level_encoding: Encoding::RLE,
         rep_level_encoding: Encoding::RLE,
@@ -126,16 +128,15 @@ pub(crate) fn append<T: Plain, W: Write + Send>(
     let metadata = ColumnChunkMetaData::builder(column)
         .set_compression(Compression::LZ4_RAW)
         .set_encodings(vec![Encoding::PLAIN, Encoding::RLE, encoding])
-        .set_num_values(signed(levels.len())?)
+        .set_num_values(signed(rows)?)
         .set_total_compressed_size(sizes.compressed)
         .set_total_uncompressed_size(sizes.uncompressed)
         .set_data_page_offset(data_offset)
         .set_dictionary_page_offset(dictionary.map(|_| 0))
         .build()?;
-    let rows = u64::try_from(levels.len()).map_err(too_many)?;
     let close = ColumnCloseResult {
         bytes_written: u64::try_from(sizes.compressed).map_err(too_many)?,
-        rows_written: rows,
+        rows_written: u64::try_from(rows).map_err(too_many)?,
         metadata,
         bloom_filter: None,
         column_index: None,
@@ -161,18 +162,10 @@ impl Sizes {
 }
 
 /// The definition levels of a page: their length in bytes, and their runs.
-fn levels_of(levels: &[i16]) -> Result<Vec<u8>, ParquetError> {
+fn levels_of(levels: &Levels) -> Result<Vec<u8>, ParquetError> {
     let mut bytes = vec![0; 4];
-    let mut put =
-        |level: i16, len: usize| put_run(&mut bytes, len, u32::try_from(level).map_err(too_many)?, 1);
-    let first = levels.first().copied().unwrap_or_default();
-    // Nearly always; and counting is many times as fast as looking for runs.
-    if levels.iter().filter(|level| **level == first).count() == levels.len() {
-        put(first, levels.len())?;
-    } else {
-        for run in levels.chunk_by(|left, right| left == right) {
-            put(run.first().copied().unwrap_or_default(), run.len())?;
-        }
+    for (level, rows) in &levels.0 {
+        put_run(&mut bytes, *rows, u32::try_from(*level).map_err(too_many)?, 1)?;
     }
     let len = count(bytes.len().saturating_sub(4))?.to_le_bytes();
     bytes.splice(..4, len);
@@ -262,7 +255,8 @@ mod tests {
         #[test]
         fn amounts_read_back(rows in prop::collection::vec((prop_oneof![Just(None), (0_u128..5).prop_map(Some), (0..10_u128.pow(38)).prop_map(Some)], 1_usize..300), 1..30)) {
             let rows: Vec<Option<u128>> = rows.into_iter().flat_map(|(value, len)| vec![value; len]).collect();
-            let levels: Vec<i16> = rows.iter().map(|row| i16::from(row.is_some())).collect();
+            let runs = rows.chunk_by(|left, right| left.is_some() == right.is_some());
+            let levels = Levels(runs.map(|run| (i16::from(run[0].is_some()), run.len())).collect());
             let amounts: Vec<u128> = rows.iter().flatten().copied().collect();
             let mut writer = SerializedFileWriter::new(Vec::new(), schema(), Arc::default())?;
             let columns = [0, 1].map(|index| writer.schema_descr().column(index));

@@ -137,7 +137,9 @@ fn write_group<W: Write + Send>(
     }
     append(group, schema.column(8), Order::Repeated, &columns.batches.values, &columns.batches.levels)?;
     let Column { values, levels } = &columns.unrewarded;
-    write::<ByteArrayType, W>(group, values, Some(levels))
+    let levels: Vec<i16> =
+        levels.0.iter().flat_map(|(level, rows)| std::iter::repeat_n(*level, *rows)).collect();
+    write::<ByteArrayType, W>(group, values, Some(&levels))
 }
 
 /// Writes the next column.
