@@ -473,7 +473,7 @@ pub(crate) enum Format {
     Table,
     /// For programs: amounts as decimal strings
     Json,
-    /// One row for each sequencer of each policy and epoch, or of each combination
+    /// A row for each line of what there is, all of it, with a header
     Csv,
 }
 

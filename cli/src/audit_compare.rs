@@ -130,9 +130,7 @@ fn print(
         Some((epoch, Some(sequencer))) => {
             let block = match (block, a.bundle.is_some() && b.bundle.is_some()) {
                 (Some(block), _) => format!("block {block}"),
-                (None, true) => {
-                    "their logs give it the same blocks, so at least one receipt is not of its log".into()
-                }
+                (None, true) => "its blocks earn the same in both".into(),
                 (None, false) => "the block needs two bundles".into(),
             };
             writeln!(out, "DIFFERENT: they part in epoch {epoch}, sequencer {sequencer}; {block}")?;

@@ -49,6 +49,12 @@ impl Difference {
         self.field.split('.').next().unwrap_or_default()
     }
 
+    /// Whether it is of what a row says was earned; also where one side has no such row.
+    fn is_earning(&self) -> bool {
+        let name = self.field.rsplit('.').next().unwrap_or_default();
+        ["blocks", "reward_wei"].contains(&name) || self.a.is_null() || self.b.is_null()
+    }
+
     /// The epoch that it lies in, and the sequencer, if it lies in one's row.
     pub(crate) fn place(&self) -> Option<(&str, Option<&str>)> {
         let parts: Vec<&str> = self.field.split('.').collect();
@@ -83,12 +89,19 @@ pub(crate) fn telling(differences: &[Difference]) -> Vec<&Difference> {
     differences.iter().filter(tells).collect()
 }
 
-/// The first epoch that differs, and the first sequencer in it whose row does.
+/// The first epoch that differs, and the first sequencer in it whose blocks or reward do; if there is none, the first
+/// whose row does at all.
 pub(crate) fn first_place(differences: &[Difference]) -> Option<(&str, Option<&str>)> {
-    let (epoch, _) = differences.iter().find_map(Difference::place)?;
-    let places = differences.iter().filter_map(Difference::place);
-    let row = places.filter(|(other, _)| *other == epoch).find_map(|(_, sequencer)| sequencer);
-    Some((epoch, row))
+    let number = |text: &str| text.parse::<u64>().unwrap_or(u64::MAX);
+    let (epoch, _) =
+        differences.iter().filter_map(Difference::place).min_by_key(|(epoch, _)| number(epoch))?;
+    let rows = differences.iter().filter_map(|difference| match difference.place() {
+        Some((other, Some(sequencer))) if other == epoch => Some((difference.is_earning(), sequencer)),
+        _ => None,
+    });
+    // What was earned comes first, as does `false`.
+    let row = rows.min_by_key(|(is_earning, sequencer)| (!is_earning, number(sequencer)));
+    Some((epoch, row.map(|(_, sequencer)| sequencer)))
 }
 
 /// The receipt's fields that differ, each once, in order.

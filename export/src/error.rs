@@ -56,6 +56,14 @@ pub enum ExportError {
         /// The number.
         number: u64,
     },
+    /// A file cannot be written.
+    #[error("{}: {source}", path.display())]
+    InFile {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: Box<ExportError>,
+    },
     /// The threads could not be started.
     #[error("{threads} threads cannot be started: {reason}")]
     Threads {

@@ -5,6 +5,8 @@ use crate::error::ExportError;
 use crate::parquet_file::write_parquet;
 use crate::whole_file::{is_temporary, sync_dir, write_whole};
 use rayon::prelude::*;
+use std::ffi::OsStr;
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -56,10 +58,10 @@ pub fn export<S: Source>(
     receipt: &[u8],
 ) -> Result<Exported, ExportError> {
     let parts = parts(ledger, dir, format)?;
-    if begin(dir, &parts, receipt)? {
+    let Some(_lock) = begin(dir, &parts, receipt)? else {
         let kept = u64::try_from(parts.len()).unwrap_or(u64::MAX);
         return Ok(Exported { kept, ..Exported::default() });
-    }
+    };
     let write = |part: &Part| {
         if exists(&part.path)? {
             return Ok(None);
@@ -113,8 +115,9 @@ fn stem(epoch: Option<EpochIndex>) -> String {
     epoch.map_or("before-genesis".into(), |epoch| format!("epoch-{:05}", epoch.0))
 }
 
-/// Makes the directory ready; whether all of it is there already.
-fn begin(dir: &Path, parts: &[Part], receipt: &[u8]) -> Result<bool, ExportError> {
+/// Makes the directory ready, and keeps others from exporting into it as long as the file is held; `None` if all of
+/// it is there already.
+fn begin(dir: &Path, parts: &[Part], receipt: &[u8]) -> Result<Option<File>, ExportError> {
     let files = |source| ExportError::Files { path: dir.into(), source };
     std::fs::create_dir_all(dir).map_err(files)?;
     let other = |found: String| Err(ExportError::OtherExport { path: dir.into(), found });
@@ -124,8 +127,11 @@ fn begin(dir: &Path, parts: &[Part], receipt: &[u8]) -> Result<bool, ExportError
                 // Files of the other format would be missing.
                 let missing = parts.iter().map(|part| exists(&part.path)).collect::<Result<Vec<_>, _>>()?;
                 let is_missing = missing.iter().any(|exists| !exists);
+                let lock = if is_whole { None } else { Some(lock(dir)?) };
                 if !is_whole {
-                    remove_unfinished(dir, "").map_err(files)?;
+                    let names = parts.iter().filter_map(|part| part.path.file_name());
+                    let names = names.chain([OsStr::new(RECEIPT), OsStr::new(PARTIAL)]);
+                    remove_unfinished(dir, &names.collect::<Vec<_>>()).map_err(files)?;
                 }
                 if is_whole && is_missing {
                     return other(format!("a finished export without all the files of this one ({name})"));
@@ -133,7 +139,7 @@ fn begin(dir: &Path, parts: &[Part], receipt: &[u8]) -> Result<bool, ExportError
                 if let Some(found) = foreign(dir, parts, name).map_err(files)? {
                     return other(format!("a file that is not of this export ({found})"));
                 }
-                return Ok(is_whole);
+                return Ok(lock);
             }
             Ok(_) => return other(format!("another export ({name} differs)")),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -141,13 +147,29 @@ fn begin(dir: &Path, parts: &[Part], receipt: &[u8]) -> Result<bool, ExportError
         }
     }
     // It may have been killed at its very beginning.
-    remove_unfinished(dir, PARTIAL).map_err(files)?;
+    remove_unfinished(dir, &[OsStr::new(PARTIAL)]).map_err(files)?;
     if let Some(entry) = std::fs::read_dir(dir).map_err(files)?.next() {
         let name = entry.map_err(files)?.file_name();
         return other(format!("other files ({})", name.display()));
     }
-    write_whole(&dir.join(PARTIAL), |file| Ok::<(), ExportError>(file.write_all(receipt)?))?;
-    Ok(false)
+    let partial = dir.join(PARTIAL);
+    write_whole(&partial, |file| Ok::<(), ExportError>(file.write_all(receipt)?))
+        .map_err(|source| ExportError::InFile { path: partial, source: source.into() })?;
+    lock(dir).map(Some)
+}
+
+/// Keeps others from exporting into the directory.
+fn lock(dir: &Path) -> Result<File, ExportError> {
+    let path = dir.join(PARTIAL);
+    let file = File::open(&path).map_err(|source| ExportError::Files { path: path.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let found = format!("an export that is being written ({PARTIAL} is locked)");
+            Err(ExportError::OtherExport { path: dir.into(), found })
+        }
+        Err(TryLockError::Error(source)) => Err(ExportError::Files { path, source }),
+    }
 }
 
 /// A file that is none of `parts`, nor the receipt.
@@ -161,11 +183,11 @@ fn foreign(dir: &Path, parts: &[Part], receipt: &str) -> Result<Option<String>, 
     Ok(None)
 }
 
-/// Removes what an export that was killed left half written of files whose names begin like this.
-fn remove_unfinished(dir: &Path, beginning: &str) -> Result<(), std::io::Error> {
+/// Removes what an export that was killed left half written of files with these names.
+fn remove_unfinished(dir: &Path, names: &[&OsStr]) -> Result<(), std::io::Error> {
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
-        if is_temporary(&entry.file_name(), beginning) {
+        if names.iter().any(|name| is_temporary(&entry.file_name(), name)) {
             std::fs::remove_file(entry.path())?;
         }
     }
@@ -183,7 +205,7 @@ fn write_part<S: Source>(
 ) -> Result<u64, ExportError> {
     let (first, last) = (part.range.start().0, part.range.end().0);
     let expected = last.saturating_sub(first).saturating_add(1);
-    write_whole(&part.path, |file| {
+    let written = write_whole(&part.path, |file| {
         let range = part.range.clone();
         let found = match format {
             ExportFormat::Parquet => write_parquet(ledger, range, file)?,
@@ -193,5 +215,12 @@ fn write_part<S: Source>(
             return Ok(found);
         }
         Err(ExportError::Incomplete { path: part.path.clone(), expected, found })
+    });
+    written.map_err(|error| {
+        if matches!(error, ExportError::Write(_) | ExportError::Parquet(_) | ExportError::Csv(_)) {
+            ExportError::InFile { path: part.path.clone(), source: error.into() }
+        } else {
+            error
+        }
     })
 }

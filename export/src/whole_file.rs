@@ -31,11 +31,12 @@ pub fn write_whole<T, E: From<Error>>(
     written
 }
 
-/// Whether this is the name of a file that was not finished, and whose name was to begin like this.
-pub(crate) fn is_temporary(name: &OsStr, beginning: &str) -> bool {
-    let of_hidden = name.to_str().and_then(|name| name.strip_prefix('.'));
-    of_hidden.is_some_and(|name| name.starts_with(beginning))
-        && Path::new(name).extension() == Some(OsStr::new("tmp"))
+/// Whether this is the name that a file of the name `of` has before it is finished.
+pub(crate) fn is_temporary(name: &OsStr, of: &OsStr) -> bool {
+    let hidden = name.to_str().and_then(|name| name.strip_prefix('.'));
+    let rest = hidden.zip(of.to_str()).and_then(|(name, of)| name.strip_prefix(of)?.strip_prefix('.'));
+    rest.and_then(|rest| rest.strip_suffix(".tmp"))
+        .is_some_and(|id| id.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Makes the names in a directory last.

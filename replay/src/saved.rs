@@ -16,6 +16,9 @@ use tally_engine::{
 /// The form of these bytes.
 const FORM: &str = "tally.saved.1";
 
+/// Raised with each line "Results change" of the changelog.
+const RESULTS: u32 = 1;
+
 /// No saved replay is longer: 10^9 blocks with 32 sequencers take 3 MB.
 pub const SAVED_BYTES_MAX: usize = 1 << 30;
 
@@ -24,6 +27,7 @@ pub const SAVED_BYTES_MAX: usize = 1 << 30;
 struct Of {
     form: String,
     engine_version: String,
+    results: u32,
     policy: [u64; 4],
     log: [u64; 4],
 }
@@ -33,6 +37,7 @@ impl Of {
         Self {
             form: FORM.into(),
             engine_version: env!("CARGO_PKG_VERSION").into(),
+            results: RESULTS,
             policy: digest(policy.digest()),
             log: digest(log),
         }

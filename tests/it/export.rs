@@ -156,6 +156,10 @@ fn another_export_or_foreign_files_are_left_alone() {
     export(dir.path(), "guide", &partial, "csv");
     std::fs::rename(partial.join("receipt.json"), partial.join("receipt.json.partial")).unwrap();
     refused(&["--out", path(&partial)], "holds a file that is not of this export (epoch-");
+    let lock = std::fs::File::open(partial.join("receipt.json.partial")).unwrap();
+    lock.lock().unwrap();
+    refused(&["--out", path(&partial), "--format", "csv"], "holds an export that is being written");
+    drop(lock);
     std::fs::write(partial.join("notes.txt"), "mine").unwrap();
     refused(
         &["--out", path(&partial), "--format", "csv"],

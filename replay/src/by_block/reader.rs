@@ -166,6 +166,12 @@ impl<'l> Part<'l> {
             let offset = |block: L2Block| offset_in(chunk, block, producers);
             let end = offset(*range.end())?.saturating_add(1).min(producers.blocks());
             let from = offset(first)?;
+            if end <= from {
+                return Err(ReplayError::from(LogError::Undecodable {
+                    place: format!("the chunk of L2 block {chunk}"),
+                    reason: format!("it ends before block {first}"),
+                }));
+            }
             walk.accrue(producers, times, offset(part_start.max(chunk))?..from, &mut running)?;
             walk.list(producers, times, from..end, &mut running, each)?;
             let last = L2Block(chunk.0.saturating_add(u64::from(end)).saturating_sub(1));

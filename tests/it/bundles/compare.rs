@@ -93,6 +93,19 @@ fn other_policies_and_other_logs_are_told_with_the_first_epoch_and_row() {
     assert!(out.contains("; the block needs two bundles\n"), "{out}");
 }
 
+/// Of two horizons in one epoch every row differs by its stake·seconds: told is the sequencer that earned otherwise, and
+/// its first block beyond the nearer horizon, whichever of the two comes first.
+#[test]
+fn two_horizons_part_at_the_first_block_beyond_the_nearer() {
+    let (_whole, whole) = bundle_of("pool-a", "guide", &[]);
+    let (_cut, cut) = bundle_of("pool-a", "guide", &["--blocks", ":15234490"]);
+    let (status, result) = compare(&whole, &cut);
+    assert_eq!(status, 3);
+    let place = &result["first_difference"];
+    assert!(place["l2_block"].as_u64().unwrap() > 15_234_490, "{place}");
+    assert_eq!(&compare(&cut, &whole).1["first_difference"], place);
+}
+
 #[test]
 fn what_is_neither_is_refused() {
     let (dir, bundle) = bundle_of("small-a", "guide", &[]);
