@@ -123,16 +123,12 @@ impl Columns {
                 let paid = self.effective.len().saturating_add(rows);
                 self.effective.resize(paid, effective);
                 self.rewards.resize(paid, reward);
-                let after = reward.checked_mul(u128::try_from(rows).unwrap_or(u128::MAX));
-                let before = amount(run.total_before)?;
-                let after = after.and_then(|reward| before.checked_add(reward));
-                if after.is_none_or(|after| after >= DECIMAL_END) {
-                    return Err(ExportError::AmountTooLarge { block, amount: run.total_before });
+                let mut total = amount(run.total_before)?;
+                for _ in 0..rows {
+                    let sum = total.checked_add(reward).filter(|sum| *sum < DECIMAL_END);
+                    total = sum.ok_or(ExportError::TotalTooLarge { block, total, reward })?;
+                    self.totals.push(total);
                 }
-                // None passes the last, which fits.
-                self.totals.extend(
-                    (1..).take(rows).map(|blocks: u128| before.wrapping_add(blocks.wrapping_mul(reward))),
-                );
             }
             Assessed::Unrewarded { reason, .. } => {
                 self.batches.push(None, rows);

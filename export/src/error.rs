@@ -46,6 +46,18 @@ pub enum ExportError {
         /// The amount.
         amount: Wei,
     },
+    /// A running total that DECIMAL(38, 0) does not hold.
+    #[error(
+        "from block {block} on: {total} + {reward} wei are 10^38 or more, which is more than Parquet's decimals hold: export as CSV"
+    )]
+    TotalTooLarge {
+        /// The first block of the run that it lies in.
+        block: L2Block,
+        /// The total before.
+        total: u128,
+        /// What is added.
+        reward: u128,
+    },
     /// A number that a signed column of 64 bits does not hold.
     #[error(
         "block {block}: {number} is above 2^63 - 1, which is more than Parquet's integers hold: export as CSV"

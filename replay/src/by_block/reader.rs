@@ -160,7 +160,7 @@ impl<'l> Part<'l> {
         let mut walk = Walk::new(ledger, scratch, &self.spans, &self.assessor);
         let totals = &mut self.totals;
         let ordinal = ordinal(*self.range.start(), chunk);
-        let mut running = totals.get(ordinal).cloned().unwrap_or_default();
+        let mut running = totals.get(ordinal).cloned().expect("the totals reach up to this chunk");
         let part_start = *self.range.start();
         let (last, is_whole) = ledger.source.with_columns(chunk, |producers, times| {
             let offset = |block: L2Block| offset_in(chunk, block, producers);
@@ -198,7 +198,7 @@ impl<'l> Part<'l> {
         let wanted = ordinal(start, chunk);
         let mut walk = Walk::new(ledger, scratch, &self.spans, &self.assessor);
         while let Some(done) = self.totals.len().checked_sub(1).filter(|done| *done < wanted) {
-            let mut running = self.totals.last().cloned().unwrap_or_default();
+            let mut running = self.totals.last().cloned().expect("those of the part's beginning are there");
             let chunk = chunk_of(start, ledger.source.first_block(), done);
             if self.epoch.is_some() {
                 ledger.source.with_columns(chunk, |producers, times| {
@@ -329,7 +329,11 @@ impl<'w, 'l, 'a, S: Source> Walk<'w, 'l, 'a, S> {
             };
             let next = next.map_or(end, |next| next.0.min(end));
             let slotted = self.of_span(span)?;
-            add(totals, &slotted, next.saturating_sub(block.0))?;
+            add(
+                totals,
+                &slotted,
+                next.checked_sub(block.0).expect("a span that covers a block ends after it"),
+            )?;
             block = L2Block(next);
         }
         Ok(())
@@ -379,7 +383,10 @@ impl<'w, 'l, 'a, S: Source> Walk<'w, 'l, 'a, S> {
                 let slotted =
                     if is_scheduled || code == UNSIGNED { self.of_span(span)? } else { self.of_code(code)? };
                 let count = u16::try_from(now.len()).unwrap_or(u16::MAX);
-                let total_before = totals.get(slotted.slot).copied().unwrap_or_default();
+                let total_before = match slotted.assessed {
+                    Assessed::Rewarded { .. } => *totals.get(slotted.slot).expect("every slot has a total"),
+                    Assessed::Unrewarded { .. } => Wei::ZERO,
+                };
                 add(totals, &slotted, u64::from(count))?;
                 each(&BlockRun {
                     first_block: block,

@@ -90,10 +90,9 @@ pub fn explain_epoch<S: Source>(
     let changes = records.stake_changes(sequencer, found.start, until);
     for end in changes.into_iter().chain([until]) {
         let stake = records.stake(sequencer, from, policy.cap());
-        let stake_seconds = stake
-            .effective
-            .over_secs(end.0.saturating_sub(from.0))
-            .map_err(|error| of_policy(error.into()))?;
+        let backwards = of_policy(FoldError::TimeRunsBack { from, to: end });
+        let secs = end.0.checked_sub(from.0).ok_or(backwards)?;
+        let stake_seconds = stake.effective.over_secs(secs).map_err(|error| of_policy(error.into()))?;
         let sum = explanation.stake_seconds.checked_add(stake_seconds);
         explanation.stake_seconds = sum.map_err(|error| of_policy(error.into()))?;
         explanation.segments.push(Segment { from, until: end, stake, stake_seconds, paid: Vec::new() });

@@ -94,7 +94,9 @@ impl Records {
     pub(crate) fn stake(&self, sequencer: SequencerId, time: UnixTime, cap: Wei) -> StakeFacts {
         let stake_event = self.last(time, |event| sets_stake(event, sequencer).is_some());
         let status_event = self.last(time, |event| sets_status(event, sequencer).is_some());
-        let stake = stake_event.and_then(|record| sets_stake(&record.event, sequencer)).unwrap_or_default();
+        // Before any event there is no stake.
+        let stake = stake_event.map_or(Some(Wei::ZERO), |record| sets_stake(&record.event, sequencer));
+        let stake = stake.expect("the event was found by its setting a stake");
         let active = status_event.and_then(|record| sets_status(&record.event, sequencer)).unwrap_or(false);
         StakeFacts {
             stake,
