@@ -103,7 +103,8 @@ impl Batches {
             | PoolEvent::SequencerOwnerChanged { .. }
             | PoolEvent::SequencerRewardRecipientChanged { .. }
             | PoolEvent::Paused { .. }
-            | PoolEvent::Unpaused { .. } => {}
+            | PoolEvent::Unpaused { .. }
+            | PoolEvent::MetisTransfer { .. } => {}
         }
         self.end = position.saturating_add(1);
     }

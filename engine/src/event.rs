@@ -32,7 +32,8 @@ pub struct Credit {
     pub blocks: u64,
 }
 
-/// The events of `LockingInfo` (the escrow) and `LockingPool` (the manager).
+/// The events of `LockingInfo` (the escrow) and `LockingPool` (the manager), and of the METIS token where they
+/// concern the escrow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PoolEvent {
     /// A new sequencer locked its stake.
@@ -223,6 +224,16 @@ pub enum PoolEvent {
         /// By whom.
         account: Address,
     },
+    /// METIS moved into the escrow or out of it: an event of the token. What it was for, the other events of
+    /// the transaction say; where none does, it is a gift.
+    MetisTransfer {
+        /// Who paid; the escrow, where it moves out.
+        from: Address,
+        /// Who got it; the escrow, where it moves in.
+        to: Address,
+        /// How much.
+        amount: Wei,
+    },
 }
 
 impl PoolEvent {
@@ -251,6 +262,7 @@ impl PoolEvent {
             Self::SequencerRewardRecipientChanged { .. } => "SequencerRewardRecipientChanged",
             Self::Paused { .. } => "Paused",
             Self::Unpaused { .. } => "Unpaused",
+            Self::MetisTransfer { .. } => "Transfer",
         }
     }
 }

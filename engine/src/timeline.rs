@@ -84,7 +84,8 @@ impl Timeline {
             | PoolEvent::SequencerOwnerChanged { .. }
             | PoolEvent::SequencerRewardRecipientChanged { .. }
             | PoolEvent::Paused { .. }
-            | PoolEvent::Unpaused { .. } => {}
+            | PoolEvent::Unpaused { .. }
+            | PoolEvent::MetisTransfer { .. } => {}
         }
     }
 

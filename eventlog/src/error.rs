@@ -42,8 +42,11 @@ pub enum LogError {
         /// RocksDB's own words.
         source: rocksdb::Error,
     },
-    /// The format is newer than this program, or unknown to it.
-    #[error("the log at {} has format {found}, and this program knows {known}", path.display())]
+    /// The format is a later or an earlier one than this program's.
+    #[error(
+        "the log at {} has format {found}, and this program knows {known}: a log of an earlier format has to be \
+         ingested again", path.display()
+    )]
     Format {
         /// Where.
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! The log of Tally: everything that bears on rewards, append-only, in RocksDB.
+//! The log of Tally: everything that bears on rewards or moves the escrow's METIS, append-only, in RocksDB.
 //!
 //! - [`LogWriter`] appends pool events, span events and produced blocks, all or nothing, keeps a chain of
 //!   BLAKE3 digests over them, and takes back blocks that a reorg replaced;

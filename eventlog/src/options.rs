@@ -4,7 +4,7 @@ use rocksdb::{BlockBasedOptions, DBCompressionType, Options, ReadOptions, WriteO
 
 /// The format of the bytes that this crate writes. Raised whenever an older program could misread
 /// them.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// L1 events: key (block, log index), big-endian; value link ‖ record.
 pub(crate) const L1_EVENTS: &str = "l1_events";

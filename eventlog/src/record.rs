@@ -248,6 +248,14 @@ enum PoolEventDef {
         #[serde(with = "address")]
         account: Address,
     },
+    MetisTransfer {
+        #[serde(with = "address")]
+        from: Address,
+        #[serde(with = "address")]
+        to: Address,
+        #[serde(with = "wei")]
+        amount: Wei,
+    },
 }
 
 #[derive(Serialize, Deserialize)]

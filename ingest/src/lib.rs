@@ -1,5 +1,5 @@
 //! From the chains to the log: reads what a node (or a recording of one) says, strictly, takes out what
-//! bears on rewards, and appends it.
+//! bears on rewards or moves the escrow's METIS, and appends it.
 //!
 //! - [`ingest_live`] does it for live chains, and goes on for as long as it is let;
 //! - [`ingest_recording`] does it for a recording;

@@ -148,11 +148,11 @@ fn log_info_and_verify_agree_with_ingest() {
     let digest = out.lines().last().unwrap().strip_prefix("head digest ").unwrap().to_owned();
     let info = json_of(&["log", "info", "--log", log, "--format", "json"]);
     assert_eq!(info["head_digest"], digest);
-    assert_eq!(info["format"], 3);
+    assert_eq!(info["format"], 4);
     assert_eq!(info["l1"]["chain_id"], 1);
     assert_eq!(info["l1"]["head"]["block"], 20_231_395);
     assert_eq!(info["l1"]["sealed_block"], 20_231_395, "a recording is final");
-    assert_eq!(info["l1"]["events"], 174);
+    assert_eq!(info["l1"]["events"], 243);
     assert_eq!(info["l2"]["chain_id"], 1_088);
     assert_eq!(info["l2"]["blocks"], 2_000);
     assert_eq!(info["contracts"]["locking_pool"], "0xd973a3cda5f9ad8dc96aac03d42203359bde719f");
@@ -162,7 +162,7 @@ fn log_info_and_verify_agree_with_ingest() {
     let (_, table, _) = tally(&["log", "info", "--log", log]);
     assert!(table.contains(&digest));
     let (status, out, _) = tally(&["log", "verify", "--log", log]);
-    let verified = "verified: 174 pool events, 65 span events, 1 chunks with 2000 L2 blocks; head digest";
+    let verified = "verified: 243 pool events, 65 span events, 1 chunks with 2000 L2 blocks; head digest";
     assert_eq!((status, out), (0, format!("{verified} {digest}\n")));
 }
 

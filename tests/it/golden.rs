@@ -129,6 +129,11 @@ enum WirePoolEvent {
     Unpaused {
         account: WireAddress,
     },
+    MetisTransfer {
+        from: WireAddress,
+        to: WireAddress,
+        amount: WireWei,
+    },
 }
 
 #[derive(SchemaRead, Debug, PartialEq)]
@@ -262,6 +267,9 @@ impl From<WirePoolEvent> for PoolEvent {
             }
             Wire::Paused { account } => Self::Paused { account: at(account) },
             Wire::Unpaused { account } => Self::Unpaused { account: at(account) },
+            Wire::MetisTransfer { from, to, amount } => {
+                Self::MetisTransfer { from: at(from), to: at(to), amount: wei(amount) }
+            }
         }
     }
 }
@@ -349,6 +357,7 @@ fn pool_events() -> Vec<PoolEvent> {
         PoolEvent::SequencerRewardRecipientChanged { sequencer, recipient: at(9) },
         PoolEvent::Paused { account: at(10) },
         PoolEvent::Unpaused { account: at(11) },
+        PoolEvent::MetisTransfer { from: at(12), to: at(13), amount: wei(7) },
     ]
 }
 

@@ -28,5 +28,6 @@ mod recordings;
 mod rollback;
 mod support;
 mod synth;
+mod transfers;
 mod whatif;
 mod writing;

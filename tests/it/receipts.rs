@@ -31,8 +31,8 @@ fn published_results_stay() {
         found,
         include_str!("receipts.txt"),
         "a published result moved. A policy's version never changes: if the rules did, they need a new one. If the \
-         old result was wrong, CHANGELOG.md needs a line \"Results change\" that says which and why; then these \
-         are the new receipts:\n{found}"
+         old result was wrong, CHANGELOG.md needs a line \"Results change\" that says which and why; if only the \
+         log's format is new, the ledger roots in digests.txt stay. Then these are the new receipts:\n{found}"
     );
 }
 

@@ -6,7 +6,7 @@ use crate::support::{FAMILIES, fixture, ingested, tally};
 use alloy_primitives::{Address, B256};
 use engine::{L1Block, L2Block, UnixTime};
 use std::path::Path;
-use tally_eventlog::{L1Head, LogError, LogIdentity, LogReader, LogWriter, ProducedBlock, verify};
+use tally_eventlog::{FORMAT, L1Head, LogError, LogIdentity, LogReader, LogWriter, ProducedBlock, verify};
 use tally_ingest::{Limits, ingest_recording, read_manifest};
 
 fn identity() -> LogIdentity {
@@ -250,7 +250,13 @@ fn a_log_of_another_network_is_refused_with_both_values() {
 }
 
 #[test]
-fn a_newer_format_is_refused_with_both_values() {
+fn another_format_is_refused_with_both_values() {
+    for format in [FORMAT - 1, FORMAT + 1] {
+        refuse_format(format);
+    }
+}
+
+fn refuse_format(format: u32) {
     let dir = tempfile::tempdir().unwrap();
     append(dir.path(), &blocks(1));
     {
@@ -259,9 +265,13 @@ fn a_newer_format_is_refused_with_both_values() {
         // A newer format may well have a family more.
         let newer = FAMILIES.into_iter().chain(["l3_proofs"]);
         let db = rocksdb::DB::open_cf(&options, dir.path(), newer).unwrap();
-        db.put_cf(db.cf_handle("meta").unwrap(), b"format", 4_u32.to_be_bytes()).unwrap();
+        db.put_cf(db.cf_handle("meta").unwrap(), b"format", format.to_be_bytes()).unwrap();
     }
-    let message = format!("the log at {} has format 4, and this program knows 3", dir.path().display());
+    let message = format!(
+        "the log at {} has format {format}, and this program knows {FORMAT}: a log of an earlier format has to be \
+         ingested again",
+        dir.path().display()
+    );
     assert_eq!(LogReader::open(dir.path()).err().unwrap().to_string(), message);
     assert_eq!(LogWriter::open(dir.path(), &identity()).err().unwrap().to_string(), message);
 }

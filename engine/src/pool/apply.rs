@@ -178,8 +178,11 @@ impl PoolState {
             }
             PoolEvent::Paused { .. } => self.paused = true,
             PoolEvent::Unpaused { .. } => self.paused = false,
-            // The batch itself is in DistributeReward, and the white list decides no reward.
-            PoolEvent::BatchSubmitReward { .. } | PoolEvent::SetWhitelist { .. } => {}
+            // The batch itself is in DistributeReward, the white list decides no reward, and what a transfer was
+            // for is in other events.
+            PoolEvent::BatchSubmitReward { .. }
+            | PoolEvent::SetWhitelist { .. }
+            | PoolEvent::MetisTransfer { .. } => {}
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! The events of `LockingInfo` and `LockingPool`, on L1.
+//! The events of `LockingInfo` and `LockingPool`, on L1, and the METIS token's transfers into the escrow and out
+//! of it.
 
 use super::{BlockFacts, Place, check_block, narrow};
 use crate::abi::LockingInfo::LockingInfoEvents as Info;
@@ -32,8 +33,9 @@ impl<'a> L1Decoder<'a> {
         Self { identity, transfers: Vec::new(), transaction: None, unknown: Vec::new() }
     }
 
-    /// The record of one log, or `None` if it bears on no reward. Logs have to come in order; `pool` is the
-    /// contracts' state before it, and `input` gives the input of a transaction, where an event needs it.
+    /// The record of one log, or `None` if it bears on no reward and moves none of the escrow's METIS. Logs have
+    /// to come in order; `pool` is the contracts' state before it, and `input` gives the input of a transaction,
+    /// where an event needs it.
     ///
     /// # Errors
     ///
@@ -59,22 +61,26 @@ impl<'a> L1Decoder<'a> {
         }
         let (topics, data) = (log.topics(), &log.data().data);
         let topic = topics.first().copied();
-        if address == metis_token {
-            if topic == Some(Metis::Transfer::SIGNATURE_HASH) {
-                let transfer = Metis::Transfer::decode_raw_log(topics, data);
-                let transfer = transfer.map_err(|error| place.abi(&error))?;
-                if transfer.to == locking_info {
-                    self.transfers.push(transfer.value);
-                }
-            }
-            return Ok(None);
-        }
         let is_of = |selectors: &[[u8; 32]]| topic.is_some_and(|topic| selectors.contains(&topic.0));
         let input = |event| {
             let (block, transaction) = (place.block, place.transaction);
             input(transaction).ok_or(DecodeFault::NoTransaction { event, block, transaction })
         };
-        let event = if address == locking_info && is_of(Info::SELECTORS) {
+        let event = if address == metis_token {
+            if topic != Some(Metis::Transfer::SIGNATURE_HASH) {
+                return Ok(None);
+            }
+            let transfer =
+                Metis::Transfer::decode_raw_log(topics, data).map_err(|error| place.abi(&error))?;
+            let Metis::Transfer { from, to, value } = transfer;
+            if ![from, to].contains(&locking_info) {
+                return Ok(None);
+            }
+            if to == locking_info {
+                self.transfers.push(value);
+            }
+            PoolEvent::MetisTransfer { from, to, amount: Wei::new(value) }
+        } else if address == locking_info && is_of(Info::SELECTORS) {
             let event = Info::decode_raw_log(topics, data).map_err(|error| place.abi(&error))?;
             // A transfer belongs to the first event of the escrow after it.
             let transferred = self.transfers.pop();
@@ -284,7 +290,7 @@ fn distribute_reward(
 mod tests {
     use super::*;
     use crate::abi::LockingPool::batchSubmitRewardsCall as Submit;
-    use alloy::primitives::Address;
+    use alloy::primitives::{Address, LogData, keccak256};
     use alloy::sol_types::SolCall;
     use tally_engine::{L2Block, PoolGenesis};
 
@@ -340,10 +346,7 @@ mod tests {
     }
 
     /// Decodes the logs of one transaction with this input.
-    fn decode(
-        logs: &[(Address, alloy::primitives::LogData)],
-        input: &[u8],
-    ) -> Result<Vec<PoolEvent>, DecodeFault> {
+    fn decode(logs: &[(Address, LogData)], input: &[u8]) -> Result<Vec<PoolEvent>, DecodeFault> {
         let identity = identity();
         let mut decoder = L1Decoder::new(&identity);
         let facts = BlockFacts { number: 9, hash: B256::ZERO, timestamp: 5 };
@@ -365,23 +368,48 @@ mod tests {
         Ok(events)
     }
 
-    fn transfer(to: Address, wei: u64) -> (Address, alloy::primitives::LogData) {
-        (METIS, Metis::Transfer { from: A, to, value: U256::from(wei) }.encode_log_data())
+    fn transfer(to: Address, wei: u64) -> (Address, LogData) {
+        transfer_of(METIS, A, to, wei)
     }
 
-    fn relock(id: u64, wei: u64) -> (Address, alloy::primitives::LogData) {
+    fn transfer_of(token: Address, from: Address, to: Address, wei: u64) -> (Address, LogData) {
+        (token, Metis::Transfer { from, to, value: U256::from(wei) }.encode_log_data())
+    }
+
+    fn relock(id: u64, wei: u64) -> (Address, LogData) {
         let event = Relocked { sequencerId: U256::from(id), amount: U256::from(wei), total: U256::ZERO };
         (INFO, event.encode_log_data())
     }
 
     /// What of each raised stake came from rewards.
-    fn from_rewards(logs: &[(Address, alloy::primitives::LogData)], input: &[u8]) -> Vec<String> {
-        let events = decode(logs, input).expect("decodes");
+    fn from_rewards(logs: &[(Address, LogData)], input: &[u8]) -> Vec<String> {
+        let mut events = decode(logs, input).expect("decodes");
+        events.retain(|event| !matches!(event, PoolEvent::MetisTransfer { .. }));
         let from_reward = |event: &PoolEvent| {
             let PoolEvent::Relocked { from_reward, .. } = event else { panic!("{event:?}") };
             from_reward.to_string()
         };
         events.iter().map(from_reward).collect()
+    }
+
+    #[test]
+    fn every_transfer_of_the_token_into_or_out_of_the_escrow_is_a_record() {
+        let decoy = Address::repeat_byte(4);
+        let approval = [keccak256("Approval(address,address,uint256)"), INFO.into_word(), A.into_word()];
+        let logs = [
+            transfer_of(METIS, A, INFO, 4),
+            transfer_of(METIS, INFO, B, 3),
+            transfer_of(METIS, B, INFO, 0),
+            transfer_of(METIS, INFO, INFO, 2),
+            transfer_of(METIS, A, B, 5),
+            transfer_of(decoy, A, INFO, 6),
+            transfer_of(decoy, INFO, A, 7),
+            (METIS, LogData::new_unchecked(approval.to_vec(), U256::from(8).to_be_bytes_vec().into())),
+        ];
+        let moved =
+            |from, to, wei: u64| PoolEvent::MetisTransfer { from, to, amount: Wei::new(U256::from(wei)) };
+        let expected = [moved(A, INFO, 4), moved(INFO, B, 3), moved(B, INFO, 0), moved(INFO, INFO, 2)];
+        assert_eq!(decode(&logs, &[]).expect("decodes"), expected);
     }
 
     #[test]
@@ -408,7 +436,7 @@ mod tests {
         assert!(matches!(error, DecodeFault::RelockedLess { .. }), "{error}");
     }
 
-    fn batch(id: u64, amount: u64) -> (Address, alloy::primitives::LogData) {
+    fn batch(id: u64, amount: u64) -> (Address, LogData) {
         let n = U256::from::<u64>;
         let event = DistributeReward {
             batchId: n(id),
@@ -432,10 +460,7 @@ mod tests {
         call.abi_encode()
     }
 
-    fn credits(
-        logs: &[(Address, alloy::primitives::LogData)],
-        input: &[u8],
-    ) -> Result<Vec<Vec<Credit>>, DecodeFault> {
+    fn credits(logs: &[(Address, LogData)], input: &[u8]) -> Result<Vec<Vec<Credit>>, DecodeFault> {
         let credits = |event| {
             let PoolEvent::DistributeReward { credits, .. } = event else { panic!("{event:?}") };
             credits

@@ -6,7 +6,7 @@ use crate::rpc::{Attempt, Call, Fault, FaultKind, RpcError, call};
 use alloy::primitives::{Address, B256, Bytes};
 use alloy::rpc::types::Log;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use tally_engine::UnixTime;
@@ -85,11 +85,12 @@ pub(crate) fn quantity(number: u64) -> String {
     format!("{number:#x}")
 }
 
-/// Which logs to ask for: those of some contracts, perhaps with a topic.
+/// Which logs to ask for: those of some contracts, perhaps with some topics.
 #[derive(Clone, Debug)]
 pub(crate) struct Filter {
     pub(crate) addresses: Vec<Address>,
-    pub(crate) topics: Value,
+    /// What a log has to have first, topic by topic; `None` is any.
+    pub(crate) topics: Vec<Option<B256>>,
 }
 
 impl Filter {
@@ -105,6 +106,15 @@ impl Filter {
     pub(crate) fn block(&self, hash: B256) -> Call {
         let Self { addresses, topics } = self;
         call("eth_getLogs", json!([{ "address": addresses, "topics": topics, "blockHash": hash }]))
+    }
+
+    /// Whether a log is one of these.
+    pub(crate) fn fits(&self, log: &Log) -> bool {
+        let (wanted, found) = (&self.topics, log.topics());
+        let is_wanted = |(wanted, found): (&Option<B256>, &B256)| wanted.is_none_or(|topic| topic == *found);
+        self.addresses.contains(&log.address())
+            && wanted.len() <= found.len()
+            && wanted.iter().zip(found).all(is_wanted)
     }
 }
 
@@ -134,10 +144,11 @@ impl From<&Header> for RecentBlock {
     }
 }
 
-/// The logs of several answers, of blocks `from..=to`, as one list in the chain's order.
+/// The logs of several answers, of blocks `from..=to`, as one list in the chain's order. What several filters
+/// fit, like a transfer from the escrow to itself, is in several answers, and comes once.
 pub(crate) fn merged(lists: Vec<Option<Vec<LogObject>>>, from: u64, to: u64) -> Result<Vec<Log>, Fault> {
-    let mut logs = Vec::new();
-    for list in lists {
+    let mut logs: Vec<(usize, Log)> = Vec::new();
+    for (answer, list) in lists.into_iter().enumerate() {
         let list = list.ok_or_else(|| Fault::inconsistent("it gave null for a list of logs".into()))?;
         for log in list {
             let log = log.into_log().map_err(|fault| Fault::inconsistent(fault.to_string()))?;
@@ -146,18 +157,33 @@ pub(crate) fn merged(lists: Vec<Option<Vec<LogObject>>>, from: u64, to: u64) -> 
                 let asked = format!("asked for logs of blocks {from} to {to}");
                 return Err(Fault::inconsistent(format!("{asked}, it gave one of block {number}")));
             }
-            logs.push(log);
+            logs.push((answer, log));
         }
     }
     let place = |log: &Log| (log.block_number, log.log_index);
-    logs.sort_by_key(place);
-    let twice = logs.windows(2).find(|pair| place(&pair[0]) == place(&pair[1]));
-    if let Some([log, ..]) = twice {
-        let (block, index) = place(log);
-        let (block, index) = (block.unwrap_or_default(), index.unwrap_or_default());
-        return Err(Fault::inconsistent(format!("it gave log {index} of block {block} twice")));
+    logs.sort_by_key(|(_, log)| place(log));
+    for pair in logs.windows(2) {
+        let [(answer, log), (other_answer, other)] = pair else { continue };
+        if place(log) != place(other) {
+            continue;
+        }
+        let (block, index) = (log.block_number.unwrap_or_default(), log.log_index.unwrap_or_default());
+        if answer == other_answer {
+            return Err(Fault::inconsistent(format!("it gave log {index} of block {block} twice")));
+        }
+        if log != other {
+            let of = |log: &Log| {
+                let transaction = log.transaction_hash.unwrap_or_default();
+                format!("one of {} in transaction {transaction}", log.address())
+            };
+            let (one, other) = (of(log), of(other));
+            return Err(Fault::inconsistent(format!(
+                "it gave two logs {index} of block {block} that differ: {one}, and {other}"
+            )));
+        }
     }
-    Ok(logs)
+    logs.dedup_by_key(|(_, log)| place(log));
+    Ok(logs.into_iter().map(|(_, log)| log).collect())
 }
 
 /// The blocks of some logs, in order, each once.
@@ -229,6 +255,55 @@ pub(crate) fn too_much(error: &RpcError) -> Option<AskLess> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of log `index` of block `block`, with this data.
+    fn log(block: u64, index: u64, data: &str) -> LogObject {
+        let log = json!({
+            "address": Address::repeat_byte(1), "topics": [], "data": data,
+            "blockHash": B256::ZERO, "blockNumber": quantity(block),
+            "transactionHash": B256::repeat_byte(7), "logIndex": quantity(index),
+        });
+        serde_json::from_value(log).expect("it is a log")
+    }
+
+    #[test]
+    fn what_several_answers_have_comes_once() {
+        let places = |lists: Vec<Vec<LogObject>>| {
+            let logs = merged(lists.into_iter().map(Some).collect(), 5, 9);
+            logs.map(|logs| logs.iter().map(|log| (log.block_number, log.log_index)).collect::<Vec<_>>())
+                .map_err(|fault| fault.to_string())
+        };
+        let place = |block, index| (Some(block), Some(index));
+        let three =
+            vec![vec![log(9, 0, "0x")], vec![log(6, 2, "0x"), log(6, 1, "0x")], vec![log(6, 2, "0x")]];
+        assert_eq!(places(three), Ok(vec![place(6, 1), place(6, 2), place(9, 0)]));
+        let error = |lists| places(lists).expect_err("it contradicts itself");
+        let twice = error(vec![vec![], vec![log(6, 2, "0x"), log(6, 2, "0x")], vec![log(6, 2, "0x")]]);
+        assert!(twice.contains("it gave log 2 of block 6 twice"), "{twice}");
+        let differ = error(vec![vec![log(6, 2, "0x")], vec![log(6, 2, "0x01")]]);
+        assert!(differ.contains("it gave two logs 2 of block 6 that differ: one of 0x0101"), "{differ}");
+        let outside = error(vec![vec![log(4, 0, "0x")]]);
+        assert!(outside.contains("asked for logs of blocks 5 to 9, it gave one of block 4"), "{outside}");
+    }
+
+    #[test]
+    fn a_filter_fits_what_has_its_addresses_and_topics() {
+        let (one, two) = (B256::repeat_byte(1), B256::repeat_byte(2));
+        let log_with = |topics: Vec<B256>| {
+            let mut log = log(5, 0, "0x").into_log().expect("it is a log");
+            log.inner.data = alloy::primitives::LogData::new_unchecked(topics, Bytes::new());
+            log
+        };
+        let fits = |topics: &[Option<B256>], found: &[B256]| {
+            let filter = Filter { addresses: vec![Address::repeat_byte(1)], topics: topics.to_vec() };
+            filter.fits(&log_with(found.to_vec()))
+        };
+        assert!(fits(&[], &[]) && fits(&[], &[one]) && fits(&[Some(one)], &[one, two]));
+        assert!(fits(&[Some(one), None, Some(two)], &[one, one, two]));
+        assert!(!fits(&[Some(one)], &[two, one]) && !fits(&[Some(one), None], &[one]));
+        let other = Filter { addresses: vec![Address::repeat_byte(2)], topics: Vec::new() };
+        assert!(!other.fits(&log_with(vec![one])));
+    }
 
     #[test]
     fn ranges_shrink_when_refused_and_grow_again() {

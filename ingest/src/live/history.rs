@@ -3,25 +3,28 @@
 
 use super::error::LiveError;
 use super::fetch::{Filter, header_call, merged, numbered};
-use crate::rpc::{Attempt, Fault, Rpc, decoded};
+use crate::json::LogObject;
+use crate::rpc::{Attempt, Call, Fault, Rpc, decoded};
 use alloy::rpc::types::Log;
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 /// What each endpoint of a chain has to show before it is relied on.
 #[derive(Debug)]
 pub(crate) struct History {
-    contracts: Filter,
-    /// The last final block known to have a log of a contract: an endpoint that gives none of it would give
-    /// none of the next blocks either.
+    /// What logs are asked for by.
+    filters: Vec<Filter>,
+    /// The last final block known to have such a log: an endpoint that gives none of it would give none of the
+    /// next blocks either.
     has_log: Mutex<Option<u64>>,
 }
 
 impl History {
-    pub(crate) fn new(contracts: Filter) -> Self {
-        Self { contracts, has_log: Mutex::new(None) }
+    pub(crate) fn new(filters: Vec<Filter>) -> Self {
+        Self { filters, has_log: Mutex::new(None) }
     }
 
-    /// Finds an endpoint that still has the logs of `block`, in which a contract has one. Each that is asked
+    /// Finds an endpoint that still has the logs of `block`, in which there is one. Each that is asked
     /// later has to have them too.
     pub(crate) async fn check(&self, rpc: &Rpc, block: u64) -> Result<(), LiveError> {
         self.saw_log_in(Some(block));
@@ -35,19 +38,22 @@ impl History {
             return Ok(());
         };
         let check = async || {
-            let mut answers =
-                attempt.batch(&[self.contracts.range(block, block), header_call(block)]).await?;
+            let mut calls: Vec<Call> = self.filters.iter().map(|filter| filter.range(block, block)).collect();
+            calls.push(header_call(block));
+            let mut answers = attempt.batch(&calls).await?;
             let header = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
             // A node that does not have the block gives no log of it either.
             numbered(decoded("a header", header)?, block)?;
-            let logs = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
-            let logs = merged(vec![decoded("logs", logs)?], block, block)?;
+            let lists = answers.into_iter().map(|answer| decoded::<Vec<LogObject>>("logs", answer));
+            let logs = merged(lists.collect::<Result<_, _>>()?, block, block)?;
             if logs.iter().any(|log| self.block_of(log).is_some()) {
                 return Ok(());
             }
-            let contract = self.contracts.addresses.last().copied().unwrap_or_default();
+            let contracts: BTreeSet<_> = self.filters.iter().flat_map(|filter| &filter.addresses).collect();
+            let contracts: Vec<String> = contracts.into_iter().map(ToString::to_string).collect();
+            let contracts = contracts.join(" or ");
             Err(Fault::refused(format!(
-                "it gives no log of {contract} in block {block}, where there has to be one: it does not keep logs \
+                "it gives no log of {contracts} in block {block}, where there has to be one: it does not keep logs \
                  from so long ago, or the network is wrong"
             )))
         };
@@ -59,9 +65,9 @@ impl History {
         self.saw_log_in(logs.iter().rev().find_map(|log| self.block_of(log)));
     }
 
-    /// The block of a log, if it is one of the contracts.
+    /// The block of a log, if it is one that is asked for.
     fn block_of(&self, log: &Log) -> Option<u64> {
-        log.block_number.filter(|_| self.contracts.addresses.contains(&log.address()))
+        log.block_number.filter(|_| self.filters.iter().any(|filter| filter.fits(log)))
     }
 
     fn saw_log_in(&self, block: Option<u64>) {

@@ -15,7 +15,7 @@ use crate::rpc::{Attempt, Call, Fault, FaultKind, Rpc, call, decoded};
 use alloy::primitives::{B256, Bytes};
 use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tally_eventlog::{LogIdentity, RecentBlock};
@@ -27,7 +27,7 @@ const OPEN_BLOCKS: u64 = 32;
 /// Ethereum needs when all is well.
 const FINAL_DEPTH: u64 = 128;
 
-/// Some blocks of L1: logs of the pool's contracts, the headers of their blocks, and the last block.
+/// Some blocks of L1: the logs that are asked for, the headers of their blocks, and the last block.
 #[derive(Debug)]
 pub(crate) struct L1Piece {
     /// The logs, in order.
@@ -57,8 +57,8 @@ pub(crate) struct L1 {
     rpc: Arc<Rpc>,
     finality: Finality,
     first_block: u64,
-    contracts: Filter,
-    transfers: Filter,
+    /// All logs of the pool's contracts; METIS transfers into the escrow; and those out of it.
+    filters: [Filter; 3],
     range: Range,
     history: History,
 }
@@ -67,17 +67,19 @@ impl L1 {
     pub(crate) fn new(rpc: Arc<Rpc>, identity: &LogIdentity, finality: Finality) -> Self {
         let escrow = B256::left_padding_from(identity.locking_info.as_slice());
         let addresses = vec![identity.locking_info, identity.locking_pool];
-        let contracts = Filter { addresses, topics: json!([]) };
+        let contracts = Filter { addresses, topics: Vec::new() };
+        let transfers = |topics| Filter { addresses: vec![identity.metis_token], topics };
+        let filters = [
+            contracts,
+            transfers(vec![Some(Transfer::SIGNATURE_HASH), None, Some(escrow)]),
+            transfers(vec![Some(Transfer::SIGNATURE_HASH), Some(escrow)]),
+        ];
         Self {
             rpc,
             finality,
             first_block: identity.l1_first_block.0,
-            history: History::new(contracts.clone()),
-            contracts,
-            transfers: Filter {
-                addresses: vec![identity.metis_token],
-                topics: json!([Transfer::SIGNATURE_HASH, null_topic(), escrow]),
-            },
+            history: History::new(filters.to_vec()),
+            filters,
             range: Range::new(),
         }
     }
@@ -169,8 +171,9 @@ impl L1 {
             let size = last - from + 1;
             let attempt = move |attempt: Attempt| async move {
                 self.history.check_endpoint(&attempt).await?;
-                let calls =
-                    [self.contracts.range(from, last), self.transfers.range(from, last), header_call(last)];
+                let mut calls: Vec<Call> =
+                    self.filters.iter().map(|filter| filter.range(from, last)).collect();
+                calls.push(header_call(last));
                 let mut answers = attempt.batch(&calls).await?;
                 let head = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
                 let head = numbered(decoded("a header", head)?, last)?;
@@ -224,9 +227,8 @@ impl L1 {
                     return Err(Fault::inconsistent(reason));
                 }
             }
-            let filters = [&self.contracts, &self.transfers];
-            let calls: Vec<Call> =
-                found.iter().flat_map(|header| filters.map(|filter| filter.block(header.hash))).collect();
+            let calls_of = |header: &Header| self.filters.each_ref().map(|filter| filter.block(header.hash));
+            let calls: Vec<Call> = found.iter().flat_map(calls_of).collect();
             let logs = merged(attempt.all("logs", &calls).await?, from, to)?;
             let heads: Vec<RecentBlock> = found.iter().map(RecentBlock::from).collect();
             let blocks = heads.iter().map(|head| (head.number, *head)).collect();
@@ -237,8 +239,7 @@ impl L1 {
 
     /// Those of some logs that were asked for. What else a node sends is left out.
     fn wanted(&self, mut logs: Vec<Log>) -> Vec<Log> {
-        let addresses: Vec<_> = self.contracts.addresses.iter().chain(&self.transfers.addresses).collect();
-        logs.retain(|log| addresses.contains(&&log.address()));
+        logs.retain(|log| self.filters.iter().any(|filter| filter.fits(log)));
         logs
     }
 
@@ -263,14 +264,10 @@ impl L1 {
         Ok(L1Piece { logs, blocks, inputs, heads, sealed })
     }
 
-    /// Checks that there is a node that still has the logs of `block`, in which a contract has one.
+    /// Checks that there is a node that still has the logs of `block`, in which there is one.
     pub(crate) async fn check_history(&self, block: u64) -> Result<(), LiveError> {
         self.history.check(&self.rpc, block).await
     }
-}
-
-fn null_topic() -> Value {
-    Value::Null
 }
 
 /// The number of the block of a tag, or `None` if there is none yet, which some nodes say by an error. A

@@ -70,12 +70,12 @@ struct Tip {
 
 impl L2 {
     pub(crate) fn new(rpc: Arc<Rpc>, identity: &LogIdentity, confirmations: u64) -> Self {
-        let spans = Filter { addresses: vec![identity.sequencer_set], topics: json!([]) };
+        let spans = Filter { addresses: vec![identity.sequencer_set], topics: Vec::new() };
         Self {
             rpc,
             identity: identity.clone(),
             confirmations,
-            history: History::new(spans.clone()),
+            history: History::new(vec![spans.clone()]),
             spans,
             range: Range::new(),
             blooms: Arc::new(Blooms::new(identity.sequencer_set)),

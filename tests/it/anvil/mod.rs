@@ -4,13 +4,16 @@
 mod node;
 
 use crate::support::tally;
+use crate::transfers::left_in_escrow;
+use alloy::sol_types::SolCall;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use calls::{
-    batchSubmitRewardsCall, commitEpochCall, lockForCall, mintCall, plantCall, recommitEpochCall, relockCall,
-    setMaxLockCall, setMinLockCall, setPauseCall, setRewardPayerCall, setSequencerOwnerCall,
-    setSequencerRewardRecipientCall, setSequencerSignerCall, setSignerUpdateThrottleCall, setWhitelistCall,
-    unlockCall, unlockClaimCall, updateBlockRewardCall, updateMpcCall, updateWithdrawDelayTimeValueCall,
-    withdrawCall, withdrawRewardsCall,
+    balanceOfCall, batchSubmitRewardsCall, commitEpochCall, lockForCall, mintCall, plantCall,
+    recommitEpochCall, relockCall, setMaxLockCall, setMinLockCall, setPauseCall, setRewardPayerCall,
+    setSequencerOwnerCall, setSequencerRewardRecipientCall, setSequencerSignerCall,
+    setSignerUpdateThrottleCall, setWhitelistCall, transferFromCall, unlockCall, unlockClaimCall,
+    updateBlockRewardCall, updateMpcCall, updateWithdrawDelayTimeValueCall, withdrawCall,
+    withdrawRewardsCall,
 };
 use node::{Node, compiled, transaction, wait_for};
 use serde_json::{Value, json};
@@ -22,6 +25,8 @@ use tally_eventlog::LogReader;
 mod calls {
     alloy::sol! {
         function mint(address to, uint256 value);
+        function transferFrom(address from, address to, uint256 value);
+        function balanceOf(address who) returns (uint256);
         function setMinLock(uint256 _newMinLock);
         function setMaxLock(uint256 _newMaxLock);
         function setRewardPayer(address _payer);
@@ -157,17 +162,24 @@ impl Chains {
     }
 
     /// A transaction to the pool.
-    fn to_pool(&self, who: usize, call: &impl alloy::sol_types::SolCall) -> Value {
+    fn to_pool(&self, who: usize, call: &impl SolCall) -> Value {
         transaction(self.l1.accounts[who], self.pool, call)
     }
 
     /// Has one call to the pool done, in a block of its own.
-    fn act(&self, who: usize, call: &impl alloy::sol_types::SolCall) -> B256 {
+    fn act(&self, who: usize, call: &impl SolCall) -> B256 {
         self.l1.mine(&[self.to_pool(who, call)])[0]
     }
 
+    /// The METIS that the escrow has after an L1 block, by the token.
+    fn held_after(&self, block: u64) -> U256 {
+        let input = Bytes::from(balanceOfCall { who: self.info }.abi_encode());
+        let call = json!([{ "to": self.token, "input": input }, format!("{block:#x}")]);
+        self.l1.ask("eth_call", &call).as_str().unwrap().parse().unwrap()
+    }
+
     /// A transaction to the set of spans.
-    fn to_spans(&self, call: &impl alloy::sol_types::SolCall) -> Value {
+    fn to_spans(&self, call: &impl SolCall) -> Value {
         transaction(self.l2.accounts[0], self.spans, call)
     }
 
@@ -233,6 +245,13 @@ impl Chains {
         l1.ask("evm_setNextBlockTimestamp", &json!([time + 3_600]));
         self.act(3, &unlockClaimCall { id: n(3) });
         self.act(0, &setPauseCall { _yes: true });
+        // A gift, and METIS that the escrow moves to itself.
+        let (admin, token, info) = (l1.accounts[0], self.token, self.info);
+        let to_itself = transferFromCall { from: info, to: info, value: metis(2) };
+        l1.mine(&[
+            transaction(admin, token, &mintCall { to: info, value: metis(3) }),
+            transaction(admin, token, &to_itself),
+        ]);
     }
 }
 
@@ -360,6 +379,8 @@ fn a_real_node_is_followed_through_a_reorg_and_its_contracts_are_audited() {
         assert_eq!((status, err.as_str()), (0, ""), "{out}");
         let equal = format!("equal: the contracts' state after L1 block {block}, 0 differences\n");
         assert_eq!(out, equal);
+        let left = left_in_escrow(&LogReader::open(Path::new(&log)).unwrap(), block);
+        assert_eq!(left, chains.held_after(block), "METIS in the escrow after L1 block {block}");
     }
 
     // And a change that no event tells is found.

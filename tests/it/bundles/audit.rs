@@ -275,6 +275,37 @@ fn a_block_given_to_another_shows_in_the_first_epoch_and_row() {
     assert_eq!(result["fields"], json!(["epochs", "sequencers", "ledger_root"]));
 }
 
+/// The story: before format 4, logs had no METIS transfers, and the bundles made of them are still about. This one
+/// is the fixture as it was then, and nothing else in its log is new.
+#[test]
+fn a_bundle_of_a_log_without_transfers_verifies() {
+    let dir = tempfile::tempdir().unwrap();
+    let parts = sections(&fixture_bundle());
+    let mut heads = *Archive::from_bytes(fixture_bundle()).unwrap().heads();
+    let mut chain = Chain::default();
+    let mut records = blobs(&parts[L1_EVENTS]);
+    records.retain(|bytes| {
+        let record = decode_l1("test", bytes).unwrap();
+        let is_kept = !matches!(record.event, PoolEvent::MetisTransfer { .. });
+        if is_kept {
+            let key = [record.block.0.to_be_bytes(), record.log_index.to_be_bytes()].concat();
+            chain = chain.extended(&key, bytes);
+        }
+        is_kept
+    });
+    heads.l1_events = chain;
+    let bundle = rewritten(&parts, &heads, |parts| parts[L1_EVENTS] = section_of(&records));
+    let (status, out, err) = audit(dir.path(), &bundle, &[]);
+    assert_eq!((status, err.as_str()), (0, ""), "{out}");
+    let receipt = Receipt::from_bytes(&sections(&bundle)[RECEIPT]).unwrap();
+    assert_eq!(
+        receipt.log.head_digest.to_string(),
+        "0xc5a481fc030ee505311ec2ebf2fbbe2d108ac5bf91e7a78a83a64eb1b3e2b9b1"
+    );
+    let whole = Receipt::from_bytes(&parts[RECEIPT]).unwrap();
+    assert_eq!(Receipt { log: whole.log.clone(), ..receipt }, whole, "only the log is another");
+}
+
 #[test]
 fn show_prints_what_is_in_it() {
     let path = fixture("small-a.bundle");

@@ -51,6 +51,7 @@ pub(super) struct Builder {
     /// The timestamp of the last L2 block, or later after a wait.
     clock: u64,
     has_spans: bool,
+    tells_transfers: bool,
     members: Vec<Member>,
     spans: Vec<Announced>,
     span_length_blocks: u64,
@@ -72,6 +73,7 @@ impl Builder {
             first_block: frame.first_block,
             clock: START,
             has_spans: !matches!(frame.first_span, FirstSpan::Never),
+            tells_transfers: frame.tells_transfers,
             members: Vec::new(),
             spans: Vec::new(),
             span_length_blocks: 0,
@@ -93,7 +95,7 @@ impl Builder {
             previous_secs: INITIAL_EXIT_DELAY_SECS,
         });
         builder.emit(PoolEvent::UpdateMpc { new_mpc: address(0x3c, 0, 0) });
-        builder.emit(PoolEvent::SetRewardPayer { payer: address(0x9a, 0, 0) });
+        builder.emit(PoolEvent::SetRewardPayer { payer: payer() });
         for _ in 0..frame.lead_blocks {
             builder.make_block(12, Signing::By(Who::Future(0)));
         }
@@ -295,6 +297,13 @@ impl Builder {
         self.history.l1.push(record);
     }
 
+    /// Tells that METIS moves, in the call at hand, if this is told at all.
+    fn move_metis(&mut self, from: Address, to: Address, amount_wei: u128) {
+        if self.tells_transfers {
+            self.emit(PoolEvent::MetisTransfer { from, to, amount: wei(amount_wei) });
+        }
+    }
+
     /// The L1 block and the time at which a call would land.
     fn landing(&self, place: Place) -> (u64, u64) {
         let (block, timestamp, _) = self.here;
@@ -371,6 +380,7 @@ impl Builder {
         self.total_locked_wei += stake_wei;
         self.emit(PoolEvent::SetWhitelist { user: member.owner, allowed: true });
         self.here.2 += 1;
+        self.move_metis(member.owner, ESCROW, stake_wei);
         self.emit(PoolEvent::Locked {
             signer: member.signer(),
             sequencer: id,
@@ -402,8 +412,9 @@ impl Builder {
         }
         member.reward_wei -= from_reward;
         member.stake_wei += amount;
-        let sequencer = member.id;
+        let (sequencer, owner) = (member.id, member.owner);
         self.total_locked_wei += amount;
+        self.move_metis(owner, ESCROW, amount - from_reward);
         let (amount, from_reward) = (wei(amount), wei(from_reward));
         self.emit(PoolEvent::Relocked { sequencer, amount, total: wei(self.total_locked_wei), from_reward });
         self.emit_lock_update(who);
@@ -415,8 +426,9 @@ impl Builder {
         let amount = 1 + less % (member.stake_wei - 1);
         member.stake_wei -= amount;
         member.updated_batch = self.batch;
-        let sequencer = member.id;
+        let (sequencer, owner) = (member.id, member.owner);
         self.total_locked_wei -= amount;
+        self.move_metis(ESCROW, owner, amount);
         self.emit(PoolEvent::Withdraw { sequencer, amount: wei(amount) });
         self.emit_lock_update(who);
     }
@@ -446,6 +458,9 @@ impl Builder {
         member.reward_wei = 0;
         let (sequencer, recipient) = (member.id, member.recipient());
         self.total_claimed_wei += amount;
+        if amount > 0 {
+            self.move_metis(ESCROW, recipient, amount);
+        }
         let (amount, total_amount) = (wei(amount), wei(self.total_claimed_wei));
         self.emit(PoolEvent::ClaimRewards { sequencer, recipient, amount, total_amount });
     }
@@ -478,6 +493,7 @@ impl Builder {
         let (user, sequencer, amount) = (member.owner, member.id, member.stake_wei);
         member.stake_wei = 0;
         self.total_locked_wei -= amount;
+        self.move_metis(ESCROW, user, amount);
         let (amount, total) = (wei(amount), wei(self.total_locked_wei));
         self.emit(PoolEvent::Unlocked { user, sequencer, amount, total });
     }
@@ -520,6 +536,7 @@ impl Builder {
         }
         self.batch += 1;
         self.last_paid_span = paid[paid.len() - 1].id;
+        self.move_metis(payer(), ESCROW, u128::from(blocks) * self.reward_per_block_wei);
         self.emit(PoolEvent::BatchSubmitReward { new_batch: BatchId(self.batch) });
         self.emit(PoolEvent::DistributeReward {
             batch: BatchId(self.batch),
@@ -554,6 +571,11 @@ pub(super) fn wei(amount: u128) -> Wei {
 /// An address of its own for each triple.
 fn address(role: u8, of: u8, generation: u8) -> Address {
     Address::left_padding_from(&[role, of, generation])
+}
+
+/// Who pays batches.
+fn payer() -> Address {
+    address(0x9a, 0, 0)
 }
 
 /// The signer that a sequencer has after so many changes.

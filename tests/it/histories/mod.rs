@@ -23,6 +23,9 @@ pub(crate) const START: u64 = 1_700_000_000;
 /// The most L2 blocks of a history: enough for many spans and epochs, few enough for the oracle.
 const BLOCKS_MAX: usize = 400;
 
+/// The escrow, as the logs of histories name it.
+const ESCROW: Address = Address::repeat_byte(1);
+
 /// The most sequencers of a history.
 const SEQUENCERS_MAX: usize = 6;
 
@@ -147,6 +150,8 @@ struct Frame {
     first_span: FirstSpan,
     /// Whether spans are announced at the end, late, until every block is covered.
     catches_up: bool,
+    /// Whether the METIS that moves is told, as a log before format 4 did not.
+    tells_transfers: bool,
     /// Where L1 is known to, after the last L2 block (before, if negative; but never before the last
     /// event).
     head_offset_secs: i16,
@@ -215,9 +220,19 @@ fn frame() -> impl Strategy<Value = Frame> {
     ];
     let head = prop_oneof![3 => 0_i16..2_000, 2 => -2_000_i16..0];
     let catches_up = prop_oneof![1 => Just(false), 4 => Just(true)];
-    let parts = (5_u64..20_000_000, 0_u8..12, 1_u16..3_000, first_span, catches_up, head);
-    parts.prop_map(|(first_block, lead_blocks, exit_delay_secs, first_span, catches_up, head_offset_secs)| {
-        Frame { first_block, lead_blocks, exit_delay_secs, first_span, catches_up, head_offset_secs }
+    let parts = (5_u64..20_000_000, 0_u8..12, 1_u16..3_000, first_span, catches_up, any::<bool>(), head);
+    parts.prop_map(|parts| {
+        let (first_block, lead_blocks, exit_delay_secs, first_span, ..) = parts;
+        let (.., catches_up, tells_transfers, head_offset_secs) = parts;
+        Frame {
+            first_block,
+            lead_blocks,
+            exit_delay_secs,
+            first_span,
+            catches_up,
+            tells_transfers,
+            head_offset_secs,
+        }
     })
 }
 
