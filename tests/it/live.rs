@@ -234,11 +234,14 @@ fn an_ingest_killed_at_any_moment_goes_on_to_the_same_log() {
         };
         let live = Live::start("pool-a", &options);
         let mut delay_millis = 7_u64;
+        // On a slow machine a process may not come to its first commit in that time.
+        let mut patience_millis = 0;
         loop {
             let mut process = live.process(&FOLLOW_POOL_A);
             // Moments that differ from kill to kill, from the first file on to the last batch.
             delay_millis = (delay_millis * 13 + 29) % 397;
-            std::thread::sleep(Duration::from_millis(delay_millis));
+            std::thread::sleep(Duration::from_millis(delay_millis + patience_millis));
+            patience_millis += 4;
             if process.has_ended() {
                 let (status, out, err) = process.end();
                 assert!(status.success(), "{err}");
