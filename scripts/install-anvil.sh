@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Ethereum node and the Solidity compiler that one test uses, as tests/anvil/package-lock.json
-# pins them. Does nothing where they are there already. No script of theirs is run.
+# Installs what tests take from npm: an Ethereum node, a Solidity compiler, and OpenZeppelin's Merkle trees, as
+# tests/anvil/package-lock.json pins them. Does nothing where they are there already. No script of theirs is run.
 #
 # The lock file leaves out that the node's package asks for Node.js 20: it holds a binary that needs none, and
 # under Debian 12's Node.js 18 npm would silently leave it out. Remove `engines` again after a change.

@@ -1,7 +1,9 @@
 //! The command line. Every flag is also an environment variable.
 
+use crate::accounts_args::AccountsArgs;
 use crate::block_range::{BLOCK_RANGE_HELP, BlockRange};
 use crate::bundle_args::{AuditBundleArgs, AuditCompareArgs, BundleCommand};
+use crate::claims_args::ClaimsCommand;
 use crate::range::Range;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -19,6 +21,9 @@ pub(crate) struct Cli {
     /// A TOML file with flags of any command, as `log = "pool.log"`; flags and variables go before it
     #[arg(long, global = true, env = "TALLY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Sequencers' names, for tables: a JSON file as the pool publishes it (`sequencers/1088/all.json`)
+    #[arg(long, global = true, env = "TALLY_REGISTRY", value_name = "FILE")]
+    pub(crate) registry: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -40,6 +45,13 @@ pub(crate) enum Command {
     Ledger(LedgerCommand),
     /// Say why a block, or a sequencer in an epoch, earned what it did
     Explain(ExplainArgs),
+    /// Say who the sequencers are, and what they are called
+    Sequencers(SequencersArgs),
+    /// Say what is owed to each sequencer, by the contracts and under policies
+    Accounts(AccountsArgs),
+    /// Make what it takes to pay: the next batch, the next rate, distributions
+    #[command(subcommand)]
+    Claims(ClaimsCommand),
     /// Logs with policy and receipt, as single files to be audited offline
     #[command(subcommand)]
     Bundle(BundleCommand),
@@ -450,6 +462,15 @@ pub(crate) struct ExplainArgs {
     /// How to print it
     #[arg(long, env = "TALLY_EXPLAIN_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SequencersArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    /// How to print them
+    #[arg(long, env = "TALLY_SEQUENCERS_FORMAT", value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]

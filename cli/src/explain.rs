@@ -4,6 +4,7 @@ use crate::args::{ExplainArgs, PlainFormat};
 use crate::explain_json::{block_explanation_json, epoch_explanation_json};
 use crate::format::{address, fraction, mrr_percent};
 use crate::ledger::check_locked;
+use crate::names::Names;
 use crate::{DONE, Output, kept, policies};
 use anyhow::{Context, Result};
 use std::io::Write;
@@ -36,7 +37,9 @@ pub(crate) fn run(args: &ExplainArgs, output: &mut Output<'_>) -> Result<u8> {
             PlainFormat::Json => {
                 writeln!(output.out, "{:#}", block_explanation_json(&log, &replayed, &explained)?)?;
             }
-            PlainFormat::Table => print_block(&replayed, &explained, output.out)?,
+            PlainFormat::Table => {
+                print_block(&replayed, &explained, &Names::load(output.registry, &log)?, output.out)?;
+            }
         }
         return Ok(DONE);
     }
@@ -50,7 +53,9 @@ pub(crate) fn run(args: &ExplainArgs, output: &mut Output<'_>) -> Result<u8> {
         PlainFormat::Json => {
             writeln!(output.out, "{:#}", epoch_explanation_json(&log, &replayed, &explained)?)?;
         }
-        PlainFormat::Table => print_epoch(&replayed, &explained, output.out)?,
+        PlainFormat::Table => {
+            print_epoch(&replayed, &explained, &Names::load(output.registry, &log)?, output.out)?;
+        }
     }
     Ok(DONE)
 }
@@ -150,7 +155,12 @@ fn print_source(source: &RewardSource, out: &mut dyn Write) -> Result<()> {
     }
 }
 
-fn print_block(replayed: &Replayed, explained: &BlockExplanation, out: &mut dyn Write) -> Result<()> {
+fn print_block(
+    replayed: &Replayed,
+    explained: &BlockExplanation,
+    names: &Names,
+    out: &mut dyn Write,
+) -> Result<()> {
     let (entry, policy) = (&explained.entry, &replayed.policy);
     print_policy(replayed, out)?;
     line(out, "block", format_args!("{}, time {}", entry.block, entry.timestamp))?;
@@ -174,7 +184,8 @@ fn print_block(replayed: &Replayed, explained: &BlockExplanation, out: &mut dyn 
     match entry.sequencer {
         None => line(out, "sequencer", "none that is known")?,
         Some(id) => {
-            line(out, "sequencer", format_args!("{id}, by {}", place(explained.introduced_by.as_ref())))?;
+            let place = place(explained.introduced_by.as_ref());
+            line(out, "sequencer", format_args!("{}, by {place}", names.label(id)))?;
         }
     }
     if let Some(stake) = &explained.stake {
@@ -202,10 +213,15 @@ fn print_block(replayed: &Replayed, explained: &BlockExplanation, out: &mut dyn 
     }
 }
 
-fn print_epoch(replayed: &Replayed, explained: &EpochExplanation, out: &mut dyn Write) -> Result<()> {
+fn print_epoch(
+    replayed: &Replayed,
+    explained: &EpochExplanation,
+    names: &Names,
+    out: &mut dyn Write,
+) -> Result<()> {
     let policy = &replayed.policy;
     print_policy(replayed, out)?;
-    line(out, "sequencer", explained.sequencer)?;
+    line(out, "sequencer", names.label(explained.sequencer))?;
     print_rate(policy, &explained.epoch, out)?;
     for segment in &explained.segments {
         writeln!(out)?;

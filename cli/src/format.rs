@@ -28,6 +28,12 @@ pub(crate) fn metis_difference(difference: Difference) -> String {
     format!("{sign}{}", metis(difference.size()))
 }
 
+/// A balance in METIS, which may be below 0, cut to 6 decimals (towards 0).
+pub(crate) fn signed_metis(balance: Difference) -> String {
+    let sign = if balance.is_negative() { "-" } else { "" };
+    format!("{sign}{}", metis(balance.size()))
+}
+
 /// `value` in units of 10^-18, as a decimal fraction with no more decimals than it needs: exact.
 pub(crate) fn trimmed(value: U256) -> String {
     let exact = fraction(value, 18);

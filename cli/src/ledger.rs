@@ -3,6 +3,7 @@
 use crate::args::{Format, LedgerShowArgs};
 use crate::format::fraction;
 use crate::ledger_json::print_json;
+use crate::names::Names;
 use crate::{DONE, Output, kept, policies};
 use anyhow::{Context, Result, bail};
 use std::ops::RangeInclusive;
@@ -10,6 +11,9 @@ use tally_engine::{EpochIndex, L2Block, SequencerId};
 use tally_eventlog::LogReader;
 use tally_export::{CSV_HEADER, csv_row};
 use tally_replay::{BlockEntry, BlockLedger, Outcome, Replayed};
+
+/// How wide the column of sequencers is at least.
+const LABEL_WIDTH: usize = "sequencer".len();
 
 /// Which blocks to show.
 pub(crate) struct Selection {
@@ -27,7 +31,9 @@ pub(crate) fn show(args: &LedgerShowArgs, output: &mut Output<'_>) -> Result<u8>
     match args.format {
         Format::Json => print_json(&log, &ledger, &selection, output)?,
         Format::Csv => print_csv(&ledger, &selection, output)?,
-        Format::Table => print_table(&ledger, &selection, output)?,
+        Format::Table => {
+            print_table(&ledger, &selection, &Names::load(output.registry, &log)?, output)?;
+        }
     }
     Ok(DONE)
 }
@@ -93,13 +99,17 @@ fn or_dash<T: ToString>(value: Option<T>) -> String {
 fn print_table(
     ledger: &BlockLedger<'_, LogReader>,
     selection: &Selection,
+    names: &Names,
     output: &mut Output<'_>,
 ) -> Result<()> {
     let policy = &ledger.replayed().policy;
     writeln!(output.out, "policy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
+    let ids = ledger.replayed().ledger.sequencers.keys();
+    let labels = ids.map(|id| names.label(*id).chars().count());
+    let width = labels.max().map_or(LABEL_WIDTH, |longest| longest.max(LABEL_WIDTH));
     writeln!(
         output.out,
-        "{:>12} {:>12} {:>6} {:>9} {:>9} {:>28} {:>24} {:>28}",
+        "{:>12} {:>12} {:>6} {:>9} {:>width$} {:>28} {:>24} {:>28}",
         "block",
         "time",
         "epoch",
@@ -121,12 +131,12 @@ fn print_table(
         };
         Ok(writeln!(
             output.out,
-            "{:>12} {:>12} {:>6} {:>9} {:>9} {effective:>28} {reward:>24} {total:>28}",
+            "{:>12} {:>12} {:>6} {:>9} {:>width$} {effective:>28} {reward:>24} {total:>28}",
             entry.block.0,
             entry.timestamp.0,
             or_dash(entry.epoch),
             or_dash(entry.span),
-            or_dash(entry.sequencer),
+            or_dash(entry.sequencer.map(|id| names.label(id))),
         )?)
     })
 }

@@ -3,6 +3,9 @@
 //! Exit status: 0 done, or verified and equal; 1 it could not be done; 2 wrong usage; 3 verified and
 //! different.
 
+mod accounts;
+mod accounts_args;
+mod accounts_json;
 mod activity_csv;
 mod args;
 mod audit_bundle;
@@ -11,6 +14,10 @@ mod audit_live;
 mod block_range;
 mod bundle;
 mod bundle_args;
+mod claims_args;
+mod claims_batch;
+mod claims_json;
+mod claims_rate;
 mod compare;
 mod config;
 mod explain;
@@ -23,14 +30,18 @@ mod ledger_export;
 mod ledger_json;
 mod live;
 mod log;
+mod merkle;
+mod names;
 mod network;
 mod policies;
 mod range;
 mod receipt_difference;
 mod replay;
 mod replay_json;
+mod sequencers;
 mod state;
 mod state_json;
+mod statement;
 mod synth;
 mod watch;
 mod whatif;
@@ -38,9 +49,11 @@ mod whatif_json;
 
 use args::{AuditCommand, Cli, Command, LedgerCommand, LogCommand};
 use bundle_args::BundleCommand;
+use claims_args::ClaimsCommand;
 use clap::FromArgMatches;
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
 use tally_ingest::mask_urls;
 
 /// Done, or verified and equal.
@@ -52,12 +65,14 @@ pub const USAGE: u8 = 2;
 /// Verified and different.
 pub const DIFFERENT: u8 = 3;
 
-/// Where a command writes.
+/// Where a command writes, and by which names.
 pub(crate) struct Output<'a> {
     /// Results.
     pub(crate) out: &'a mut dyn Write,
     /// Warnings and errors.
     pub(crate) err: &'a mut dyn Write,
+    /// The registry of sequencers' names, for tables.
+    pub(crate) registry: Option<&'a Path>,
 }
 
 /// Runs one command and returns its exit status. The first of `args` is the program's name.
@@ -81,7 +96,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         }
     };
     let mut out = UntilClosed { out, is_closed: false };
-    let mut output = Output { out: &mut out, err };
+    let mut output = Output { out: &mut out, err, registry: cli.registry.as_deref() };
     let status = match &cli.command {
         Command::Ingest(args) => ingest::run(args, &mut output),
         Command::Replay(args) => replay::run(args, &mut output),
@@ -91,11 +106,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Ledger(LedgerCommand::Show(args)) => ledger::show(args, &mut output),
         Command::Ledger(LedgerCommand::Export(args)) => ledger_export::run(args, &mut output),
         Command::Explain(args) => explain::run(args, &mut output),
+        Command::Sequencers(args) => sequencers::run(args, &mut output),
+        Command::Accounts(args) => accounts::run(args, &mut output),
         Command::Bundle(BundleCommand::Create(args)) => bundle::create(args, &mut output),
         Command::Bundle(BundleCommand::Show(args)) => bundle::show(args, &mut output),
         Command::Audit(AuditCommand::Live(args)) => audit_live::run(args, &mut output),
         Command::Audit(AuditCommand::Bundle(args)) => audit_bundle::run(args, &mut output),
         Command::Audit(AuditCommand::Compare(args)) => audit_compare::run(args, &mut output),
+        Command::Claims(ClaimsCommand::NextBatch(args)) => claims_batch::run(args, &mut output),
+        Command::Claims(ClaimsCommand::NextRate(args)) => claims_rate::next(args, &mut output),
+        Command::Claims(ClaimsCommand::Rate(args)) => claims_rate::rate(args, &mut output),
+        Command::Claims(ClaimsCommand::Merkle(args)) => merkle::run(args, &mut output),
         Command::Network(command) => network::run(command, &mut output),
         Command::Log(LogCommand::Info(args)) => log::info(args, &mut output),
         Command::Log(LogCommand::Verify(args)) => log::verify(args, &mut output),

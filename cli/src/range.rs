@@ -52,7 +52,7 @@ fn between(first: U256, last: U256, step: U256) -> Result<Range, String> {
 }
 
 /// A decimal fraction, of digits and at most one point, in units of 10^-18.
-fn decimal(text: &str) -> Result<U256, String> {
+pub(crate) fn decimal(text: &str) -> Result<U256, String> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number(whole) || !is_number(fraction) {

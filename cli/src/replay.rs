@@ -3,6 +3,7 @@
 use crate::activity_csv::write_activity;
 use crate::args::{Format, ReplayArgs};
 use crate::format::{metis, mrr, mrr_percent, table};
+use crate::names::Names;
 use crate::replay_json::replay_json;
 use crate::{DONE, Output, WrongUsage, policies};
 use alloy_primitives::{B256, U256};
@@ -59,8 +60,9 @@ pub(crate) fn run(args: &ReplayArgs, output: &mut Output<'_>) -> Result<u8> {
         Format::Json => writeln!(output.out, "{:#}", replay_json(&log, &replayed)?)?,
         Format::Csv => print_csv(&replayed, output)?,
         Format::Table => {
+            let names = Names::load(output.registry, &log)?;
             for replayed in &replayed {
-                print_tables(replayed, output)?;
+                print_tables(replayed, &names, output)?;
             }
         }
     }
@@ -80,7 +82,7 @@ fn write_receipt(path: &Path, log: &LogReader, to: Option<L2Block>, replayed: &R
     Ok(receipt.digest())
 }
 
-fn print_tables(replayed: &Replayed, output: &mut Output<'_>) -> Result<()> {
+fn print_tables(replayed: &Replayed, names: &Names, output: &mut Output<'_>) -> Result<()> {
     let Replayed { policy, ledger, stop } = replayed;
     let out = &mut output.out;
     writeln!(out, "policy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
@@ -109,7 +111,7 @@ fn print_tables(replayed: &Replayed, output: &mut Output<'_>) -> Result<()> {
     let mut sequencers = table(&["sequencer", "signer", "blocks", "reward METIS"], 2);
     for (id, total) in &ledger.sequencers {
         sequencers.add_row([
-            id.to_string(),
+            names.label(*id),
             total.signer.map_or("-".into(), crate::format::address),
             total.earned.blocks.to_string(),
             metis(total.earned.reward),

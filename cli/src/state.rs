@@ -3,6 +3,7 @@
 use crate::args::{PlainFormat, StateArgs};
 use crate::compare::differ;
 use crate::format::{address, metis, table};
+use crate::names::Names;
 use crate::state_json::{state_json, status_name};
 use crate::{DIFFERENT, DONE, Output};
 use anyhow::{Context, Result, bail};
@@ -34,12 +35,17 @@ pub(crate) fn run(args: &StateArgs, output: &mut Output<'_>) -> Result<u8> {
             }
             writeln!(output.out, "{state:#}")?;
         }
-        PlainFormat::Table => print_tables(block, &pool, output)?,
+        PlainFormat::Table => print_tables(block, &pool, &Names::load(output.registry, &log)?, output)?,
     }
     Ok(DONE)
 }
 
-fn print_tables(block: Option<L1Block>, pool: &PoolState, output: &mut Output<'_>) -> Result<()> {
+fn print_tables(
+    block: Option<L1Block>,
+    pool: &PoolState,
+    names: &Names,
+    output: &mut Output<'_>,
+) -> Result<()> {
     let block = block.map_or("none".into(), |block| block.to_string());
     let mut totals = table(&["after L1 block", &block], 1);
     let batch = pool.batch;
@@ -56,7 +62,7 @@ fn print_tables(block: Option<L1Block>, pool: &PoolState, output: &mut Output<'_
     let mut sequencers = table(&["sequencer", "status", "signer", "stake METIS", "unclaimed METIS"], 3);
     for (id, sequencer) in &pool.sequencers {
         sequencers.add_row([
-            id.to_string(),
+            names.label(*id),
             status_name(sequencer.status).into(),
             address(sequencer.signer),
             metis(sequencer.amount),

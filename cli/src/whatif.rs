@@ -2,6 +2,7 @@
 
 use crate::args::{AllocationArg, Format, WhatIfArgs};
 use crate::format::{metis, metis_difference, table, trimmed};
+use crate::names::Names;
 use crate::range::Range;
 use crate::replay::print_extent;
 use crate::whatif_json::print_json;
@@ -36,7 +37,8 @@ pub(crate) fn run(args: &WhatIfArgs, output: &mut Output<'_>) -> Result<u8> {
         Format::Json => print_json(&log, &what_if, &variants, output)?,
         Format::Csv => print_csv(&what_if, &variants, output)?,
         Format::Table => {
-            print_tables(&what_if, &variants, args.by_sequencer || variants.len() == 1, output)?;
+            let names = Names::load(output.registry, &log)?;
+            print_tables(&what_if, &variants, args.by_sequencer || variants.len() == 1, &names, output)?;
         }
     }
     Ok(DONE)
@@ -120,6 +122,7 @@ fn print_tables(
     what_if: &WhatIf,
     variants: &[Policy],
     by_sequencer: bool,
+    names: &Names,
     output: &mut Output<'_>,
 ) -> Result<()> {
     let (base, activity, paid) = (what_if.base(), what_if.activity(), what_if.paid());
@@ -149,7 +152,7 @@ fn print_tables(
                     mrr.clone(),
                     cap.clone(),
                     allocation.clone(),
-                    id.to_string(),
+                    names.label(*id),
                     own.earned.blocks.to_string(),
                     metis(own.earned.reward),
                     metis_difference(own.difference),

@@ -356,6 +356,18 @@ impl Policy {
         Ok(Self { name, allocation, cap, targets, ..self.clone() })
     }
 
+    /// What the contract pays, over this policy's epochs and in terms of its cap and targets: for comparing
+    /// the two epoch by epoch. Its name is `on-chain`.
+    #[must_use]
+    pub fn on_chain(&self) -> Self {
+        Self {
+            name: Allocation::OnChain.name().to_string(),
+            allocation: Allocation::OnChain,
+            attribution: Attribution::Scheduled,
+            ..self.clone()
+        }
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name

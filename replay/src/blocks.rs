@@ -10,6 +10,15 @@ use tally_eventlog::{IndexEntry, LogError};
 /// How many instants a thread looks up at a time: neighbours often fall in one chunk, which is then read once.
 const INSTANTS_PER_TASK: usize = 64;
 
+/// The timestamp of an L2 block that is in the log.
+///
+/// # Errors
+///
+/// [`ReplayError`] if it is not, or the log cannot be read.
+pub fn timestamp_of<S: Source>(source: &S, block: L2Block) -> Result<UnixTime, ReplayError> {
+    Blocks::new(source, Some(block))?.timestamp(block)
+}
+
 /// The chunks of a log from some block on, by what the index says of them.
 pub(crate) struct Blocks<'a, S> {
     pub(crate) source: &'a S,
@@ -135,4 +144,35 @@ impl<'a, S: Source> Blocks<'a, S> {
         }
         Ok(None)
     }
+}
+
+/// The first L2 block at or after each of `instants`, which come in order; for one after the last block, the
+/// block after it.
+///
+/// # Errors
+///
+/// [`ReplayError`] if the log cannot be read.
+pub fn first_blocks_at<S: Source>(source: &S, instants: &[UnixTime]) -> Result<Vec<Boundary>, ReplayError> {
+    let blocks = Blocks::new(source, None)?;
+    let Some((first, head)) = blocks.range() else {
+        return Ok(Vec::new());
+    };
+    let mut boundaries = blocks.boundaries(instants)?;
+    for boundary in &mut boundaries {
+        boundary.first_block = boundary.first_block.max(first).min(head.next().unwrap_or(head));
+    }
+    Ok(boundaries)
+}
+
+/// The last L2 block at or before `time`, or `None` if the log has none.
+///
+/// # Errors
+///
+/// [`ReplayError`] if the log cannot be read.
+pub fn last_block_by<S: Source>(source: &S, time: UnixTime) -> Result<Option<L2Block>, ReplayError> {
+    let Some(later) = time.next() else {
+        return Ok(source.heads().l2.map(|head| head.block));
+    };
+    let next = first_blocks_at(source, &[later])?.first().and_then(|next| next.first_block.previous());
+    Ok(next.filter(|block| *block >= source.first_block()))
 }

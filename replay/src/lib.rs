@@ -5,7 +5,7 @@
 //!   caps and allocations would have paid for it;
 //! - a [`BlockLedger`] tells what each single block earned;
 //! - a [`Receipt`] keeps what a replay gave, of which log and under which policy, for others to compare;
-//! - [`state_at`] gives the contracts' own state at an L1 block.
+//! - [`state_at`] gives the contracts' own state at an L1 block, and [`last_block_by`] finds an L2 block by time.
 //!
 //! The result depends on the log and the policies alone: not on the number of threads, nor on how the
 //! blocks are split among them, because what is done in parallel is counting, and counts are sums, and
@@ -29,6 +29,7 @@ mod threads;
 mod whatif;
 
 pub use activity::{ReplayedActivity, activity, replay_with_activity};
+pub use blocks::{first_blocks_at, last_block_by, timestamp_of};
 pub use by_block::{
     BlockEntry, BlockIter, BlockLedger, BlockReader, BlockRun, Outcome, Rewarded, first_block_that_differs,
 };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.0;
 
-// A stand-in for the sequencer pool's contracts on L1, written for one test. It keeps the real contracts'
-// events, getters and bookkeeping, but not their checks: whoever calls it has to ask for what is allowed.
+// A stand-in for the sequencer pool's contracts on L1, written for tests. It keeps the real contracts' events,
+// getters and bookkeeping, and the checks of a batch; not the other checks: whoever calls it has to ask for what
+// is allowed.
 
 enum Status {
     Inactive,
@@ -212,6 +213,7 @@ contract LockingPool {
     }
 
     function updateBlockReward(uint256 newReward) external {
+        require(newReward != 0, "invalid newReward");
         emit RewardUpdate(newReward, rewardPerBlock);
         rewardPerBlock = newReward;
     }
@@ -340,11 +342,18 @@ contract LockingPool {
         address[] calldata _seqs,
         uint256[] calldata _blocks
     ) external {
+        require(msg.sender == mpcAddress, "not MPC");
+        require(_seqs.length == _blocks.length && _seqs.length > 0, "mismatch length");
+        require(_batchId == curBatchState.id + 1, "invalid batch id");
+        require(_startEpoch == curBatchState.endEpoch + 1, "invalid startEpoch");
+        require(_startEpoch < _endEpoch, "invalid endEpoch");
         curBatchState = BatchState(_batchId, block.number, _startEpoch, _endEpoch);
         uint256 amount;
         for (uint256 i = 0; i < _seqs.length; i++) {
+            uint256 id = seqSigners[_seqs[i]];
+            require(id != 0 && id != INVALID, "no such sequencer");
             uint256 reward = _blocks[i] * rewardPerBlock;
-            sequencers[seqSigners[_seqs[i]]].reward += reward;
+            sequencers[id].reward += reward;
             amount += reward;
         }
         escrow.payBatch(_batchId, amount);

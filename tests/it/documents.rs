@@ -56,10 +56,9 @@ fn the_worked_example_of_the_readme_is_what_the_command_prints() {
     assert!(readme.contains(&format!("\n{row}\n")), "{row}");
 }
 
-/// What the examples of `docs/ledger.md` print is what the commands print.
-#[test]
-fn the_examples_of_the_ledger_are_what_the_commands_print() {
-    let text = std::fs::read_to_string(root().join("docs/ledger.md")).unwrap();
+/// What the examples of a document print is what the commands print, of a log of `pool-a`.
+fn check_examples(document: &str, examples: usize) {
+    let text = std::fs::read_to_string(root().join(document)).unwrap();
     let (dir, _) = crate::support::ingested("pool-a");
     let out = dir.path().join("ledger");
     let mut checked = 0;
@@ -72,5 +71,31 @@ fn the_examples_of_the_ledger_are_what_the_commands_print() {
         assert_eq!(found.replace(out.to_str().unwrap(), "ledger"), printed, "{args}");
         checked += 1;
     }
-    assert_eq!(checked, 3);
+    assert_eq!(checked, examples, "{document}");
+}
+
+#[test]
+fn the_examples_of_the_ledger_are_what_the_commands_print() {
+    check_examples("docs/ledger.md", 3);
+}
+
+#[test]
+fn the_examples_of_the_accounts_are_what_the_commands_print() {
+    check_examples("docs/accounts.md", 2);
+}
+
+#[test]
+fn the_examples_of_the_claims_are_what_the_commands_print() {
+    check_examples("docs/claims.md", 3);
+}
+
+#[test]
+fn the_picture_of_the_rate_is_what_the_command_draws() {
+    let (dir, _) = crate::support::ingested("pool-a");
+    let (log, plot) = (dir.path().to_str().unwrap(), dir.path().join("plot.svg"));
+    let (status, ..) =
+        crate::support::tally(&["claims", "next-rate", "--log", log, "--plot", plot.to_str().unwrap()]);
+    assert_eq!(status, 0);
+    let shown = std::fs::read_to_string(root().join("docs/rate-history.svg")).unwrap();
+    assert!(std::fs::read_to_string(plot).unwrap() == shown, "docs/rate-history.svg is another picture");
 }

@@ -6,10 +6,12 @@
     reason = "a test that cannot go on has failed, and none is in a hurry"
 )]
 
+mod accounts;
 mod anvil;
 mod bad_input;
 mod bundles;
 mod by_block;
+mod claims;
 mod command;
 mod conservation;
 mod documents;
@@ -21,6 +23,8 @@ mod histories;
 mod ledger;
 mod live;
 mod memory;
+mod merkle;
+mod names;
 mod oracle;
 mod process;
 mod receipts;

@@ -1,6 +1,7 @@
 //! A real node, with contracts that hold their own state, followed live through a reorg: the log has to be
 //! the one that never saw it, and what it gives has to be what the contracts say.
 
+mod claims;
 mod node;
 
 use crate::support::tally;
@@ -211,7 +212,7 @@ impl Chains {
         l2.mine(&[self.to_spans(&span(0, [5, 54], 0x11))]);
         l2.mine(&[self.to_spans(&span(1, [55, 104], 0x12))]);
         l1.mine(&[]);
-        self.act(MPC, &batch(2, [0, 1], &[(0x11, 50), (0x12, 50), (0x13, 7)]));
+        self.act(MPC, &batch(2, [1, 2], &[(0x11, 50), (0x12, 50), (0x13, 7)]));
         self.act(1, &withdrawRewardsCall { id: n(1) });
         self.act(2, &relockCall { _seqId: n(2), _amount: metis(5), _lockReward: true });
         self.act(3, &relockCall { _seqId: n(3), _amount: metis(1), _lockReward: false });
@@ -234,7 +235,7 @@ impl Chains {
             newSigner: new_signer,
         };
         l2.mine(&[self.to_spans(&recommit)]);
-        self.act(MPC, &batch(4, [3, 3], &[(0x21, 3), (0x13, 25), (0x22, 4), (0x21, 1)]));
+        self.act(MPC, &batch(4, [5, 6], &[(0x21, 3), (0x13, 25), (0x22, 4), (0x21, 1)]));
         self.act(OTHER_OWNER, &relockCall { _seqId: n(4), _amount: n(0), _lockReward: true });
         let heir = l1.accounts[HEIR];
         self.act(2, &setSequencerOwnerCall { id: n(2), owner: heir });
@@ -324,7 +325,7 @@ fn a_real_node_is_followed_through_a_reorg_and_its_contracts_are_audited() {
     let following = following.wait_for_heads(&log, &chains);
 
     // Blocks that the log takes in, and that are replaced then.
-    let batch = chains.to_pool(MPC, &batch(3, [2, 2], &[(0x11, 20), (0x12, 30)]));
+    let batch = chains.to_pool(MPC, &batch(3, [3, 4], &[(0x11, 20), (0x12, 30)]));
     let moved = l1.mine(std::slice::from_ref(&batch))[0];
     let was_in = l1.head().0;
     let withdrawn = chains.act(1, &withdrawCall { id: n(1), amount: metis(100) });

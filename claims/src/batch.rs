@@ -1,0 +1,295 @@
+//! The next batch: who is to be paid for how many blocks.
+
+use crate::call::PreparedCall;
+use crate::error::ClaimsError;
+use crate::log_place::LogPlace;
+use alloy_primitives::Address;
+use std::collections::BTreeMap;
+use tally_engine::{
+    BatchId, Batches, Discrepancy, L1Block, L2Block, PoolEvent, PoolState, SequencerId, Span, SpanId, Spans,
+    UnixTime, Wei,
+};
+use tally_eventlog::{EventCursor, L1Head, LogIdentity};
+use tally_replay::{Source, StateAt, state_at, timestamp_of};
+
+/// An entry of the call: what one sequencer is paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchEntry {
+    /// Its present signer, under which the contract credits it.
+    pub signer: Address,
+    /// Which.
+    pub sequencer: SequencerId,
+    /// The blocks of its spans, whichever of its signers they name; 0 if all these spans were emptied.
+    pub blocks: u64,
+    /// What they earn.
+    pub reward: Wei,
+}
+
+/// Why the contract can pay a signer's blocks to nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unpayable {
+    /// No sequencer ever had this signer.
+    UnknownSigner,
+    /// Its sequencer has taken its stake out.
+    SequencerGone(SequencerId),
+}
+
+impl Unpayable {
+    /// A word for programs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::UnknownSigner => "unknown_signer",
+            Self::SequencerGone(_) => "sequencer_gone",
+        }
+    }
+
+    /// The sequencer, if there ever was one.
+    pub const fn sequencer(self) -> Option<SequencerId> {
+        match self {
+            Self::UnknownSigner => None,
+            Self::SequencerGone(sequencer) => Some(sequencer),
+        }
+    }
+}
+
+/// Blocks that are in no entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnpayableBlocks {
+    /// The signer that their spans name.
+    pub signer: Address,
+    /// How many.
+    pub blocks: u64,
+    /// Why they cannot be paid.
+    pub why: Unpayable,
+}
+
+/// The next batch, as the contract would take it after the log's last L1 block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextBatch {
+    /// Which log this is of.
+    pub log: LogPlace,
+    /// When the log's last L1 block was made.
+    pub l1_time: UnixTime,
+    /// The batch: that after the last one paid.
+    pub batch: BatchId,
+    /// Its first span: that after the last one paid.
+    pub start_span: SpanId,
+    /// Its last span.
+    pub end_span: SpanId,
+    /// The first block of the first span.
+    pub first_block: L2Block,
+    /// The last block of the last span.
+    pub last_block: L2Block,
+    /// Who is paid, by sequencer.
+    pub entries: Vec<BatchEntry>,
+    /// The blocks that cannot be paid, by reason, sequencer and signer.
+    pub unpayable: Vec<UnpayableBlocks>,
+    /// All blocks of the entries.
+    pub blocks: u64,
+    /// What a block earns: the contract takes the reward in force when the batch is paid.
+    pub reward_per_block: Wei,
+    /// What all entries earn.
+    pub total: Wei,
+    /// The call that pays it.
+    pub call: PreparedCall,
+    /// Since which L1 block the pool is paused, if it is: the contract takes the batch all the same.
+    pub paused_since: Option<L1Block>,
+    /// Where the log's records claim what the records before them do not add up to.
+    pub discrepancies: Vec<Discrepancy>,
+}
+
+/// The next batch, up to span `to_span`, or for `None` up to the last that is finished. `identity` is what the log
+/// is of.
+///
+/// Counted are the spans as the contract holds them now, by the rule that Themis checks. A span is *finished* when its
+/// last block is in the log and the span after it is announced: until then a recommit can still change it.
+///
+/// # Errors
+///
+/// [`ClaimsError`] if the contract would not take a batch now, or if the log does not reach far enough to tell.
+pub fn next_batch<S: Source>(
+    source: &S,
+    identity: &LogIdentity,
+    to_span: Option<SpanId>,
+) -> Result<NextBatch, ClaimsError> {
+    let StateAt { pool, discrepancies, .. } = state_at(source, identity.l1_first_block, None)?;
+    let records = source.l1_records_after(&mut EventCursor::default())?;
+    let l1_head = source.heads().l1.ok_or(ClaimsError::NoL1)?;
+    let (batch, start_span) = next_of(&pool)?;
+    if pool.mpc_address.is_zero() {
+        return Err(ClaimsError::NoSender { batch, head: l1_head.block });
+    }
+    let mut pauses = records.iter().filter(|record| matches!(record.event, PoolEvent::Paused { .. }));
+    let paused_since = pauses.next_back().filter(|_| pool.paused).map(|record| record.block);
+    let spans = spans_of(source)?;
+    let head = source.heads().l2.map(|head| head.block);
+    let paid = spans_to_pay(spans.as_slice(), head, start_span, to_span)?;
+    // The contract demands `startEpoch < endEpoch`: at least two spans.
+    let [first, .., last] = paid else {
+        return Err(ClaimsError::TooFewSpans { start: start_span, spans: paid.len() });
+    };
+    check_l1_reaches(source, l1_head, last)?;
+    let Counted { entries, unpayable, blocks } =
+        count(paid, &pool, &Batches::from_records(&records, pool.reward_per_block))?;
+    let reward_per_block = pool.reward_per_block;
+    let mut total = Wei::ZERO;
+    let mut priced = Vec::with_capacity(entries.len());
+    for (sequencer, (signer, blocks)) in entries {
+        let reward =
+            reward_per_block.times(blocks).map_err(ClaimsError::amount("the reward of a sequencer"))?;
+        total = total.checked_add(reward).map_err(ClaimsError::amount("the total of the batch"))?;
+        priced.push(BatchEntry { signer, sequencer, blocks, reward });
+    }
+    let credits: Vec<(Address, u64)> = priced.iter().map(|entry| (entry.signer, entry.blocks)).collect();
+    Ok(NextBatch {
+        log: LogPlace::new(source, identity)?,
+        l1_time: l1_head.timestamp,
+        batch,
+        start_span,
+        end_span: last.id,
+        first_block: first.start,
+        last_block: last.end,
+        entries: priced,
+        unpayable,
+        blocks,
+        reward_per_block,
+        total,
+        call: PreparedCall::batch_submit_rewards(
+            identity,
+            pool.mpc_address,
+            batch,
+            (start_span, last.id),
+            &credits,
+        ),
+        paused_since,
+        discrepancies,
+    })
+}
+
+/// The batch after the last one paid, and its first span.
+fn next_of(pool: &PoolState) -> Result<(BatchId, SpanId), ClaimsError> {
+    let none = ClaimsError::NoNext { batch: pool.batch.id, end_span: pool.batch.end_span };
+    pool.batch.id.next().zip(pool.batch.end_span.next()).ok_or(none)
+}
+
+fn spans_of<S: Source>(source: &S) -> Result<Spans, ClaimsError> {
+    let mut spans = Spans::new();
+    source.for_each_span_record::<ClaimsError>(&mut EventCursor::default(), |record| {
+        spans.apply(&record)?;
+        Ok(())
+    })?;
+    Ok(spans)
+}
+
+/// The spans from `start` up to `to`, or up to the last finished; none of them can change any more. `all` is in the
+/// order of ids, from 0 on.
+fn spans_to_pay(
+    all: &[Span],
+    head: Option<L2Block>,
+    start: SpanId,
+    to: Option<SpanId>,
+) -> Result<&[Span], ClaimsError> {
+    let first = all.partition_point(|span| span.id < start);
+    let from_start = all.get(first..).unwrap_or_default();
+    let Some(to) = to else {
+        // Blocks of later spans come later, so what is finished is a beginning.
+        let ended = from_start.partition_point(|span| head.is_some_and(|head| span.end <= head));
+        let finished = ended.min(from_start.len().saturating_sub(1));
+        return Ok(from_start.get(..finished).unwrap_or_default());
+    };
+    if to < start {
+        return Err(ClaimsError::BeforeStart { asked: to, start });
+    }
+    let paid = from_start.get(..from_start.partition_point(|span| span.id <= to)).unwrap_or_default();
+    let Some(last) = paid.last().filter(|last| last.id == to) else {
+        let last = all.last().map_or("none".into(), |span| span.id.to_string());
+        return Err(ClaimsError::NotAnnounced { asked: to, last });
+    };
+    let Some(head) = head else {
+        return Err(ClaimsError::Unfinished { span: last.id, end: last.end, head: "none".into() });
+    };
+    if let Some(Span { id, end, .. }) = paid.iter().find(|span| span.end > head) {
+        return Err(ClaimsError::Unfinished { span: *id, end: *end, head: head.to_string() });
+    }
+    if paid.len() == from_start.len() {
+        let next = to.next().unwrap_or(to);
+        return Err(ClaimsError::Unsettled { span: to, end: last.end, next, head });
+    }
+    Ok(paid)
+}
+
+/// Whether L1 is known up to the end of the last span: before that a batch may have been paid, or a signer changed, that
+/// the log does not know of.
+fn check_l1_reaches<S: Source>(source: &S, l1_head: L1Head, last: &Span) -> Result<(), ClaimsError> {
+    let l2_time = timestamp_of(source, last.end)?;
+    if l1_head.timestamp < l2_time {
+        return Err(ClaimsError::L1Behind {
+            span: last.id,
+            l2_block: last.end,
+            l2_time,
+            l1_block: l1_head.block,
+            l1_time: l1_head.timestamp,
+        });
+    }
+    Ok(())
+}
+
+/// The blocks of some spans, by whom they are paid to.
+struct Counted {
+    entries: BTreeMap<SequencerId, (Address, u64)>,
+    unpayable: Vec<UnpayableBlocks>,
+    /// Those of the entries.
+    blocks: u64,
+}
+
+/// Sums `end - start + 1` for each signer, and puts it under the present signer of its sequencer.
+fn count(spans: &[Span], pool: &PoolState, known: &Batches) -> Result<Counted, ClaimsError> {
+    let ids = |span: Option<&Span>| span.map_or(SpanId(0), |span| span.id);
+    let (start, end) = (ids(spans.first()), ids(spans.last()));
+    let add = |sum: &mut u64, blocks: u64| -> Result<(), ClaimsError> {
+        *sum = sum.checked_add(blocks).ok_or(ClaimsError::TooManyBlocks { start, end })?;
+        Ok(())
+    };
+    let mut by_signer: BTreeMap<Address, u64> = BTreeMap::new();
+    for span in spans {
+        // An emptied span ends just before it starts.
+        let after_end = span.end.next().ok_or(ClaimsError::TooManyBlocks { start, end })?;
+        let blocks =
+            after_end.0.checked_sub(span.start.0).ok_or(ClaimsError::TooManyBlocks { start, end })?;
+        add(by_signer.entry(span.signer).or_default(), blocks)?;
+    }
+    let mut entries: BTreeMap<SequencerId, (Address, u64)> = BTreeMap::new();
+    let mut unpayable = Vec::new();
+    let (mut paid, mut unpaid) = (0, 0);
+    for (signer, blocks) in by_signer {
+        match creditable(&signer, pool, known) {
+            Ok((sequencer, present)) => {
+                add(&mut entries.entry(sequencer).or_insert((present, 0)).1, blocks)?;
+                add(&mut paid, blocks)?;
+            }
+            Err(why) => {
+                unpayable.push(UnpayableBlocks { signer, blocks, why });
+                add(&mut unpaid, blocks)?;
+            }
+        }
+    }
+    if entries.is_empty() {
+        return Err(ClaimsError::NobodyToPay { start, end, unpayable: unpaid });
+    }
+    unpayable.sort_by_key(|unpayable| (unpayable.why.sequencer(), unpayable.signer));
+    Ok(Counted { entries, unpayable, blocks: paid })
+}
+
+/// The sequencer that `signer` stands or stood for, and the signer under which the contract credits it now.
+fn creditable(
+    signer: &Address,
+    pool: &PoolState,
+    known: &Batches,
+) -> Result<(SequencerId, Address), Unpayable> {
+    let sequencer = known.sequencer_of(signer, None).ok_or(Unpayable::UnknownSigner)?;
+    let present = pool.sequencers.get(&sequencer).map(|state| state.signer);
+    present
+        .filter(|present| pool.creditable(present) == Some(sequencer))
+        .map(|present| (sequencer, present))
+        .ok_or(Unpayable::SequencerGone(sequencer))
+}

@@ -1,0 +1,46 @@
+//! What the pool owes and pays, from a log and its replay.
+//!
+//! - [`next_batch`] prepares the next `batchSubmitRewards` call: who is paid for how many blocks;
+//! - [`next_rate`] says what the reward per block has to be to hold the target, and what it was, and
+//!   [`draw`] draws that; [`reward_per_block`] is the same rule for a given stake and pace;
+//! - a [`PreparedCall`] is a call that somebody has to send, and [`safe_file`] is it for a `Safe` wallet;
+//! - [`accounts()`] gives what the contracts and each policy owe each sequencer, and a [`statement()`] what moved on
+//!   the accounts of one;
+//! - [`sequencers()`] tells who they are, and a [`Registry`] what they are called;
+//! - a [`Distribution`] is what a policy owes at the end of an epoch, with a [`MerkleTree`] to claim it by.
+
+mod accounts;
+mod batch;
+mod calendar;
+mod call;
+mod distribution;
+mod error;
+mod known;
+mod log_place;
+mod merkle;
+mod names;
+mod plot;
+mod rate;
+mod rate_history;
+mod rounding;
+mod safe;
+mod sequencers;
+
+pub use accounts::{
+    AccountLine, Accounts, AccountsError, AsOf, ChainAccount, ChainAccounts, ChainTotals, Cut, Exit,
+    LedgerAccount, Movement, MovementKind, MovementPlace, NotClaimable, PolicyAccount, PolicyAccounts,
+    Statement, StatementEntry, StatementRange, Until, accounts, statement,
+};
+pub use batch::{BatchEntry, NextBatch, Unpayable, UnpayableBlocks, next_batch};
+pub use call::{Argument, PreparedCall};
+pub use distribution::{Distribution, DistributionError, Withheld, WithheldReason, distribution};
+pub use error::ClaimsError;
+pub use log_place::LogPlace;
+pub use merkle::{Leaf, MerkleTree};
+pub use names::{NAME_CHARS_MAX, Names, REGISTRY_BYTES_MAX, Registry, RegistryError};
+pub use plot::draw;
+pub use rate::{BlockSecs, ClosedEpoch, NextRate, next_rate, reward_per_block};
+pub use rate_history::{PaidRate, RateHistory};
+pub use rounding::{METIS_DECIMALS, RoundedWei};
+pub use safe::safe_file;
+pub use sequencers::{SequencerFacts, sequencers};

@@ -1,0 +1,264 @@
+//! The names that a registry gives sequencers.
+//!
+//! The pool's operators publish one (the repository `metis-sequencer-resources`, `sequencers/1088/all.json`): a JSON
+//! array of objects with a `name`, the sequencer's signer (`seq_addr`) and its owner (`address`), and more that does
+//! not matter here. Nothing that is paid depends on a name.
+
+use crate::sequencers::SequencerFacts;
+use alloy_primitives::{Address, hex};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use tally_engine::SequencerId;
+
+/// A registry is no longer than this; that of the pool has 4 kB.
+pub const REGISTRY_BYTES_MAX: usize = 1 << 20;
+
+/// A name is cut to so many characters.
+pub const NAME_CHARS_MAX: usize = 32;
+
+/// Who is called what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registry {
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    name: String,
+    owner: Address,
+    signer: Address,
+}
+
+/// An entry as it is written. Other fields do not matter.
+#[derive(Deserialize)]
+struct Written {
+    name: String,
+    address: String,
+    seq_addr: String,
+}
+
+/// A registry that cannot be read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    /// It is too long.
+    #[error("it has {found} bytes or more, and {REGISTRY_BYTES_MAX} are allowed")]
+    TooLong {
+        /// How long it is, as far as it was read.
+        found: usize,
+    },
+    /// It is not a JSON array of objects with a name and two addresses.
+    #[error("it is no list of names and addresses: {reason}")]
+    Syntax {
+        /// Why not.
+        reason: String,
+    },
+    /// An address is none.
+    #[error("entry {index} (from 0): {field} is not 0x and 40 hexadecimal digits, but {found:?}")]
+    Address {
+        /// Which entry.
+        index: usize,
+        /// Which field.
+        field: &'static str,
+        /// What is there, cut.
+        found: String,
+    },
+    /// A name has nothing in it that can be shown.
+    #[error("entry {index} (from 0) has no name that can be shown")]
+    NoName {
+        /// Which entry.
+        index: usize,
+    },
+    /// Two entries are of one address.
+    #[error("{first:?} and {second:?} have the same {field}, {address:#x}")]
+    Twice {
+        /// Which field.
+        field: &'static str,
+        /// The address.
+        address: Address,
+        /// The name of the one.
+        first: String,
+        /// The name of the other.
+        second: String,
+    },
+}
+
+impl Registry {
+    /// Reads a registry. Control characters, and those that would change how the rest of a line is shown, are taken out of
+    /// names, and names are cut to [`NAME_CHARS_MAX`] characters.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError`] if it is too long, is not a registry, or names an owner or a signer twice.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, RegistryError> {
+        if bytes.len() > REGISTRY_BYTES_MAX {
+            return Err(RegistryError::TooLong { found: bytes.len() });
+        }
+        let written: Vec<Written> = serde_json::from_slice(bytes)
+            .map_err(|error| RegistryError::Syntax { reason: error.to_string() })?;
+        let mut entries: Vec<Entry> = Vec::new();
+        let (mut owners, mut signers) = (BTreeMap::new(), BTreeMap::new());
+        for (index, Written { name, address, seq_addr }) in written.iter().enumerate() {
+            let name = shown(name).ok_or(RegistryError::NoName { index })?;
+            let owner = parse(address, index, "address")?;
+            let signer = parse(seq_addr, index, "seq_addr")?;
+            for (field, address, known) in
+                [("address", owner, &mut owners), ("seq_addr", signer, &mut signers)]
+            {
+                if let Some(first) = known.insert(address, name.clone()) {
+                    return Err(RegistryError::Twice { field, address, first, second: name });
+                }
+            }
+            entries.push(Entry { name, owner, signer });
+        }
+        Ok(Self { entries })
+    }
+}
+
+/// An address, strictly.
+fn parse(text: &str, index: usize, field: &'static str) -> Result<Address, RegistryError> {
+    let digits = text.strip_prefix("0x").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let bytes = digits.and_then(|digits| hex::decode(digits).ok());
+    let bytes = bytes.and_then(|bytes| <[u8; 20]>::try_from(bytes).ok());
+    bytes.map(Address::from).ok_or_else(|| RegistryError::Address {
+        index,
+        field,
+        found: text.chars().take(NAME_CHARS_MAX).collect(),
+    })
+}
+
+/// A name as it can be shown, or `None` if nothing is left of it.
+fn shown(name: &str) -> Option<String> {
+    let visible: String = name.chars().filter(|char| !is_hidden(*char) || char.is_whitespace()).collect();
+    let words: Vec<&str> = visible.split_whitespace().collect();
+    let name: String = words.join(" ").chars().take(NAME_CHARS_MAX).collect();
+    Some(name.trim_end().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Whether a character is not seen, or changes how others are: controls, zero widths, marks and overrides of
+/// direction.
+fn is_hidden(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// The names of sequencers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(BTreeMap<SequencerId, String>);
+
+impl Names {
+    /// What `registry` calls the sequencers. An entry is the sequencer's whose signer it has, or had: a signer stands for
+    /// one sequencer for ever. Of several entries for one sequencer that of the latest signer counts. An entry whose
+    /// signer is nobody's is of the last sequencer that its owner has, or had, unless this has a name by its signers.
+    pub fn new(registry: &Registry, sequencers: &BTreeMap<SequencerId, SequencerFacts>) -> Self {
+        let by_signer: BTreeMap<Address, &Entry> =
+            registry.entries.iter().map(|entry| (entry.signer, entry)).collect();
+        let mut names = BTreeMap::new();
+        let mut matched = BTreeSet::new();
+        for (id, facts) in sequencers {
+            for entry in facts.signers.iter().filter_map(|(signer, _)| by_signer.get(signer)) {
+                matched.insert(entry.signer);
+                // The latest signer comes last.
+                names.insert(*id, entry.name.clone());
+            }
+        }
+        let last_of: BTreeMap<Address, SequencerId> =
+            sequencers.iter().map(|(id, facts)| (facts.owner, *id)).collect();
+        for entry in registry.entries.iter().filter(|entry| !matched.contains(&entry.signer)) {
+            if let Some(id) = last_of.get(&entry.owner) {
+                names.entry(*id).or_insert_with(|| entry.name.clone());
+            }
+        }
+        Self(names)
+    }
+
+    /// The name of a sequencer, if it has one.
+    pub fn get(&self, sequencer: SequencerId) -> Option<&str> {
+        self.0.get(&sequencer).map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tally_engine::{Status, UnixTime, Wei};
+
+    fn entry(name: &str, owner: u8, signer: u8) -> String {
+        let address = |byte| format!("{:#x}", Address::with_last_byte(byte));
+        let (owner, signer) = (address(owner), address(signer));
+        let name = serde_json::to_string(name).expect("a text");
+        format!(r#"{{"name":{name},"address":"{owner}","seq_addr":"{signer}","url":7}}"#)
+    }
+
+    fn registry(entries: &[String]) -> Result<Registry, RegistryError> {
+        Registry::from_json(format!("[{}]", entries.join(",")).as_bytes())
+    }
+
+    fn facts(owner: u8, signers: &[u8]) -> SequencerFacts {
+        SequencerFacts {
+            status: Status::Active,
+            since: UnixTime(1),
+            owner: Address::with_last_byte(owner),
+            signers: signers.iter().map(|byte| (Address::with_last_byte(*byte), UnixTime(1))).collect(),
+            recipient: None,
+            stake: Wei::ZERO,
+        }
+    }
+
+    #[test]
+    fn names_come_by_signers_first_and_then_by_owners() {
+        let sequencers: BTreeMap<SequencerId, SequencerFacts> = [
+            (SequencerId(1), facts(1, &[11, 12])),
+            (SequencerId(2), facts(2, &[21])),
+            (SequencerId(3), facts(1, &[31])),
+            (SequencerId(4), facts(4, &[41, 42])),
+        ]
+        .into();
+        let named = |entries: &[String]| {
+            let names = Names::new(&registry(entries).expect("it can be read"), &sequencers);
+            [1, 2, 3, 4].map(|id| names.get(SequencerId(id)).unwrap_or("-").to_owned()).join(" ")
+        };
+        assert_eq!(named(&[]), "- - - -");
+        // By the present signer, by a former one, and by both.
+        assert_eq!(named(&[entry("A", 9, 12), entry("B", 8, 21)]), "A B - -");
+        assert_eq!(named(&[entry("A", 9, 11)]), "A - - -");
+        assert_eq!(named(&[entry("new", 9, 42), entry("old", 8, 41)]), "- - - new");
+        assert_eq!(named(&[entry("old", 9, 41), entry("new", 8, 42)]), "- - - new");
+        // By the owner: the last sequencer that it has, and only if the signer is nobody's.
+        assert_eq!(named(&[entry("A", 1, 99)]), "- - A -");
+        assert_eq!(named(&[entry("A", 1, 11)]), "A - - -");
+        assert_eq!(named(&[entry("A", 1, 99), entry("C", 7, 31)]), "- - C -");
+    }
+
+    #[test]
+    fn names_cannot_break_a_line() {
+        let shown =
+            |name: &str| registry(&[entry(name, 1, 2)]).map(|registry| registry.entries[0].name.clone());
+        assert_eq!(shown(" Metis\tGenesis1\r\n").as_deref(), Ok("Metis Genesis1"));
+        assert_eq!(shown("a\u{1b}[31mb\u{202e}c\u{200b}d").as_deref(), Ok("a[31mbcd"));
+        assert_eq!(shown(&"ä".repeat(40)).as_deref(), Ok("ä".repeat(NAME_CHARS_MAX).as_str()));
+        assert_eq!(shown("\u{1b}\u{0} \n"), Err(RegistryError::NoName { index: 0 }));
+    }
+
+    #[test]
+    fn what_is_no_registry_is_refused() {
+        let error = |text: &str| Registry::from_json(text.as_bytes()).expect_err(text).to_string();
+        for text in ["", "{}", "[1]", "[{}]", r#"[{"name":1,"address":"","seq_addr":""}]"#, "[]]"] {
+            assert!(error(text).starts_with("it is no list of names and addresses: "), "{text}");
+        }
+        let twice = format!("[{0}]", entry("A", 1, 2).replace("\"url\"", "\"name\":\"B\",\"url\""));
+        assert!(error(&twice).contains("duplicate field"), "{twice}");
+        for address in
+            ["", "0x", "0x12", &"1".repeat(42), &format!("0x0x{}", "1".repeat(38)), &"0xg".repeat(14)]
+        {
+            let text = format!(r#"[{{"name":"A","address":"{address}","seq_addr":""}}]"#);
+            assert!(error(&text).starts_with("entry 0 (from 0): address is not 0x and 40"), "{text}");
+        }
+        let same_signer = registry(&[entry("A", 1, 3), entry("B", 2, 3)]).expect_err("one signer twice");
+        assert!(same_signer.to_string().starts_with(r#""A" and "B" have the same seq_addr, 0x"#));
+        let same_owner = registry(&[entry("A", 1, 3), entry("B", 1, 4)]).expect_err("one owner twice");
+        assert!(same_owner.to_string().contains("the same address"));
+        let long = " ".repeat(REGISTRY_BYTES_MAX + 1);
+        assert_eq!(Registry::from_json(long.as_bytes()), Err(RegistryError::TooLong { found: long.len() }));
+    }
+}

@@ -1,0 +1,70 @@
+//! Who the sequencers are.
+
+use crate::accounts::{AccountsError, Cut, records_by};
+use alloy_primitives::Address;
+use std::collections::BTreeMap;
+use tally_engine::{L1Block, L1Record, PoolEvent, PoolState, SequencerId, Status, UnixTime, Wei};
+use tally_replay::Source;
+
+/// A sequencer, as the contracts have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SequencerFacts {
+    /// Where it is between locking and leaving.
+    pub status: Status,
+    /// When it locked.
+    pub since: UnixTime,
+    /// Who controls the stake; the last owner, if it is gone.
+    pub owner: Address,
+    /// All its signers, from the first on, each with when it was introduced; the last is the present one.
+    pub signers: Vec<(Address, UnixTime)>,
+    /// Who gets its rewards on L2; `None` if nobody is named.
+    pub recipient: Option<Address>,
+    /// What is locked, in wei.
+    pub stake: Wei,
+}
+
+impl SequencerFacts {
+    /// Who signs its blocks now, or did last.
+    pub fn signer(&self) -> Option<Address> {
+        self.signers.last().map(|(signer, _)| *signer)
+    }
+}
+
+/// All sequencers that there are by the end of the log. `first` is its first L1 block.
+///
+/// # Errors
+///
+/// [`AccountsError`] if the log cannot be read, or is of no history of the contracts.
+pub fn sequencers<S: Source>(
+    source: &S,
+    first: L1Block,
+) -> Result<BTreeMap<SequencerId, SequencerFacts>, AccountsError> {
+    let (_, records) = records_by(source, first, Cut::End)?;
+    let mut pool = PoolState::new(source.genesis());
+    let mut signers: BTreeMap<SequencerId, Vec<(Address, UnixTime)>> = BTreeMap::new();
+    for record in &records {
+        pool.apply(record)?;
+        if let Some((id, signer)) = introduced(record) {
+            signers.entry(id).or_default().push((signer, record.timestamp));
+        }
+    }
+    let facts = pool.sequencers.into_iter().map(|(id, state)| {
+        let signers = signers.remove(&id).unwrap_or_default();
+        let since = signers.first().map_or(UnixTime(0), |(_, since)| *since);
+        let recipient = Some(state.reward_recipient).filter(|recipient| !recipient.is_zero());
+        let (status, owner, stake) = (state.status, state.owner, state.amount);
+        (id, SequencerFacts { status, since, owner, signers, recipient, stake })
+    });
+    Ok(facts.collect())
+}
+
+/// The signer that a record introduces, and whose.
+fn introduced(record: &L1Record) -> Option<(SequencerId, Address)> {
+    if let PoolEvent::Locked { sequencer, signer, .. }
+    | PoolEvent::SignerChange { sequencer, new_signer: signer, .. } = record.event
+    {
+        Some((sequencer, signer))
+    } else {
+        None
+    }
+}

@@ -1,0 +1,214 @@
+//! `tally accounts`.
+
+use crate::accounts_args::{AccountsArgs, AccountsCommand};
+use crate::accounts_json::accounts_json;
+use crate::args::Format;
+use crate::format::{address, metis, table};
+use crate::names::Names;
+use crate::state_json::status_name;
+use crate::{DONE, Output, policies, statement};
+use anyhow::{Context, Result, bail};
+use std::io::Write;
+use tally_claims::{Accounts, AsOf, ChainTotals, Cut, PolicyAccount, PolicyAccounts, Until, accounts};
+use tally_engine::{Discrepancy, L1Block, SequencerId, UnixTime};
+use tally_eventlog::LogReader;
+
+/// The columns of CSV: one row for each policy and sequencer.
+const CSV_HEADER: [&str; 19] = [
+    "policy",
+    "policy_version",
+    "sequencer",
+    "status",
+    "stake_wei",
+    "credited_wei",
+    "claimed_wei",
+    "relocked_wei",
+    "unclaimed_wei",
+    "claimable_wei",
+    "not_claimable",
+    "recipient",
+    "leaving_since",
+    "stake_free_at",
+    "exit_delay_secs",
+    "policy_blocks",
+    "policy_accrued_wei",
+    "policy_claimable_wei",
+    "policy_pending_wei",
+];
+
+pub(crate) fn run(args: &AccountsArgs, output: &mut Output<'_>) -> Result<u8> {
+    if let Some(AccountsCommand::Statement(args)) = &args.command {
+        return statement::run(args, output);
+    }
+    let policies = policies::load(&args.policy)?;
+    let log = LogReader::open(args.log.as_deref().context("no log is given")?)?;
+    let cut = match (args.at_l1_block, args.at_time) {
+        (Some(block), _) => Cut::L1Block(L1Block(block)),
+        (None, Some(time)) => Cut::Time(UnixTime(time)),
+        (None, None) => Cut::End,
+    };
+    let first = log.identity().l1_first_block;
+    let found = accounts(&log, first, cut, &policies, args.threads.map(usize::from))?;
+    let only = args.sequencer.map(SequencerId);
+    if let Some(id) = only
+        && !found.chain.sequencers.contains_key(&id)
+    {
+        bail!(
+            "sequencer {id} is asked for, but by then there are {}, from 1 on",
+            found.chain.sequencers.len()
+        );
+    }
+    warn(&found.chain.discrepancies, output)?;
+    match args.format {
+        Format::Json => writeln!(output.out, "{:#}", accounts_json(&log, &found, only)?)?,
+        Format::Csv => print_csv(&found, only, output)?,
+        Format::Table => print_tables(&found, only, &Names::load(output.registry, &log)?, output)?,
+    }
+    Ok(DONE)
+}
+
+/// Says where records claim what the records before them do not add up to.
+pub(crate) fn warn(discrepancies: &[Discrepancy], output: &mut Output<'_>) -> Result<()> {
+    for discrepancy in discrepancies {
+        writeln!(output.err, "warning: {discrepancy}")?;
+    }
+    Ok(())
+}
+
+/// Whether a row is asked for.
+pub(crate) fn is_shown(only: Option<SequencerId>, id: SequencerId) -> bool {
+    only.is_none_or(|only| only == id)
+}
+
+fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or("-".into(), |value| value.to_string())
+}
+
+fn sums(totals: &ChainTotals) -> [String; 6] {
+    let ChainTotals { stake, credited, claimed, relocked, unclaimed, claimable } = *totals;
+    [stake, credited, claimed, relocked, unclaimed, claimable].map(metis)
+}
+
+fn print_tables(
+    found: &Accounts,
+    only: Option<SequencerId>,
+    names: &Names,
+    output: &mut Output<'_>,
+) -> Result<()> {
+    let out = &mut output.out;
+    let AsOf { l1_block, until } = found.as_of;
+    let l1_block = or_dash(l1_block);
+    match until {
+        Until::Horizon => writeln!(out, "after L1 block {l1_block}, the last of the log\n")?,
+        Until::Time(time) => writeln!(out, "after L1 block {l1_block}, time {time}\n")?,
+        Until::Nothing => writeln!(out, "after L1 block {l1_block}, before anything happened\n")?,
+    }
+    let header = [
+        "sequencer",
+        "status",
+        "stake METIS",
+        "credited METIS",
+        "claimed METIS",
+        "relocked METIS",
+        "unclaimed METIS",
+        "claimable METIS",
+    ];
+    let mut chain = table(&header, 2);
+    let mut claims =
+        table(&["sequencer", "claimable", "recipient", "leaving since", "stake free at", "delay s"], 3);
+    for (id, account) in found.chain.sequencers.iter().filter(|(id, _)| is_shown(only, **id)) {
+        let [stake, credited, claimed, relocked, unclaimed, claimable] = sums(&account.sums);
+        let status = status_name(account.status).to_owned();
+        chain.add_row([names.label(*id), status, stake, credited, claimed, relocked, unclaimed, claimable]);
+        claims.add_row([
+            names.label(*id),
+            account.not_claimable.map_or("yes", |why| why.code()).into(),
+            account.recipient.map_or("-".into(), address),
+            or_dash(account.exit.map(|exit| exit.since)),
+            or_dash(account.exit.map(|exit| exit.stake_free_at)),
+            or_dash(account.exit.map(|exit| exit.delay_secs)),
+        ]);
+    }
+    if only.is_none() {
+        let [stake, credited, claimed, relocked, unclaimed, claimable] = sums(&found.chain.totals);
+        let total = "total".to_owned();
+        chain.add_row([total, String::new(), stake, credited, claimed, relocked, unclaimed, claimable]);
+    }
+    writeln!(out, "{chain}\n\n{claims}")?;
+    for accounts in &found.policies {
+        print_policy(found, accounts, only, names, out)?;
+    }
+    Ok(())
+}
+
+fn print_policy(
+    found: &Accounts,
+    accounts: &PolicyAccounts,
+    only: Option<SequencerId>,
+    names: &Names,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let PolicyAccounts { policy, horizon, stop, closed_epochs, totals, .. } = accounts;
+    writeln!(out, "\npolicy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
+    match (horizon, stop) {
+        (Some(horizon), Some(stop)) if found.as_of.until == Until::Horizon => {
+            writeln!(out, "up to block {}, time {}: {stop}", horizon.block, horizon.timestamp)?;
+        }
+        (Some(horizon), _) => writeln!(out, "up to block {}, time {}", horizon.block, horizon.timestamp)?,
+        (None, _) => writeln!(out, "no block yet")?,
+    }
+    writeln!(out, "{closed_epochs} epochs are closed\n")?;
+    let is_on_chain = totals.pending.is_some();
+    let last = if is_on_chain { "pending METIS" } else { "claimable METIS" };
+    let mut rows = table(&["sequencer", "blocks", "accrued METIS", last], 1);
+    let row = |name: String, account: &PolicyAccount| {
+        let last = account.pending.map(|pending| pending.reward).or(account.claimable);
+        let (blocks, accrued) = (account.accrued.blocks.to_string(), metis(account.accrued.reward));
+        [name, blocks, accrued, last.map_or("-".into(), metis)]
+    };
+    for id in found.chain.sequencers.keys().filter(|id| is_shown(only, **id)) {
+        rows.add_row(row(names.label(*id), &accounts.of(*id)));
+    }
+    if only.is_none() {
+        rows.add_row(row("total".into(), totals));
+    }
+    writeln!(out, "{rows}")?;
+    Ok(())
+}
+
+fn print_csv(found: &Accounts, only: Option<SequencerId>, output: &mut Output<'_>) -> Result<()> {
+    let mut csv = csv::Writer::from_writer(&mut output.out);
+    csv.write_record(CSV_HEADER)?;
+    for accounts in &found.policies {
+        let policy = &accounts.policy;
+        for (id, account) in found.chain.sequencers.iter().filter(|(id, _)| is_shown(only, **id)) {
+            let ChainTotals { stake, credited, claimed, relocked, unclaimed, claimable } = account.sums;
+            let under = accounts.of(*id);
+            let mut row: Vec<String> = vec![
+                policy.name().into(),
+                policy.version().to_string(),
+                id.to_string(),
+                status_name(account.status).into(),
+            ];
+            row.extend([stake, credited, claimed, relocked, unclaimed, claimable].map(|sum| sum.to_string()));
+            row.push(account.not_claimable.map_or(String::new(), |why| why.code().into()));
+            row.push(account.recipient.map_or(String::new(), address));
+            let exit = account.exit;
+            row.push(or_nothing(exit.map(|exit| exit.since)));
+            row.push(or_nothing(exit.map(|exit| exit.stake_free_at)));
+            row.push(or_nothing(exit.map(|exit| exit.delay_secs)));
+            row.push(under.accrued.blocks.to_string());
+            row.push(under.accrued.reward.to_string());
+            row.push(or_nothing(under.claimable));
+            row.push(or_nothing(under.pending.map(|pending| pending.reward)));
+            csv.write_record(row)?;
+        }
+    }
+    csv.flush()?;
+    Ok(())
+}
+
+/// A value as CSV has it: nothing where there is none.
+pub(crate) fn or_nothing<T: ToString>(value: Option<T>) -> String {
+    value.map_or(String::new(), |value| value.to_string())
+}

@@ -1,0 +1,70 @@
+//! The command line of accounts.
+
+use crate::args::{Format, LogArg};
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct AccountsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<AccountsCommand>,
+    /// The directory of the log
+    // A field of its own, and optional: with a subcommand it is not needed.
+    #[arg(long, env = "TALLY_LOG", value_name = "DIR", required = true)]
+    pub(crate) log: Option<PathBuf>,
+    /// A built-in policy (guide, stake-weighted, locking-pool) or a policy file; may be repeated
+    #[arg(
+        long,
+        env = "TALLY_POLICY",
+        value_name = "NAME|FILE",
+        value_delimiter = ',',
+        default_value = "guide"
+    )]
+    pub(crate) policy: Vec<String>,
+    /// This sequencer only
+    #[arg(long, env = "TALLY_SEQUENCER", value_name = "ID")]
+    pub(crate) sequencer: Option<u64>,
+    /// The accounts after this L1 block; policies go up to its time, as far as L2 does [default: everything]
+    #[arg(long, env = "TALLY_AT_L1_BLOCK", value_name = "BLOCK", conflicts_with = "at_time")]
+    pub(crate) at_l1_block: Option<u64>,
+    /// The accounts after this second, a unix time
+    #[arg(long, env = "TALLY_AT_TIME", value_name = "SECS")]
+    pub(crate) at_time: Option<u64>,
+    /// How many threads count [default: one a core]
+    #[arg(long, env = "TALLY_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// How to print them
+    #[arg(long, env = "TALLY_ACCOUNTS_FORMAT", value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountsCommand {
+    /// Everything that moved on the accounts of one sequencer, with balances, in double entry
+    Statement(StatementArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatementArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    /// Whose
+    #[arg(long, env = "TALLY_SEQUENCER", value_name = "ID")]
+    pub(crate) sequencer: u64,
+    /// Also what accrues under this policy: a built-in one (guide, stake-weighted, locking-pool) or a policy file
+    #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE")]
+    pub(crate) policy: Option<String>,
+    /// The first second, a unix time [default: from the beginning]
+    #[arg(long, env = "TALLY_STATEMENT_FROM", value_name = "SECS")]
+    pub(crate) from: Option<u64>,
+    /// The second after the last, a unix time [default: everything in the log]
+    #[arg(long, env = "TALLY_STATEMENT_TO", value_name = "SECS")]
+    pub(crate) to: Option<u64>,
+    /// How many threads count [default: one a core]
+    #[arg(long, env = "TALLY_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// How to print it
+    #[arg(long, env = "TALLY_STATEMENT_FORMAT", value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}

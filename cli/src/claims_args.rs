@@ -1,0 +1,107 @@
+//! The command line of claims: what the pool owes and pays.
+
+use crate::args::{Format, LogArg, PlainFormat};
+use crate::range::decimal;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+use tally_claims::{BlockSecs, METIS_DECIMALS};
+use tally_engine::{Mrr, Wei};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClaimsCommand {
+    /// Prepare the call that pays the next batch
+    NextBatch(NextBatchArgs),
+    /// Say what the reward per block has to be to hold the target, and what it was
+    NextRate(NextRateArgs),
+    /// Say what reward per block gives a stake its target rate
+    Rate(RateArgs),
+    /// Make the Merkle tree by which a policy that the contract does not pay can be paid
+    Merkle(MerkleArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NextBatchArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    /// The last span to pay [default: the last that is finished]
+    #[arg(long, env = "TALLY_TO_SPAN", value_name = "SPAN")]
+    pub(crate) to_span: Option<u64>,
+    /// Also write the call as a file for the transaction builder of Safe wallets
+    #[arg(long, env = "TALLY_SAFE_FILE", value_name = "FILE")]
+    pub(crate) safe: Option<PathBuf>,
+    /// How to print the batch
+    #[arg(long, env = "TALLY_CLAIMS_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    pub(crate) format: PlainFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NextRateArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    /// A built-in policy (guide) or a policy file; its allocation has to be flat
+    #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE", default_value = "guide")]
+    pub(crate) policy: String,
+    /// Round what is proposed to so many decimals of METIS: to the nearest, ties up [default: exact to the wei]
+    #[arg(long, env = "TALLY_DECIMALS", value_name = "N", value_parser = decimals())]
+    pub(crate) decimals: Option<u8>,
+    /// Also draw the history, as SVG
+    #[arg(long, env = "TALLY_PLOT", value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Also write the call, if one has to be made, as a file for the transaction builder of Safe wallets
+    #[arg(long, env = "TALLY_SAFE_FILE", value_name = "FILE")]
+    pub(crate) safe: Option<PathBuf>,
+    /// How to print the result; CSV has the history alone
+    #[arg(long, env = "TALLY_NEXT_RATE_FORMAT", value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RateArgs {
+    /// The stake of the pool, in METIS
+    #[arg(long, env = "TALLY_STAKE", value_name = "METIS", value_parser = stake)]
+    pub(crate) stake: Wei,
+    /// The seconds from one block to the next
+    #[arg(long, env = "TALLY_BLOCK_SECS", value_name = "SECS")]
+    pub(crate) block_secs: BlockSecs,
+    /// The target mining reward rate, as 0.20
+    #[arg(long, env = "TALLY_MRR", value_name = "RATE", value_parser = Mrr::from_decimal)]
+    pub(crate) mrr: Mrr,
+    /// Also round to so many decimals of METIS: to the nearest, ties up
+    #[arg(long, env = "TALLY_DECIMALS", value_name = "N", value_parser = decimals())]
+    pub(crate) decimals: Option<u8>,
+    /// How to print the reward
+    #[arg(long, env = "TALLY_CLAIMS_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    pub(crate) format: PlainFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MerkleArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    /// A built-in policy (guide, stake-weighted) or a policy file
+    #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE", default_value = "guide")]
+    pub(crate) policy: String,
+    /// The file to write the tree to, as OpenZeppelin's `StandardMerkleTree` loads it
+    #[arg(long, env = "TALLY_MERKLE_OUT", value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Also write what has to be shown to claim each leaf
+    #[arg(long, env = "TALLY_PROOFS", value_name = "FILE")]
+    pub(crate) proofs: Option<PathBuf>,
+    /// What is owed at the end of this epoch [default: the last that is closed]
+    #[arg(long, env = "TALLY_EPOCH", value_name = "N")]
+    pub(crate) epoch: Option<u64>,
+    /// How many threads count [default: one a core]
+    #[arg(long, env = "TALLY_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// How to print the summary
+    #[arg(long, env = "TALLY_MERKLE_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    pub(crate) format: PlainFormat,
+}
+
+fn stake(text: &str) -> Result<Wei, String> {
+    decimal(text).map(Wei::new)
+}
+
+fn decimals() -> clap::builder::RangedI64ValueParser<u8> {
+    clap::value_parser!(u8).range(0..=i64::from(METIS_DECIMALS))
+}

@@ -1,0 +1,154 @@
+//! `tally claims next-rate` and `tally claims rate`.
+
+use crate::args::{Format, PlainFormat};
+use crate::claims_args::{NextRateArgs, RateArgs};
+use crate::claims_batch::{print_call, write_safe_file};
+use crate::claims_json::{next_rate_json, rate_json};
+use crate::format::{metis, metis_difference, mrr, mrr_percent, table, trimmed};
+use crate::{DONE, Output, WrongUsage, policies};
+use anyhow::{Context, Result};
+use tally_claims::{ClaimsError, NextRate, RoundedWei, draw, next_rate, reward_per_block};
+use tally_engine::Wei;
+use tally_eventlog::LogReader;
+use tally_export::write_whole;
+
+pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
+    let policy = policies::load_one(&args.policy)?;
+    let log = LogReader::open(&args.log.log)?;
+    let rate = next_rate(&log, log.identity(), &policy, args.decimals).map_err(|error| {
+        let is_usage = matches!(error, ClaimsError::NotFlat { .. });
+        if is_usage { WrongUsage(error.to_string()).into() } else { anyhow::Error::from(error) }
+    })?;
+    if let Some(path) = &args.plot {
+        let svg = draw(&rate)?;
+        write_whole::<(), std::io::Error>(path, |out| out.write_all(svg.as_bytes()))
+            .with_context(|| format!("writing the plot {}", path.display()))?;
+    }
+    match (&args.safe, &rate.call) {
+        (Some(path), Some(call)) => {
+            let reward = trimmed(rate.proposed().get());
+            let name = format!("Metis sequencer pool: reward per block {reward} METIS");
+            let description = format!(
+                "Holds a mining reward rate of {} after epoch {} of policy {} {}; in force are {} METIS. Prepared \
+                 by Tally from the log {}.",
+                rate.target,
+                rate.closed.epoch,
+                rate.policy.name(),
+                rate.policy.version(),
+                trimmed(rate.on_chain.get()),
+                rate.log.head_digest,
+            );
+            write_safe_file(path, call, &name, &description, rate.l1_time)?;
+        }
+        (Some(path), None) => {
+            writeln!(output.err, "warning: nothing has to be set, so {} is not written", path.display())?;
+        }
+        (None, _) => {}
+    }
+    match args.format {
+        Format::Json => writeln!(output.out, "{:#}", next_rate_json(&rate)?)?,
+        Format::Csv => print_csv(&rate, output)?,
+        Format::Table => print_tables(&rate, output)?,
+    }
+    Ok(DONE)
+}
+
+pub(crate) fn rate(args: &RateArgs, output: &mut Output<'_>) -> Result<u8> {
+    let reward = reward_per_block(args.stake, args.block_secs, args.mrr)?;
+    let rounded = args.decimals.map(|decimals| RoundedWei::nearest(reward, decimals)).transpose()?;
+    match args.format {
+        PlainFormat::Json => writeln!(output.out, "{:#}", rate_json(args, reward, rounded))?,
+        PlainFormat::Table => {
+            writeln!(output.out, "reward per block {}", both(reward))?;
+            if let Some(rounded) = rounded {
+                writeln!(output.out, "rounded          {}", both(rounded.amount))?;
+            }
+        }
+    }
+    Ok(DONE)
+}
+
+/// An amount in METIS and in wei.
+fn both(amount: Wei) -> String {
+    format!("{} METIS = {amount} wei", trimmed(amount.get()))
+}
+
+fn print_tables(rate: &NextRate, output: &mut Output<'_>) -> Result<()> {
+    let out = &mut output.out;
+    let NextRate { policy, closed, .. } = rate;
+    writeln!(out, "policy           {} {} ({})", policy.name(), policy.version(), policy.digest())?;
+    writeln!(out, "epoch            {}, from time {} to {}", closed.epoch, closed.start, closed.end)?;
+    writeln!(out, "stake Q          {} wei·s", closed.stake_seconds)?;
+    writeln!(out, "blocks N         {}, {} a year", closed.blocks, closed.blocks_a_year)?;
+    writeln!(out, "realised MRR     {}", mrr_percent(closed.realised_mrr))?;
+    writeln!(out, "target MRR       {}", rate.target)?;
+    writeln!(out, "reward per block {}", both(rate.reward))?;
+    if let Some(rounded) = rate.rounded {
+        writeln!(out, "rounded          {}", both(rounded.amount))?;
+    }
+    writeln!(out, "on chain         {}", both(rate.on_chain))?;
+    match &rate.call {
+        None => writeln!(out, "nothing has to be set: that is in force")?,
+        Some(call) => {
+            writeln!(out, "difference       {} METIS", metis_difference(rate.difference))?;
+            print_call(call, out)?;
+        }
+    }
+    let header =
+        ["epoch", "begins", "blocks", "per block", "on chain", "changes", "target", "realised", "paid"];
+    let mut history = table(&header, 0);
+    for epoch in &rate.history {
+        history.add_row([
+            epoch.epoch.to_string(),
+            epoch.start.to_string(),
+            epoch.blocks.to_string(),
+            metis(epoch.reward_per_block),
+            metis(epoch.on_chain),
+            epoch.changes.len().to_string(),
+            epoch.target.to_string(),
+            mrr_percent(epoch.realised_mrr),
+            mrr_percent(epoch.paid_mrr),
+        ]);
+    }
+    writeln!(out, "\n{history}")?;
+    Ok(())
+}
+
+fn print_csv(rate: &NextRate, output: &mut Output<'_>) -> Result<()> {
+    let mut csv = csv::Writer::from_writer(&mut output.out);
+    csv.write_record([
+        "epoch",
+        "start",
+        "until",
+        "closed",
+        "blocks",
+        "target_mrr",
+        "reward_per_block_wei",
+        "realised_mrr",
+        "on_chain_reward_per_block_wei",
+        "on_chain_changes",
+        "paid_mrr",
+    ])?;
+    for epoch in &rate.history {
+        let changes: Vec<String> = epoch
+            .changes
+            .iter()
+            .map(|change| format!("{}:{}", change.time, change.reward_per_block))
+            .collect();
+        csv.write_record([
+            epoch.epoch.to_string(),
+            epoch.start.to_string(),
+            epoch.until.to_string(),
+            epoch.is_closed.to_string(),
+            epoch.blocks.to_string(),
+            epoch.target.to_string(),
+            epoch.reward_per_block.to_string(),
+            epoch.realised_mrr.map_or(String::new(), mrr),
+            epoch.on_chain.to_string(),
+            changes.join(" "),
+            epoch.paid_mrr.map_or(String::new(), mrr),
+        ])?;
+    }
+    csv.flush()?;
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! Batches that Tally prepares, sent to contracts that check them, by whom they have to be sent.
+
+use super::calls::{setSequencerSignerCall, unlockCall, unlockClaimCall, updateBlockRewardCall};
+use super::{Chains, MPC, lock, n, signer, span};
+use crate::support::tally;
+use alloy::sol_types::{SolCall, SolEvent};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use serde_json::{Value, json};
+
+mod pool {
+    alloy::sol! {
+        event DistributeReward(uint256 indexed batchId, uint256 startEpoch, uint256 endEpoch, uint256 amount, uint256 rpb);
+        function sequencers(uint256 id) returns (
+            uint256 amount, uint256 reward, uint256 activationBatch, uint256 updatedBatch, uint256 deactivationBatch,
+            uint256 deactivationTime, uint256 unlockClaimTime, uint256 nonce, address owner, address signer,
+            bytes pubkey, address rewardRecipient, uint8 status
+        );
+        function rewardPerBlock() returns (uint256);
+    }
+}
+
+impl Chains {
+    fn ask_pool(&self, call: &impl SolCall) -> Bytes {
+        let call = json!({ "to": self.pool, "input": Bytes::from(call.abi_encode()) });
+        serde_json::from_value(self.l1.ask("eth_call", &json!([call, "latest"]))).unwrap()
+    }
+
+    /// A sequencer's unclaimed reward, as the contract has it.
+    fn reward_of(&self, id: u64) -> U256 {
+        let answer = self.ask_pool(&pool::sequencersCall { id: n(id) });
+        pool::sequencersCall::abi_decode_returns(&answer).unwrap().reward
+    }
+
+    /// Sends a call that Tally prepared, as it is, from `who`; returns its transaction, or nothing if it was refused.
+    fn send(&self, who: Address, call: &Value) -> Option<B256> {
+        assert_eq!(call["contract"].as_str().unwrap().parse::<Address>().unwrap(), self.pool);
+        let transaction = json!({
+            "from": who, "to": call["contract"], "input": call["calldata"], "gas": "0x2dc6c0", "gasPrice": "0x77359400",
+        });
+        let hash = self.l1.ask("eth_sendTransaction", &json!([transaction]));
+        self.l1.ask("evm_mine", &json!([]));
+        let receipt = self.l1.ask("eth_getTransactionReceipt", &json!([hash]));
+        (receipt["status"] == "0x1").then(|| serde_json::from_value(hash).unwrap())
+    }
+
+    /// The amount and the reward per block that a transaction paid out.
+    fn distributed(&self, transaction: B256) -> (U256, U256) {
+        let receipt = self.l1.ask("eth_getTransactionReceipt", &json!([transaction]));
+        let logs = receipt["logs"].as_array().unwrap().iter();
+        let mut paid =
+            logs.filter(|log| log["topics"][0] == pool::DistributeReward::SIGNATURE_HASH.to_string());
+        let data: Bytes = serde_json::from_value(paid.next().unwrap()["data"].clone()).unwrap();
+        let words: Vec<U256> = data.chunks(32).map(U256::from_be_slice).collect();
+        (words[2], words[3])
+    }
+}
+
+fn amount(value: &Value) -> U256 {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+/// The story: a sequencer has changed its signer within the batch, and another has taken its stake out. The prepared call
+/// is taken as it is, from the MPC address alone, and credits to the wei what was said.
+#[test]
+fn prepared_calls_are_taken_and_do_what_was_said() {
+    let chains = Chains::start();
+    let Chains { l1, l2, .. } = &chains;
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (network, log) = (path("network.toml"), path("log"));
+    std::fs::write(&network, chains.network()).unwrap();
+    let (l1_url, l2_url) = (l1.url(), l2.url());
+    let ingest = || {
+        let mut args = vec!["ingest", "--network", &network, "--l1-rpc", &l1_url, "--l2-rpc", &l2_url];
+        args.extend(["--l1-finality", "0", "--l2-confirmations", "0", "--level", "error", "--log", &log]);
+        let (status, out, err) = tally(&args);
+        assert_eq!((status, err.as_str()), (0, ""), "{out}");
+    };
+    let claims = |args: &[&str]| {
+        let (status, out, err) = tally(&[&["claims"], args, &["--log", &log, "--format", "json"]].concat());
+        assert_eq!((status, err.as_str()), (0, ""), "{out}");
+        serde_json::from_str::<Value>(&out).unwrap()
+    };
+    let mpc = l1.accounts[MPC];
+
+    chains.set_up();
+    chains.act(1, &lock(0x11, 20_000));
+    chains.act(2, &lock(0x12, 30_000));
+    chains.act(3, &lock(0x13, 40_000));
+    for (id, blocks, who) in [
+        (0, [5, 14], 0x11),
+        (1, [15, 34], 0x11),
+        (2, [35, 44], 0x12),
+        (3, [45, 51], 0x13),
+        (4, [52, 61], 0x21),
+        (5, [62, 71], 0x12),
+        (6, [72, 76], 0x11),
+        (7, [77, 200], 0x11),
+    ] {
+        l2.mine(&[chains.to_spans(&span(id, blocks, who))]);
+    }
+    let pubkey = Bytes::from(vec![0x21; 64]);
+    chains.act(1, &setSequencerSignerCall { id: n(1), signer: signer(0x21), pubkey });
+    chains.act(3, &unlockCall { id: n(3) });
+    let (.., time) = l1.head();
+    l1.ask("evm_setNextBlockTimestamp", &json!([time + 3_600]));
+    chains.act(3, &unlockClaimCall { id: n(3) });
+    chains.act(0, &updateBlockRewardCall { newReward: n(5_000_000_000_000_001) });
+    l2.mine_to(80);
+    l1.mine_to(40);
+    ingest();
+
+    let batch = claims(&["next-batch", "--to-span", "4"]);
+    assert_eq!(
+        (&batch["batch"], &batch["start_span"], &batch["end_span"]),
+        (&json!(2), &json!(1), &json!(4))
+    );
+    let entry = |who: u8, sequencer: u64, blocks: u64| {
+        let reward = n(blocks) * n(5_000_000_000_000_001);
+        json!({ "signer": signer(who), "sequencer": sequencer, "blocks": blocks, "reward_wei": reward.to_string() })
+    };
+    assert_eq!(batch["entries"], json!([entry(0x21, 1, 30), entry(0x12, 2, 10)]));
+    let gone = json!({ "signer": signer(0x13), "sequencer": 3, "blocks": 7, "why": "sequencer_gone" });
+    assert_eq!(batch["unpayable"], json!([gone]));
+    let call = &batch["call"];
+    assert_eq!(call["sender"].as_str().unwrap().parse::<Address>().unwrap(), mpc);
+
+    let before = [1, 2, 3].map(|id| chains.reward_of(id));
+    assert_eq!(chains.send(l1.accounts[0], call), None, "only the MPC address may");
+    let paid = chains.send(mpc, call).expect("the contract takes it");
+    let credited: Vec<U256> =
+        [1, 2, 3].iter().zip(before).map(|(id, before)| chains.reward_of(*id) - before).collect();
+    let rewards: Vec<U256> = [0, 1].map(|index| amount(&batch["entries"][index]["reward_wei"])).into();
+    assert_eq!(credited, [rewards[0], rewards[1], U256::ZERO]);
+    assert_eq!(
+        chains.distributed(paid),
+        (amount(&batch["total_wei"]), amount(&batch["reward_per_block_wei"]))
+    );
+    assert_eq!(chains.send(mpc, call), None, "no batch is paid twice");
+
+    // With that in the log, the next one begins where it ended, reaches to the last finished span, and is taken, too.
+    ingest();
+    let next = claims(&["next-batch"]);
+    assert_eq!((&next["batch"], &next["start_span"], &next["end_span"]), (&json!(3), &json!(5), &json!(6)));
+    assert_eq!(next["entries"], json!([entry(0x21, 1, 5), entry(0x12, 2, 10)]));
+    let paid = chains.send(mpc, &next["call"]).expect("the contract takes it");
+    assert_eq!(chains.distributed(paid).0, amount(&next["total_wei"]));
+
+    // And so is the rate, from the contract's owner.
+    let policy = path("short.toml");
+    let text = "name = \"short\"\nversion = 1\nallocation = \"flat\"\ncap_wei = \"100000000000000000000000\"\nepoch_secs = 240\n\
+                initial_reward_wei = \"761000000000000\"\ntarget_mrr = \"0.20\"\n";
+    std::fs::write(&policy, text).unwrap();
+    let rate = claims(&["next-rate", "--policy", &policy, "--decimals", "9"]);
+    chains.send(l1.accounts[0], &rate["call"]).expect("the contract takes it");
+    let in_force =
+        pool::rewardPerBlockCall::abi_decode_returns(&chains.ask_pool(&pool::rewardPerBlockCall {})).unwrap();
+    assert_eq!(in_force, amount(&rate["rounded"]["reward_per_block_wei"]));
+    ingest();
+    assert_eq!(claims(&["next-rate", "--policy", &policy, "--decimals", "9"])["call"], Value::Null);
+}
