@@ -3,6 +3,7 @@
 use crate::accounts_args::AccountsArgs;
 use crate::block_range::{BLOCK_RANGE_HELP, BlockRange};
 use crate::bundle_args::{AuditBundleArgs, AuditCompareArgs, BundleCommand};
+use crate::chain_args::AuditChainArgs;
 use crate::claims_args::ClaimsCommand;
 use crate::range::Range;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -68,6 +69,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
+    /// Check what the chain claims (batches, totals, nonces, payouts) against the log; 3 if any of it is wrong
+    Chain(AuditChainArgs),
     /// Compare the contracts' state, asked of a node, with the log's; 3 if any field differs
     Live(AuditLiveArgs),
     /// Replay a bundle's log, offline, and compare with its receipt; 3 if they differ

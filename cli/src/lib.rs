@@ -9,11 +9,14 @@ mod accounts_json;
 mod activity_csv;
 mod args;
 mod audit_bundle;
+mod audit_chain;
+mod audit_chain_json;
 mod audit_compare;
 mod audit_live;
 mod block_range;
 mod bundle;
 mod bundle_args;
+mod chain_args;
 mod claims_args;
 mod claims_batch;
 mod claims_json;
@@ -110,6 +113,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Accounts(args) => accounts::run(args, &mut output),
         Command::Bundle(BundleCommand::Create(args)) => bundle::create(args, &mut output),
         Command::Bundle(BundleCommand::Show(args)) => bundle::show(args, &mut output),
+        Command::Audit(AuditCommand::Chain(args)) => audit_chain::run(args, &mut output),
         Command::Audit(AuditCommand::Live(args)) => audit_live::run(args, &mut output),
         Command::Audit(AuditCommand::Bundle(args)) => audit_bundle::run(args, &mut output),
         Command::Audit(AuditCommand::Compare(args)) => audit_compare::run(args, &mut output),

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod anvil;
+mod audit;
 mod bad_input;
 mod bundles;
 mod by_block;

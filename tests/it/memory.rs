@@ -78,6 +78,13 @@ impl MemoryLog {
     }
 }
 
+impl MemoryLog {
+    /// The same, of contracts that were initialised otherwise.
+    pub(crate) fn with_genesis(self, genesis: PoolGenesis) -> Self {
+        Self { genesis, ..self }
+    }
+}
+
 impl Source for MemoryLog {
     fn heads(&self) -> Heads {
         self.heads

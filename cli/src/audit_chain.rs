@@ -1,0 +1,166 @@
+//! `tally audit chain`: what the chain claims, against the log.
+
+use crate::audit_chain_json::report_json;
+use crate::chain_args::{AuditChainArgs, ReportFormat, RuleArg};
+use crate::format::{metis, table};
+use crate::names::Names;
+use crate::{DIFFERENT, DONE, FAILED, Output, WrongUsage};
+use anyhow::{Context, Result};
+use std::fmt::Write as _;
+use tally_audit::{AuditOptions, BatchAudit, ChainAudit, CountRule, Finding, Severity, Verdict, audit_chain};
+use tally_engine::BatchId;
+use tally_eventlog::LogReader;
+use tally_export::write_whole;
+
+pub(crate) fn run(args: &AuditChainArgs, output: &mut Output<'_>) -> Result<u8> {
+    if let (Some(from), Some(to)) = (args.from_batch, args.to_batch)
+        && to < from
+    {
+        return Err(WrongUsage(format!("--to-batch {to} is before --from-batch {from}")).into());
+    }
+    let log = LogReader::open(&args.log.log)?;
+    let rule = match args.count_rule {
+        RuleArg::Scheduled => CountRule::Scheduled,
+        RuleArg::Signed => CountRule::Signed,
+    };
+    let (from_batch, to_batch) = (args.from_batch.map(BatchId), args.to_batch.map(BatchId));
+    let options = AuditOptions { rule, from_batch, to_batch };
+    let audit = audit_chain(&log, log.identity().locking_info, options)?;
+    let report = match args.report_format {
+        ReportFormat::Text => report_text(&audit, rule, &Names::load(output.registry, &log)?)?,
+        ReportFormat::Json => format!("{:#}\n", report_json(&log, &audit, rule)?),
+    };
+    match &args.report {
+        None => output.out.write_all(report.as_bytes())?,
+        Some(path) => {
+            let written = write_whole(path, |file| file.write_all(report.as_bytes()));
+            written.with_context(|| format!("--report {}", path.display()))?;
+            writeln!(output.out, "{}", verdict_line(&audit))?;
+        }
+    }
+    Ok(match audit.verdict() {
+        Verdict::Verified => DONE,
+        Verdict::Different => DIFFERENT,
+        Verdict::Unverified => FAILED,
+    })
+}
+
+/// The name of a rule in reports.
+pub(crate) const fn rule_name(rule: CountRule) -> &'static str {
+    match rule {
+        CountRule::Scheduled => "scheduled",
+        CountRule::Signed => "signed",
+    }
+}
+
+fn report_text(audit: &ChainAudit, rule: CountRule, names: &Names) -> Result<String> {
+    let mut text = String::new();
+    for severity in [Severity::Error, Severity::Warning, Severity::Note] {
+        for finding in audit.findings.iter().filter(|finding| finding.code.severity() == severity) {
+            writeln!(text, "{}", finding_line(finding, rule, names))?;
+        }
+    }
+    for batch in audit.batches.iter().filter(|batch| batch.errors > 0) {
+        write!(text, "\n{}\n", batch_table(batch, names))?;
+    }
+    for batch in &audit.batches {
+        if let Some(why) = &batch.unchecked {
+            writeln!(text, "not checked: batch {}: {why}", batch.batch)?;
+        }
+    }
+    if let Some(unsettled) = &audit.unsettled {
+        writeln!(text, "not checked: {unsettled}")?;
+    }
+    if let Some(stopped) = &audit.stopped {
+        writeln!(text, "stopped: {stopped}")?;
+    }
+    let totals = &audit.totals;
+    let of_rewards = [totals.distributed, totals.liquidated, totals.relocked, totals.open].map(metis);
+    let [distributed, liquidated, relocked, open] = of_rewards;
+    writeln!(
+        text,
+        "METIS distributed {distributed}: paid out {liquidated}, relocked {relocked}, open {open}"
+    )?;
+    if let Some(escrow) = totals.escrow {
+        let [locked, open, donated] = [totals.locked, totals.open, totals.donated].map(metis);
+        let escrow = metis(escrow);
+        writeln!(
+            text,
+            "METIS in the escrow {escrow}: stakes {locked}, open rewards {open}, gifts {donated}"
+        )?;
+    }
+    writeln!(text, "{}", verdict_line(audit))?;
+    Ok(text)
+}
+
+fn finding_line(finding: &Finding, rule: CountRule, names: &Names) -> String {
+    let mut places = Vec::new();
+    places.extend(finding.batch.map(|batch| format!("batch {batch}")));
+    places.extend(finding.sequencer.map(|sequencer| format!("sequencer {}", names.label(sequencer))));
+    places.extend(finding.span.map(|span| format!("span {span}")));
+    places.extend(finding.l2_blocks.as_ref().map(|blocks| match (blocks.start(), blocks.end()) {
+        (first, last) if first == last => format!("L2 block {first}"),
+        (first, last) => format!("L2 blocks {first} to {last}"),
+    }));
+    places.extend(finding.l1_block.map(|block| format!("L1 block {block}")));
+    places.extend(finding.transaction.map(|hash| format!("transaction {hash}")));
+    places.extend(finding.l2_transaction.map(|hash| format!("L2 transaction {hash}")));
+    let mut values = Vec::new();
+    values.extend(finding.field.map(ToOwned::to_owned));
+    values.extend(finding.expected.as_ref().map(|expected| format!("expected {expected}")));
+    values.extend(finding.found.as_ref().map(|found| format!("found {found}")));
+    values.extend(finding.other_count.map(|count| {
+        let other = match rule {
+            CountRule::Scheduled => "signed",
+            CountRule::Signed => "scheduled",
+        };
+        format!("{other} {count}")
+    }));
+    let (severity, code) = (finding.code.severity().as_str(), finding.code.as_str());
+    let meaning = finding.code.meaning();
+    let mut line = format!("{severity} {code}: {meaning}");
+    for part in [places, values].into_iter().filter(|part| !part.is_empty()) {
+        line = format!("{line}; {}", part.join(", "));
+    }
+    line
+}
+
+fn batch_table(batch: &BatchAudit, names: &Names) -> String {
+    let title = format!("batch {}", batch.batch);
+    let mut rows = table(&[&title, "posted", "scheduled", "signed", "unpayable"], 1);
+    for (sequencer, share) in &batch.sequencers {
+        let or_dash = |blocks: Option<u64>| blocks.map_or("-".into(), |blocks| blocks.to_string());
+        rows.add_row([
+            format!("sequencer {}", names.label(*sequencer)),
+            or_dash(share.posted),
+            share.scheduled.to_string(),
+            or_dash(share.signed),
+            share.unpayable.to_string(),
+        ]);
+    }
+    rows.to_string()
+}
+
+fn verdict_line(audit: &ChainAudit) -> String {
+    let verdict = match audit.verdict() {
+        Verdict::Verified => "verified",
+        Verdict::Different => "DIFFERENT",
+        Verdict::Unverified => "NOT VERIFIED",
+    };
+    let ids = |batches: &mut dyn Iterator<Item = &BatchAudit>| {
+        batches.map(|batch| batch.batch.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let wrong = ids(&mut audit.batches.iter().filter(|batch| batch.errors > 0));
+    let unchecked = audit.batches.iter().filter(|batch| batch.unchecked.is_some()).count();
+    let wrong = if wrong.is_empty() { "none with errors".into() } else { format!("errors in {wrong}") };
+    let [errors, warnings, notes] =
+        [Severity::Error, Severity::Warning, Severity::Note].map(|severity| audit.count(severity));
+    let to = |block: Option<String>| block.map_or("none".into(), |block| format!("up to {block}"));
+    format!(
+        "{verdict}: {} batches, {wrong}, {unchecked} not checked; {errors} errors, {warnings} warnings, {notes} \
+         notes; L1 {}, L2 {}",
+        audit.batches.len(),
+        to(audit.l1_block.map(|block| block.to_string())),
+        to(audit.l2_block.map(|block| block.to_string())),
+    )
+}
