@@ -5,7 +5,7 @@ use crate::code::Code;
 use crate::finding::Finding;
 use crate::people::People;
 use alloy_primitives::{Address, B256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use tally_engine::{
     BatchId, Credit, L1Block, L1Record, L2Block, PoolEvent, PoolState, SequencerId, Span, SpanId, Status, Wei,
@@ -131,13 +131,11 @@ impl BatchAudit {
         at: &impl Fn(Code) -> Finding,
         findings: &mut Vec<Finding>,
     ) {
-        let mut seen: BTreeMap<Address, u64> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         for Credit { signer, blocks } in credits {
             let sequencer = evidence.pool.creditable(signer);
             let about = |code| Finding { sequencer, ..at(code) };
-            let entries = seen.entry(*signer).or_default();
-            *entries = entries.saturating_add(1);
-            if *entries == 2 {
+            if !seen.insert(*signer) {
                 findings.push(about(Code::RepeatedSigner).values(&"1 entry", &format!("{signer:#x}")));
             }
             if *blocks == 0 {

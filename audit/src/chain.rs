@@ -127,7 +127,7 @@ pub fn audit_chain<S: Source>(
         reached,
         cap: Policy::built_in("guide").expect("it is built in").cap(),
         pool: PoolState::new(source.genesis()),
-        people: People::default(),
+        people: People::new(),
         allowed: BTreeSet::new(),
         totals: Totals::default(),
         findings: Vec::new(),

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256};
 use std::collections::BTreeMap;
-use tally_engine::{L1Block, L1Record, PoolEvent, SequencerId, UnixTime};
+use tally_engine::{Batches, L1Block, L1Record, PoolEvent, SequencerId, UnixTime, Wei};
 
 /// Where a sequencer began its exit.
 #[derive(Clone, Copy)]
@@ -13,15 +13,20 @@ pub(crate) struct Unlock {
 }
 
 /// Everybody that some records name. A signer stands for one sequencer, for ever.
-#[derive(Default)]
 pub(crate) struct People {
-    signers: BTreeMap<Address, SequencerId>,
+    known: Batches,
     unlocks: BTreeMap<SequencerId, Unlock>,
 }
 
 impl People {
+    /// Nobody yet.
+    pub(crate) const fn new() -> Self {
+        // What a block earns is not asked here.
+        Self { known: Batches::new(Wei::ZERO), unlocks: BTreeMap::new() }
+    }
+
     pub(crate) fn of(records: &[L1Record]) -> Self {
-        let mut people = Self::default();
+        let mut people = Self::new();
         for record in records {
             people.meet(record);
         }
@@ -31,17 +36,14 @@ impl People {
     /// Takes one more record.
     pub(crate) fn meet(&mut self, record: &L1Record) {
         let (block, transaction, time) = (record.block, record.transaction_hash, record.timestamp);
-        if let PoolEvent::Locked { signer, sequencer, .. }
-        | PoolEvent::SignerChange { new_signer: signer, sequencer, .. } = &record.event
-        {
-            self.signers.insert(*signer, *sequencer);
-        } else if let PoolEvent::UnlockInit { sequencer, .. } = &record.event {
+        self.known.apply(record);
+        if let PoolEvent::UnlockInit { sequencer, .. } = &record.event {
             self.unlocks.insert(*sequencer, Unlock { block, transaction, time });
         }
     }
 
     pub(crate) fn sequencer_of(&self, signer: &Address) -> Option<SequencerId> {
-        self.signers.get(signer).copied()
+        self.known.sequencer_of(signer, None)
     }
 
     pub(crate) fn unlock_of(&self, sequencer: SequencerId) -> Option<&Unlock> {

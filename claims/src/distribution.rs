@@ -1,6 +1,6 @@
 //! A cumulative distribution: what a policy that the contract does not pay owes at the end of an epoch.
 
-use crate::accounts::{AccountsError, Cut, records_by};
+use crate::accounts::AccountsError;
 use crate::merkle::{Leaf, MerkleTree};
 use alloy_primitives::{Address, B256};
 use serde::Serialize;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use tally_engine::{
     Allocation, AmountError, EpochIndex, L1Block, Ledger, Policy, PoolState, SequencerId, UnixTime, Wei,
 };
-use tally_replay::{ReplayOptions, Replayed, Source, replay};
+use tally_replay::{ReplayOptions, Replayed, Source, StateAt, replay, state_at};
 
 /// What is owed at the end of an epoch, since the beginning.
 #[derive(Clone, Debug)]
@@ -153,15 +153,11 @@ pub fn distribution<S: Source>(
     threads: Option<usize>,
 ) -> Result<Distribution, DistributionError> {
     check_policy(policy)?;
-    let (as_of, records) = records_by(source, first, Cut::End)?;
-    let mut pool = PoolState::new(source.genesis());
-    for record in &records {
-        pool.apply(record).map_err(AccountsError::from)?;
-    }
+    let StateAt { block, pool, .. } = state_at(source, first, None).map_err(AccountsError::from)?;
     let options = ReplayOptions { threads, ..ReplayOptions::default() };
     let replayed = replay(source, std::slice::from_ref(policy), options).map_err(AccountsError::from)?;
     let ledger = replayed.first().map(|Replayed { ledger, .. }| ledger).expect("one policy gives one ledger");
-    Distribution::new(policy, ledger, &pool, as_of.l1_block, epoch)
+    Distribution::new(policy, ledger, &pool, block, epoch)
 }
 
 fn check_policy(policy: &Policy) -> Result<(), DistributionError> {
