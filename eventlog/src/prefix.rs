@@ -1,20 +1,25 @@
-//! The beginning of a log, up to the end of some chunk: a log by itself.
+//! The beginning of a log: up to the end of some chunk, a log by itself; or what is final of it.
 
 use crate::chunk::{CHUNK_BLOCKS_MAX, ChunkHeader, chunk_start};
-use crate::heads::{Chain, Heads, L2Head};
+use crate::heads::{Chain, Heads, L1Head, L2Head};
 use crate::index::IndexEntry;
 use crate::keys::{event_key, unlinked};
 use crate::options::{CHUNKS, SIGNERS, SPAN_EVENTS};
 use crate::reader::LogReader;
+use crate::recent::RecentBlock;
 use crate::store::EventCursor;
 use crate::{LogError, LogIdentity};
 use alloy_primitives::Address;
-use tally_engine::{L2Block, SpanRecord};
+use tally_engine::{L1Block, L1Record, L2Block, SpanRecord};
 
-/// All of a log's L1, and of its L2 what there was by the end of some chunk.
+/// The beginning of a log: all of its L1, and of its L2 what there was by the end of some chunk; or of both what no
+/// reorg can take back.
 pub struct LogPrefix<'a> {
     log: &'a LogReader,
     heads: Heads,
+    /// The last blocks whose events count; `None` for all.
+    l1_until: Option<L1Block>,
+    l2_until: Option<L2Block>,
 }
 
 impl LogReader {
@@ -25,7 +30,7 @@ impl LogReader {
     ///
     /// [`LogError`] if the log cannot be read.
     pub fn prefix(&self, to: Option<L2Block>) -> Result<LogPrefix<'_>, LogError> {
-        let whole = LogPrefix { log: self, heads: *self.heads() };
+        let whole = LogPrefix { log: self, heads: *self.heads(), l1_until: None, l2_until: None };
         let (Some(to), Some(head)) = (to, self.heads().l2) else {
             return Ok(whole);
         };
@@ -50,7 +55,30 @@ impl LogReader {
             chunks,
             ..*self.heads()
         };
-        Ok(LogPrefix { log: self, heads })
+        Ok(LogPrefix { log: self, heads, l1_until: None, l2_until: Some(block) })
+    }
+
+    /// What is final of the log: as it grows, this does, and nothing of it ever changes. Where nothing can be taken
+    /// back, as in a log of a recording, it is all of it. Its heads name its last blocks, but the digests in them are
+    /// those of the whole log.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogReader::sealed`].
+    pub fn final_part(&self) -> Result<LogPrefix<'_>, LogError> {
+        let [l1, l2] = self.sealed()?;
+        let l1 = l1.map(|RecentBlock { number, hash, timestamp }| L1Head {
+            block: L1Block(number),
+            hash,
+            timestamp,
+        });
+        let l2 = l2.map(|RecentBlock { number, hash, timestamp }| L2Head {
+            block: L2Block(number),
+            hash,
+            timestamp,
+        });
+        let (l1_until, l2_until) = (l1.map(|head| head.block), l2.map(|head| head.block));
+        Ok(LogPrefix { log: self, heads: Heads { l1, l2, ..*self.heads() }, l1_until, l2_until })
     }
 
     /// The chain of digests over the entries of a family before `end`.
@@ -80,6 +108,15 @@ impl LogPrefix<'_> {
         &self.heads
     }
 
+    /// As [`LogReader::l1_records_after`], up to its end.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn l1_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<L1Record>, LogError> {
+        self.log.l1_records_until(cursor, self.l1_until)
+    }
+
     /// As [`LogReader::for_each_span_record`], up to its end.
     ///
     /// # Errors
@@ -88,12 +125,9 @@ impl LogPrefix<'_> {
     pub fn for_each_span_record<E: From<LogError>>(
         &self,
         cursor: &mut EventCursor,
-        mut each: impl FnMut(SpanRecord) -> Result<(), E>,
+        each: impl FnMut(SpanRecord) -> Result<(), E>,
     ) -> Result<(), E> {
-        let head = self.heads.l2.map(|head| head.block);
-        self.log.for_each_span_record(cursor, |record| {
-            if head.is_some_and(|head| record.block <= head) { each(record) } else { Ok(()) }
-        })
+        self.log.span_records_until(cursor, self.l2_until, each)
     }
 
     /// As [`LogReader::signers`], up to its end.

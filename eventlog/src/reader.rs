@@ -15,7 +15,7 @@ use alloy_primitives::{Address, B256};
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
-use tally_engine::{L1Record, L2Block, SpanEvent, SpanRecord};
+use tally_engine::{L1Block, L1Record, L2Block, SpanEvent, SpanRecord};
 
 /// How often a reader tries to see the log at rest. A writer that flushes or drops a file just while
 /// the reader opens them all is what makes an attempt fail.
@@ -186,12 +186,7 @@ impl LogReader {
     ///
     /// [`LogError::Undecodable`] or [`LogError::Damaged`] naming the first bad one.
     pub fn l1_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<L1Record>, LogError> {
-        let mut records = Vec::new();
-        self.store.l1_records::<LogError>(&self.heads, cursor, |record| {
-            records.push(record);
-            Ok(())
-        })?;
-        Ok(records)
+        self.l1_records_until(cursor, None)
     }
 
     /// Calls `each` with the span events after `cursor`, in order, of which there may be millions; moves the
@@ -205,7 +200,31 @@ impl LogReader {
         cursor: &mut EventCursor,
         each: impl FnMut(SpanRecord) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.store.span_records(&self.heads, cursor, each)
+        self.span_records_until(cursor, None, each)
+    }
+
+    /// The records after `cursor` up to block `until`, or all, for `None`.
+    pub(crate) fn l1_records_until(
+        &self,
+        cursor: &mut EventCursor,
+        until: Option<L1Block>,
+    ) -> Result<Vec<L1Record>, LogError> {
+        let mut records = Vec::new();
+        self.store.l1_records::<LogError>(&self.heads, until, cursor, |record| {
+            records.push(record);
+            Ok(())
+        })?;
+        Ok(records)
+    }
+
+    /// The span events after `cursor` up to block `until`, or all, for `None`.
+    pub(crate) fn span_records_until<E: From<LogError>>(
+        &self,
+        cursor: &mut EventCursor,
+        until: Option<L2Block>,
+        each: impl FnMut(SpanRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.store.span_records(&self.heads, until, cursor, each)
     }
 
     /// All of the pool's records, in order.

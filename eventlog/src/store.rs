@@ -16,7 +16,7 @@ use rocksdb::{
     ErrorKind, IngestExternalFileOptions, IteratorMode, WriteBatch,
 };
 use std::path::{Path, PathBuf};
-use tally_engine::{L1Record, SpanRecord};
+use tally_engine::{L1Block, L1Record, L2Block, SpanRecord};
 
 /// A key and its value.
 pub(crate) type Entry = (Box<[u8]>, Box<[u8]>);
@@ -213,28 +213,29 @@ impl Store {
         Ok(Some((identity, heads)))
     }
 
-    /// Calls `each` with the pool's records after `cursor`, in order; each link is checked, up to the one in the
-    /// heads.
+    /// Calls `each` with the pool's records after `cursor`, up to block `until` if there is one, in order; each link
+    /// is checked, and without `until` that the last is the one in the heads.
     pub(crate) fn l1_records<E: From<LogError>>(
         &self,
         heads: &Heads,
+        until: Option<L1Block>,
         cursor: &mut EventCursor,
         each: impl FnMut(L1Record) -> Result<(), E>,
     ) -> Result<(), E> {
         let place_of = |record: &L1Record| (record.block.0, record.log_index);
-        self.events(L1_EVENTS, heads.l1_events, cursor, decode_l1, place_of, each)
+        self.events(L1_EVENTS, heads.l1_events, until.map(|last| last.0), cursor, decode_l1, place_of, each)
     }
 
-    /// Calls `each` with the span events after `cursor`, in order; each link is checked, up to the one in the
-    /// heads.
+    /// Calls `each` with the span events after `cursor`, as [`Store::l1_records`] does with records.
     pub(crate) fn span_records<E: From<LogError>>(
         &self,
         heads: &Heads,
+        until: Option<L2Block>,
         cursor: &mut EventCursor,
         each: impl FnMut(SpanRecord) -> Result<(), E>,
     ) -> Result<(), E> {
         let place_of = |record: &SpanRecord| (record.block.0, record.log_index);
-        self.events(SPAN_EVENTS, heads.span_events, cursor, decode_span, place_of, each)
+        self.events(SPAN_EVENTS, heads.span_events, until.map(|last| last.0), cursor, decode_span, place_of, each)
     }
 
     /// The dictionary: the signers by code, from 1 on; each link is checked, up to the one in the heads.
@@ -298,6 +299,7 @@ impl Store {
         &self,
         family: &'static str,
         head: Chain,
+        until: Option<u64>,
         cursor: &mut EventCursor,
         decode: fn(&str, &[u8]) -> Result<T, LogError>,
         place_of: fn(&T) -> (u64, u64),
@@ -305,7 +307,8 @@ impl Store {
     ) -> Result<(), E> {
         // Records are in order of their keys, and the next key is not before this one.
         let from = cursor.last.map_or([0; 16], |(block, log)| event_key(block, log));
-        self.scan(family, &from, None, |key, value| {
+        let end = until.and_then(|last| last.checked_add(1)).map(|next| event_key(next, 0));
+        self.scan(family, &from, end.as_ref().map(<[u8; 16]>::as_slice), |key, value| {
             let place = event_of(key)?;
             if cursor.last == Some(place) {
                 return Ok(());
@@ -322,7 +325,10 @@ impl Store {
             (cursor.chain, cursor.last) = (chain, Some(place));
             each(record)
         })?;
-        Ok(cursor.chain.check_end(family, head)?)
+        match until {
+            Some(_) => Ok(()),
+            None => Ok(cursor.chain.check_end(family, head)?),
+        }
     }
 
     /// Calls `each(key, value)` for the entries of a family from `from` on, and before `end` if there is one,

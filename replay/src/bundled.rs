@@ -1,4 +1,4 @@
-//! What goes into a bundle and what comes out of it, as logs to be replayed.
+//! What goes into a bundle and what comes out of it, and what is final of a log, as logs to be replayed.
 
 use crate::source::Source;
 use alloy_primitives::{Address, B256};
@@ -22,7 +22,7 @@ impl Source for LogPrefix<'_> {
     }
 
     fn l1_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<L1Record>, LogError> {
-        self.log().l1_records_after(cursor)
+        self.l1_records_after(cursor)
     }
 
     fn for_each_span_record<E: From<LogError>>(

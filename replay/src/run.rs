@@ -55,6 +55,9 @@ pub fn replay<S: Source>(
 /// What an advance costs depends on what is new in the log, not on what lies behind; only policies that
 /// [`Policy::can_continue`] denies it to are folded anew each time (they read no blocks). Whether in one advance
 /// or in many, the ledgers are the same.
+///
+/// A clone goes on by itself: from a replay of what is final, one of what may still be taken back.
+#[derive(Clone)]
 pub struct Replay {
     parts: Vec<Part>,
     surveyor: Surveyor,
@@ -63,6 +66,7 @@ pub struct Replay {
     has_failed: bool,
 }
 
+#[derive(Clone)]
 struct Part {
     fold: Fold,
     stop: Stop,

@@ -16,7 +16,7 @@ use tally_engine::{
 use tally_eventlog::{Chain, EventCursor};
 
 /// What has been read of a log beside its blocks; it reads on when the log has grown.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Surveyor {
     l1_cursor: EventCursor,
     timeline: Timeline,

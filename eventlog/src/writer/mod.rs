@@ -116,7 +116,7 @@ impl LogWriter {
         self.committed = self.heads;
         self.pool = PoolState::new(&self.identity.genesis);
         (self.last_l1, self.last_l1_time) = (None, UnixTime(0));
-        self.store.l1_records::<LogError>(&self.heads, &mut EventCursor::default(), |record| {
+        self.store.l1_records::<LogError>(&self.heads, None, &mut EventCursor::default(), |record| {
             self.pool.apply(&record)?;
             self.last_l1 = Some((record.block.0, record.log_index));
             self.last_l1_time = record.timestamp;
@@ -124,7 +124,7 @@ impl LogWriter {
         })?;
         self.spans = Spans::new();
         self.last_span = None;
-        self.store.span_records::<LogError>(&self.heads, &mut EventCursor::default(), |record| {
+        self.store.span_records::<LogError>(&self.heads, None, &mut EventCursor::default(), |record| {
             self.spans.apply(&record)?;
             self.last_span = Some((record.block.0, record.log_index));
             Ok(())
