@@ -109,6 +109,8 @@ pub(crate) enum LogCommand {
     Info(InfoArgs),
     /// Check every byte of a log
     Verify(VerifyArgs),
+    /// Copy a log, also while it is being written, and check every byte of the copy
+    Backup(BackupArgs),
 }
 
 #[derive(Debug, Args)]
@@ -489,6 +491,15 @@ pub(crate) struct InfoArgs {
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    /// The directory that the copy is to be; there may be nothing yet
+    #[arg(long, env = "TALLY_BACKUP_TO", value_name = "DIR")]
+    pub(crate) to: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

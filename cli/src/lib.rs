@@ -124,6 +124,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Network(command) => network::run(command, &mut output),
         Command::Log(LogCommand::Info(args)) => log::info(args, &mut output),
         Command::Log(LogCommand::Verify(args)) => log::verify(args, &mut output),
+        Command::Log(LogCommand::Backup(args)) => log::backup(args, &mut output),
     };
     let status = status.and_then(|status| {
         output.out.flush()?;

@@ -1,6 +1,6 @@
 //! `tally log`.
 
-use crate::args::{InfoArgs, PlainFormat, VerifyArgs};
+use crate::args::{BackupArgs, InfoArgs, PlainFormat, VerifyArgs};
 use crate::format::{address, table};
 use crate::{DIFFERENT, DONE, Output};
 use anyhow::Result;
@@ -100,4 +100,18 @@ pub(crate) fn verify(args: &VerifyArgs, output: &mut Output<'_>) -> Result<u8> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+pub(crate) fn backup(args: &BackupArgs, output: &mut Output<'_>) -> Result<u8> {
+    let copy = tally_eventlog::backup(&args.log.log, &args.to)?;
+    let head = |block: Option<u64>| block.map_or("none".into(), |block| block.to_string());
+    writeln!(
+        output.out,
+        "backup at {}: L1 up to block {}, L2 up to block {}, every byte checked\nhead digest {}",
+        args.to.display(),
+        head(copy.heads.l1.map(|head| head.block.0)),
+        head(copy.heads.l2.map(|head| head.block.0)),
+        copy.head_digest,
+    )?;
+    Ok(DONE)
 }

@@ -13,13 +13,12 @@ use crate::options::{
 use crate::recent::recent_digest;
 use crate::record::{encode_l1, encode_span};
 use crate::store::Store;
+use crate::tables::Tables;
+use crate::whole::make_whole;
 use alloy_primitives::Address;
-use rocksdb::{Options, SstFileWriter, WriteBatch};
-use std::path::{Path, PathBuf};
+use rocksdb::{Options, WriteBatch};
+use std::path::Path;
 use tally_engine::{L1Record, PoolState, SpanRecord, Spans};
-
-/// How large a table gets before the next is begun.
-const TABLE_BYTES_MAX: u64 = 256 << 20;
 
 /// The families that are written as tables, each in order of its keys.
 const TABLES: [&str; 7] = [L1_EVENTS, SPAN_EVENTS, SIGNERS, CHUNKS, PRODUCERS, TIMES, INDEX];
@@ -28,51 +27,16 @@ const TABLES: [&str; 7] = [L1_EVENTS, SPAN_EVENTS, SIGNERS, CHUNKS, PRODUCERS, T
 /// else fits together (order, times, signers, heads) is the caller's to see to, and [`crate::verify()`]'s to
 /// check.
 pub struct BulkLog<'a> {
-    tables: Vec<Table<'a>>,
+    tables: Vec<Tables<'a>>,
     heads: Heads,
     pool: PoolState,
     spans: Spans,
     page: OpenPage,
 }
 
-/// The tables of a family.
-struct Table<'a> {
-    family: &'static str,
-    dir: PathBuf,
-    writer: SstFileWriter<'a>,
-    is_open: bool,
-    files: Vec<PathBuf>,
-}
-
-impl Table<'_> {
-    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), LogError> {
-        if self.is_open && self.writer.file_size() > TABLE_BYTES_MAX {
-            self.finish()?;
-        }
-        if !self.is_open {
-            let file = self.dir.join(format!("{}-{:06}.sst", self.family, self.files.len()));
-            self.writer.open(&file).map_err(|source| self.failed(source))?;
-            self.files.push(file);
-            self.is_open = true;
-        }
-        self.writer.put(key, value).map_err(|source| self.failed(source))
-    }
-
-    fn finish(&mut self) -> Result<(), LogError> {
-        if std::mem::take(&mut self.is_open) {
-            self.writer.finish().map_err(|source| self.failed(source))?;
-        }
-        Ok(())
-    }
-
-    fn failed(&self, source: rocksdb::Error) -> LogError {
-        LogError::Storage { path: self.dir.clone(), what: "writing a table", source }
-    }
-}
-
 impl BulkLog<'_> {
     fn put(&mut self, family: &'static str, key: &[u8], value: &[u8]) -> Result<(), LogError> {
-        let table = self.tables.iter_mut().find(|table| table.family == family);
+        let table = self.tables.iter_mut().find(|table| table.family() == family);
         table.expect("every family that is put into has tables").put(key, value)
     }
 
@@ -175,20 +139,7 @@ pub fn bulk_load<E: From<LogError>>(
     identity: &LogIdentity,
     fill: impl FnOnce(&mut BulkLog<'_>) -> Result<(), E>,
 ) -> Result<Heads, E> {
-    let files = |what, source| LogError::Files { path: path.into(), what, source };
-    if path.exists() {
-        return Err(files("making a log", std::io::ErrorKind::AlreadyExists.into()).into());
-    }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Beside it, so that it can be renamed; gone again if anything fails.
-    let unfinished = tempfile::Builder::new().prefix(".tally-unfinished-").tempdir_in(parent);
-    let unfinished = unfinished.map_err(|source| files("making a directory for a log", source))?;
-    let heads = load(&unfinished.path().join("log"), &unfinished.path().join("tables"), identity, fill)?;
-    let renamed = std::fs::rename(unfinished.path().join("log"), path);
-    renamed.map_err(|source| files("naming the finished log", source))?;
-    let synced = std::fs::File::open(parent).and_then(|parent| parent.sync_all());
-    synced.map_err(|source| files("naming the finished log", source))?;
-    Ok(heads)
+    make_whole(path, |log, tables| load(log, tables, identity, fill))
 }
 
 fn load<E: From<LogError>>(
@@ -197,20 +148,11 @@ fn load<E: From<LogError>>(
     identity: &LogIdentity,
     fill: impl FnOnce(&mut BulkLog<'_>) -> Result<(), E>,
 ) -> Result<Heads, E> {
-    let made = std::fs::create_dir(tables);
-    made.map_err(|source| LogError::Files { path: tables.into(), what: "making a directory", source })?;
     let store = Store::open_to_write(path)?;
     let families: Vec<(&str, Options)> =
         TABLES.into_iter().map(|family| (family, options::column_family(family))).collect();
-    let table = |(family, options)| Table {
-        family,
-        dir: tables.into(),
-        writer: SstFileWriter::create(options),
-        is_open: false,
-        files: Vec::new(),
-    };
     let mut log = BulkLog {
-        tables: families.iter().map(|(family, options)| table((*family, options))).collect(),
+        tables: families.iter().map(|(family, options)| Tables::new(family, tables, options)).collect(),
         heads: Heads::default(),
         pool: PoolState::new(&identity.genesis),
         spans: Spans::new(),
@@ -221,8 +163,7 @@ fn load<E: From<LogError>>(
         log.put(INDEX, &key, &page)?;
     }
     for table in &mut log.tables {
-        table.finish()?;
-        store.ingest(table.family, &table.files)?;
+        store.ingest(table.family(), table.finish()?)?;
     }
     let mut batch = WriteBatch::default();
     batch.put_cf(store.family(META)?, RECENT_KEY, recent_digest(&[], &[]));

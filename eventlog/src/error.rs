@@ -125,6 +125,20 @@ pub enum LogError {
         /// How the last attempt ended.
         last: Box<LogError>,
     },
+    /// A copy of a log that is not what it has to be. It was not kept.
+    #[error("the copy for {} is not sound, and was not kept: {source}", path.display())]
+    BadCopy {
+        /// Where it was to be.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<LogError>,
+    },
+    /// A copy of a log that was to be inside of the log.
+    #[error("{} lies in the log that it is to be a copy of", path.display())]
+    CopyInLog {
+        /// Where it was to be.
+        path: PathBuf,
+    },
     /// An L1 record that comes before one that is in the log.
     #[error("L1 record {found} is out of order: the log already reaches {reached}")]
     L1OutOfOrder {

@@ -4,6 +4,7 @@
 //!   BLAKE3 digests over them, and takes back blocks that a reorg replaced;
 //! - [`bulk_load`] makes a whole log at once;
 //! - [`LogReader`] reads a log as it was when opened, also while it is being written;
+//! - [`backup()`] copies one, also while it is being written;
 //! - [`verify()`] checks every byte;
 //! - an [`Archive`] is a log (or its beginning, a [`LogPrefix`]) in a bundle: one flat file, to be checked offline.
 //!
@@ -19,6 +20,7 @@
 //! ```
 
 mod archive;
+mod backup;
 mod bits;
 mod bulk;
 mod check;
@@ -38,11 +40,14 @@ mod record;
 mod scan;
 mod signers;
 mod store;
+mod tables;
 mod times;
 mod verify;
+mod whole;
 mod writer;
 
 pub use archive::{Archive, ArchiveError, ArchiveSection, BUNDLE_BYTES_MAX, write_archive};
+pub use backup::{Backup, FEED_DIR, backup};
 pub use bulk::{BulkLog, bulk_load};
 pub use chunk::{CHUNK_BLOCKS_MAX, ChunkHeader, EncodedChunk, ProducedBlock, chunk_start, encode_chunks};
 pub use code_counts::CodeCounts;

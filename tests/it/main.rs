@@ -9,6 +9,7 @@
 mod accounts;
 mod anvil;
 mod audit;
+mod backup;
 mod bad_input;
 mod bundles;
 mod by_block;
