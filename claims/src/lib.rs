@@ -29,7 +29,7 @@ mod sequencers;
 pub use accounts::{
     AccountLine, Accounts, AccountsError, AsOf, ChainAccount, ChainAccounts, ChainTotals, Cut, Exit,
     LedgerAccount, Movement, MovementKind, MovementPlace, NotClaimable, PolicyAccount, PolicyAccounts,
-    Statement, StatementEntry, StatementRange, Until, accounts, statement,
+    Statement, StatementEntry, StatementRange, Until, accounts, blocks_credited, statement,
 };
 pub use batch::{BatchEntry, NextBatch, Unpayable, UnpayableBlocks, next_batch};
 pub use call::{Argument, PreparedCall};

@@ -6,6 +6,7 @@ use crate::bundle_args::{AuditBundleArgs, AuditCompareArgs, BundleCommand};
 use crate::chain_args::AuditChainArgs;
 use crate::claims_args::ClaimsCommand;
 use crate::range::Range;
+use crate::serve_args::{ServeArgs, TokenArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -53,6 +54,12 @@ pub(crate) enum Command {
     /// Make what it takes to pay: the next batch, the next rate, distributions
     #[command(subcommand)]
     Claims(ClaimsCommand),
+    /// Serve what is owed over HTTP, while the log grows
+    Serve(Box<ServeArgs>),
+    /// Make a token for `tally serve`: the token to the standard error, its line for the file to the output
+    Token(TokenArgs),
+    /// Print the description of what `tally serve` answers: OpenAPI 3.1
+    Openapi,
     /// Logs with policy and receipt, as single files to be audited offline
     #[command(subcommand)]
     Bundle(BundleCommand),

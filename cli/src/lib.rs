@@ -42,6 +42,8 @@ mod receipt_difference;
 mod replay;
 mod replay_json;
 mod sequencers;
+mod serve;
+mod serve_args;
 mod state;
 mod state_json;
 mod statement;
@@ -111,6 +113,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Explain(args) => explain::run(args, &mut output),
         Command::Sequencers(args) => sequencers::run(args, &mut output),
         Command::Accounts(args) => accounts::run(args, &mut output),
+        Command::Serve(args) => serve::run(args, &mut output),
+        Command::Token(args) => serve::token(args, &mut output),
+        Command::Openapi => serve::openapi(&mut output),
         Command::Bundle(BundleCommand::Create(args)) => bundle::create(args, &mut output),
         Command::Bundle(BundleCommand::Show(args)) => bundle::show(args, &mut output),
         Command::Audit(AuditCommand::Chain(args)) => audit_chain::run(args, &mut output),

@@ -1,8 +1,8 @@
 //! `tally ingest --network`: from live chains, once or for as long as it is let.
 
-use crate::Output;
-use crate::args::{IngestArgs, LiveArgs, Progress, RpcArgs};
+use crate::args::{IngestArgs, LiveArgs, LogArg, Progress, RpcArgs};
 use crate::watch::{Watch, tell};
+use crate::{Output, WrongUsage};
 use anyhow::{Context, Result};
 use tally_ingest::{Endpoints, Limits, LiveIngested, LiveOptions, Metrics, Network, ingest_live};
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,19 +19,35 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")
 }
 
-pub(crate) fn run(args: &IngestArgs, network: &str, output: &mut Output<'_>) -> Result<Option<LiveIngested>> {
-    let live: &LiveArgs = &args.live;
-    let options = LiveOptions {
+/// What to ingest into `log`, and how.
+pub(crate) fn live_options(
+    log: &LogArg,
+    limits: Limits,
+    live: &LiveArgs,
+    network: &str,
+) -> Result<LiveOptions> {
+    for (flag, urls) in [("--l1-rpc", &live.l1_rpc), ("--l2-rpc", &live.l2_rpc)] {
+        if urls.is_empty() {
+            return Err(WrongUsage(format!("--network {network} needs {flag} URL")).into());
+        }
+    }
+    Ok(LiveOptions {
         network: Network::load(network)?,
         l1: endpoints(&live.l1_rpc, &live.rpc),
         l2: endpoints(&live.l2_rpc, &live.rpc),
-        log: args.log.log.clone(),
-        limits: Limits { l1_to: args.l1_to, l2_to: args.l2_to },
+        log: log.log.clone(),
+        limits,
         l1_finality: live.l1_finality,
         l2_confirmations: live.l2_confirmations,
         follow: live.follow,
         poll: live.poll_secs,
-    };
+    })
+}
+
+pub(crate) fn run(args: &IngestArgs, network: &str, output: &mut Output<'_>) -> Result<Option<LiveIngested>> {
+    let live: &LiveArgs = &args.live;
+    let limits = Limits { l1_to: args.l1_to, l2_to: args.l2_to };
+    let options = live_options(&args.log, limits, live, network)?;
     let metrics = Metrics::new();
     let bars = tell(live.progress, live.level);
     runtime()?.block_on(async {
@@ -54,7 +70,7 @@ pub(crate) fn run(args: &IngestArgs, network: &str, output: &mut Output<'_>) -> 
 
 /// Becomes true with the first signal to end. The second ends the process at once: the log is as after its
 /// last batch.
-fn stopped_by_signals() -> Result<watch::Receiver<bool>> {
+pub(crate) fn stopped_by_signals() -> Result<watch::Receiver<bool>> {
     let (stop, stopped) = watch::channel(false);
     let mut terminate = signal(SignalKind::terminate()).context("listening for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for signals")?;

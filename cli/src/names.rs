@@ -45,8 +45,13 @@ impl Names {
 }
 
 fn read(path: &Path) -> Result<Registry> {
+    Ok(Registry::from_json(&read_bytes(path)?)?)
+}
+
+/// The bytes of a registry's file, and one more than it may have where it has more.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     let limit = u64::try_from(REGISTRY_BYTES_MAX)?.saturating_add(1);
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
-    Ok(Registry::from_json(&bytes)?)
+    Ok(bytes)
 }

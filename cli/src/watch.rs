@@ -42,7 +42,10 @@ pub(crate) fn tell(progress: Progress, level: Level) -> Option<MultiProgress> {
         Level::Debug => LevelFilter::DEBUG,
     };
     // Only what this program itself says: its libraries would name whole URLs.
-    let own = Targets::new().with_target("tally_ingest", level).with_target("tally_cli", level);
+    let own = Targets::new()
+        .with_target("tally_ingest", level)
+        .with_target("tally_cli", level)
+        .with_target("tally_feed", level);
     let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(is_terminal);
     let lines = lines.with_writer(Above(bars.clone()));
     // Only the first in a process is heard; there is one command in a process, but for tests.

@@ -235,7 +235,15 @@ impl Store {
         each: impl FnMut(SpanRecord) -> Result<(), E>,
     ) -> Result<(), E> {
         let place_of = |record: &SpanRecord| (record.block.0, record.log_index);
-        self.events(SPAN_EVENTS, heads.span_events, until.map(|last| last.0), cursor, decode_span, place_of, each)
+        self.events(
+            SPAN_EVENTS,
+            heads.span_events,
+            until.map(|last| last.0),
+            cursor,
+            decode_span,
+            place_of,
+            each,
+        )
     }
 
     /// The dictionary: the signers by code, from 1 on; each link is checked, up to the one in the heads.

@@ -1,1 +1,27 @@
-//! The claim feed.
+//! The claim feed: what a log and its ledgers say, over HTTP, while the log grows.
+//!
+//! A [`Server`] ingests, folds each commit of the log and answers from what is folded, in one process:
+//!
+//! - the folder makes a view of the log after each commit: nothing in a view changes, and an answer is of one view;
+//! - the facts of the feed follow from what is final of the log, in an order that follows from it, too; journals keep
+//!   their sequence numbers, and turn what should never happen into rollbacks;
+//! - the API (described by [`openapi_json`]) only reads;
+//! - below it, every request passes its token, its client's rate, its method and its size.
+
+mod api;
+mod error;
+mod facts;
+mod folder;
+mod health;
+mod http;
+mod journal;
+mod json;
+mod metrics;
+mod server;
+mod told;
+mod view;
+
+pub use api::openapi_json;
+pub use error::FeedError;
+pub use http::{Access, HttpError, HttpOptions, NewToken, Timeouts, TlsFiles, Tokens};
+pub use server::{FeedOptions, Server};

@@ -12,7 +12,7 @@ pub use books::{AccountLine, StatementEntry};
 pub use chain::{ChainAccount, ChainAccounts, ChainTotals, Exit, NotClaimable};
 pub use cut::{AsOf, Cut, Until};
 pub use error::AccountsError;
-pub use movement::{LedgerAccount, Movement, MovementKind, MovementPlace};
+pub use movement::{LedgerAccount, Movement, MovementKind, MovementPlace, blocks_credited};
 pub use policy::{PolicyAccount, PolicyAccounts};
 pub use statement::{Statement, StatementRange, statement};
 

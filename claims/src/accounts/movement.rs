@@ -226,8 +226,13 @@ fn owner_at_lock(sequencer: SequencerId, record: &L1Record, later: &[L1Record]) 
     named.next().unwrap_or(Address::ZERO)
 }
 
-/// How many blocks a batch pays each sequencer for. An address may be credited several times.
-fn blocks_credited(
+/// How many blocks a batch with these `credits` pays each sequencer for; `pool` is the contracts' state after it. An
+/// address may be credited several times.
+///
+/// # Errors
+///
+/// [`AccountsError::Amount`] if there are more than fit.
+pub fn blocks_credited(
     pool: &PoolState,
     credits: &[Credit],
 ) -> Result<BTreeMap<SequencerId, u64>, AccountsError> {

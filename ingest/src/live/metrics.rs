@@ -6,8 +6,10 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Chain {
@@ -40,6 +42,8 @@ pub struct Metrics {
     rollbacks: Family<Chain, Counter>,
     commits: Counter,
     warnings: Counter,
+    /// How many commits there were, for who waits for the next.
+    committed: watch::Sender<u64>,
     l1: Arc<Progress>,
     l2: Arc<Progress>,
 }
@@ -55,6 +59,8 @@ pub struct Progress {
     /// The chain's head and its timestamp, once told.
     head: AtomicU64,
     head_timestamp: AtomicU64,
+    /// When it was told.
+    heard: Mutex<Option<Instant>>,
 }
 
 impl Progress {
@@ -71,6 +77,24 @@ impl Progress {
     /// The last block that is to be in the log as the chain stands.
     pub fn to(&self) -> u64 {
         self.to.load(Ordering::Relaxed)
+    }
+
+    /// The newest block that an endpoint told of, and its timestamp; `None` before one has.
+    pub fn chain_head(&self) -> Option<(u64, u64)> {
+        let head = self.head.load(Ordering::Relaxed);
+        (head > 0).then(|| (head, self.head_timestamp.load(Ordering::Relaxed)))
+    }
+
+    /// How many seconds the last block in the log is older than the chain's head; `None` before both are known.
+    pub fn lag_secs(&self) -> Option<u64> {
+        let (_, head_timestamp) = self.chain_head()?;
+        let timestamp = self.timestamp.load(Ordering::Relaxed);
+        (timestamp > 0).then(|| head_timestamp.saturating_sub(timestamp))
+    }
+
+    /// How long ago an endpoint told of the chain's head; `None` before one has.
+    pub fn heard_ago(&self) -> Option<Duration> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).map(|heard| heard.elapsed())
     }
 }
 
@@ -118,8 +142,19 @@ impl Metrics {
         ChainMetrics { chain, all: self.clone() }
     }
 
+    /// How many times a reorg took blocks out of the log.
+    pub fn rollbacks(&self) -> u64 {
+        ["L1", "L2"].into_iter().map(|chain| self.rollbacks.get_or_create(&Chain { chain }).get()).sum()
+    }
+
+    /// Tells of every commit: what it changes to is how many there were.
+    pub fn committed(&self) -> watch::Receiver<u64> {
+        self.committed.subscribe()
+    }
+
     pub(crate) fn commit(&self) {
-        self.commits.inc();
+        let commits = self.commits.inc();
+        self.committed.send_replace(commits.saturating_add(1));
     }
 
     pub(crate) fn warning(&self) {
@@ -177,6 +212,7 @@ impl ChainMetrics {
         self.all.chain_head.get_or_create(&self.label()).set(gauge(head));
         progress.head.store(head, Ordering::Relaxed);
         progress.head_timestamp.store(timestamp, Ordering::Relaxed);
+        *progress.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.lags();
     }
 

@@ -1,0 +1,108 @@
+//! `tally serve` and `tally token`.
+
+use crate::args::Progress;
+use crate::live::{live_options, runtime, stopped_by_signals};
+use crate::serve_args::{ServeArgs, TokenArgs};
+use crate::watch::{Watch, tell};
+use crate::{DONE, Output, WrongUsage, names, policies};
+use alloy_primitives::B256;
+use anyhow::{Context, Result};
+use std::num::NonZeroU32;
+use std::path::Path;
+use tally_claims::Registry;
+use tally_feed::{
+    Access, FeedOptions, HttpError, HttpOptions, Server, Timeouts, TlsFiles, Tokens, openapi_json,
+};
+use tally_ingest::{Limits, Metrics};
+
+pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
+    let live = &args.live;
+    let limits = Limits { l1_to: None, l2_to: None };
+    let ingest = match &live.network {
+        Some(network) => Some(live_options(&args.log, limits, live, network)?),
+        None if live.follow || !live.l1_rpc.is_empty() || !live.l2_rpc.is_empty() => {
+            let usage = "--follow, --l1-rpc and --l2-rpc need --network NAME|FILE";
+            return Err(WrongUsage(usage.into()).into());
+        }
+        None => None,
+    };
+    let is_following = ingest.is_some();
+    let options = FeedOptions {
+        log: args.log.log.clone(),
+        feed_dir: args.feed_dir.clone(),
+        policies: policies::load(&args.policy)?,
+        registry: output.registry.map(registry).transpose()?,
+        http: http_options(args)?,
+        metrics_listen: live.metrics_listen,
+        streams_max: usize::try_from(args.streams_max)?,
+        ready_lag_secs: args.ready_lag_secs,
+        poll: live.poll_secs,
+        ingest,
+    };
+    let metrics = Metrics::new();
+    let bars = tell(live.progress, live.level);
+    runtime()?.block_on(async {
+        let stop = stopped_by_signals()?;
+        let server = Server::bind(options, metrics.clone(), stop).await?;
+        let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
+        let mut told = vec![format!("listening at {scheme}://{}", server.local_addr())];
+        told.extend(server.metrics_addr().map(|address| format!("metrics at http://{address}/metrics")));
+        for told in told {
+            // Whoever reads lines of JSON reads nothing else.
+            if live.progress == Progress::Json {
+                tracing::info!("{told}");
+            } else {
+                writeln!(output.err, "{told}")?;
+            }
+        }
+        let watch = if is_following { Some(Watch::start(&metrics, None, bars).await?) } else { None };
+        let served = server.run().await;
+        if let Some(watch) = watch {
+            watch.end().await;
+        }
+        served?;
+        Ok(DONE)
+    })
+}
+
+fn http_options(args: &ServeArgs) -> Result<HttpOptions> {
+    let tokens = args.token_file.as_deref().map(Tokens::read).transpose()?;
+    let access = Access::check(args.listen, tokens, args.public).map_err(|error| match error {
+        HttpError::Open { .. } | HttpError::TokensOfPublic => {
+            anyhow::Error::from(WrongUsage(format!("{error}")))
+        }
+        other => other.into(),
+    })?;
+    let tls = args.tls_cert.clone().zip(args.tls_key.clone()).map(|(cert, key)| TlsFiles { cert, key });
+    Ok(HttpOptions {
+        listen: args.listen,
+        tls,
+        access,
+        requests_per_sec: NonZeroU32::new(args.requests_per_sec),
+        connections_max: usize::try_from(args.connections_max)?,
+        timeouts: Timeouts::default(),
+    })
+}
+
+/// The registry of names, and its digest.
+fn registry(path: &Path) -> Result<(Registry, B256)> {
+    let bytes = names::read_bytes(path).with_context(|| format!("--registry {}", path.display()))?;
+    let registry = Registry::from_json(&bytes).with_context(|| format!("--registry {}", path.display()))?;
+    Ok((registry, alloy_primitives::keccak256(&bytes)))
+}
+
+/// Makes a token.
+pub(crate) fn token(args: &TokenArgs, output: &mut Output<'_>) -> Result<u8> {
+    let made = Tokens::generate(&args.name)?;
+    writeln!(output.err, "the token, which is kept nowhere:")?;
+    writeln!(output.err, "{}", made.token)?;
+    writeln!(output.err, "the line for --token-file:")?;
+    writeln!(output.out, "{}", made.line)?;
+    Ok(DONE)
+}
+
+/// The description of the API.
+pub(crate) fn openapi(output: &mut Output<'_>) -> Result<u8> {
+    write!(output.out, "{}", openapi_json())?;
+    Ok(DONE)
+}

@@ -1,0 +1,62 @@
+//! The arguments of `tally serve` and `tally token`.
+
+use crate::args::{LiveArgs, LogArg};
+use clap::Args;
+use clap::builder::BoolishValueParser;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    /// A built-in policy (guide, stake-weighted, locking-pool) or a policy file; may be repeated. The first is
+    /// the one that is meant where a request names none
+    #[arg(
+        long,
+        env = "TALLY_POLICY",
+        value_name = "NAME|FILE",
+        value_delimiter = ',',
+        default_value = "guide"
+    )]
+    pub(crate) policy: Vec<String>,
+    /// Where to listen
+    #[arg(long, env = "TALLY_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8700")]
+    pub(crate) listen: SocketAddr,
+    /// Let everybody ask who can connect: without this or --token-file it listens on this machine only
+    #[arg(long, env = "TALLY_PUBLIC", value_parser = BoolishValueParser::new(), conflicts_with = "token_file")]
+    pub(crate) public: bool,
+    /// Who may ask: a file with lines as `tally token` prints them, read at the start
+    #[arg(long, env = "TALLY_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Serve with TLS: the certificate and those that it is signed by, as PEM
+    #[arg(long, env = "TALLY_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The certificate's key, as PEM
+    #[arg(long, env = "TALLY_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// How many requests a client may make in a second (twice as many at once); 0 for any number
+    #[arg(long, env = "TALLY_REQUESTS_PER_SEC", value_name = "N", default_value_t = 100)]
+    pub(crate) requests_per_sec: u32,
+    /// How many connections may be open; more are closed at once
+    #[arg(long, env = "TALLY_CONNECTIONS_MAX", value_name = "N", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) connections_max: u32,
+    /// How many readers may follow the feed
+    #[arg(long, env = "TALLY_STREAMS_MAX", value_name = "N", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..1_000_000))]
+    pub(crate) streams_max: u32,
+    /// How many seconds the log may be behind the chains, and these unheard of, while /readyz says yes
+    #[arg(long, env = "TALLY_READY_LAG_SECS", value_name = "SECS", default_value_t = 1_800)]
+    pub(crate) ready_lag_secs: u64,
+    /// Where the feed's sequence numbers are kept [default: feed, in the log's directory]
+    #[arg(long, env = "TALLY_FEED_DIR", value_name = "DIR")]
+    pub(crate) feed_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) live: LiveArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// What the token is called in the file: letters, digits, -, _ and .
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}

@@ -1,0 +1,135 @@
+//! What a sequencer can claim, and its statement.
+
+use super::input::{Limit, Number, Params, PolicyParams, bad};
+use super::sequencers::unknown;
+use super::{Shared, broken, gap};
+use crate::http::Problem;
+use crate::json::{ClaimAnswer, DistributionJson, StatementAnswer};
+use crate::view::PolicyView;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+use tally_claims::{AccountsError, Distribution, StatementRange, WithheldReason};
+use tally_engine::{SequencerId, UnixTime, Wei};
+use utoipa::IntoParams;
+
+/// What a sequencer can claim now, of the contracts and of a policy's distribution: by what is final alone.
+#[utoipa::path(get, path = "/v1/sequencers/{id}/claim", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), PolicyParams), responses((status = 200, description = "What it can claim.", body = ClaimAnswer)))]
+pub(super) async fn claim(
+    State(api): State<Shared>,
+    Number(id): Number,
+    Params(params): Params<PolicyParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let moment = api.moment(params.policy.as_deref())?;
+    let (view, policy, id) = (&moment.view, moment.policy(), SequencerId(id));
+    let contracts = &view.final_contracts;
+    let Some((facts, account)) = contracts.sequencers.get(&id).zip(contracts.accounts.sequencers.get(&id))
+    else {
+        if view.contracts.sequencers.contains_key(&id) {
+            return Err(gap(policy, format!("sequencer {id} has locked, but that is not final yet")));
+        }
+        return Err(unknown(&moment, id.0));
+    };
+    if let Some(response) = moment.not_modified(&headers) {
+        return Ok(response);
+    }
+    let distribution = policy.distribution(view).map_err(|error| broken(&error))?;
+    moment.answer(&ClaimAnswer {
+        at: policy.at.clone(),
+        sequencer: id.0,
+        recipient: facts.recipient.map(Into::into),
+        contract: account.into(),
+        distribution: distribution.map(|made| part_of(made, id)),
+    })
+}
+
+/// A sequencer's part of a distribution.
+fn part_of(made: &Distribution, id: SequencerId) -> DistributionJson {
+    let leaf = made.tree.proofs().find(|(leaf, _)| leaf.sequencer == id);
+    let withheld = made.withheld.iter().find(|withheld| withheld.sequencer == id);
+    let (cumulative, why) = match (&leaf, withheld) {
+        (Some((leaf, _)), _) => (leaf.cumulative, None),
+        (None, Some(withheld)) => (withheld.cumulative, Some(WithheldReason::code(withheld.reason))),
+        (None, None) => (Wei::ZERO, Some("nothing")),
+    };
+    DistributionJson {
+        epoch: made.epoch.0,
+        end: made.end.0,
+        cumulative_wei: cumulative.into(),
+        withheld: why,
+        merkle_root: made.tree.root().into(),
+        merkle_proof: leaf.map(|(_, proof)| proof.into_iter().map(Into::into).collect()),
+    }
+}
+
+/// Of which time.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct StatementParams {
+    /// The name of a policy that is served; the first of them, if none is named.
+    policy: Option<String>,
+    /// The first second; the beginning of the log, if none is given.
+    from: Option<u64>,
+    /// The second after the last; everything in the log, if none is given.
+    to: Option<u64>,
+    /// Where a page of movements begins: the `next` of the page before.
+    #[serde(default)]
+    #[param(required = false, default = 0, minimum = 0)]
+    cursor: u64,
+    /// How many movements at most.
+    #[serde(default)]
+    #[param(required = false, value_type = u32, default = 100, minimum = 1, maximum = 1000)]
+    limit: Limit,
+}
+
+/// A sequencer's statement of account: opening and closing balances, and what moved between.
+#[utoipa::path(get, path = "/v1/sequencers/{id}/statement", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), StatementParams), responses((status = 200, description = "The statement.", body = StatementAnswer)))]
+pub(super) async fn statement(
+    State(api): State<Shared>,
+    Number(id): Number,
+    Params(params): Params<StatementParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let moment = api.moment(params.policy.as_deref())?;
+    if !moment.view.contracts.sequencers.contains_key(&SequencerId(id)) {
+        return Err(unknown(&moment, id));
+    }
+    if let Some(response) = moment.not_modified(&headers) {
+        return Ok(response);
+    }
+    let worked = moment.clone();
+    let answer = api
+        .heavy(move || {
+            let (view, policy) = (&worked.view, worked.policy());
+            let range = StatementRange { from: params.from.map(UnixTime), to: params.to.map(UnixTime) };
+            let first = view.log.identity().l1_first_block;
+            let rules = &policy.replayed.policy;
+            // One thread: who asks shares the machine with the others.
+            let made =
+                tally_claims::statement(&view.log, first, SequencerId(id), Some(rules), range, Some(1));
+            let made = made.map_err(|error| refusal(policy, error))?;
+            Ok(StatementAnswer::new(policy.at.clone(), &made, params.cursor, params.limit.get()))
+        })
+        .await?;
+    moment.answer(&answer)
+}
+
+/// Why there is no such statement.
+fn refusal(policy: &PolicyView, error: AccountsError) -> Problem {
+    match error {
+        AccountsError::Backwards { .. } => bad("bad-range", error.to_string()),
+        AccountsError::BeyondLog { .. }
+        | AccountsError::BeyondHorizon { .. }
+        | AccountsError::UnknownSequencer { .. } => gap(policy, error.to_string()),
+        AccountsError::Replay(_)
+        | AccountsError::Pool(_)
+        | AccountsError::Amount { .. }
+        | AccountsError::Total { .. }
+        | AccountsError::Unbalanced { .. }
+        | AccountsError::ExitBackwards { .. }
+        | AccountsError::EpochEnd { .. } => broken(&error.into()),
+    }
+}

@@ -1,0 +1,103 @@
+//! Epochs and single blocks.
+
+use super::input::{Number, PageParams, Params, PolicyParams, page};
+use super::{Shared, broken, gap};
+use crate::error::FeedError;
+use crate::http::Problem;
+use crate::json::{BlockAnswer, EpochAnswer, EpochJson, EpochsAnswer, RowJson};
+use crate::view::PolicyView;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use tally_engine::{AmountError, EpochLedger, L2Block};
+use tally_replay::{BlockLedger, explain_block};
+
+fn no_amount(error: AmountError) -> Problem {
+    broken(&FeedError::Amount { place: "an epoch".into(), error })
+}
+
+fn epoch_json(policy: &PolicyView, epoch: &EpochLedger) -> Result<EpochJson, Problem> {
+    let has_later = |epochs: &[EpochLedger]| epochs.last().is_some_and(|last| last.epoch > epoch.epoch);
+    let is_closed = has_later(&policy.replayed.ledger.epochs);
+    let is_final = has_later(&policy.settled.ledger.epochs);
+    EpochJson::new(&policy.replayed.policy, epoch, is_closed, is_final).map_err(no_amount)
+}
+
+/// The epochs, without their rows.
+#[utoipa::path(get, path = "/v1/epochs", tag = "ledger", params(PageParams), responses((status = 200, description = "A page of epochs.", body = EpochsAnswer)))]
+pub(super) async fn list(
+    State(api): State<Shared>,
+    Params(params): Params<PageParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let moment = api.moment(params.policy.as_deref())?;
+    if let Some(response) = moment.not_modified(&headers) {
+        return Ok(response);
+    }
+    let policy = moment.policy();
+    let (epochs, next) =
+        page(&policy.replayed.ledger.epochs, params.from, params.limit, |epoch| epoch.epoch.0);
+    let epochs = epochs.iter().map(|epoch| epoch_json(policy, epoch)).collect::<Result<_, _>>()?;
+    moment.answer(&EpochsAnswer { at: policy.at.clone(), epochs, next })
+}
+
+/// An epoch, with what each sequencer earned.
+#[utoipa::path(get, path = "/v1/epochs/{n}", tag = "ledger", params(("n" = u64, Path, description = "Which, from 0."), PolicyParams), responses((status = 200, description = "The epoch.", body = EpochAnswer)))]
+pub(super) async fn one(
+    State(api): State<Shared>,
+    Number(number): Number,
+    Params(params): Params<PolicyParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let moment = api.moment(params.policy.as_deref())?;
+    let policy = moment.policy();
+    let epochs = &policy.replayed.ledger.epochs;
+    let found = usize::try_from(number).ok().and_then(|index| epochs.get(index));
+    let Some(epoch) = found else {
+        let detail = format!("epoch {number} is asked for, but there are {} yet, from 0 on", epochs.len());
+        return Err(gap(policy, detail));
+    };
+    if let Some(response) = moment.not_modified(&headers) {
+        return Ok(response);
+    }
+    let rows = epoch.rows.iter().map(RowJson::new).collect::<Result<_, _>>().map_err(no_amount)?;
+    moment.answer(&EpochAnswer { at: policy.at.clone(), epoch: epoch_json(policy, epoch)?, rows })
+}
+
+/// What an L2 block earned, and everything that decides it.
+#[utoipa::path(get, path = "/v1/blocks/{n}", tag = "ledger", params(("n" = u64, Path, description = "Its number."), PolicyParams), responses((status = 200, description = "The block.", body = BlockAnswer)))]
+pub(super) async fn block(
+    State(api): State<Shared>,
+    Number(number): Number,
+    Params(params): Params<PolicyParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let moment = api.moment(params.policy.as_deref())?;
+    let policy = moment.policy();
+    let first = moment.view.log.identity().l2_first_block.0;
+    if number < first {
+        let detail = format!("block {number} is asked for, but the log's first is {first}");
+        return Err(Problem::new(StatusCode::NOT_FOUND, "unknown-block", detail));
+    }
+    if policy.at.horizon.is_none_or(|horizon| number > horizon.block) {
+        return Err(gap(policy, format!("block {number} is asked for, which is not folded yet")));
+    }
+    if let Some(response) = moment.not_modified(&headers) {
+        return Ok(response);
+    }
+    let worked = moment.clone();
+    let answer = api
+        .heavy(move || {
+            let policy = worked.policy();
+            let failed = |error| broken(&FeedError::Replay(error));
+            let ledger = BlockLedger::new(&worked.view.log, &policy.replayed).map_err(failed)?;
+            let explained = explain_block(&ledger, L2Block(number)).map_err(failed)?;
+            let explained =
+                explained.ok_or_else(|| gap(policy, format!("the ledger has no block {number}")))?;
+            let is_final = policy.is_final(L2Block(number));
+            BlockAnswer::new(policy.at.clone(), &policy.replayed.policy, &explained, is_final)
+                .map_err(no_amount)
+        })
+        .await?;
+    moment.answer(&answer)
+}

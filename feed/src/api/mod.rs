@@ -1,0 +1,200 @@
+//! The API: what can be asked, and how it is answered.
+//!
+//! Every answer is of one moment, a [`View`], and of one policy. It names both, and its `ETag` is a digest of them, so
+//! that whoever has it is told so without anything being computed. What takes long is done by few at a time, apart from
+//! the threads that answer.
+
+mod claims;
+mod epochs;
+mod feed;
+mod input;
+mod openapi;
+mod pool;
+mod sequencers;
+mod status;
+mod stream;
+
+pub use openapi::openapi_json;
+
+use crate::error::FeedError;
+use crate::health::Health;
+use crate::http::Problem;
+use crate::metrics::FeedMetrics;
+use crate::view::{PolicyView, View};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+
+/// How many answers that take long are worked out at a time.
+const HEAVY_MAX: usize = 2;
+
+/// How long a request waits for its turn.
+const HEAVY_WAIT: Duration = Duration::from_secs(5);
+
+/// How many entries a page has, unless asked otherwise, and at most.
+const PAGE: u32 = 100;
+const PAGE_MAX: u32 = 1_000;
+
+/// What answers are made of.
+pub(crate) struct Api {
+    /// The moment to answer of; `None` before the first.
+    pub(crate) views: watch::Receiver<Option<Arc<View>>>,
+    pub(crate) health: Health,
+    pub(crate) metrics: FeedMetrics,
+    /// Permits to read the feed as a stream, or to wait for it.
+    pub(crate) streams: Arc<Semaphore>,
+    heavy: Arc<Semaphore>,
+    /// Ends streams.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// What answers are made of, shared.
+pub(crate) type Shared = Arc<Api>;
+
+impl Api {
+    pub(crate) fn new(
+        views: watch::Receiver<Option<Arc<View>>>,
+        health: Health,
+        metrics: FeedMetrics,
+        streams_max: usize,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        let streams = Arc::new(Semaphore::new(streams_max));
+        let heavy = Arc::new(Semaphore::new(HEAVY_MAX));
+        Self { views, health, metrics, streams, heavy, stop }
+    }
+
+    /// The moment, and which of its policies is asked for.
+    fn moment(&self, policy: Option<&str>) -> Result<Moment, Problem> {
+        let view = self.views.borrow().clone().ok_or_else(|| {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "nothing is folded yet").retry_after(1)
+        })?;
+        let index = match policy {
+            None => 0,
+            Some(name) => {
+                let mut names = view.policies.iter().map(|policy| policy.replayed.policy.name());
+                names.position(|served| served == name).ok_or_else(|| {
+                    let served: Vec<&str> =
+                        view.policies.iter().map(|policy| policy.replayed.policy.name()).collect();
+                    Problem::new(StatusCode::NOT_FOUND, "unknown-policy", "no such policy is served")
+                        .with("policies", served)
+                })?
+            }
+        };
+        Ok(Moment { view, index })
+    }
+
+    /// Works something out that takes long.
+    async fn heavy<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let permit = tokio::time::timeout(HEAVY_WAIT, Arc::clone(&self.heavy).acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else {
+            let detail = "too many such answers are being worked out";
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(1));
+        };
+        // Who gives up waiting for the answer does not make room for another: the work goes on.
+        let worked = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work()
+        });
+        worked.await.unwrap_or_else(|error| Err(broken(&FeedError::from(error))))
+    }
+}
+
+/// A moment, and one of its policies.
+#[derive(Clone)]
+struct Moment {
+    view: Arc<View>,
+    index: usize,
+}
+
+impl Moment {
+    fn policy(&self) -> &PolicyView {
+        &self.view.policies[self.index]
+    }
+
+    /// The answer of somebody who has it already, by the `If-None-Match` of the request.
+    fn not_modified(&self, headers: &HeaderMap) -> Option<Response> {
+        let etag = &self.policy().etag;
+        let has = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(
+            |value| {
+                let mut tags = value.split(',').map(str::trim);
+                tags.any(|tag| {
+                    tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes()
+                })
+            },
+        );
+        has.then(|| (StatusCode::NOT_MODIFIED, [(header::ETAG, etag.clone())]).into_response())
+    }
+
+    /// An answer that is text already.
+    fn text(&self, json: Bytes) -> Response {
+        let mut response = Response::new(Body::from(json));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::ETAG, self.policy().etag.clone());
+        response
+    }
+
+    fn answer(&self, answer: &impl Serialize) -> Result<Response, Problem> {
+        Ok(self.text(json(answer)?))
+    }
+}
+
+fn json(answer: &impl Serialize) -> Result<Bytes, Problem> {
+    serde_json::to_vec(answer).map(Bytes::from).map_err(|error| broken(&error.into()))
+}
+
+/// Something that should not be: the operator is told what, and the client that it is so.
+fn broken(error: &FeedError) -> Problem {
+    tracing::error!("an answer could not be worked out: {error}");
+    let detail = "the answer could not be worked out; the operator was told why";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "broken", detail)
+}
+
+/// That what is asked for lies beyond what is folded, with how far that goes.
+fn gap(policy: &PolicyView, detail: String) -> Problem {
+    let at = &policy.at;
+    let value = |value: Result<serde_json::Value, serde_json::Error>| value.unwrap_or_default();
+    Problem::new(StatusCode::CONFLICT, "gap", detail)
+        .with("horizon", value(serde_json::to_value(at.horizon)))
+        .with("stopped", value(serde_json::to_value(&at.stopped)))
+        .with("l1", value(serde_json::to_value(at.l1)))
+        .with("l2", value(serde_json::to_value(at.l2)))
+}
+
+/// How it is.
+pub(crate) fn health_router(api: Shared) -> Router {
+    let router = Router::new().route("/healthz", get(status::healthz)).route("/readyz", get(status::readyz));
+    router.with_state(api)
+}
+
+/// Everything that can be asked.
+pub(crate) fn router(api: Shared) -> Router {
+    let asked = Router::new()
+        .route("/openapi.json", get(openapi::serve))
+        .route("/v1/status", get(status::status))
+        .route("/v1/sequencers", get(sequencers::list))
+        .route("/v1/sequencers/{id}", get(sequencers::one))
+        .route("/v1/sequencers/{id}/ledger", get(sequencers::ledger))
+        .route("/v1/sequencers/{id}/statement", get(claims::statement))
+        .route("/v1/sequencers/{id}/claim", get(claims::claim))
+        .route("/v1/epochs", get(epochs::list))
+        .route("/v1/epochs/{n}", get(epochs::one))
+        .route("/v1/blocks/{n}", get(epochs::block))
+        .route("/v1/batches", get(pool::batches))
+        .route("/v1/batches/next", get(pool::next_batch))
+        .route("/v1/rates/next", get(pool::next_rate))
+        .route("/v1/audit", get(pool::audit))
+        .route("/v1/feed", get(feed::feed))
+        .with_state(Arc::clone(&api));
+    health_router(api).merge(asked)
+}

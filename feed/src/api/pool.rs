@@ -1,0 +1,154 @@
+//! What was paid, what is to be paid next, and what the audit says of it.
+
+use super::input::{Limit, PageParams, Params, PolicyParams, page};
+use super::{Shared, broken, gap};
+use crate::error::FeedError;
+use crate::http::Problem;
+use crate::json::{AuditAnswer, BatchesAnswer, NextBatchAnswer, NextRateAnswer};
+use crate::view::PolicyView;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+use std::sync::Arc;
+use tally_audit::{AuditOptions, CountRule, audit_chain};
+use tally_claims::ClaimsError;
+use utoipa::IntoParams;
+
+/// The batches that were paid.
+#[utoipa::path(get, path = "/v1/batches", tag = "pool", params(PageParams), responses((status = 200, description = "A page of batches.", body = BatchesAnswer)))]
+pub(super) async fn batches(
+    State(api): State<Shared>,
+    Params(params): Params<PageParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let moment = api.moment(params.policy.as_deref())?;
+    if let Some(response) = moment.not_modified(&headers) {
+        return Ok(response);
+    }
+    let view = &moment.view;
+    let (found, next) = page(&view.contracts.batches, params.from, params.limit, |batch| batch.batch);
+    let last = view.final_heads.l1.map(|head| head.block.0);
+    let mut batches = found.to_vec();
+    for batch in &mut batches {
+        batch.is_final = Some(batch.l1_block) <= last;
+    }
+    moment.answer(&BatchesAnswer { at: moment.policy().at.clone(), batches, next })
+}
+
+/// The batch that can be paid next, and the call that pays it.
+#[utoipa::path(get, path = "/v1/batches/next", tag = "pool", params(PolicyParams), responses((status = 200, description = "The batch.", body = NextBatchAnswer)))]
+pub(super) async fn next_batch(
+    State(api): State<Shared>,
+    Params(params): Params<PolicyParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let moment = api.moment(params.policy.as_deref())?;
+    if let Some(response) = moment.not_modified(&headers) {
+        return Ok(response);
+    }
+    let worked = moment.clone();
+    let answer = api
+        .heavy(move || {
+            let (log, policy) = (&worked.view.log, worked.policy());
+            let next = tally_claims::next_batch(log, log.identity(), None);
+            let next = next.map_err(|error| refusal(policy, error))?;
+            Ok(NextBatchAnswer::new(policy.at.clone(), &next))
+        })
+        .await?;
+    moment.answer(&answer)
+}
+
+/// The reward per block that holds the policy's target from now on, and the call that sets it.
+#[utoipa::path(get, path = "/v1/rates/next", tag = "pool", params(PolicyParams), responses((status = 200, description = "The rate.", body = NextRateAnswer)))]
+pub(super) async fn next_rate(
+    State(api): State<Shared>,
+    Params(params): Params<PolicyParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let moment = api.moment(params.policy.as_deref())?;
+    if let Some(response) = moment.not_modified(&headers) {
+        return Ok(response);
+    }
+    let worked = moment.clone();
+    let answer = api
+        .heavy(move || {
+            let (log, policy) = (&worked.view.log, worked.policy());
+            let next = tally_claims::next_rate(log, log.identity(), &policy.replayed.policy, None);
+            let next = next.map_err(|error| refusal(policy, error))?;
+            NextRateAnswer::new(policy.at.clone(), &next).map_err(|error| broken(&error.into()))
+        })
+        .await?;
+    moment.answer(&answer)
+}
+
+/// Why there is no next batch or rate.
+fn refusal(policy: &PolicyView, error: ClaimsError) -> Problem {
+    match error {
+        ClaimsError::Log(_)
+        | ClaimsError::Replay(_)
+        | ClaimsError::Span(_)
+        | ClaimsError::Amount { .. }
+        | ClaimsError::TooManyBlocks { .. }
+        | ClaimsError::NoEnd { .. }
+        | ClaimsError::TooFast { .. }
+        | ClaimsError::TooManyDecimals { .. }
+        | ClaimsError::NoBlockSecs { .. }
+        | ClaimsError::HeadTime { .. }
+        | ClaimsError::Drawing(_) => broken(&error.into()),
+        ClaimsError::NotFlat { .. } => Problem::new(StatusCode::CONFLICT, "not-flat", error.to_string()),
+        ClaimsError::NoL1
+        | ClaimsError::L1Behind { .. }
+        | ClaimsError::NoSender { .. }
+        | ClaimsError::NoNext { .. }
+        | ClaimsError::BeforeStart { .. }
+        | ClaimsError::NotAnnounced { .. }
+        | ClaimsError::Unfinished { .. }
+        | ClaimsError::Unsettled { .. }
+        | ClaimsError::TooFewSpans { .. }
+        | ClaimsError::NobodyToPay { .. }
+        | ClaimsError::NoClosedEpoch { .. }
+        | ClaimsError::NoReward { .. } => gap(policy, error.to_string()),
+    }
+}
+
+/// Which findings.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AuditParams {
+    /// The name of a policy that is served; the first of them, if none is named. The audit is the same for all.
+    policy: Option<String>,
+    /// Where a page of findings begins: the `next` of the page before.
+    #[serde(default)]
+    #[param(required = false, default = 0, minimum = 0)]
+    cursor: u64,
+    /// How many findings at most.
+    #[serde(default)]
+    #[param(required = false, value_type = u32, default = 100, minimum = 1, maximum = 1000)]
+    limit: Limit,
+}
+
+/// What the chain claims, against the log.
+#[utoipa::path(get, path = "/v1/audit", tag = "pool", params(AuditParams), responses((status = 200, description = "The audit.", body = AuditAnswer)))]
+pub(super) async fn audit(
+    State(api): State<Shared>,
+    Params(params): Params<AuditParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let moment = api.moment(params.policy.as_deref())?;
+    if let Some(response) = moment.not_modified(&headers) {
+        return Ok(response);
+    }
+    let view = Arc::clone(&moment.view);
+    // Once for all who ask of this moment.
+    let audited = moment.view.audit.get_or_try_init(|| api.heavy(move || audit_of(&view))).await?;
+    let answer = AuditAnswer::new(moment.policy().at.clone(), audited, params.cursor, params.limit.get());
+    moment.answer(&answer)
+}
+
+fn audit_of(view: &crate::view::View) -> Result<tally_audit::ChainAudit, Problem> {
+    let options = AuditOptions { rule: CountRule::Scheduled, from_batch: None, to_batch: None };
+    let escrow = view.log.identity().locking_info;
+    audit_chain(&view.log, escrow, options).map_err(|error| broken(&FeedError::from(error)))
+}

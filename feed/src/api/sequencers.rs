@@ -1,0 +1,157 @@
+//! Sequencers, and the blocks of one.
+
+use super::input::{Limit, Number, Params, PolicyParams, bad};
+use super::{Moment, Shared, broken, gap, json};
+use crate::http::Problem;
+use crate::json::{LedgerAnswer, LedgerBlock, SequencerAnswer, SequencersAnswer};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+use tally_engine::{L2Block, SequencerId};
+use tally_replay::BlockLedger;
+use utoipa::IntoParams;
+
+/// How many blocks one page of a ledger is looked for in, at most.
+const BLOCKS_SCANNED_MAX: u64 = 65_536;
+
+/// All sequencers, and what is owed to them.
+#[utoipa::path(get, path = "/v1/sequencers", tag = "sequencers", params(PolicyParams), responses((status = 200, description = "By id.", body = SequencersAnswer)))]
+pub(super) async fn list(
+    State(api): State<Shared>,
+    Params(params): Params<PolicyParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let moment = api.moment(params.policy.as_deref())?;
+    if let Some(response) = moment.not_modified(&headers) {
+        return Ok(response);
+    }
+    let (view, policy) = (&moment.view, moment.policy());
+    let mut found = Vec::new();
+    for id in view.contracts.sequencers.keys() {
+        found.extend(policy.sequencer(&view.contracts, *id).map_err(|error| broken(&error))?);
+    }
+    moment.answer(&SequencersAnswer { at: policy.at.clone(), sequencers: found })
+}
+
+/// That there is no such sequencer.
+pub(super) fn unknown(moment: &Moment, id: u64) -> Problem {
+    let known = moment.view.contracts.sequencers.len();
+    let detail = format!("no sequencer has the id {id}: {known} have locked up to the log's end");
+    Problem::new(StatusCode::NOT_FOUND, "unknown-sequencer", detail)
+}
+
+/// A sequencer, and what is owed to it.
+#[utoipa::path(get, path = "/v1/sequencers/{id}", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), PolicyParams), responses((status = 200, description = "The sequencer.", body = SequencerAnswer)))]
+pub(super) async fn one(
+    State(api): State<Shared>,
+    Number(id): Number,
+    Params(params): Params<PolicyParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let moment = api.moment(params.policy.as_deref())?;
+    let policy = moment.policy();
+    let Some(cell) = policy.answers.get(&SequencerId(id)) else {
+        return Err(unknown(&moment, id));
+    };
+    if let Some(response) = moment.not_modified(&headers) {
+        return Ok(response);
+    }
+    if let Some(text) = cell.get() {
+        return Ok(moment.text(text.clone()));
+    }
+    let found = policy.sequencer(&moment.view.contracts, SequencerId(id)).map_err(|error| broken(&error))?;
+    let sequencer = found.ok_or_else(|| unknown(&moment, id))?;
+    let text = json(&SequencerAnswer { at: policy.at.clone(), sequencer })?;
+    Ok(moment.text(cell.get_or_init(|| text).clone()))
+}
+
+/// Which blocks.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LedgerParams {
+    /// The name of a policy that is served; the first of them, if none is named.
+    policy: Option<String>,
+    /// The first L2 block; the log's first, if none is given.
+    from: Option<u64>,
+    /// The last L2 block; the horizon, if none is given.
+    to: Option<u64>,
+    /// Where a page begins: the `next` of the page before.
+    cursor: Option<u64>,
+    /// How many blocks at most.
+    #[serde(default)]
+    #[param(required = false, value_type = u32, default = 100, minimum = 1, maximum = 1000)]
+    limit: Limit,
+}
+
+/// The blocks of a sequencer, and what each earned. A page looks through 65,536 blocks at most, so it may have few
+/// entries, or none, and still not be the last.
+#[utoipa::path(get, path = "/v1/sequencers/{id}/ledger", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), LedgerParams), responses((status = 200, description = "A page of its blocks.", body = LedgerAnswer)))]
+pub(super) async fn ledger(
+    State(api): State<Shared>,
+    Number(id): Number,
+    Params(params): Params<LedgerParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let moment = api.moment(params.policy.as_deref())?;
+    let policy = moment.policy();
+    if !policy.answers.contains_key(&SequencerId(id)) {
+        return Err(unknown(&moment, id));
+    }
+    let first = moment.view.log.identity().l2_first_block.0;
+    let Some(horizon) = policy.at.horizon else {
+        return Err(gap(policy, "no block is folded yet".into()));
+    };
+    let (from, to) = (params.from.unwrap_or(first), params.to.unwrap_or(horizon.block));
+    if from > to {
+        return Err(bad("bad-range", format!("blocks {from} to {to} are asked for, which are none")));
+    }
+    if from < first || to > horizon.block {
+        let detail = format!(
+            "blocks {from} to {to} are asked for, but the ledger has blocks {first} to {}",
+            horizon.block
+        );
+        return Err(gap(policy, detail));
+    }
+    let start = params.cursor.unwrap_or(from);
+    if !(from..=to).contains(&start) {
+        return Err(bad(
+            "bad-cursor",
+            format!("the cursor is block {start}, which is not of {from} to {to}"),
+        ));
+    }
+    if let Some(response) = moment.not_modified(&headers) {
+        return Ok(response);
+    }
+    let worked = moment.clone();
+    let answer = api.heavy(move || page_of(&worked, SequencerId(id), start, to, params.limit.get())).await?;
+    moment.answer(&answer)
+}
+
+fn page_of(
+    moment: &Moment,
+    id: SequencerId,
+    start: u64,
+    to: u64,
+    limit: usize,
+) -> Result<LedgerAnswer, Problem> {
+    let policy = moment.policy();
+    let last = to.min(start.saturating_add(BLOCKS_SCANNED_MAX - 1));
+    let ledger =
+        BlockLedger::new(&moment.view.log, &policy.replayed).map_err(|error| broken(&error.into()))?;
+    let mut blocks = Vec::new();
+    let mut end = last;
+    for entry in ledger.iter(L2Block(start)..=L2Block(last)) {
+        let entry = entry.map_err(|error| broken(&error.into()))?;
+        if entry.sequencer == Some(id) {
+            blocks.push(LedgerBlock::new(&entry, policy.is_final(entry.block)));
+            if blocks.len() >= limit {
+                end = entry.block.0;
+                break;
+            }
+        }
+    }
+    let next = if end < to { end.checked_add(1) } else { None };
+    Ok(LedgerAnswer { at: policy.at.clone(), sequencer: id.0, from: start, to: end, blocks, next })
+}

@@ -1,0 +1,52 @@
+//! How far everything is, and whether it works.
+
+use super::Shared;
+use crate::http::Problem;
+use crate::json::{Ingesting, PolicyStatus, StatusAnswer};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+/// Whether the server answers at all.
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, description = "It does.", body = String, content_type = "text/plain")))]
+pub(super) async fn healthz() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")], "ok\n")
+}
+
+/// Whether its answers are up to date: not while it is behind the chains, cannot fold, or the ingest fails.
+#[utoipa::path(get, path = "/readyz", tag = "health", responses(
+    (status = 200, description = "They are.", body = String, content_type = "text/plain"),
+    (status = 503, description = "They are not, and why."),
+))]
+pub(super) async fn readyz(State(api): State<Shared>) -> Response {
+    let has_view = api.views.borrow().is_some();
+    match api.health.not_ready(has_view) {
+        None => healthz().await.into_response(),
+        Some(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", why).into_response(),
+    }
+}
+
+/// How far the log, the chains and each policy are. It changes as they do, so it has no `ETag`.
+#[utoipa::path(get, path = "/v1/status", tag = "status", responses((status = 200, description = "How far.", body = StatusAnswer)))]
+pub(super) async fn status(State(api): State<Shared>) -> Result<Response, Problem> {
+    let moment = api.moment(None)?;
+    let not_ready = api.health.not_ready(true);
+    let identity = moment.view.log.identity();
+    let ingest: Option<Ingesting> = api.health.ingesting();
+    let policies = moment
+        .view
+        .policies
+        .iter()
+        .map(|policy| PolicyStatus { at: policy.at.clone(), sequence: policy.feed.last() });
+    let answer = StatusAnswer {
+        engine_version: tally_engine::VERSION,
+        l1_chain_id: identity.l1_chain_id,
+        l2_chain_id: identity.l2_chain_id,
+        is_ready: not_ready.is_none(),
+        not_ready,
+        ingest,
+        policies: policies.collect(),
+    };
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, super::json(&answer)?).into_response())
+}

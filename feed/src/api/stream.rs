@@ -1,0 +1,115 @@
+//! The feed as a stream of server-sent events.
+//!
+//! A stream holds no facts of its own: it remembers how far it is, and takes the next from what all share once the
+//! reader has taken those before. So a slow reader costs no memory, and cannot miss a fact.
+
+use super::Shared;
+use crate::http::Problem;
+use crate::metrics::Gauged;
+use crate::view::View;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+/// How many bytes of events go out at a time, about.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// How many facts a piece is made of, at most.
+const PIECE_FACTS: usize = 256;
+
+/// How often something is sent when nothing happens, so that both ends notice if the other is gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How long a stream may last: a reader goes on where it was, perhaps at another server.
+const STREAM_MAX: Duration = Duration::from_secs(3_600);
+
+/// A place among those who wait for facts.
+pub(super) fn permit(api: &Shared) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(&api.streams).try_acquire_owned().map_err(|_| {
+        let detail = "too many readers follow the feed; a page of it can be read without waiting";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", detail).retry_after(10)
+    })
+}
+
+/// A reader, and how far it is.
+struct Reader {
+    views: watch::Receiver<Option<Arc<View>>>,
+    stop: watch::Receiver<bool>,
+    policy: usize,
+    /// The last fact that was sent.
+    after: u64,
+    has_begun: bool,
+    ends_at: tokio::time::Instant,
+    _permit: OwnedSemaphorePermit,
+    _counted: Gauged,
+}
+
+/// The stream of facts after number `after`.
+pub(super) fn events(api: &Shared, policy: usize, after: u64) -> Result<Response, Problem> {
+    let reader = Reader {
+        views: api.views.clone(),
+        stop: api.stop.clone(),
+        policy,
+        after,
+        has_begun: false,
+        ends_at: tokio::time::Instant::now() + STREAM_MAX,
+        _permit: permit(api)?,
+        _counted: api.metrics.stream(),
+    };
+    let pieces = futures_util::stream::unfold(reader, |mut reader| async {
+        let piece = reader.next().await?;
+        Some((Ok::<Bytes, Infallible>(piece), reader))
+    });
+    let mut response = Response::new(Body::from_stream(pieces));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Proxies would gather events before they pass them on.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+impl Reader {
+    /// The next events, once there are some, or a sign of life; `None` at the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        if !self.has_begun {
+            self.has_begun = true;
+            // Headers go out with the first piece.
+            return Some(Bytes::from_static(b"retry: 2000\n\n"));
+        }
+        loop {
+            if *self.stop.borrow() || tokio::time::Instant::now() >= self.ends_at {
+                return None;
+            }
+            let view = self.views.borrow_and_update().clone()?;
+            if let Some(piece) = self.piece(&view) {
+                return Some(piece);
+            }
+            drop(view);
+            tokio::select! {
+                changed = self.views.changed() => changed.ok()?,
+                _ = self.stop.wait_for(|stop| *stop) => return None,
+                () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": still here\n\n")),
+            }
+        }
+    }
+
+    /// The events of the facts that come next.
+    fn piece(&mut self, view: &View) -> Option<Bytes> {
+        let mut text = String::new();
+        for told in view.policies.get(self.policy)?.feed.after(self.after, PIECE_FACTS) {
+            // Writing to a string does not fail.
+            let _ = write!(text, "id: {}\nevent: {}\ndata: {}\n\n", told.sequence, told.kind, told.json);
+            self.after = told.sequence;
+            if text.len() >= PIECE_BYTES {
+                break;
+            }
+        }
+        (!text.is_empty()).then(|| Bytes::from(text))
+    }
+}

@@ -1,0 +1,264 @@
+//! From a log that grows to what is served: the one place that folds.
+//!
+//! Two replays go along the log. One is of what is final, and only ever goes on. The other starts from it and goes to
+//! the log's end; it is thrown away each time, so a reorg needs no special case.
+
+use crate::error::FeedError;
+use crate::facts::{Facts, batch_rows};
+use crate::journal::Journal;
+use crate::json::PaidBatchJson;
+use crate::told::{Feed, Teller};
+use crate::view::{Contracts, PolicyView, View};
+use alloy_primitives::B256;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tally_claims::{AccountsError, ChainAccounts, Names, Registry, sequencers};
+use tally_engine::{L1Record, Policy, PoolEvent, PoolState};
+use tally_eventlog::{EventCursor, Heads, LogError, LogIdentity, LogReader};
+use tally_replay::{Replay, ReplayOptions, Replayed, Source, StateAt, state_at};
+use tokio::sync::OnceCell;
+
+/// How often to look again at a log whose writer is just at work, and how long to wait between.
+const OPEN_ATTEMPTS: u32 = 20;
+const OPEN_PAUSE: Duration = Duration::from_millis(2);
+
+/// What to fold.
+pub(crate) struct Folder {
+    log: PathBuf,
+    /// Where the journals are kept.
+    feed_dir: PathBuf,
+    policies: Vec<Policy>,
+    registry: Option<Registry>,
+    names_digest: B256,
+    /// What the log was of when it was first read.
+    identity: Option<LogIdentity>,
+    tellers: Vec<Teller>,
+    state: Option<State>,
+}
+
+/// What has been folded of what is final.
+struct State {
+    replay: Replay,
+    facts: Vec<Facts>,
+    last: Arc<View>,
+}
+
+impl Folder {
+    /// Nothing folded yet. `names_digest` tells registries apart.
+    pub(crate) fn new(
+        log: PathBuf,
+        feed_dir: PathBuf,
+        policies: Vec<Policy>,
+        registry: Option<(Registry, B256)>,
+    ) -> Self {
+        let (registry, names_digest) = registry.unzip();
+        let names_digest = names_digest.unwrap_or_default();
+        let (identity, tellers, state) = (None, Vec::new(), None);
+        Self { log, feed_dir, policies, registry, names_digest, identity, tellers, state }
+    }
+
+    /// How many rollbacks each policy's feed has.
+    pub(crate) fn rollbacks(&self) -> Vec<usize> {
+        self.tellers.iter().map(Teller::rollbacks).collect()
+    }
+
+    /// Folds what is new in the log; `None` if nothing is, or there is no log yet.
+    pub(crate) fn advance(&mut self) -> Result<Option<Arc<View>>, FeedError> {
+        let Some(log) = self.open()? else {
+            return Ok(None);
+        };
+        self.check_identity(&log)?;
+        let digest = log.head_digest()?;
+        let final_heads = *log.final_part()?.heads();
+        if let Some(State { last, .. }) = &self.state
+            && last.digest == digest
+            && (last.final_heads.l1, last.final_heads.l2) == (final_heads.l1, final_heads.l2)
+        {
+            return Ok(None);
+        }
+        self.open_journals()?;
+        let prior = self.state.take();
+        let last = prior.as_ref().map(|state| Arc::clone(&state.last));
+        let folded = match prior {
+            None => self.fold(&log, None)?,
+            Some(state) => match self.fold(&log, Some(state)) {
+                Err(error @ (FeedError::Replay(_) | FeedError::Log(_))) => {
+                    // What was final is so no more, or another log is there: the journals will tell what is void.
+                    tracing::warn!(
+                        "the log does not go on from what was folded, and is folded anew: {error}"
+                    );
+                    self.fold(&log, None)?
+                }
+                folded => folded?,
+            },
+        };
+        let Folded { replay, facts, parts } = folded;
+        let view = Arc::new(self.view(log, digest, final_heads, parts, last.as_deref())?);
+        self.state = Some(State { replay, facts, last: Arc::clone(&view) });
+        Ok(Some(view))
+    }
+
+    /// The log at rest; `None` if there is none yet, or nothing in it.
+    fn open(&self) -> Result<Option<LogReader>, FeedError> {
+        let is_at_work = |error: &LogError| error.is_damage() || matches!(error, LogError::Storage { .. });
+        for _ in 0..OPEN_ATTEMPTS {
+            match LogReader::open_once(&self.log) {
+                Ok(log) => return Ok(Some(log)),
+                Err(LogError::NotFound { .. } | LogError::Empty { .. }) => return Ok(None),
+                Err(error) if is_at_work(&error) => std::thread::sleep(OPEN_PAUSE),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Some(LogReader::open(&self.log)?))
+    }
+
+    /// Whether this is the log that was there before, as far as what it is of tells.
+    fn check_identity(&mut self, log: &LogReader) -> Result<(), FeedError> {
+        let found = log.identity();
+        let expected = self.identity.get_or_insert_with(|| found.clone());
+        if expected == found {
+            return Ok(());
+        }
+        let text = |identity: &LogIdentity| {
+            let LogIdentity { l1_chain_id, l2_chain_id, locking_info, .. } = identity;
+            format!("chains {l1_chain_id} and {l2_chain_id}, escrow {locking_info:#x}")
+        };
+        let (expected, found) = (text(expected), text(found));
+        Err(FeedError::OtherLog { path: self.log.clone(), expected, found })
+    }
+
+    fn open_journals(&mut self) -> Result<(), FeedError> {
+        if self.tellers.len() == self.policies.len() {
+            return Ok(());
+        }
+        self.tellers.clear();
+        let failed = |source| {
+            let path = self.feed_dir.clone();
+            FeedError::Files { path, what: "making the directory", source }
+        };
+        std::fs::create_dir_all(&self.feed_dir).map_err(failed)?;
+        for policy in &self.policies {
+            let path = self.feed_dir.join(format!("{:x}.facts", policy.digest()));
+            self.tellers.push(Teller::new(Journal::open(&path)?));
+        }
+        Ok(())
+    }
+
+    /// Goes on from what was folded, or begins.
+    fn fold(&mut self, log: &LogReader, prior: Option<State>) -> Result<Folded, FeedError> {
+        let is_final = log.final_part()?;
+        let (mut replay, mut facts) = if let Some(State { replay, facts, .. }) = prior {
+            (replay, facts)
+        } else {
+            self.tellers.iter_mut().for_each(Teller::restart);
+            let facts = self.policies.iter().map(|policy| Facts::new(policy, &is_final));
+            (Replay::new(&self.policies), facts.collect())
+        };
+        replay.advance(&is_final, ReplayOptions::default())?;
+        let mut feeds = Vec::new();
+        for ((facts, teller), (_, ledger, _)) in facts.iter_mut().zip(&mut self.tellers).zip(replay.ledgers())
+        {
+            feeds.push(teller.tell(&facts.advance(&is_final, ledger)?)?);
+        }
+        let mut current = replay.clone();
+        current.advance(log, ReplayOptions::default())?;
+        let settled = replay.ledgers().map(|(policy, ledger, stop)| Replayed {
+            policy: policy.clone(),
+            ledger: ledger.clone(),
+            stop,
+        });
+        let parts = current
+            .into_replayed()
+            .into_iter()
+            .zip(settled)
+            .zip(feeds)
+            .map(|((replayed, settled), feed)| (replayed, settled, feed))
+            .collect();
+        Ok(Folded { replay, facts, parts })
+    }
+
+    fn view(
+        &self,
+        log: LogReader,
+        digest: B256,
+        final_heads: Heads,
+        parts: Vec<(Replayed, Replayed, Feed)>,
+        last: Option<&View>,
+    ) -> Result<View, FeedError> {
+        let is_same = last.is_some_and(|last| last.log.heads().l1_events == log.heads().l1_events);
+        let contracts = match last.filter(|_| is_same) {
+            Some(last) => Arc::clone(&last.contracts),
+            None => Arc::new(self.contracts(&log, &log)?),
+        };
+        let final_records = {
+            let until = final_heads.l1.map(|head| head.block);
+            contracts.records.partition_point(|record| Some(record.block) <= until)
+        };
+        let is_same = is_same && last.is_some_and(|last| last.final_contracts.records.len() == final_records);
+        let final_contracts = match last.filter(|_| is_same) {
+            Some(last) => Arc::clone(&last.final_contracts),
+            None if final_records == contracts.records.len() => Arc::clone(&contracts),
+            None => Arc::new(self.contracts(&log.final_part()?, &log)?),
+        };
+        let mut policies = Vec::new();
+        for (replayed, settled, feed) in parts {
+            policies.push(PolicyView::new(
+                &log,
+                (digest, self.names_digest),
+                &final_heads,
+                &contracts,
+                (replayed, settled),
+                feed,
+            )?);
+        }
+        let audit = OnceCell::new();
+        Ok(View { log, digest, final_heads, contracts, final_contracts, policies, audit })
+    }
+
+    /// What L1 says in `source`, which is `log` or a part of it.
+    fn contracts<S: Source>(&self, source: &S, log: &LogReader) -> Result<Contracts, FeedError> {
+        let first = log.identity().l1_first_block;
+        let records = source.l1_records_after(&mut EventCursor::default())?;
+        let StateAt { pool, .. } = state_at(source, first, None)?;
+        let accounts = ChainAccounts::after(source.genesis(), &records)?;
+        let sequencers = sequencers(source, first)?;
+        let names = self.registry.as_ref().map(|registry| Names::new(registry, &sequencers));
+        let (names, batches) = (names.unwrap_or_default(), paid_batches(source, &records)?);
+        Ok(Contracts { records, pool, accounts, sequencers, names, batches })
+    }
+}
+
+/// What a fold gives.
+struct Folded {
+    replay: Replay,
+    facts: Vec<Facts>,
+    /// For each policy: the replay up to the log's end, that of what is final, and the feed.
+    parts: Vec<(Replayed, Replayed, Feed)>,
+}
+
+/// The batches that were paid, in order.
+fn paid_batches<S: Source>(source: &S, records: &[L1Record]) -> Result<Vec<PaidBatchJson>, FeedError> {
+    let mut pool = PoolState::new(source.genesis());
+    let mut batches = Vec::new();
+    for record in records {
+        let _discrepancies = pool.apply(record).map_err(AccountsError::from)?;
+        if let PoolEvent::DistributeReward { batch, start_span, end_span, amount, reward_per_block, .. } =
+            record.event
+        {
+            batches.push(PaidBatchJson {
+                batch: batch.0,
+                start_span: start_span.0,
+                end_span: end_span.0,
+                l1_block: record.block.0,
+                timestamp: record.timestamp.0,
+                transaction: record.transaction_hash.into(),
+                reward_per_block_wei: reward_per_block.into(),
+                amount_wei: amount.into(),
+                rows: batch_rows(&pool, record)?,
+                is_final: false,
+            });
+        }
+    }
+    Ok(batches)
+}

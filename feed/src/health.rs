@@ -1,0 +1,87 @@
+//! Whether answers are up to date.
+
+use crate::json::{BlockPlace, Ingesting};
+use std::sync::Mutex;
+use std::time::Duration;
+use tally_ingest::{Metrics, Progress};
+
+/// What the tasks say of themselves.
+pub(crate) struct Health {
+    /// The chains that are followed; `None` if they are not.
+    ingest: Option<Metrics>,
+    /// How far the log may be behind them.
+    lag_secs_max: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Why the last ingest ended, until the next begins.
+    ingest_error: Option<String>,
+    /// Why the last fold failed, until one succeeds.
+    fold_error: Option<String>,
+}
+
+impl Health {
+    pub(crate) fn new(ingest: Option<Metrics>, lag_secs_max: u64) -> Self {
+        Self { ingest, lag_secs_max, state: Mutex::default() }
+    }
+
+    pub(crate) fn set_ingest_error(&self, error: Option<String>) {
+        self.with(|state| state.ingest_error = error);
+    }
+
+    pub(crate) fn set_fold_error(&self, error: Option<String>) {
+        self.with(|state| state.fold_error = error);
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+        // Whoever held it only ever sets a field.
+        f(&mut self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// Why answers are not up to date; `None` if they are.
+    pub(crate) fn not_ready(&self, has_view: bool) -> Option<String> {
+        let failed = self.with(|state| {
+            let ingest = state.ingest_error.as_ref().map(|_| "the ingest failed, and is tried again");
+            state.fold_error.as_ref().map(|_| "the log cannot be folded").or(ingest)
+        });
+        if let Some(failed) = failed {
+            return Some(failed.into());
+        }
+        if !has_view {
+            return Some("nothing is folded yet".into());
+        }
+        let metrics = self.ingest.as_ref()?;
+        [("L1", metrics.l1()), ("L2", metrics.l2())].into_iter().find_map(|(chain, progress)| {
+            let max = self.lag_secs_max;
+            match (progress.heard_ago(), progress.lag_secs()) {
+                (None, _) => Some(format!("no endpoint has told of {chain} yet")),
+                (Some(ago), _) if ago > Duration::from_secs(max) => Some(format!(
+                    "no endpoint has told of {chain} for {} s; {max} s are allowed",
+                    ago.as_secs()
+                )),
+                (_, Some(lag)) if lag > max => {
+                    Some(format!("the log is {lag} s behind {chain}; {max} s are allowed"))
+                }
+                _ => None,
+            }
+        })
+    }
+
+    /// How the chains are followed; `None` if they are not.
+    pub(crate) fn ingesting(&self) -> Option<Ingesting> {
+        let metrics = self.ingest.as_ref()?;
+        let head = |progress: &Progress| {
+            progress.chain_head().map(|(block, timestamp)| BlockPlace { block, timestamp })
+        };
+        Some(Ingesting {
+            is_running: self.with(|state| state.ingest_error.is_none()),
+            l1_chain_head: head(metrics.l1()),
+            l2_chain_head: head(metrics.l2()),
+            l1_lag_secs: metrics.l1().lag_secs(),
+            l2_lag_secs: metrics.l2().lag_secs(),
+            rollbacks: metrics.rollbacks(),
+        })
+    }
+}

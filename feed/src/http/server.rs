@@ -1,0 +1,150 @@
+//! Listens, and serves a router until it is told to stop.
+
+use super::door::Door;
+use super::gate::{GateLayer, Rules};
+use super::limiter::Limiter;
+use super::{Access, HttpError, HttpMetrics, Problem, TlsFiles, files};
+use axum::Router;
+use axum::http::{StatusCode, Uri};
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use axum_server::{Handle, Server};
+use governor::clock::DefaultClock;
+use hyper_util::rt::TokioTimer;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// What hyper reads before it knows a request: its line and all its headers, of which there may be 100.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct HttpOptions {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// With TLS; `None`: without.
+    pub tls: Option<TlsFiles>,
+    /// Who may ask.
+    pub access: Access,
+    /// How many requests a client may make in a second, and twice as many at once; `None`: any number. A
+    /// client is an IPv4 address or an IPv6 network of 64 bits.
+    pub requests_per_sec: Option<NonZeroU32>,
+    /// How many connections may be open; more are closed at once.
+    pub connections_max: usize,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+}
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// A handshake of TLS: 10 s.
+    pub handshake: Duration,
+    /// The headers of a request, from when its connection was ready for it: 10 s. So a connection on which
+    /// nothing is asked ends after that, too.
+    pub headers: Duration,
+    /// A handler, until its answer begins: 30 s.
+    pub handler: Duration,
+    /// A client, until it takes some more of its answer: 30 s.
+    pub write: Duration,
+    /// The answers that are under way when serving ends: 10 s.
+    pub stop: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let [ten, thirty] = [10, 30].map(Duration::from_secs);
+        Self { handshake: ten, headers: ten, handler: thirty, write: thirty, stop: ten }
+    }
+}
+
+/// An open socket, and what to serve on it by.
+pub struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<RustlsConfig>,
+    options: HttpOptions,
+}
+
+/// Opens the socket, reads the certificate, and makes room for the connections.
+///
+/// # Errors
+///
+/// An address that cannot be listened at, a certificate or key that cannot be used, or too few files that may
+/// be open.
+pub async fn bind(mut options: HttpOptions) -> Result<Bound, HttpError> {
+    let tls = options.tls.as_ref().map(TlsFiles::load).transpose()?;
+    options.connections_max = files::connections_max(options.connections_max)?;
+    let unbound = |source| HttpError::Listen { address: options.listen, source };
+    let listener = TcpListener::bind(options.listen).await.map_err(unbound)?;
+    let address = listener.local_addr().map_err(unbound)?;
+    Ok(Bound { listener, address, tls, options })
+}
+
+impl Bound {
+    /// Where it listens: with the port that it was given if none was asked for.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` is true, and then until the answers that are under way are given, but not longer
+    /// than [`Timeouts::stop`]: handlers end their streams themselves. Whatever fits no route of the router is
+    /// answered with 404.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::Serve`] if the socket fails.
+    pub async fn serve(
+        self,
+        router: Router,
+        metrics: &HttpMetrics,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), HttpError> {
+        let HttpOptions { timeouts, connections_max, .. } = self.options;
+        let limiter = self.options.requests_per_sec.map(|rate| Limiter::new(rate, DefaultClock::default()));
+        let rules = Rules {
+            access: self.options.access,
+            limiter,
+            handler: timeouts.handler,
+            metrics: metrics.clone(),
+        };
+        let service = router.fallback(not_found).layer(GateLayer(Arc::new(rules)));
+        let service = service.into_make_service_with_connect_info::<SocketAddr>();
+
+        let door = Door::new(connections_max, timeouts.write, metrics);
+        let handle: Handle<SocketAddr> = Handle::new();
+        let mut server = Server::from_listener(self.listener).handle(handle.clone());
+        let http = server.http_builder();
+        http.http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(timeouts.headers)
+            .max_buf_size(HEAD_BYTES_MAX);
+        let serving = async {
+            match self.tls {
+                None => server.acceptor(door).http1_only().serve(service).await,
+                Some(tls) => {
+                    let tls = RustlsAcceptor::new(tls).handshake_timeout(timeouts.handshake);
+                    server.acceptor(tls.acceptor(door)).http1_only().serve(service).await
+                }
+            }
+        };
+        tokio::pin!(serving);
+        let ended = tokio::select! {
+            ended = &mut serving => ended,
+            // If whoever could stop it is gone, nobody will.
+            Ok(_) = stop.wait_for(|stop| *stop) => {
+                handle.graceful_shutdown(Some(timeouts.stop));
+                serving.await
+            }
+        };
+        ended.map_err(HttpError::Serve)
+    }
+}
+
+async fn not_found(uri: Uri) -> Problem {
+    // Its length is limited by that of headers.
+    Problem::new(StatusCode::NOT_FOUND, "not-found", format!("there is nothing at {}", uri.path()))
+}

@@ -1,0 +1,270 @@
+//! What a feed has told, by digests: so that a fact keeps its sequence number, and nothing is taken back silently.
+//!
+//! The facts themselves follow from the log. The journal holds one entry for each that was ever told, in order: its
+//! place is its sequence number. As long as the log only grows, what follows from it begins with what was told, and the
+//! journal is as long as the feed. Where it does not (the log was replaced, or a reorg went below what had been final),
+//! an entry says back to which fact the feed goes, and what follows from the log now is told after it.
+//!
+//! ```text
+//! "TALLYFD1"                      8 bytes
+//! entry: kind, 1 byte             1: a fact        2: a rollback
+//!        payload, 32 bytes        its link         the sequence number it goes back to, big-endian; zeros
+//!        check, 4 bytes           the first bytes of BLAKE3 of the entry's place (8 bytes, big-endian), kind and payload
+//! ```
+//!
+//! A fact's link is BLAKE3 of the link of the fact before it (zeros for the first) and the fact's text. An entry is
+//! written and synced before its fact is served. An incomplete entry at the end was never served, and is cut off.
+
+use crate::error::FeedError;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+const MAGIC: &[u8; 8] = b"TALLYFD1";
+const ENTRY_BYTES: usize = 37;
+const FACT: u8 = 1;
+const ROLLBACK: u8 = 2;
+
+/// A fact's digest, over all facts up to it.
+pub(crate) type Link = [u8; 32];
+
+/// The link of a fact with this text after one with the link `before`.
+pub(crate) fn link(before: &Link, text: &[u8]) -> Link {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(before);
+    hasher.update(text);
+    *hasher.finalize().as_bytes()
+}
+
+/// The journal of a policy's feed, locked against other servers.
+pub(crate) struct Journal {
+    file: File,
+    path: PathBuf,
+    /// How many entries there are: the last sequence number.
+    sequence: u64,
+    /// The facts that hold, in order: sequence number and link.
+    live: Vec<(u64, Link)>,
+    /// The rollbacks, in order: their sequence number, and the one they go back to.
+    rollbacks: Vec<(u64, u64)>,
+    /// What could not be written: what the file holds is not known then.
+    has_failed: bool,
+}
+
+impl Journal {
+    /// Opens the journal at `path`, or makes it.
+    pub(crate) fn open(path: &Path) -> Result<Self, FeedError> {
+        let failed = |what| {
+            let path = path.to_owned();
+            move |source| FeedError::Files { path, what, source }
+        };
+        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let mut file = options.map_err(failed("opening it"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(FeedError::InUse { path: path.into() }),
+            Err(TryLockError::Error(source)) => return Err(failed("locking it")(source)),
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(failed("reading it"))?;
+        if bytes.len() < MAGIC.len() && MAGIC.starts_with(&bytes) {
+            file.rewind().and_then(|()| file.write_all(MAGIC)).map_err(failed("writing it"))?;
+            file.sync_all().map_err(failed("syncing it"))?;
+            bytes = MAGIC.to_vec();
+        }
+        let mut journal = Self {
+            file,
+            path: path.into(),
+            sequence: 0,
+            live: Vec::new(),
+            rollbacks: Vec::new(),
+            has_failed: false,
+        };
+        let entries = journal.read(&bytes)?;
+        // What was being written when it was cut short.
+        let end = u64::try_from(entries).expect("it is in memory");
+        journal.file.set_len(end).map_err(failed("cutting it"))?;
+        journal.file.seek(SeekFrom::Start(end)).map_err(failed("going to its end"))?;
+        Ok(journal)
+    }
+
+    /// Takes in what the file holds; returns where its last whole entry ends.
+    fn read(&mut self, bytes: &[u8]) -> Result<usize, FeedError> {
+        let wrong = |path: &Path, offset: usize, expected: &str, found: String| FeedError::Journal {
+            path: path.into(),
+            offset: u64::try_from(offset).unwrap_or(u64::MAX),
+            expected: expected.into(),
+            found,
+        };
+        let Some(entries) = bytes.strip_prefix(MAGIC) else {
+            let found = format!("{:02x?}", bytes.get(..MAGIC.len()).unwrap_or(bytes));
+            return Err(wrong(&self.path, 0, "TALLYFD1", found));
+        };
+        let mut offset = MAGIC.len();
+        let mut whole = entries.chunks_exact(ENTRY_BYTES).peekable();
+        while let Some(entry) = whole.next() {
+            let (body, check) = entry.split_at(ENTRY_BYTES - 4);
+            let expected = check_of(self.sequence + 1, body);
+            if check != expected {
+                // The file may have grown before its last entry was written.
+                if whole.peek().is_none() {
+                    break;
+                }
+                let (expected, found) = (format!("check {expected:02x?}"), format!("{check:02x?}"));
+                return Err(wrong(&self.path, offset, &expected, found));
+            }
+            let payload: Link = body[1..].try_into().expect("an entry has 32 bytes after its kind");
+            self.sequence += 1;
+            match body[0] {
+                FACT => self.live.push((self.sequence, payload)),
+                ROLLBACK => {
+                    let to = payload.first_chunk().map_or(0, |to| u64::from_be_bytes(*to));
+                    self.live.retain(|(sequence, _)| *sequence <= to);
+                    self.rollbacks.push((self.sequence, to));
+                }
+                kind => return Err(wrong(&self.path, offset, "kind 1 or 2", kind.to_string())),
+            }
+            offset += ENTRY_BYTES;
+        }
+        Ok(offset)
+    }
+
+    /// The last sequence number.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The rollbacks, in order: their sequence number, and the one they go back to.
+    pub(crate) fn rollbacks(&self) -> &[(u64, u64)] {
+        &self.rollbacks
+    }
+
+    /// The sequence number of the fact number `index` (from 0) of those that hold; `None` if it was not told yet.
+    pub(crate) fn sequence_of(&self, index: usize) -> Option<u64> {
+        self.live.get(index).map(|(sequence, _)| *sequence)
+    }
+
+    /// Makes the journal say that `links` is what follows from the log: appends what is new, after a rollback where
+    /// something else was told. Where it is less than was told, the log lies behind, and nothing is appended. Whatever is
+    /// appended is on disk when this returns.
+    pub(crate) fn tell(&mut self, links: &[Link]) -> Result<(), FeedError> {
+        if self.has_failed {
+            return Err(FeedError::Files {
+                path: self.path.clone(),
+                what: "writing it",
+                source: std::io::Error::other("a write failed before: it has to be opened again"),
+            });
+        }
+        let same = self.live.iter().zip(links).take_while(|((_, told), link)| told == *link).count();
+        if same == links.len() {
+            return Ok(());
+        }
+        let mut entries = Vec::new();
+        let (mut sequence, mut live, mut rollback) = (self.sequence, Vec::new(), None);
+        if same < self.live.len() {
+            let to = same.checked_sub(1).and_then(|last| self.live.get(last)).map_or(0, |(last, _)| *last);
+            let mut payload = [0; 32];
+            payload[..8].copy_from_slice(&to.to_be_bytes());
+            sequence += 1;
+            push(&mut entries, sequence, ROLLBACK, &payload);
+            rollback = Some((sequence, to));
+        }
+        for link in links.iter().skip(same) {
+            sequence += 1;
+            push(&mut entries, sequence, FACT, link);
+            live.push((sequence, *link));
+        }
+        self.has_failed = true;
+        let written = self.file.write_all(&entries).and_then(|()| self.file.sync_data());
+        let path = self.path.clone();
+        written.map_err(|source| FeedError::Files { path, what: "writing it", source })?;
+        self.has_failed = false;
+        self.sequence = sequence;
+        self.live.truncate(same);
+        self.live.extend(live);
+        self.rollbacks.extend(rollback);
+        Ok(())
+    }
+}
+
+fn push(entries: &mut Vec<u8>, place: u64, kind: u8, payload: &Link) {
+    let start = entries.len();
+    entries.push(kind);
+    entries.extend_from_slice(payload);
+    let check = check_of(place, &entries[start..]);
+    entries.extend_from_slice(&check);
+}
+
+fn check_of(place: u64, body: &[u8]) -> [u8; 4] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&place.to_be_bytes());
+    hasher.update(body);
+    let digest = hasher.finalize();
+    *digest.as_bytes().first_chunk().expect("a digest has 32 bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The links of facts with these texts.
+    fn links(texts: &str) -> Vec<Link> {
+        let mut last = Link::default();
+        texts
+            .bytes()
+            .map(|text| {
+                last = link(&last, &[text]);
+                last
+            })
+            .collect()
+    }
+
+    fn sequences(journal: &Journal) -> Vec<u64> {
+        (0..).map_while(|index| journal.sequence_of(index)).collect()
+    }
+
+    #[test]
+    fn facts_keep_their_numbers_over_restarts_and_what_is_void_is_said_to_be() {
+        let dir = std::env::temp_dir().join(format!("tally-journal-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a directory");
+        let path = dir.join("a.facts");
+        // What follows from the log, the sequence numbers of what holds, the rollbacks.
+        let steps: [(&str, &[u64], &[(u64, u64)]); 8] = [
+            ("", &[], &[]),
+            ("ab", &[1, 2], &[]),
+            ("abc", &[1, 2, 3], &[]),
+            // A log that was restored from a backup: it will come to the same again.
+            ("a", &[1, 2, 3], &[]),
+            ("abcd", &[1, 2, 3, 4], &[]),
+            ("abxy", &[1, 2, 6, 7], &[(5, 2)]),
+            ("zb", &[9, 10], &[(5, 2), (8, 0)]),
+            ("zbc", &[9, 10, 11], &[(5, 2), (8, 0)]),
+        ];
+        for (texts, expected, rollbacks) in steps {
+            let mut journal = Journal::open(&path).expect("opens");
+            journal.tell(&links(texts)).expect("is written");
+            assert_eq!(sequences(&journal), expected, "{texts}");
+            assert_eq!(journal.rollbacks(), rollbacks, "{texts}");
+            let taken = Journal::open(&path).map(|_| ()).expect_err("it is locked").to_string();
+            assert!(taken.contains("in use by another server"), "{taken}");
+            drop(journal);
+            let journal = Journal::open(&path).expect("opens again");
+            assert_eq!(sequences(&journal), expected, "{texts}");
+        }
+        // Whatever was being written when it was cut short, it goes on from the last whole entry.
+        let whole = std::fs::read(&path).expect("is there");
+        for cut in 0..whole.len() {
+            std::fs::write(&path, &whole[..cut]).expect("is written");
+            let journal = Journal::open(&path).expect("opens");
+            let entries = cut.saturating_sub(MAGIC.len()) / ENTRY_BYTES;
+            assert_eq!(journal.sequence(), u64::try_from(entries).expect("fits"), "cut at {cut}");
+        }
+        // A bit that flips is an error, but for the last entry, which need not have been served.
+        for at in 0..whole.len() - ENTRY_BYTES {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&path, &bytes).expect("is written");
+            assert!(Journal::open(&path).is_err(), "flipped at {at}");
+        }
+        std::fs::remove_dir_all(&dir).expect("goes");
+    }
+}

@@ -1,0 +1,263 @@
+//! The process: ingest, folding and serving beside one another.
+
+use crate::api::{Api, health_router, router};
+use crate::error::FeedError;
+use crate::folder::Folder;
+use crate::health::Health;
+use crate::http::{Access, Bound, HttpMetrics, HttpOptions, Timeouts, bind};
+use crate::metrics::FeedMetrics;
+use crate::view::View;
+use alloy_primitives::B256;
+use axum::Router;
+use axum::http::header;
+use axum::routing::get;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::registry::Registry as MetricsRegistry;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tally_claims::Registry;
+use tally_engine::Policy;
+use tally_ingest::{LiveOptions, Metrics, ingest_live};
+use tokio::sync::watch;
+
+/// How long to wait before an ingest that failed is tried again: what it failed of may go away (a full disk), and
+/// until then answers are given of what there is.
+const INGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long to wait before a log that could not be folded is tried again.
+const FOLD_PAUSE: Duration = Duration::from_secs(1);
+
+/// How many connections may ask for metrics.
+const METRICS_CONNECTIONS_MAX: usize = 64;
+
+/// What to serve, and how.
+pub struct FeedOptions {
+    /// The log's directory.
+    pub log: PathBuf,
+    /// Where the feed's journals are kept; `None` for the directory `feed` in the log's.
+    pub feed_dir: Option<PathBuf>,
+    /// The policies, at least one; the first is the one that is meant where none is named.
+    pub policies: Vec<Policy>,
+    /// What sequencers are called, and a digest of that.
+    pub registry: Option<(Registry, B256)>,
+    /// Where and how to listen.
+    pub http: HttpOptions,
+    /// Where to serve metrics and health, without tokens.
+    pub metrics_listen: Option<SocketAddr>,
+    /// How many readers may follow the feed.
+    pub streams_max: usize,
+    /// How far the log may be behind the chains while it counts as up to date, in seconds.
+    pub ready_lag_secs: u64,
+    /// How often to look whether somebody else has written to the log.
+    pub poll: Duration,
+    /// The chains to follow.
+    pub ingest: Option<LiveOptions>,
+}
+
+/// A server that listens, and does not answer yet.
+pub struct Server {
+    bound: Bound,
+    metrics_bound: Option<Bound>,
+    folder: Folder,
+    api: Arc<Api>,
+    views: watch::Sender<Option<Arc<View>>>,
+    ingest: Option<(LiveOptions, Metrics)>,
+    poll: Duration,
+    stop: watch::Receiver<bool>,
+}
+
+impl Server {
+    /// Opens the sockets. The server ends once `stop` is true. `metrics` are those of the ingest.
+    ///
+    /// # Errors
+    ///
+    /// [`FeedError::Http`] if it cannot listen.
+    pub async fn bind(
+        options: FeedOptions,
+        metrics: Metrics,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Self, FeedError> {
+        let FeedOptions { log, feed_dir, policies, registry, http, metrics_listen, .. } = options;
+        let bound = bind(http).await?;
+        let metrics_bound = match metrics_listen {
+            None => None,
+            Some(listen) => Some(
+                bind(HttpOptions {
+                    listen,
+                    tls: None,
+                    access: Access::Public,
+                    requests_per_sec: None,
+                    connections_max: METRICS_CONNECTIONS_MAX,
+                    timeouts: Timeouts::default(),
+                })
+                .await?,
+            ),
+        };
+        let feed_dir = feed_dir.unwrap_or_else(|| log.join("feed"));
+        let ingest = options.ingest.map(|options| (options, metrics));
+        let health = Health::new(ingest.as_ref().map(|(_, metrics)| metrics.clone()), options.ready_lag_secs);
+        let (views, viewed) = watch::channel(None);
+        let api = Api::new(viewed, health, FeedMetrics::default(), options.streams_max, stop.clone());
+        Ok(Self {
+            bound,
+            metrics_bound,
+            folder: Folder::new(log, feed_dir, policies, registry),
+            api: Arc::new(api),
+            views,
+            ingest,
+            poll: options.poll,
+            stop,
+        })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.bound.local_addr()
+    }
+
+    /// Where it serves metrics.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics_bound.as_ref().map(Bound::local_addr)
+    }
+
+    /// Ingests, folds and serves, until it is stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`FeedError`] if the first fold fails, or a socket. What fails later is told, counted and tried again, and the
+    /// server is not ready meanwhile.
+    pub async fn run(self) -> Result<(), FeedError> {
+        let committed = self.ingest.as_ref().map(|(_, metrics)| metrics.committed());
+        let http_metrics = HttpMetrics::default();
+        let registries = Arc::new(self.registries(&http_metrics));
+        let Self { bound, metrics_bound, folder, api, views, ingest, poll, stop } = self;
+        let folding = Folding { folder, views, api: Arc::clone(&api), poll, stop: stop.clone() };
+        let followed = Arc::clone(&api);
+        let ingesting = async {
+            match ingest {
+                Some((options, metrics)) => follow(&options, &metrics, &followed, stop.clone()).await,
+                None => Ok(()),
+            }
+        };
+        let watching = async {
+            match metrics_bound {
+                Some(bound) => {
+                    let router = metrics_router(registries, Arc::clone(&api));
+                    bound.serve(router, &HttpMetrics::default(), stop.clone()).await.map_err(FeedError::from)
+                }
+                None => Ok(()),
+            }
+        };
+        let serving = async {
+            bound.serve(router(Arc::clone(&api)), &http_metrics, stop.clone()).await.map_err(FeedError::from)
+        };
+        tokio::try_join!(folding.run(committed), ingesting, watching, serving)?;
+        Ok(())
+    }
+}
+
+impl Server {
+    /// The metrics of everything, under names that begin with `tally_feed` and `tally_ingest`.
+    fn registries(&self, http_metrics: &HttpMetrics) -> Vec<MetricsRegistry> {
+        let mut own = MetricsRegistry::with_prefix("tally_feed");
+        self.api.metrics.register(&mut own);
+        http_metrics.register(&mut own);
+        let ingest = self.ingest.as_ref().map(|(_, metrics)| metrics.registry());
+        std::iter::once(own).chain(ingest).collect()
+    }
+}
+
+/// Follows the chains until it is told to stop; whatever ends it before is told, and it is tried again.
+async fn follow(
+    options: &LiveOptions,
+    metrics: &Metrics,
+    api: &Api,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), FeedError> {
+    loop {
+        let Err(error) = ingest_live(options, metrics, stop.clone()).await else {
+            return Ok(());
+        };
+        tracing::error!("the ingest ended, and is tried again in {} s: {error}", INGEST_PAUSE.as_secs());
+        api.metrics.ingest_failed();
+        api.health.set_ingest_error(Some(error.to_string()));
+        tokio::select! {
+            () = tokio::time::sleep(INGEST_PAUSE) => {}
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        }
+    }
+}
+
+/// Folds each commit of the log, and gives what comes of it to those who answer.
+struct Folding {
+    folder: Folder,
+    views: watch::Sender<Option<Arc<View>>>,
+    api: Arc<Api>,
+    poll: Duration,
+    stop: watch::Receiver<bool>,
+}
+
+impl Folding {
+    async fn run(mut self, mut committed: Option<watch::Receiver<u64>>) -> Result<(), FeedError> {
+        let mut is_first = true;
+        loop {
+            let began = Instant::now();
+            let mut folder = self.folder;
+            let advanced = tokio::task::spawn_blocking(move || {
+                let advanced = folder.advance();
+                (folder, advanced)
+            });
+            let (folder, advanced) = advanced.await?;
+            self.folder = folder;
+            let pause = match advanced {
+                Ok(view) => {
+                    if let Some(view) = view {
+                        self.api.metrics.folded(&view, began.elapsed(), &self.folder.rollbacks());
+                        self.views.send_replace(Some(view));
+                    }
+                    self.api.health.set_fold_error(None);
+                    self.poll
+                }
+                // A log that cannot be read from the start is one to look at.
+                Err(error) if is_first => return Err(error),
+                Err(error) => {
+                    tracing::error!("the log cannot be folded: {error}");
+                    self.api.metrics.fold_failed();
+                    self.api.health.set_fold_error(Some(error.to_string()));
+                    FOLD_PAUSE
+                }
+            };
+            is_first = false;
+            tokio::select! {
+                () = commit(&mut committed) => self.api.health.set_ingest_error(None),
+                () = tokio::time::sleep(pause) => {}
+                _ = self.stop.wait_for(|stop| *stop) => return Ok(()),
+            }
+        }
+    }
+}
+
+/// The next commit of the ingest; never, without one.
+async fn commit(committed: &mut Option<watch::Receiver<u64>>) {
+    if let Some(committed) = committed
+        && committed.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+fn metrics_router(registries: Arc<Vec<MetricsRegistry>>, api: Arc<Api>) -> Router {
+    let told = Arc::clone(&api);
+    let metrics = get(async move || {
+        let has_view = told.views.borrow().is_some();
+        told.metrics.set_ready(told.health.not_ready(has_view).is_none());
+        let mut text = String::new();
+        let written = registries.iter().try_for_each(|registry| encode_registry(&mut text, registry));
+        written.and_then(|()| encode_eof(&mut text)).expect("writing to a string does not fail");
+        ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+    });
+    health_router(api).route("/metrics", metrics)
+}

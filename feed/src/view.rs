@@ -1,0 +1,159 @@
+//! What is served: a log as it was at some moment, with all that follows from it.
+
+use crate::error::FeedError;
+use crate::json::{At, BlockPlace, PaidBatchJson, SequencerJson};
+use crate::told::Feed;
+use alloy_primitives::B256;
+use axum::body::Bytes;
+use axum::http::HeaderValue;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use tally_audit::ChainAudit;
+use tally_claims::{ChainAccounts, Distribution, DistributionError, Names, PolicyAccounts, SequencerFacts};
+use tally_engine::{Allocation, Horizon, L1Block, L1Record, L2Block, PoolState, SequencerId, Wei};
+use tally_eventlog::{Heads, LogReader};
+use tally_replay::Replayed;
+use tokio::sync::OnceCell;
+
+/// A log as it was at some moment. Nothing of it changes; whoever answers from it answers of one moment.
+pub(crate) struct View {
+    pub(crate) log: LogReader,
+    pub(crate) digest: B256,
+    /// How far the log is final.
+    pub(crate) final_heads: Heads,
+    pub(crate) contracts: Arc<Contracts>,
+    /// What is final of that.
+    pub(crate) final_contracts: Arc<Contracts>,
+    /// In the order of the command line; there is at least one.
+    pub(crate) policies: Vec<PolicyView>,
+    /// The audit of all of it, once somebody asked.
+    pub(crate) audit: OnceCell<ChainAudit>,
+}
+
+/// What L1 says, up to some block.
+pub(crate) struct Contracts {
+    /// All events.
+    pub(crate) records: Vec<L1Record>,
+    /// The state after them.
+    pub(crate) pool: PoolState,
+    /// What is owed.
+    pub(crate) accounts: ChainAccounts,
+    /// Who the sequencers are.
+    pub(crate) sequencers: BTreeMap<SequencerId, SequencerFacts>,
+    /// What they are called.
+    pub(crate) names: Names,
+    /// The batches that were paid, in order.
+    pub(crate) batches: Vec<PaidBatchJson>,
+}
+
+/// What a policy makes of a log.
+pub(crate) struct PolicyView {
+    pub(crate) replayed: Replayed,
+    /// What it makes of what is final.
+    pub(crate) settled: Replayed,
+    pub(crate) accounts: PolicyAccounts,
+    pub(crate) at: At,
+    /// The digest of everything that answers follow from.
+    pub(crate) etag: HeaderValue,
+    pub(crate) feed: Feed,
+    /// The answers about single sequencers, once somebody asked.
+    pub(crate) answers: BTreeMap<SequencerId, OnceLock<Bytes>>,
+    distribution: OnceLock<Result<Option<Distribution>, String>>,
+}
+
+impl PolicyView {
+    pub(crate) fn new(
+        log: &LogReader,
+        (digest, names_digest): (B256, B256),
+        final_heads: &Heads,
+        contracts: &Contracts,
+        (replayed, settled): (Replayed, Replayed),
+        feed: Feed,
+    ) -> Result<Self, FeedError> {
+        let heads = log.heads();
+        let place = |block: u64, timestamp: u64| BlockPlace { block, timestamp };
+        let l1 = |heads: &Heads| heads.l1.map(|head| place(head.block.0, head.timestamp.0));
+        let l2 = |heads: &Heads| heads.l2.map(|head| place(head.block.0, head.timestamp.0));
+        let policy = &replayed.policy;
+        let at = At {
+            log_digest: digest.into(),
+            l1: l1(heads),
+            l2: l2(heads),
+            final_l1: l1(final_heads),
+            final_l2: l2(final_heads),
+            policy: policy.into(),
+            horizon: replayed.ledger.horizon.map(Into::into),
+            final_horizon: settled.ledger.horizon.map(Into::into),
+            stopped: replayed.stop.into(),
+            ledger_root: replayed.ledger.root.into(),
+            is_final: heads.l1 == final_heads.l1 && heads.l2 == final_heads.l2,
+        };
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(tally_engine::VERSION.as_bytes());
+        hasher.update(names_digest.as_slice());
+        hasher.update(serde_json::to_string(&at)?.as_bytes());
+        hasher.update(&feed.last().to_be_bytes());
+        let tag = format!("\"{}\"", &hasher.finalize().to_hex()[..32]);
+        let etag = HeaderValue::from_str(&tag).expect("hex digits can be in a header");
+        let accounts = PolicyAccounts::new(&replayed, tally_claims::Until::Horizon)?;
+        let answers = contracts.sequencers.keys().map(|id| (*id, OnceLock::new())).collect();
+        Ok(Self { replayed, settled, accounts, at, etag, feed, answers, distribution: OnceLock::new() })
+    }
+
+    /// What of a sequencer's rewards lies in closed epochs that are final; `None` under `on-chain`.
+    fn settled_reward(&self, id: SequencerId) -> Result<Option<Wei>, FeedError> {
+        if self.replayed.policy.allocation() == Allocation::OnChain {
+            return Ok(None);
+        }
+        let mut sum = Wei::ZERO;
+        let closed = self.settled.ledger.epochs.split_last().map_or(&[][..], |(_, closed)| closed);
+        for row in closed.iter().flat_map(|epoch| epoch.rows.iter()).filter(|row| row.sequencer == id) {
+            sum = sum.checked_add(row.earned.reward).map_err(|error| FeedError::Amount {
+                place: format!("the settled rewards of sequencer {id}"),
+                error,
+            })?;
+        }
+        Ok(Some(sum))
+    }
+
+    /// A sequencer as it is served; `None` if there is none with this id.
+    pub(crate) fn sequencer(
+        &self,
+        contracts: &Contracts,
+        id: SequencerId,
+    ) -> Result<Option<SequencerJson>, FeedError> {
+        let known = contracts.sequencers.get(&id).zip(contracts.accounts.sequencers.get(&id));
+        let Some((facts, account)) = known else {
+            return Ok(None);
+        };
+        let (policy, settled) = (self.accounts.of(id), self.settled_reward(id)?);
+        Ok(Some(SequencerJson::new(id, contracts.names.get(id), facts, account, &policy, settled)))
+    }
+
+    /// Whether what is said of `block` does not change any more.
+    pub(crate) fn is_final(&self, block: L2Block) -> bool {
+        self.settled.ledger.horizon.is_some_and(|Horizon { block: last, .. }| block <= last)
+    }
+
+    /// What the policy owes at the end of its last settled epoch; `None` where there is nothing to distribute yet.
+    pub(crate) fn distribution(&self, view: &View) -> Result<Option<&Distribution>, FeedError> {
+        if self.replayed.policy.allocation() == Allocation::OnChain || self.settled.ledger.epochs.len() < 2 {
+            return Ok(None);
+        }
+        let made = self.distribution.get_or_init(|| {
+            let block: Option<L1Block> = view.final_heads.l1.map(|head| head.block);
+            let ledger = &self.settled.ledger;
+            let pool = &view.final_contracts.pool;
+            match Distribution::new(&self.settled.policy, ledger, pool, block, None) {
+                Ok(distribution) => Ok(Some(distribution)),
+                // All of it is withheld, or nothing was earned.
+                Err(DistributionError::NoLeaf { .. }) => Ok(None),
+                Err(error) => Err(error.to_string()),
+            }
+        });
+        match made {
+            Ok(distribution) => Ok(distribution.as_ref()),
+            Err(error) => Err(FeedError::Broken(error.clone())),
+        }
+    }
+}
