@@ -7,8 +7,10 @@ use crate::watch::{Watch, tell};
 use crate::{DONE, Output, WrongUsage, names, policies};
 use alloy_primitives::B256;
 use anyhow::{Context, Result};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::time::Duration;
 use tally_claims::Registry;
 use tally_feed::{
     Access, FeedOptions, HttpError, HttpOptions, Server, Timeouts, TlsFiles, Tokens, openapi_json,
@@ -19,7 +21,11 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
     let live = &args.live;
     let limits = Limits { l1_to: None, l2_to: None };
     let ingest = match &live.network {
-        Some(network) => Some(live_options(&args.log, limits, live, network)?),
+        Some(network) if live.follow => Some(live_options(&args.log, limits, live, network)?),
+        Some(_) => {
+            let usage = "--network needs --follow here; `tally ingest` ingests once";
+            return Err(WrongUsage(usage.into()).into());
+        }
         None if live.follow || !live.l1_rpc.is_empty() || !live.l2_rpc.is_empty() => {
             let usage = "--follow, --l1-rpc and --l2-rpc need --network NAME|FILE";
             return Err(WrongUsage(usage.into()).into());
@@ -32,8 +38,11 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
         feed_dir: args.feed_dir.clone(),
         policies: policies::load(&args.policy)?,
         registry: output.registry.map(registry).transpose()?,
+        metrics: match live.metrics_listen {
+            Some(listen) => Some((listen, access(args, listen)?)),
+            None => None,
+        },
         http: http_options(args)?,
-        metrics_listen: live.metrics_listen,
         streams_max: usize::try_from(args.streams_max)?,
         ready_lag_secs: args.ready_lag_secs,
         poll: live.poll_secs,
@@ -41,7 +50,8 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
     };
     let metrics = Metrics::new();
     let bars = tell(live.progress, live.level);
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let served = runtime.block_on(async {
         let stop = stopped_by_signals()?;
         let server = Server::bind(options, metrics.clone(), stop).await?;
         let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
@@ -60,24 +70,28 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
         if let Some(watch) = watch {
             watch.end().await;
         }
-        served?;
-        Ok(DONE)
+        Ok::<u8, anyhow::Error>(served.map(|()| DONE)?)
+    });
+    // What is just being folded or worked out is nobody's any more.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    served
+}
+
+/// Who may ask at `listen`.
+fn access(args: &ServeArgs, listen: SocketAddr) -> Result<Access> {
+    let tokens = args.token_file.as_deref().map(Tokens::read).transpose()?;
+    Access::check(listen, tokens, args.public).map_err(|error| match error {
+        HttpError::Open { .. } | HttpError::TokensOfPublic => WrongUsage(error.to_string()).into(),
+        other => other.into(),
     })
 }
 
 fn http_options(args: &ServeArgs) -> Result<HttpOptions> {
-    let tokens = args.token_file.as_deref().map(Tokens::read).transpose()?;
-    let access = Access::check(args.listen, tokens, args.public).map_err(|error| match error {
-        HttpError::Open { .. } | HttpError::TokensOfPublic => {
-            anyhow::Error::from(WrongUsage(format!("{error}")))
-        }
-        other => other.into(),
-    })?;
     let tls = args.tls_cert.clone().zip(args.tls_key.clone()).map(|(cert, key)| TlsFiles { cert, key });
     Ok(HttpOptions {
         listen: args.listen,
         tls,
-        access,
+        access: access(args, args.listen)?,
         requests_per_sec: NonZeroU32::new(args.requests_per_sec),
         connections_max: usize::try_from(args.connections_max)?,
         timeouts: Timeouts::default(),

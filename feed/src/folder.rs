@@ -10,6 +10,7 @@ use crate::json::PaidBatchJson;
 use crate::told::{Feed, Teller};
 use crate::view::{Contracts, PolicyView, View};
 use alloy_primitives::B256;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,8 +32,11 @@ pub(crate) struct Folder {
     policies: Vec<Policy>,
     registry: Option<Registry>,
     names_digest: B256,
-    /// What the log was of when it was first read.
+    /// Whether a writer may just be making it.
+    may_be_made: bool,
+    /// What the log was of when it was first read, and which directory it was in.
     identity: Option<LogIdentity>,
+    directory: Option<(u64, u64)>,
     tellers: Vec<Teller>,
     state: Option<State>,
 }
@@ -45,17 +49,29 @@ struct State {
 }
 
 impl Folder {
-    /// Nothing folded yet. `names_digest` tells registries apart.
+    /// Nothing folded yet. With the registry comes a digest, which tells it from others; `may_be_made` says whether there
+    /// is a writer that makes the log if there is none.
     pub(crate) fn new(
         log: PathBuf,
         feed_dir: PathBuf,
         policies: Vec<Policy>,
         registry: Option<(Registry, B256)>,
+        may_be_made: bool,
     ) -> Self {
         let (registry, names_digest) = registry.unzip();
         let names_digest = names_digest.unwrap_or_default();
-        let (identity, tellers, state) = (None, Vec::new(), None);
-        Self { log, feed_dir, policies, registry, names_digest, identity, tellers, state }
+        Self {
+            log,
+            feed_dir,
+            policies,
+            registry,
+            names_digest,
+            may_be_made,
+            identity: None,
+            directory: None,
+            tellers: Vec::new(),
+            state: None,
+        }
     }
 
     /// How many rollbacks each policy's feed has.
@@ -69,6 +85,7 @@ impl Folder {
             return Ok(None);
         };
         self.check_identity(&log)?;
+        self.notice_exchange()?;
         let digest = log.head_digest()?;
         let final_heads = *log.final_part()?.heads();
         if let Some(State { last, .. }) = &self.state
@@ -80,19 +97,19 @@ impl Folder {
         self.open_journals()?;
         let prior = self.state.take();
         let last = prior.as_ref().map(|state| Arc::clone(&state.last));
-        let folded = match prior {
-            None => self.fold(&log, None)?,
-            Some(state) => match self.fold(&log, Some(state)) {
-                Err(error @ (FeedError::Replay(_) | FeedError::Log(_))) => {
-                    // What was final is so no more, or another log is there: the journals will tell what is void.
-                    tracing::warn!(
-                        "the log does not go on from what was folded, and is folded anew: {error}"
-                    );
-                    self.fold(&log, None)?
-                }
-                folded => folded?,
-            },
-        };
+        let mut folded = self.fold(&log, prior);
+        if let Err(error @ (FeedError::Replay(_) | FeedError::Log(_))) = &folded
+            && last.is_some()
+        {
+            // What was final is so no more, or another log is there: the journals will tell what is void.
+            tracing::warn!("the log does not go on from what was folded, and is folded anew: {error}");
+            folded = self.fold(&log, None);
+        }
+        if folded.is_err() {
+            // What a journal holds after a failed write is only known to who opens it again.
+            self.tellers.clear();
+        }
+        let folded = folded?;
         let Folded { replay, facts, parts } = folded;
         let view = Arc::new(self.view(log, digest, final_heads, parts, last.as_deref())?);
         self.state = Some(State { replay, facts, last: Arc::clone(&view) });
@@ -105,7 +122,12 @@ impl Folder {
         for _ in 0..OPEN_ATTEMPTS {
             match LogReader::open_once(&self.log) {
                 Ok(log) => return Ok(Some(log)),
-                Err(LogError::NotFound { .. } | LogError::Empty { .. }) => return Ok(None),
+                // Once it was there, it has to be.
+                Err(LogError::NotFound { .. } | LogError::Empty { .. }) if self.state.is_none() => {
+                    return Ok(None);
+                }
+                // Whoever makes it may have been killed before it had all its families: it will make the rest.
+                Err(LogError::NotALog { .. }) if self.may_be_made && self.state.is_none() => return Ok(None),
                 Err(error) if is_at_work(&error) => std::thread::sleep(OPEN_PAUSE),
                 Err(error) => return Err(error.into()),
             }
@@ -126,6 +148,22 @@ impl Folder {
         };
         let (expected, found) = (text(expected), text(found));
         Err(FeedError::OtherLog { path: self.log.clone(), expected, found })
+    }
+
+    /// Forgets what was folded if the log's directory is another one.
+    fn notice_exchange(&mut self) -> Result<(), FeedError> {
+        let found = std::fs::metadata(&self.log).map_err(|source| FeedError::Files {
+            path: self.log.clone(),
+            what: "looking at it",
+            source,
+        })?;
+        let found = Some((found.dev(), found.ino()));
+        if self.directory != found && self.directory.is_some() {
+            tracing::warn!("{}: another log was put in its place, and is folded anew", self.log.display());
+            self.state = None;
+        }
+        self.directory = found;
+        Ok(())
     }
 
     fn open_journals(&mut self) -> Result<(), FeedError> {
@@ -156,13 +194,14 @@ impl Folder {
             (Replay::new(&self.policies), facts.collect())
         };
         replay.advance(&is_final, ReplayOptions::default())?;
+        let mut current = replay.clone();
+        current.advance(log, ReplayOptions::default())?;
+        // Only what can be folded to the end is told.
         let mut feeds = Vec::new();
         for ((facts, teller), (_, ledger, _)) in facts.iter_mut().zip(&mut self.tellers).zip(replay.ledgers())
         {
             feeds.push(teller.tell(&facts.advance(&is_final, ledger)?)?);
         }
-        let mut current = replay.clone();
-        current.advance(log, ReplayOptions::default())?;
         let settled = replay.ledgers().map(|(policy, ledger, stop)| Replayed {
             policy: policy.clone(),
             ledger: ledger.clone(),

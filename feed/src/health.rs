@@ -2,7 +2,7 @@
 
 use crate::json::{BlockPlace, Ingesting};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tally_ingest::{Metrics, Progress};
 
 /// What the tasks say of themselves.
@@ -16,10 +16,10 @@ pub(crate) struct Health {
 
 #[derive(Default)]
 struct State {
-    /// Why the last ingest ended, until the next begins.
-    ingest_error: Option<String>,
-    /// Why the last fold failed, until one succeeds.
-    fold_error: Option<String>,
+    /// When the ingest failed, until it has written something since.
+    ingest_failed: Option<Instant>,
+    /// Whether the last fold failed.
+    fold_failed: bool,
 }
 
 impl Health {
@@ -27,12 +27,17 @@ impl Health {
         Self { ingest, lag_secs_max, state: Mutex::default() }
     }
 
-    pub(crate) fn set_ingest_error(&self, error: Option<String>) {
-        self.with(|state| state.ingest_error = error);
+    pub(crate) fn set_ingest_failed(&self) {
+        self.with(|state| state.ingest_failed = Some(Instant::now()));
     }
 
-    pub(crate) fn set_fold_error(&self, error: Option<String>) {
-        self.with(|state| state.fold_error = error);
+    /// The ingest has written something then.
+    pub(crate) fn ingest_works(&self, at: Option<Instant>) {
+        self.with(|state| state.ingest_failed = state.ingest_failed.filter(|failed| at < Some(*failed)));
+    }
+
+    pub(crate) fn set_fold_failed(&self, has_failed: bool) {
+        self.with(|state| state.fold_failed = has_failed);
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
@@ -43,8 +48,8 @@ impl Health {
     /// Why answers are not up to date; `None` if they are.
     pub(crate) fn not_ready(&self, has_view: bool) -> Option<String> {
         let failed = self.with(|state| {
-            let ingest = state.ingest_error.as_ref().map(|_| "the ingest failed, and is tried again");
-            state.fold_error.as_ref().map(|_| "the log cannot be folded").or(ingest)
+            let ingest = state.ingest_failed.map(|_| "the ingest failed, and is tried again");
+            state.fold_failed.then_some("the log cannot be folded").or(ingest)
         });
         if let Some(failed) = failed {
             return Some(failed.into());
@@ -76,7 +81,7 @@ impl Health {
             progress.chain_head().map(|(block, timestamp)| BlockPlace { block, timestamp })
         };
         Some(Ingesting {
-            is_running: self.with(|state| state.ingest_error.is_none()),
+            is_running: self.with(|state| state.ingest_failed.is_none()),
             l1_chain_head: head(metrics.l1()),
             l2_chain_head: head(metrics.l2()),
             l1_lag_secs: metrics.l1().lag_secs(),

@@ -13,7 +13,9 @@
 //! ```
 //!
 //! A fact's link is BLAKE3 of the link of the fact before it (zeros for the first) and the fact's text. An entry is
-//! written and synced before its fact is served. An incomplete entry at the end was never served, and is cut off.
+//! written and synced before its fact is served, so what is incomplete at the end was never served, and is cut off. If
+//! it was (a disk that lies), the facts that follow from the log get their numbers again; where these would be others,
+//! the tags in readers' cursors show it.
 
 use crate::error::FeedError;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -46,8 +48,8 @@ pub(crate) struct Journal {
     live: Vec<(u64, Link)>,
     /// The rollbacks, in order: their sequence number, and the one they go back to.
     rollbacks: Vec<(u64, u64)>,
-    /// What could not be written: what the file holds is not known then.
-    has_failed: bool,
+    /// How many of the facts that hold are known to follow from the log.
+    same: usize,
 }
 
 impl Journal {
@@ -69,19 +71,18 @@ impl Journal {
         if bytes.len() < MAGIC.len() && MAGIC.starts_with(&bytes) {
             file.rewind().and_then(|()| file.write_all(MAGIC)).map_err(failed("writing it"))?;
             file.sync_all().map_err(failed("syncing it"))?;
+            let dir = path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all());
+            dir.map_err(failed("syncing its directory"))?;
             bytes = MAGIC.to_vec();
         }
-        let mut journal = Self {
-            file,
-            path: path.into(),
-            sequence: 0,
-            live: Vec::new(),
-            rollbacks: Vec::new(),
-            has_failed: false,
-        };
-        let entries = journal.read(&bytes)?;
-        // What was being written when it was cut short.
-        let end = u64::try_from(entries).expect("it is in memory");
+        let mut journal =
+            Self { file, path: path.into(), sequence: 0, live: Vec::new(), rollbacks: Vec::new(), same: 0 };
+        let whole = journal.read(&bytes)?;
+        if whole < bytes.len() {
+            let (path, cut) = (path.display(), bytes.len() - whole);
+            tracing::warn!("{path}: its last {cut} bytes are no entries, as after a crash, and are cut off");
+        }
+        let end = u64::try_from(whole).expect("it is in memory");
         journal.file.set_len(end).map_err(failed("cutting it"))?;
         journal.file.seek(SeekFrom::Start(end)).map_err(failed("going to its end"))?;
         Ok(journal)
@@ -100,17 +101,11 @@ impl Journal {
             return Err(wrong(&self.path, 0, "TALLYFD1", found));
         };
         let mut offset = MAGIC.len();
-        let mut whole = entries.chunks_exact(ENTRY_BYTES).peekable();
-        while let Some(entry) = whole.next() {
+        for entry in entries.chunks_exact(ENTRY_BYTES) {
             let (body, check) = entry.split_at(ENTRY_BYTES - 4);
-            let expected = check_of(self.sequence + 1, body);
-            if check != expected {
-                // The file may have grown before its last entry was written.
-                if whole.peek().is_none() {
-                    break;
-                }
-                let (expected, found) = (format!("check {expected:02x?}"), format!("{check:02x?}"));
-                return Err(wrong(&self.path, offset, &expected, found));
+            // What was being written when it was cut short; its pages may have come to the disk in any order.
+            if check != check_of(self.sequence + 1, body) {
+                break;
             }
             let payload: Link = body[1..].try_into().expect("an entry has 32 bytes after its kind");
             self.sequence += 1;
@@ -126,6 +121,11 @@ impl Journal {
             offset += ENTRY_BYTES;
         }
         Ok(offset)
+    }
+
+    /// What follows from the log is told from the beginning again.
+    pub(crate) fn restart(&mut self) {
+        self.same = 0;
     }
 
     /// The last sequence number.
@@ -145,17 +145,13 @@ impl Journal {
 
     /// Makes the journal say that `links` is what follows from the log: appends what is new, after a rollback where
     /// something else was told. Where it is less than was told, the log lies behind, and nothing is appended. Whatever is
-    /// appended is on disk when this returns.
+    /// appended is on disk when this returns; after an error it has to be opened again. As long as it is open, `links`
+    /// only grow, but for [`Journal::restart`].
     pub(crate) fn tell(&mut self, links: &[Link]) -> Result<(), FeedError> {
-        if self.has_failed {
-            return Err(FeedError::Files {
-                path: self.path.clone(),
-                what: "writing it",
-                source: std::io::Error::other("a write failed before: it has to be opened again"),
-            });
-        }
-        let same = self.live.iter().zip(links).take_while(|((_, told), link)| told == *link).count();
+        let rest = self.live.iter().zip(links).skip(self.same);
+        let same = self.same + rest.take_while(|((_, told), link)| told == *link).count();
         if same == links.len() {
+            self.same = same;
             return Ok(());
         }
         let mut entries = Vec::new();
@@ -173,15 +169,14 @@ impl Journal {
             push(&mut entries, sequence, FACT, link);
             live.push((sequence, *link));
         }
-        self.has_failed = true;
         let written = self.file.write_all(&entries).and_then(|()| self.file.sync_data());
         let path = self.path.clone();
         written.map_err(|source| FeedError::Files { path, what: "writing it", source })?;
-        self.has_failed = false;
         self.sequence = sequence;
         self.live.truncate(same);
         self.live.extend(live);
         self.rollbacks.extend(rollback);
+        self.same = self.live.len();
         Ok(())
     }
 }
@@ -258,13 +253,18 @@ mod tests {
             let entries = cut.saturating_sub(MAGIC.len()) / ENTRY_BYTES;
             assert_eq!(journal.sequence(), u64::try_from(entries).expect("fits"), "cut at {cut}");
         }
-        // A bit that flips is an error, but for the last entry, which need not have been served.
-        for at in 0..whole.len() - ENTRY_BYTES {
+        // From a bit that flipped on, it is told from the log again.
+        for at in MAGIC.len()..whole.len() {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;
             std::fs::write(&path, &bytes).expect("is written");
-            assert!(Journal::open(&path).is_err(), "flipped at {at}");
+            let journal = Journal::open(&path).expect("opens");
+            let entries = (at - MAGIC.len()) / ENTRY_BYTES;
+            assert_eq!(journal.sequence(), u64::try_from(entries).expect("fits"), "flipped at {at}");
         }
+        std::fs::write(&path, b"not a journal").expect("is written");
+        let error = Journal::open(&path).map(|_| ()).expect_err("it is none").to_string();
+        assert!(error.contains("expected TALLYFD1"), "{error}");
         std::fs::remove_dir_all(&dir).expect("goes");
     }
 }

@@ -7,6 +7,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use std::path::Path;
 use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -21,7 +22,7 @@ struct OfChain {
 
 /// What folding and feeding count.
 #[derive(Clone, Debug)]
-pub struct FeedMetrics {
+pub(crate) struct FeedMetrics {
     streams: Gauge,
     fold_secs: Histogram,
     fold_failures: Counter,
@@ -70,7 +71,7 @@ impl FeedMetrics {
     /// Puts them into a registry, whose prefix is the caller's.
     pub(crate) fn register(&self, r: &mut Registry) {
         r.register("streams", "Readers that follow the feed as a stream", self.streams.clone());
-        let (name, help) = ("fold", "Seconds from a new commit of the log to its being served");
+        let (name, help) = ("fold", "Seconds from a commit of the log to its being served");
         r.register_with_unit(name, help, Unit::Seconds, self.fold_secs.clone());
         r.register("fold_failures", "Times that the log could not be folded", self.fold_failures.clone());
         r.register(
@@ -78,7 +79,7 @@ impl FeedMetrics {
             "Times that the ingest ended with an error",
             self.ingest_failures.clone(),
         );
-        let (name, help) = ("log", "Bytes of the log's keys and values, before they are packed");
+        let (name, help) = ("log", "Bytes of the log's files");
         r.register_with_unit(name, help, Unit::Bytes, self.log_bytes.clone());
         r.register("log_block", "The last block that is served, by chain", self.log_block.clone());
         r.register("final_block", "The last block that no reorg can take back", self.final_block.clone());
@@ -110,8 +111,8 @@ impl FeedMetrics {
     /// What was folded, and how long it took. `rollbacks` are those of each policy's feed.
     pub(crate) fn folded(&self, view: &View, took: Duration, rollbacks: &[usize]) {
         self.fold_secs.observe(took.as_secs_f64());
-        if let Ok(sizes) = view.log.sizes_bytes() {
-            self.log_bytes.set(gauge(sizes.iter().fold(0, |sum, (_, bytes)| bytes.saturating_add(sum))));
+        if let Ok(bytes) = files_bytes(view.log.path()) {
+            self.log_bytes.set(gauge(bytes));
         }
         let heads = view.log.heads();
         for (family, heads) in [(&self.log_block, heads), (&self.final_block, &view.final_heads)] {
@@ -134,6 +135,20 @@ impl FeedMetrics {
             counted.inc_by(rollbacks.saturating_sub(counted.get()));
         }
     }
+}
+
+/// What the files of a directory take.
+fn files_bytes(directory: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0_u64;
+    for entry in std::fs::read_dir(directory)? {
+        // One that has gone since takes nothing.
+        if let Ok(found) = entry?.metadata()
+            && found.is_file()
+        {
+            bytes = bytes.saturating_add(found.len());
+        }
+    }
+    Ok(bytes)
 }
 
 fn gauge(value: u64) -> i64 {

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 const INGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long to wait before a log that could not be folded is tried again.
-const FOLD_PAUSE: Duration = Duration::from_secs(1);
+const FOLD_PAUSE: Duration = Duration::from_secs(2);
 
 /// How many connections may ask for metrics.
 const METRICS_CONNECTIONS_MAX: usize = 64;
@@ -44,8 +44,8 @@ pub struct FeedOptions {
     pub registry: Option<(Registry, B256)>,
     /// Where and how to listen.
     pub http: HttpOptions,
-    /// Where to serve metrics and health, without tokens.
-    pub metrics_listen: Option<SocketAddr>,
+    /// Where to serve metrics and health, and to whom.
+    pub metrics: Option<(SocketAddr, Access)>,
     /// How many readers may follow the feed.
     pub streams_max: usize,
     /// How far the log may be behind the chains while it counts as up to date, in seconds.
@@ -79,15 +79,15 @@ impl Server {
         metrics: Metrics,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, FeedError> {
-        let FeedOptions { log, feed_dir, policies, registry, http, metrics_listen, .. } = options;
+        let FeedOptions { log, feed_dir, policies, registry, http, metrics: watched, .. } = options;
         let bound = bind(http).await?;
-        let metrics_bound = match metrics_listen {
+        let metrics_bound = match watched {
             None => None,
-            Some(listen) => Some(
+            Some((listen, access)) => Some(
                 bind(HttpOptions {
                     listen,
                     tls: None,
-                    access: Access::Public,
+                    access,
                     requests_per_sec: None,
                     connections_max: METRICS_CONNECTIONS_MAX,
                     timeouts: Timeouts::default(),
@@ -103,7 +103,7 @@ impl Server {
         Ok(Self {
             bound,
             metrics_bound,
-            folder: Folder::new(log, feed_dir, policies, registry),
+            folder: Folder::new(log, feed_dir, policies, registry, ingest.is_some()),
             api: Arc::new(api),
             views,
             ingest,
@@ -182,7 +182,7 @@ async fn follow(
         };
         tracing::error!("the ingest ended, and is tried again in {} s: {error}", INGEST_PAUSE.as_secs());
         api.metrics.ingest_failed();
-        api.health.set_ingest_error(Some(error.to_string()));
+        api.health.set_ingest_failed();
         tokio::select! {
             () = tokio::time::sleep(INGEST_PAUSE) => {}
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
@@ -200,10 +200,11 @@ struct Folding {
 }
 
 impl Folding {
-    async fn run(mut self, mut committed: Option<watch::Receiver<u64>>) -> Result<(), FeedError> {
-        let mut is_first = true;
+    async fn run(mut self, mut committed: Option<watch::Receiver<Option<Instant>>>) -> Result<(), FeedError> {
+        let (mut is_first, mut since) = (true, None);
         loop {
-            let began = Instant::now();
+            // From the commit on, if it was one that woke it.
+            let began = since.take().unwrap_or_else(Instant::now);
             let mut folder = self.folder;
             let advanced = tokio::task::spawn_blocking(move || {
                 let advanced = folder.advance();
@@ -214,10 +215,12 @@ impl Folding {
             let pause = match advanced {
                 Ok(view) => {
                     if let Some(view) = view {
+                        let before = self.views.send_replace(Some(Arc::clone(&view)));
                         self.api.metrics.folded(&view, began.elapsed(), &self.folder.rollbacks());
-                        self.views.send_replace(Some(view));
+                        // The last to let go of a view closes its files.
+                        drop(tokio::task::spawn_blocking(move || drop(before)));
                     }
-                    self.api.health.set_fold_error(None);
+                    self.api.health.set_fold_failed(false);
                     self.poll
                 }
                 // A log that cannot be read from the start is one to look at.
@@ -225,13 +228,16 @@ impl Folding {
                 Err(error) => {
                     tracing::error!("the log cannot be folded: {error}");
                     self.api.metrics.fold_failed();
-                    self.api.health.set_fold_error(Some(error.to_string()));
+                    self.api.health.set_fold_failed(true);
                     FOLD_PAUSE
                 }
             };
             is_first = false;
             tokio::select! {
-                () = commit(&mut committed) => self.api.health.set_ingest_error(None),
+                at = commit(&mut committed) => {
+                    self.api.health.ingest_works(at);
+                    since = at;
+                }
                 () = tokio::time::sleep(pause) => {}
                 _ = self.stop.wait_for(|stop| *stop) => return Ok(()),
             }
@@ -239,12 +245,12 @@ impl Folding {
     }
 }
 
-/// The next commit of the ingest; never, without one.
-async fn commit(committed: &mut Option<watch::Receiver<u64>>) {
+/// When the next commit of the ingest was; never, without one.
+async fn commit(committed: &mut Option<watch::Receiver<Option<Instant>>>) -> Option<Instant> {
     if let Some(committed) = committed
         && committed.changed().await.is_ok()
     {
-        return;
+        return *committed.borrow_and_update();
     }
     std::future::pending().await
 }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub(crate) struct Told {
     /// Its place in the feed.
     pub(crate) sequence: u64,
+    /// Tells it from a fact of another feed in the same place: hex digits of a digest of all that holds up to it.
+    pub(crate) tag: String,
     /// Its word.
     pub(crate) kind: &'static str,
     /// All of it, as one line of JSON.
@@ -30,6 +32,12 @@ impl Feed {
         let start = self.told.partition_point(|told| told.sequence <= after);
         let rest = self.told.get(start..).unwrap_or_default();
         rest.get(..limit).unwrap_or(rest)
+    }
+
+    /// What is told at number `sequence`; `None` if nothing is, or it is void.
+    pub(crate) fn at(&self, sequence: u64) -> Option<&Told> {
+        let index = self.told.binary_search_by_key(&sequence, |told| told.sequence).ok()?;
+        self.told.get(index).map(|told| &**told)
     }
 
     /// The last sequence number that was ever given away; a log that was restored may not be there yet.
@@ -59,6 +67,9 @@ impl Teller {
     pub(crate) fn restart(&mut self) {
         self.texts.clear();
         self.links.clear();
+        self.journal.restart();
+        self.feed = Feed::default();
+        self.rollbacks = 0;
     }
 
     /// How many rollbacks the feed has.
@@ -75,8 +86,13 @@ impl Teller {
             self.texts.push((fact.kind.name(), text));
         }
         self.journal.tell(&self.links)?;
+        // What follows from a log that lies behind is told up to where it ends, and no rollback that comes after that.
+        let end = self.journal.sequence_of(self.texts.len());
+        let all = self.journal.rollbacks();
+        let reached = all.partition_point(|(sequence, _)| end.is_none_or(|end| *sequence < end));
+        let rollbacks = all.get(..reached).unwrap_or_default();
         // After a rollback others hold.
-        let is_same = self.rollbacks == self.journal.rollbacks().len();
+        let is_same = self.rollbacks == rollbacks.len();
         let known = if is_same { self.feed.told.last().map_or(0, |told| told.sequence) } else { 0 };
         let mut new = Vec::new();
         for (index, (kind, text)) in self.texts.iter().enumerate().rev() {
@@ -84,13 +100,15 @@ impl Teller {
             if sequence <= known {
                 break;
             }
-            new.push(Arc::new(Told { sequence, kind, json: numbered(sequence, text) }));
+            let tag = self.links.get(index).map(tag_of).unwrap_or_default();
+            let json = numbered(sequence, &tag, text);
+            new.push(Arc::new(Told { sequence, tag, kind, json }));
         }
         if !is_same {
-            for (sequence, to_sequence) in self.journal.rollbacks() {
+            for (sequence, to_sequence) in rollbacks {
                 new.push(Arc::new(rollback(*sequence, *to_sequence)?));
             }
-            self.rollbacks = self.journal.rollbacks().len();
+            self.rollbacks = rollbacks.len();
             self.feed.told = Arc::default();
         }
         if !new.is_empty() {
@@ -102,15 +120,23 @@ impl Teller {
     }
 }
 
+fn tag_of(link: &Link) -> String {
+    link.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn rollback(sequence: u64, to_sequence: u64) -> Result<Told, FeedError> {
     let kind = FactKind::Rollback { to_sequence };
     let name = kind.name();
     let id = format!("rollback:{sequence}");
     let fact = Fact { id, time: None, l1_block: None, transaction: None, log_index: None, kind };
-    Ok(Told { sequence, kind: name, json: numbered(sequence, &serde_json::to_string(&fact)?) })
+    let text = serde_json::to_string(&fact)?;
+    let tag = tag_of(&link(&Link::default(), text.as_bytes()));
+    let json = numbered(sequence, &tag, &text);
+    Ok(Told { sequence, tag, kind: name, json })
 }
 
-/// The text of a fact, which is an object with fields, with its sequence number before them.
-fn numbered(sequence: u64, text: &str) -> String {
-    format!("{{\"sequence\":{sequence},{}", text.strip_prefix('{').unwrap_or(text))
+/// The text of a fact, with its place in the feed before its fields.
+fn numbered(sequence: u64, tag: &str, text: &str) -> String {
+    let fields = text.strip_prefix('{').expect("a fact is written as an object");
+    format!("{{\"sequence\":{sequence},\"cursor\":\"{sequence}-{tag}\",{fields}")
 }

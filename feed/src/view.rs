@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use tally_audit::ChainAudit;
 use tally_claims::{ChainAccounts, Distribution, DistributionError, Names, PolicyAccounts, SequencerFacts};
-use tally_engine::{Allocation, Horizon, L1Block, L1Record, L2Block, PoolState, SequencerId, Wei};
+use tally_engine::{Allocation, EpochIndex, L1Block, L1Record, PoolState, SequencerId, Wei};
 use tally_eventlog::{Heads, LogReader};
-use tally_replay::Replayed;
+use tally_replay::{BlockEntry, Replayed};
 use tokio::sync::OnceCell;
 
 /// A log as it was at some moment. Nothing of it changes; whoever answers from it answers of one moment.
@@ -56,8 +56,11 @@ pub(crate) struct PolicyView {
     /// The digest of everything that answers follow from.
     pub(crate) etag: HeaderValue,
     pub(crate) feed: Feed,
-    /// The answers about single sequencers, once somebody asked.
+    /// The answer about all sequencers, and those about single ones, once somebody asked.
+    pub(crate) all: OnceLock<Bytes>,
     pub(crate) answers: BTreeMap<SequencerId, OnceLock<Bytes>>,
+    /// What of sequencers' rewards lies in closed epochs that are final; `None` under `on-chain`.
+    settled_rewards: Option<BTreeMap<SequencerId, Wei>>,
     distribution: OnceLock<Result<Option<Distribution>, String>>,
 }
 
@@ -97,23 +100,19 @@ impl PolicyView {
         let etag = HeaderValue::from_str(&tag).expect("hex digits can be in a header");
         let accounts = PolicyAccounts::new(&replayed, tally_claims::Until::Horizon)?;
         let answers = contracts.sequencers.keys().map(|id| (*id, OnceLock::new())).collect();
-        Ok(Self { replayed, settled, accounts, at, etag, feed, answers, distribution: OnceLock::new() })
-    }
-
-    /// What of a sequencer's rewards lies in closed epochs that are final; `None` under `on-chain`.
-    fn settled_reward(&self, id: SequencerId) -> Result<Option<Wei>, FeedError> {
-        if self.replayed.policy.allocation() == Allocation::OnChain {
-            return Ok(None);
-        }
-        let mut sum = Wei::ZERO;
-        let closed = self.settled.ledger.epochs.split_last().map_or(&[][..], |(_, closed)| closed);
-        for row in closed.iter().flat_map(|epoch| epoch.rows.iter()).filter(|row| row.sequencer == id) {
-            sum = sum.checked_add(row.earned.reward).map_err(|error| FeedError::Amount {
-                place: format!("the settled rewards of sequencer {id}"),
-                error,
-            })?;
-        }
-        Ok(Some(sum))
+        let settled_rewards = settled_rewards(&settled)?;
+        Ok(Self {
+            replayed,
+            settled,
+            accounts,
+            at,
+            etag,
+            feed,
+            all: OnceLock::new(),
+            answers,
+            settled_rewards,
+            distribution: OnceLock::new(),
+        })
     }
 
     /// A sequencer as it is served; `None` if there is none with this id.
@@ -126,18 +125,35 @@ impl PolicyView {
         let Some((facts, account)) = known else {
             return Ok(None);
         };
-        let (policy, settled) = (self.accounts.of(id), self.settled_reward(id)?);
+        let policy = self.accounts.of(id);
+        // Who is not among them has earned nothing yet.
+        let settled = self.settled_rewards.as_ref().map(|all| all.get(&id).copied().unwrap_or(Wei::ZERO));
         Ok(Some(SequencerJson::new(id, contracts.names.get(id), facts, account, &policy, settled)))
     }
 
-    /// Whether what is said of `block` does not change any more.
-    pub(crate) fn is_final(&self, block: L2Block) -> bool {
-        self.settled.ledger.horizon.is_some_and(|Horizon { block: last, .. }| block <= last)
+    /// Whether what a block earned cannot change any more. Under `on-chain` that takes a batch that pays its span, and is
+    /// final.
+    pub(crate) fn is_final(&self, view: &View, entry: &BlockEntry) -> bool {
+        let is_folded = self.settled.ledger.horizon.is_some_and(|last| entry.block <= last.block);
+        let paid = view.final_contracts.pool.batch.end_span;
+        let is_paid = !self.is_on_chain() || entry.span.is_none_or(|span| span <= paid);
+        is_folded && is_paid
+    }
+
+    /// Whether what an epoch paid cannot change any more: what is final reaches into a later one. Under `on-chain` batches
+    /// are what is settled, and no epoch is.
+    pub(crate) fn is_epoch_final(&self, epoch: EpochIndex) -> bool {
+        let last = self.settled.ledger.epochs.last();
+        !self.is_on_chain() && last.is_some_and(|last| last.epoch > epoch)
+    }
+
+    fn is_on_chain(&self) -> bool {
+        self.replayed.policy.allocation() == Allocation::OnChain
     }
 
     /// What the policy owes at the end of its last settled epoch; `None` where there is nothing to distribute yet.
     pub(crate) fn distribution(&self, view: &View) -> Result<Option<&Distribution>, FeedError> {
-        if self.replayed.policy.allocation() == Allocation::OnChain || self.settled.ledger.epochs.len() < 2 {
+        if self.is_on_chain() || self.settled.ledger.epochs.len() < 2 {
             return Ok(None);
         }
         let made = self.distribution.get_or_init(|| {
@@ -156,4 +172,21 @@ impl PolicyView {
             Err(error) => Err(FeedError::Broken(error.clone())),
         }
     }
+}
+
+/// What of each sequencer's rewards lies in closed epochs; `None` under `on-chain`.
+fn settled_rewards(settled: &Replayed) -> Result<Option<BTreeMap<SequencerId, Wei>>, FeedError> {
+    if settled.policy.allocation() == Allocation::OnChain {
+        return Ok(None);
+    }
+    let mut sums: BTreeMap<SequencerId, Wei> = BTreeMap::new();
+    let closed = settled.ledger.epochs.split_last().map_or(&[][..], |(_, closed)| closed);
+    for row in closed.iter().flat_map(|epoch| epoch.rows.iter()) {
+        let sum = sums.entry(row.sequencer).or_default();
+        *sum = sum.checked_add(row.earned.reward).map_err(|error| FeedError::Amount {
+            place: format!("the settled rewards of sequencer {}", row.sequencer),
+            error,
+        })?;
+    }
+    Ok(Some(sums))
 }

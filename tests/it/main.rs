@@ -32,6 +32,7 @@ mod process;
 mod receipts;
 mod recordings;
 mod rollback;
+mod serve;
 mod support;
 mod synth;
 mod transfers;

@@ -17,14 +17,13 @@ fn no_amount(error: AmountError) -> Problem {
 }
 
 fn epoch_json(policy: &PolicyView, epoch: &EpochLedger) -> Result<EpochJson, Problem> {
-    let has_later = |epochs: &[EpochLedger]| epochs.last().is_some_and(|last| last.epoch > epoch.epoch);
-    let is_closed = has_later(&policy.replayed.ledger.epochs);
-    let is_final = has_later(&policy.settled.ledger.epochs);
+    let is_closed = policy.replayed.ledger.epochs.last().is_some_and(|last| last.epoch > epoch.epoch);
+    let is_final = policy.is_epoch_final(epoch.epoch);
     EpochJson::new(&policy.replayed.policy, epoch, is_closed, is_final).map_err(no_amount)
 }
 
 /// The epochs, without their rows.
-#[utoipa::path(get, path = "/v1/epochs", tag = "ledger", params(PageParams), responses((status = 200, description = "A page of epochs.", body = EpochsAnswer)))]
+#[utoipa::path(get, path = "/v1/epochs", operation_id = "list_epochs", tag = "ledger", params(PageParams), responses((status = 200, description = "A page of epochs.", body = EpochsAnswer)))]
 pub(super) async fn list(
     State(api): State<Shared>,
     Params(params): Params<PageParams>,
@@ -42,7 +41,7 @@ pub(super) async fn list(
 }
 
 /// An epoch, with what each sequencer earned.
-#[utoipa::path(get, path = "/v1/epochs/{n}", tag = "ledger", params(("n" = u64, Path, description = "Which, from 0."), PolicyParams), responses((status = 200, description = "The epoch.", body = EpochAnswer)))]
+#[utoipa::path(get, path = "/v1/epochs/{n}", operation_id = "epoch", tag = "ledger", params(("n" = u64, Path, description = "Which, from 0."), PolicyParams), responses((status = 200, description = "The epoch.", body = EpochAnswer)))]
 pub(super) async fn one(
     State(api): State<Shared>,
     Number(number): Number,
@@ -94,7 +93,7 @@ pub(super) async fn block(
             let explained = explain_block(&ledger, L2Block(number)).map_err(failed)?;
             let explained =
                 explained.ok_or_else(|| gap(policy, format!("the ledger has no block {number}")))?;
-            let is_final = policy.is_final(L2Block(number));
+            let is_final = policy.is_final(&worked.view, &explained.entry);
             BlockAnswer::new(policy.at.clone(), &policy.replayed.policy, &explained, is_final)
                 .map_err(no_amount)
         })

@@ -1,13 +1,14 @@
 //! The feed: what is settled, in order, from any place on.
 
-use super::input::{Limit, Params, bad};
-use super::{Moment, Shared, json, stream};
+use super::input::{Limit, Params, bad, parse};
+use super::{Moment, Shared, stream, text_of};
 use crate::http::Problem;
 use crate::json::FeedAnswer;
 use crate::told::Told;
+use crate::view::View;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -24,8 +25,10 @@ const WAIT_SECS_MAX: u64 = 25;
 pub(super) struct FeedParams {
     /// The name of a policy that is served; the first of them, if none is named. Each has a feed of its own.
     policy: Option<String>,
-    /// The sequence number of the last fact that the reader has; 0 is the beginning. A `Last-Event-ID` comes before it.
-    after: Option<u64>,
+    /// The cursor of the last fact that the reader has, or its sequence number alone, which is not checked; 0 is the
+    /// beginning. A `Last-Event-ID` comes before it.
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,19}(-[0-9a-f]{16})?$", default = "0")]
+    after: Option<Cursor>,
     /// How many facts at most.
     #[serde(default)]
     #[param(required = false, value_type = u32, default = 100, minimum = 1, maximum = 1000)]
@@ -37,9 +40,9 @@ pub(super) struct FeedParams {
 }
 
 /// Settled facts in order: as a page of JSON or, for who accepts `text/event-stream`, as a stream of events without end,
-/// each with its sequence number as its id.
+/// each with its cursor as its id.
 ///
-/// A reader that keeps the number of the last fact it has dealt with gets every fact once. Facts after `to_sequence` of a
+/// A reader that keeps the cursor of the last fact it has dealt with gets every fact once. Facts after `to_sequence` of a
 /// `rollback` are void.
 #[utoipa::path(get, path = "/v1/feed", tag = "feed", params(FeedParams), responses(
     (status = 200, description = "Facts.", content((FeedAnswer = "application/json"), (String = "text/event-stream"))),
@@ -53,66 +56,118 @@ pub(super) async fn feed(
         let detail = format!("wait_secs is {}, but may be up to {WAIT_SECS_MAX}", params.wait_secs);
         return Err(bad("bad-query", detail));
     }
-    let after = last_event_id(&headers)?.or(params.after).unwrap_or(0);
+    let cursor = last_event_id(&headers)?.or(params.after).unwrap_or_default();
     let moment = api.moment(params.policy.as_deref())?;
-    check(&moment, after)?;
+    check(&moment, &cursor)?;
+    let after = cursor.sequence;
     if accepts_events(&headers) {
         return stream::events(&api, moment.index, after);
     }
-    let moment = match moment.policy().feed.after(after, 1) {
-        [] if params.wait_secs > 0 => wait(&api, moment, after, params.wait_secs).await?,
-        _ => moment,
+    let moment = if params.wait_secs > 0 && moment.policy().feed.after(after, 1).is_empty() {
+        let index = moment.index;
+        // Nobody holds on to an old moment while they wait.
+        drop(moment);
+        wait(&api, index, after, params.wait_secs).await?;
+        api.moment(params.policy.as_deref())?
+    } else {
+        moment
     };
     let told = moment.policy().feed.after(after, params.limit.get());
-    Ok(moment.text(page(&moment, after, told)?))
+    let mut response = Response::new(page(&moment, &cursor, told)?.into());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    Ok(response)
 }
 
-/// Whether the feed ever got as far as the reader has read.
-pub(super) fn check(moment: &Moment, after: u64) -> Result<(), Problem> {
-    let last = moment.policy().feed.last();
-    if after <= last {
-        return Ok(());
+/// Where a reader is: a sequence number, and which fact is there for it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Cursor {
+    sequence: u64,
+    tag: Option<String>,
+}
+
+impl TryFrom<String> for Cursor {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let (number, tag) = match text.split_once('-') {
+            Some((number, tag)) => (number, Some(tag)),
+            None => (text.as_str(), None),
+        };
+        let is_tag = |tag: &str| tag.len() == 16 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match parse(number) {
+            Some(sequence) if tag.is_none_or(is_tag) => Ok(Self { sequence, tag: tag.map(Into::into) }),
+            _ => Err("a cursor is a sequence number, or one with - and 16 hex digits".into()),
+        }
     }
-    let detail = format!(
-        "fact {after} is said to have been read, but the last of this feed is {last}: it is another feed, and has to be \
-         read from the beginning"
-    );
-    Err(Problem::new(StatusCode::CONFLICT, "unknown-cursor", detail).with("last_sequence", last))
+}
+
+/// Whether what the reader has read is of this feed, as far as its cursor tells.
+fn check(moment: &Moment, cursor: &Cursor) -> Result<(), Problem> {
+    let feed = &moment.policy().feed;
+    let (sequence, last) = (cursor.sequence, feed.last());
+    if sequence > last {
+        let detail = format!(
+            "fact {sequence} was read, but the last here is {last}: this server is behind, or its feed is another one"
+        );
+        let problem = Problem::new(StatusCode::CONFLICT, "unknown-cursor", detail);
+        return Err(problem.with("last_sequence", last).retry_after(5));
+    }
+    // What is void, or not told again yet, is not there.
+    let told = feed.at(sequence).zip(cursor.tag.as_ref());
+    if let Some((told, tag)) = told.filter(|(told, tag)| told.tag != **tag) {
+        let detail = format!(
+            "the fact {sequence} that was read is {tag}, and here it is {}: another feed was read, and this one has to be \
+             read from the beginning",
+            told.tag
+        );
+        return Err(Problem::new(StatusCode::CONFLICT, "other-feed", detail));
+    }
+    Ok(())
 }
 
 /// Until there is a fact after `after`, or time is up.
-async fn wait(api: &Shared, moment: Moment, after: u64, secs: u64) -> Result<Moment, Problem> {
+async fn wait(api: &Shared, index: usize, after: u64, secs: u64) -> Result<(), Problem> {
     let _permit = stream::permit(api)?;
     let (mut views, mut stop) = (api.views.clone(), api.stop.clone());
-    let index = moment.index;
+    let has_more =
+        |view: &View| view.policies.get(index).is_some_and(|policy| !policy.feed.after(after, 1).is_empty());
     let newer = async {
         loop {
-            let Some(view) = views.borrow_and_update().clone() else { return None };
-            if !view.policies[index].feed.after(after, 1).is_empty() {
-                return Some(Moment { view, index });
+            if views.borrow_and_update().as_deref().is_none_or(has_more) {
+                return;
             }
             tokio::select! {
-                changed = views.changed() => changed.ok()?,
-                _ = stop.wait_for(|stop| *stop) => return None,
+                changed = views.changed() => if changed.is_err() { return },
+                _ = stop.wait_for(|stop| *stop) => return,
             }
         }
     };
-    Ok(tokio::time::timeout(Duration::from_secs(secs), newer).await.ok().flatten().unwrap_or(moment))
+    // Either is an answer: with what there is.
+    let _ = tokio::time::timeout(Duration::from_secs(secs), newer).await;
+    Ok(())
 }
 
 /// A page, put together from facts that are text already.
-fn page(moment: &Moment, after: u64, told: &[Arc<Told>]) -> Result<Bytes, Problem> {
+fn page(moment: &Moment, cursor: &Cursor, told: &[Arc<Told>]) -> Result<Bytes, Problem> {
     let policy = moment.policy();
-    let cursor = told.last().map_or(after, |told| told.sequence);
-    let is_end = policy.feed.after(cursor, 1).is_empty();
-    let at = json(&policy.at)?;
+    let (last, cursor) = match told.last() {
+        Some(told) => (told.sequence, format!("{}-{}", told.sequence, told.tag)),
+        None => {
+            let tag = cursor.tag.as_ref().map(|tag| format!("-{tag}")).unwrap_or_default();
+            (cursor.sequence, format!("{}{tag}", cursor.sequence))
+        }
+    };
+    let is_end = policy.feed.after(last, 1).is_empty();
+    let at = text_of(&policy.at)?;
     let size = told.iter().map(|told| told.json.len() + 1).sum::<usize>() + at.len() + 128;
     let mut text = Vec::with_capacity(size);
     text.extend_from_slice(b"{\"at\":");
     text.extend_from_slice(&at);
-    text.extend_from_slice(
-        format!(",\"after\":{after},\"cursor\":{cursor},\"is_end\":{is_end},\"facts\":[").as_bytes(),
-    );
+    text.extend_from_slice(format!(",\"cursor\":\"{cursor}\",\"is_end\":{is_end},\"facts\":[").as_bytes());
     for (index, told) in told.iter().enumerate() {
         if index > 0 {
             text.push(b',');
@@ -123,16 +178,22 @@ fn page(moment: &Moment, after: u64, told: &[Arc<Told>]) -> Result<Bytes, Proble
     Ok(text.into())
 }
 
-fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+fn last_event_id(headers: &HeaderMap) -> Result<Option<Cursor>, Problem> {
     let Some(id) = headers.get("last-event-id") else {
         return Ok(None);
     };
-    let number = id.to_str().ok().and_then(|text| text.parse().ok());
-    number.map(Some).ok_or_else(|| bad("bad-last-event-id", "Last-Event-ID is not a sequence number"))
+    let cursor = id.to_str().ok().map(|text| Cursor::try_from(text.to_owned()));
+    match cursor {
+        Some(Ok(cursor)) => Ok(Some(cursor)),
+        _ => Err(bad("bad-last-event-id", "Last-Event-ID is no cursor of the feed")),
+    }
 }
 
 fn accepts_events(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut kinds = accepted.flat_map(|value| value.split(','));
-    kinds.any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "text/event-stream"))
+    kinds.any(|kind| {
+        let mut parts = kind.split(';').map(str::trim);
+        parts.next() == Some("text/event-stream") && !parts.any(|part| part == "q=0")
+    })
 }

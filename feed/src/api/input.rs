@@ -42,7 +42,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Number {
 }
 
 /// Digits alone: `u64::from_str` takes a sign, too.
-fn parse(text: &str) -> Option<u64> {
+pub(super) fn parse(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 

@@ -27,6 +27,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -50,6 +51,8 @@ pub(crate) struct Api {
     /// Permits to read the feed as a stream, or to wait for it.
     pub(crate) streams: Arc<Semaphore>,
     heavy: Arc<Semaphore>,
+    /// The audit reads everything: it has a turn of its own.
+    audits: Arc<Semaphore>,
     /// Ends streams.
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -66,8 +69,8 @@ impl Api {
         stop: watch::Receiver<bool>,
     ) -> Self {
         let streams = Arc::new(Semaphore::new(streams_max));
-        let heavy = Arc::new(Semaphore::new(HEAVY_MAX));
-        Self { views, health, metrics, streams, heavy, stop }
+        let (heavy, audits) = (Arc::new(Semaphore::new(HEAVY_MAX)), Arc::new(Semaphore::new(1)));
+        Self { views, health, metrics, streams, heavy, audits, stop }
     }
 
     /// The moment, and which of its policies is asked for.
@@ -95,7 +98,17 @@ impl Api {
         &self,
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let permit = tokio::time::timeout(HEAVY_WAIT, Arc::clone(&self.heavy).acquire_owned()).await;
+        in_turn(&self.heavy, work).await
+    }
+}
+
+/// Works something out that takes long, in its turn.
+async fn in_turn<T: Send + 'static>(
+    turns: &Arc<Semaphore>,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    {
+        let permit = tokio::time::timeout(HEAVY_WAIT, Arc::clone(turns).acquire_owned()).await;
         let Ok(Ok(permit)) = permit else {
             let detail = "too many such answers are being worked out";
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(1));
@@ -145,11 +158,11 @@ impl Moment {
     }
 
     fn answer(&self, answer: &impl Serialize) -> Result<Response, Problem> {
-        Ok(self.text(json(answer)?))
+        Ok(self.text(text_of(answer)?))
     }
 }
 
-fn json(answer: &impl Serialize) -> Result<Bytes, Problem> {
+fn text_of(answer: &impl Serialize) -> Result<Bytes, Problem> {
     serde_json::to_vec(answer).map(Bytes::from).map_err(|error| broken(&error.into()))
 }
 
@@ -160,15 +173,15 @@ fn broken(error: &FeedError) -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "broken", detail)
 }
 
-/// That what is asked for lies beyond what is folded, with how far that goes.
+/// That what is asked for lies beyond what is folded: what is missing, and how far that goes.
 fn gap(policy: &PolicyView, detail: String) -> Problem {
     let at = &policy.at;
-    let value = |value: Result<serde_json::Value, serde_json::Error>| value.unwrap_or_default();
+    let next = at.stopped.next_l2_block.or(at.horizon.and_then(|horizon| horizon.block.checked_add(1)));
     Problem::new(StatusCode::CONFLICT, "gap", detail)
-        .with("horizon", value(serde_json::to_value(at.horizon)))
-        .with("stopped", value(serde_json::to_value(&at.stopped)))
-        .with("l1", value(serde_json::to_value(at.l1)))
-        .with("l2", value(serde_json::to_value(at.l2)))
+        .with("missing", json!({ "from_l2_block": next, "reason": at.stopped.reason }))
+        .with("horizon", json!(at.horizon))
+        .with("l1", json!(at.l1))
+        .with("l2", json!(at.l2))
 }
 
 /// How it is.

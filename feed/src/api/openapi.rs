@@ -5,9 +5,10 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use serde::Serialize;
 use std::sync::OnceLock;
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 #[derive(OpenApi)]
@@ -61,18 +62,17 @@ impl Modify for Common {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut openapi.paths.paths {
             let Some(operation) = item.get.as_mut() else { continue };
+            operation.parameters.iter_mut().flatten().for_each(unsigned);
+            add(operation, "413", "The request has a body, and none is taken.");
+            add(operation, "500", "The answer could not be worked out: the operator was told why.");
             if path == "/healthz" {
+                operation.security = Some(Vec::new());
                 continue;
             }
             add(operation, "401", "A token is needed, and none or a wrong one was given.");
             add(operation, "429", "This client asks too often: `Retry-After` says when to ask again.");
-            add(operation, "503", "Nothing is folded yet, or too much is being asked.");
+            add(operation, "503", "Nothing is folded yet, or too much is being asked: ask again.");
             if path.starts_with("/v1/") && path != "/v1/status" {
-                let about = "The answer that the client has, by `If-None-Match`, is still the same.";
-                operation
-                    .responses
-                    .responses
-                    .insert("304".into(), ResponseBuilder::new().description(about).build().into());
                 add(operation, "400", "A parameter is unknown, or out of its range.");
                 add(operation, "404", "There is nothing of that name or number.");
                 add(
@@ -80,13 +80,31 @@ impl Modify for Common {
                     "409",
                     "What is asked for lies beyond what is folded: `detail` says what is missing.",
                 );
-                add(operation, "500", "The answer could not be worked out.");
+                let is_feed = path == "/v1/feed";
+                if !is_feed {
+                    let about = "The answer that the client has, by `If-None-Match`, is still the same.";
+                    let same = ResponseBuilder::new().description(about).build();
+                    operation.responses.responses.insert("304".into(), same.into());
+                }
+                let (name, about) = if is_feed {
+                    ("Last-Event-ID", "The cursor of the last event that was read; it comes before `after`.")
+                } else {
+                    ("If-None-Match", "The `ETag` of the answer that the client has.")
+                };
+                let text = ObjectBuilder::new().schema_type(Type::String).build();
+                let header = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header);
+                let header = header.required(Required::False).description(Some(about)).schema(Some(text));
+                operation.parameters.get_or_insert_default().push(RefOr::T(header.build()));
             }
         }
         if let Some(components) = openapi.components.as_mut() {
+            components.schemas.values_mut().for_each(whole);
             let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
             components.add_security_scheme("token", SecurityScheme::Http(bearer));
         }
+        // A server that is for everybody, or for its own machine alone, asks for none.
+        let token = SecurityRequirement::new("token", [] as [&str; 0]);
+        openapi.security = Some(vec![SecurityRequirement::default(), token]);
     }
 }
 
@@ -95,6 +113,33 @@ fn add(operation: &mut Operation, status: &str, description: &str) {
     let response =
         ResponseBuilder::new().description(description).content("application/problem+json", problem).build();
     operation.responses.responses.insert(status.into(), response.into());
+}
+
+/// Numbers are unsigned: 64 bits, without a sign.
+fn unsigned(parameter: &mut RefOr<Parameter>) {
+    let RefOr::T(parameter) = parameter else { return };
+    let Some(RefOr::T(Schema::Object(object))) = parameter.schema.as_mut() else { return };
+    if object.format == Some(SchemaFormat::KnownFormat(KnownFormat::Int64)) {
+        object.format = Some(SchemaFormat::Custom("uint64".into()));
+        object.minimum = Some(0_usize.into());
+        object.maximum.get_or_insert(usize::MAX.into());
+    }
+}
+
+/// Every member of an answer is always there; what is not known is `null`.
+fn whole(schema: &mut RefOr<Schema>) {
+    let RefOr::T(schema) = schema else { return };
+    match schema {
+        Schema::Object(object) => {
+            object.required = object.properties.keys().cloned().collect();
+            object.properties.values_mut().for_each(whole);
+        }
+        Schema::Array(_) => {}
+        Schema::OneOf(one) => one.items.iter_mut().for_each(whole),
+        Schema::AllOf(all) => all.items.iter_mut().for_each(whole),
+        Schema::AnyOf(any) => any.items.iter_mut().for_each(whole),
+        _ => {}
+    }
 }
 
 /// The description of the API: `OpenAPI` 3.1, as JSON.
@@ -111,7 +156,7 @@ pub fn openapi_json() -> &'static str {
 }
 
 /// This description.
-#[utoipa::path(get, path = "/openapi.json", tag = "status", responses((status = 200, description = "It.", body = serde_json::Value)))]
+#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "status", responses((status = 200, description = "It.", body = serde_json::Value)))]
 pub(super) async fn serve() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], openapi_json())
 }

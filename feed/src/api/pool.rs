@@ -1,7 +1,7 @@
 //! What was paid, what is to be paid next, and what the audit says of it.
 
 use super::input::{Limit, PageParams, Params, PolicyParams, page};
-use super::{Shared, broken, gap};
+use super::{Shared, broken, gap, in_turn};
 use crate::error::FeedError;
 use crate::http::Problem;
 use crate::json::{AuditAnswer, BatchesAnswer, NextBatchAnswer, NextRateAnswer};
@@ -36,7 +36,7 @@ pub(super) async fn batches(
     moment.answer(&BatchesAnswer { at: moment.policy().at.clone(), batches, next })
 }
 
-/// The batch that can be paid next, and the call that pays it.
+/// The batch that can be paid next by what is final, and the call that pays it.
 #[utoipa::path(get, path = "/v1/batches/next", tag = "pool", params(PolicyParams), responses((status = 200, description = "The batch.", body = NextBatchAnswer)))]
 pub(super) async fn next_batch(
     State(api): State<Shared>,
@@ -51,7 +51,9 @@ pub(super) async fn next_batch(
     let answer = api
         .heavy(move || {
             let (log, policy) = (&worked.view.log, worked.policy());
-            let next = tally_claims::next_batch(log, log.identity(), None);
+            // Whoever sends the call pays by what no reorg can take back.
+            let is_final = log.final_part().map_err(|error| broken(&error.into()))?;
+            let next = tally_claims::next_batch(&is_final, log.identity(), None);
             let next = next.map_err(|error| refusal(policy, error))?;
             Ok(NextBatchAnswer::new(policy.at.clone(), &next))
         })
@@ -59,7 +61,7 @@ pub(super) async fn next_batch(
     moment.answer(&answer)
 }
 
-/// The reward per block that holds the policy's target from now on, and the call that sets it.
+/// The reward per block that holds the policy's target from now on, by what is final, and the call that sets it.
 #[utoipa::path(get, path = "/v1/rates/next", tag = "pool", params(PolicyParams), responses((status = 200, description = "The rate.", body = NextRateAnswer)))]
 pub(super) async fn next_rate(
     State(api): State<Shared>,
@@ -74,7 +76,8 @@ pub(super) async fn next_rate(
     let answer = api
         .heavy(move || {
             let (log, policy) = (&worked.view.log, worked.policy());
-            let next = tally_claims::next_rate(log, log.identity(), &policy.replayed.policy, None);
+            let is_final = log.final_part().map_err(|error| broken(&error.into()))?;
+            let next = tally_claims::next_rate(&is_final, log.identity(), &policy.replayed.policy, None);
             let next = next.map_err(|error| refusal(policy, error))?;
             NextRateAnswer::new(policy.at.clone(), &next).map_err(|error| broken(&error.into()))
         })
@@ -99,16 +102,18 @@ fn refusal(policy: &PolicyView, error: ClaimsError) -> Problem {
         ClaimsError::NotFlat { .. } => Problem::new(StatusCode::CONFLICT, "not-flat", error.to_string()),
         ClaimsError::NoL1
         | ClaimsError::L1Behind { .. }
-        | ClaimsError::NoSender { .. }
-        | ClaimsError::NoNext { .. }
-        | ClaimsError::BeforeStart { .. }
         | ClaimsError::NotAnnounced { .. }
         | ClaimsError::Unfinished { .. }
         | ClaimsError::Unsettled { .. }
         | ClaimsError::TooFewSpans { .. }
+        | ClaimsError::NoClosedEpoch { .. } => gap(policy, error.to_string()),
+        ClaimsError::NoSender { .. }
+        | ClaimsError::NoNext { .. }
+        | ClaimsError::BeforeStart { .. }
         | ClaimsError::NobodyToPay { .. }
-        | ClaimsError::NoClosedEpoch { .. }
-        | ClaimsError::NoReward { .. } => gap(policy, error.to_string()),
+        | ClaimsError::NoReward { .. } => {
+            Problem::new(StatusCode::CONFLICT, "not-payable", error.to_string())
+        }
     }
 }
 
@@ -140,9 +145,17 @@ pub(super) async fn audit(
     if let Some(response) = moment.not_modified(&headers) {
         return Ok(response);
     }
-    let view = Arc::clone(&moment.view);
-    // Once for all who ask of this moment.
-    let audited = moment.view.audit.get_or_try_init(|| api.heavy(move || audit_of(&view))).await?;
+    if moment.view.audit.get().is_none() {
+        // Once for all who ask of this moment, and to its end also if nobody waits for it any more.
+        let (view, audits) = (Arc::clone(&moment.view), Arc::clone(&api.audits));
+        let audited = tokio::spawn(async move {
+            let audited = Arc::clone(&view);
+            let work = move || audit_of(&audited);
+            view.audit.get_or_try_init(|| in_turn(&audits, work)).await.map(|_| ())
+        });
+        audited.await.unwrap_or_else(|error| Err(broken(&error.into())))?;
+    }
+    let audited = moment.view.audit.get().ok_or_else(|| broken(&FeedError::Broken("no audit".into())))?;
     let answer = AuditAnswer::new(moment.policy().at.clone(), audited, params.cursor, params.limit.get());
     moment.answer(&answer)
 }

@@ -1,7 +1,7 @@
 //! Sequencers, and the blocks of one.
 
 use super::input::{Limit, Number, Params, PolicyParams, bad};
-use super::{Moment, Shared, broken, gap, json};
+use super::{Moment, Shared, broken, gap, text_of};
 use crate::http::Problem;
 use crate::json::{LedgerAnswer, LedgerBlock, SequencerAnswer, SequencersAnswer};
 use axum::extract::State;
@@ -16,7 +16,7 @@ use utoipa::IntoParams;
 const BLOCKS_SCANNED_MAX: u64 = 65_536;
 
 /// All sequencers, and what is owed to them.
-#[utoipa::path(get, path = "/v1/sequencers", tag = "sequencers", params(PolicyParams), responses((status = 200, description = "By id.", body = SequencersAnswer)))]
+#[utoipa::path(get, path = "/v1/sequencers", operation_id = "list_sequencers", tag = "sequencers", params(PolicyParams), responses((status = 200, description = "By id.", body = SequencersAnswer)))]
 pub(super) async fn list(
     State(api): State<Shared>,
     Params(params): Params<PolicyParams>,
@@ -27,11 +27,15 @@ pub(super) async fn list(
         return Ok(response);
     }
     let (view, policy) = (&moment.view, moment.policy());
+    if let Some(text) = policy.all.get() {
+        return Ok(moment.text(text.clone()));
+    }
     let mut found = Vec::new();
     for id in view.contracts.sequencers.keys() {
         found.extend(policy.sequencer(&view.contracts, *id).map_err(|error| broken(&error))?);
     }
-    moment.answer(&SequencersAnswer { at: policy.at.clone(), sequencers: found })
+    let text = text_of(&SequencersAnswer { at: policy.at.clone(), sequencers: found })?;
+    Ok(moment.text(policy.all.get_or_init(|| text).clone()))
 }
 
 /// That there is no such sequencer.
@@ -42,7 +46,7 @@ pub(super) fn unknown(moment: &Moment, id: u64) -> Problem {
 }
 
 /// A sequencer, and what is owed to it.
-#[utoipa::path(get, path = "/v1/sequencers/{id}", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), PolicyParams), responses((status = 200, description = "The sequencer.", body = SequencerAnswer)))]
+#[utoipa::path(get, path = "/v1/sequencers/{id}", operation_id = "sequencer", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), PolicyParams), responses((status = 200, description = "The sequencer.", body = SequencerAnswer)))]
 pub(super) async fn one(
     State(api): State<Shared>,
     Number(id): Number,
@@ -62,7 +66,7 @@ pub(super) async fn one(
     }
     let found = policy.sequencer(&moment.view.contracts, SequencerId(id)).map_err(|error| broken(&error))?;
     let sequencer = found.ok_or_else(|| unknown(&moment, id))?;
-    let text = json(&SequencerAnswer { at: policy.at.clone(), sequencer })?;
+    let text = text_of(&SequencerAnswer { at: policy.at.clone(), sequencer })?;
     Ok(moment.text(cell.get_or_init(|| text).clone()))
 }
 
@@ -87,7 +91,7 @@ pub(super) struct LedgerParams {
 
 /// The blocks of a sequencer, and what each earned. A page looks through 65,536 blocks at most, so it may have few
 /// entries, or none, and still not be the last.
-#[utoipa::path(get, path = "/v1/sequencers/{id}/ledger", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), LedgerParams), responses((status = 200, description = "A page of its blocks.", body = LedgerAnswer)))]
+#[utoipa::path(get, path = "/v1/sequencers/{id}/ledger", operation_id = "ledger", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), LedgerParams), responses((status = 200, description = "A page of its blocks.", body = LedgerAnswer)))]
 pub(super) async fn ledger(
     State(api): State<Shared>,
     Number(id): Number,
@@ -104,15 +108,14 @@ pub(super) async fn ledger(
         return Err(gap(policy, "no block is folded yet".into()));
     };
     let (from, to) = (params.from.unwrap_or(first), params.to.unwrap_or(horizon.block));
+    if from < first || to < first || from > horizon.block || to > horizon.block {
+        let last = horizon.block;
+        let detail =
+            format!("blocks {from} to {to} are asked for, but the ledger has blocks {first} to {last}");
+        return Err(gap(policy, detail));
+    }
     if from > to {
         return Err(bad("bad-range", format!("blocks {from} to {to} are asked for, which are none")));
-    }
-    if from < first || to > horizon.block {
-        let detail = format!(
-            "blocks {from} to {to} are asked for, but the ledger has blocks {first} to {}",
-            horizon.block
-        );
-        return Err(gap(policy, detail));
     }
     let start = params.cursor.unwrap_or(from);
     if !(from..=to).contains(&start) {
@@ -145,7 +148,7 @@ fn page_of(
     for entry in ledger.iter(L2Block(start)..=L2Block(last)) {
         let entry = entry.map_err(|error| broken(&error.into()))?;
         if entry.sequencer == Some(id) {
-            blocks.push(LedgerBlock::new(&entry, policy.is_final(entry.block)));
+            blocks.push(LedgerBlock::new(&entry, policy.is_final(&moment.view, &entry)));
             if blocks.len() >= limit {
                 end = entry.block.0;
                 break;

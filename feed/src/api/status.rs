@@ -48,5 +48,5 @@ pub(super) async fn status(State(api): State<Shared>) -> Result<Response, Proble
         policies: policies.collect(),
     };
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, super::json(&answer)?).into_response())
+    Ok((headers, super::text_of(&answer)?).into_response())
 }

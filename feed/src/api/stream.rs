@@ -6,6 +6,7 @@
 use super::Shared;
 use crate::http::Problem;
 use crate::metrics::Gauged;
+use crate::told::Told;
 use crate::view::View;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -104,8 +105,9 @@ impl Reader {
         let mut text = String::new();
         for told in view.policies.get(self.policy)?.feed.after(self.after, PIECE_FACTS) {
             // Writing to a string does not fail.
-            let _ = write!(text, "id: {}\nevent: {}\ndata: {}\n\n", told.sequence, told.kind, told.json);
-            self.after = told.sequence;
+            let Told { sequence, tag, kind, json } = &**told;
+            let _ = write!(text, "id: {sequence}-{tag}\nevent: {kind}\ndata: {json}\n\n");
+            self.after = *sequence;
             if text.len() >= PIECE_BYTES {
                 break;
             }

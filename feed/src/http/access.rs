@@ -52,21 +52,10 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
-
-    fn tokens(made: &[&super::super::NewToken]) -> Tokens {
-        let name = format!("tally-access-{}-{:?}", std::process::id(), std::thread::current().id());
-        let path: PathBuf = std::env::temp_dir().join(name);
-        let text: String = made.iter().map(|made| format!("{}\n", made.line)).collect();
-        std::fs::write(&path, text).unwrap();
-        let tokens = Tokens::read(&path).unwrap();
-        std::fs::remove_file(path).unwrap();
-        tokens
-    }
 
     #[test]
     fn only_this_machine_may_ask_unless_it_is_said_who() {
-        let made = Tokens::generate("a").unwrap();
+        let tokens = Tokens::parse(&Tokens::generate("a").unwrap().line).unwrap();
         for (listen, is_loopback) in [
             ("127.0.0.1:1", true),
             ("127.9.9.9:1", true),
@@ -82,8 +71,8 @@ mod tests {
             assert_eq!(matches!(bare, Ok(Access::Public)), is_loopback, "{listen}");
             assert_eq!(matches!(bare, Err(HttpError::Open { .. })), !is_loopback, "{listen}");
             assert!(matches!(Access::check(listen, None, true), Ok(Access::Public)));
-            assert!(matches!(Access::check(listen, Some(tokens(&[&made])), false), Ok(Access::Tokens(_))));
-            let both = Access::check(listen, Some(tokens(&[&made])), true);
+            assert!(matches!(Access::check(listen, Some(tokens.clone()), false), Ok(Access::Tokens(_))));
+            let both = Access::check(listen, Some(tokens.clone()), true);
             assert!(matches!(both, Err(HttpError::TokensOfPublic)));
         }
     }
@@ -91,7 +80,7 @@ mod tests {
     #[test]
     fn a_token_is_shown_in_one_header_as_bearer() {
         let made = Tokens::generate("a").unwrap();
-        let access = Access::Tokens(tokens(&[&made]));
+        let access = Access::Tokens(Tokens::parse(&made.line).unwrap());
         let token = &made.token;
         let admits = |values: &[String]| {
             let mut headers = HeaderMap::new();

@@ -58,7 +58,7 @@ struct Answered {
 
 /// The metrics of requests and connections.
 #[derive(Clone, Debug)]
-pub struct HttpMetrics {
+pub(crate) struct HttpMetrics {
     requests: Family<Answered, Counter>,
     request_secs: Family<Asked, Histogram>,
     limited: Counter,
@@ -81,13 +81,8 @@ impl Default for HttpMetrics {
 }
 
 impl HttpMetrics {
-    /// Metrics that are all 0.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Puts them into a registry.
-    pub fn register(&self, registry: &mut Registry) {
+    pub(crate) fn register(&self, registry: &mut Registry) {
         let r = registry;
         r.register("requests", "Requests answered, by route and status", self.requests.clone());
         let (name, help) =

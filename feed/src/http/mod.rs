@@ -22,8 +22,9 @@ mod tokens;
 
 pub use access::Access;
 pub use error::HttpError;
-pub use metrics::HttpMetrics;
-pub use problem::Problem;
-pub use server::{Bound, HttpOptions, Timeouts, bind};
+pub(crate) use metrics::HttpMetrics;
+pub(crate) use problem::Problem;
+pub(crate) use server::{Bound, bind};
+pub use server::{HttpOptions, Timeouts};
 pub use tls::TlsFiles;
 pub use tokens::{NewToken, Tokens};

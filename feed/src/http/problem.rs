@@ -9,7 +9,7 @@ const STANDARD: [&str; 4] = ["detail", "status", "title", "type"];
 
 /// Why a request has no other answer, as `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     kind: &'static str,
     detail: String,
@@ -20,7 +20,7 @@ pub struct Problem {
 impl Problem {
     /// A problem of a `kind`: words in lower case with `-` between, the same for ever. It becomes the type
     /// `urn:tally:problem:KIND` and, without the `-`, the title. `detail` is about this one case.
-    pub fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
         Self { status, kind, detail: detail.into(), more: Map::new(), retry_after_secs: None }
     }
 
@@ -30,7 +30,7 @@ impl Problem {
     ///
     /// If `name` is that of a member which every problem has.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         assert!(!STANDARD.contains(&name), "`{name}` is a member that every problem has");
         self.more.insert(name.into(), value.into());
         self
@@ -38,23 +38,13 @@ impl Problem {
 
     /// With a `Retry-After` of so many seconds.
     #[must_use]
-    pub fn retry_after(mut self, secs: u64) -> Self {
+    pub(crate) fn retry_after(mut self, secs: u64) -> Self {
         self.retry_after_secs = Some(secs);
         self
     }
 
-    /// The status it is answered with.
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// Its kind, as given.
-    pub fn kind(&self) -> &'static str {
-        self.kind
-    }
-
     /// It as JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let mut members = self.more.clone();
         members.insert("type".into(), format!("urn:tally:problem:{}", self.kind).into());
         members.insert("title".into(), self.title().into());

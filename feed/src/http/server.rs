@@ -62,7 +62,7 @@ impl Default for Timeouts {
 }
 
 /// An open socket, and what to serve on it by.
-pub struct Bound {
+pub(crate) struct Bound {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<RustlsConfig>,
@@ -75,7 +75,7 @@ pub struct Bound {
 ///
 /// An address that cannot be listened at, a certificate or key that cannot be used, or too few files that may
 /// be open.
-pub async fn bind(mut options: HttpOptions) -> Result<Bound, HttpError> {
+pub(crate) async fn bind(mut options: HttpOptions) -> Result<Bound, HttpError> {
     let tls = options.tls.as_ref().map(TlsFiles::load).transpose()?;
     options.connections_max = files::connections_max(options.connections_max)?;
     let unbound = |source| HttpError::Listen { address: options.listen, source };
@@ -86,7 +86,7 @@ pub async fn bind(mut options: HttpOptions) -> Result<Bound, HttpError> {
 
 impl Bound {
     /// Where it listens: with the port that it was given if none was asked for.
-    pub fn local_addr(&self) -> SocketAddr {
+    pub(crate) fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
@@ -97,11 +97,11 @@ impl Bound {
     /// # Errors
     ///
     /// [`HttpError::Serve`] if the socket fails.
-    pub async fn serve(
+    pub(crate) async fn serve(
         self,
         router: Router,
         metrics: &HttpMetrics,
-        mut stop: watch::Receiver<bool>,
+        stop: watch::Receiver<bool>,
     ) -> Result<(), HttpError> {
         let HttpOptions { timeouts, connections_max, .. } = self.options;
         let limiter = self.options.requests_per_sec.map(|rate| Limiter::new(rate, DefaultClock::default()));
@@ -134,13 +134,19 @@ impl Bound {
         tokio::pin!(serving);
         let ended = tokio::select! {
             ended = &mut serving => ended,
-            // If whoever could stop it is gone, nobody will.
-            Ok(_) = stop.wait_for(|stop| *stop) => {
+            () = stopped(stop) => {
                 handle.graceful_shutdown(Some(timeouts.stop));
                 serving.await
             }
         };
         ended.map_err(HttpError::Serve)
+    }
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // Whoever could stop it is gone: then nobody will.
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -58,7 +58,7 @@ impl Tokens {
     }
 
     /// The tokens of a file, or the number of a line and what is wrong with it.
-    fn parse(text: &str) -> Result<Self, (usize, String)> {
+    pub(super) fn parse(text: &str) -> Result<Self, (usize, String)> {
         let mut names = BTreeSet::new();
         let mut digests: Vec<blake3::Hash> = Vec::new();
         for (number, line) in (1..).zip(text.lines()) {
@@ -169,8 +169,8 @@ mod tests {
 
     #[test]
     fn no_more_tokens_than_can_be_compared_are_read() {
-        let text: String = (0..=COUNT_MAX).map(|n| format!("n{n} {n:064x}\n")).collect();
-        let (line, fault) = Tokens::parse(&text).unwrap_err();
+        let lines: Vec<_> = (0..=COUNT_MAX).map(|n| format!("n{n} {n:064x}")).collect();
+        let (line, fault) = Tokens::parse(&lines.join("\n")).unwrap_err();
         assert_eq!((line, fault.as_str()), (257, "more than 256 tokens"));
     }
 

@@ -12,10 +12,9 @@ use utoipa::ToSchema;
 )]
 pub(crate) struct FeedAnswer {
     at: At,
-    /// The cursor that was asked for.
-    after: u64,
-    /// The cursor to go on with: the sequence number of the last of these facts.
-    cursor: u64,
+    /// The cursor to go on with: that of the last of these facts, or the one that was given.
+    #[schema(pattern = "^[0-9]+(-[0-9a-f]{16})?$", example = "298-54e1a3f0c2b49d77")]
+    cursor: String,
     /// Whether there are no more facts yet.
     is_end: bool,
     /// In order of their sequence numbers.
@@ -28,6 +27,9 @@ pub(crate) struct FeedAnswer {
 pub(crate) struct NumberedFact {
     /// Its place in the feed: each is greater than the one before.
     sequence: u64,
+    /// The same, with a digest of what holds up to it: to go on after it, or nowhere, if another feed was read.
+    #[schema(pattern = "^[0-9]+-[0-9a-f]{16}$", example = "298-54e1a3f0c2b49d77")]
+    cursor: String,
     #[schema(inline)]
     #[serde(flatten)]
     fact: Fact,

@@ -34,8 +34,8 @@ pub(crate) struct EpochJson {
     start: u64,
     /// Whether it is over: a later block is folded.
     is_closed: bool,
-    /// Whether it is over and nothing of it can change any more. Under `on-chain` pending blocks may still be paid
-    /// otherwise.
+    /// Whether it is over and nothing of it can change any more; never under `on-chain`, where batches settle what blocks
+    /// earn.
     is_final: bool,
     /// `Q`: all capped stake over the epoch, in wei·s.
     stake_seconds: Amount,
@@ -179,7 +179,8 @@ pub(crate) struct LedgerBlock {
     batch: Option<u64>,
     /// Why it earned nothing: `before_genesis`, `no_producer`, `unknown_signer` or `after_unlock`.
     unrewarded: Option<&'static str>,
-    /// Whether nothing of this can change any more.
+    /// Whether what it earned cannot change any more. (A signed block may still come to lie in a span that is announced
+    /// late.)
     is_final: bool,
 }
 

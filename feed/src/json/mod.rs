@@ -154,11 +154,10 @@ impl From<Horizon> for BlockPlace {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Stopped {
     /// `log_end`: the log has no more. `l1_behind`: the next block is later than the last L1 block in the log.
-    /// `unsettled`: no announced span tells who is to produce the next block. `as_asked`: there is more that may still be
-    /// taken back.
-    reason: &'static str,
+    /// `unsettled`: no announced span tells who is to produce the next block.
+    pub(crate) reason: &'static str,
     /// The first block that could not be folded.
-    next_l2_block: Option<u64>,
+    pub(crate) next_l2_block: Option<u64>,
 }
 
 impl From<Stop> for Stopped {

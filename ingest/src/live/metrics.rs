@@ -42,8 +42,8 @@ pub struct Metrics {
     rollbacks: Family<Chain, Counter>,
     commits: Counter,
     warnings: Counter,
-    /// How many commits there were, for who waits for the next.
-    committed: watch::Sender<u64>,
+    /// When the last commit was, for who waits for the next.
+    committed: watch::Sender<Option<Instant>>,
     l1: Arc<Progress>,
     l2: Arc<Progress>,
 }
@@ -147,14 +147,14 @@ impl Metrics {
         ["L1", "L2"].into_iter().map(|chain| self.rollbacks.get_or_create(&Chain { chain }).get()).sum()
     }
 
-    /// Tells of every commit: what it changes to is how many there were.
-    pub fn committed(&self) -> watch::Receiver<u64> {
+    /// Tells of every commit, and when it was.
+    pub fn committed(&self) -> watch::Receiver<Option<Instant>> {
         self.committed.subscribe()
     }
 
     pub(crate) fn commit(&self) {
-        let commits = self.commits.inc();
-        self.committed.send_replace(commits.saturating_add(1));
+        self.commits.inc();
+        self.committed.send_replace(Some(Instant::now()));
     }
 
     pub(crate) fn warning(&self) {

@@ -1,0 +1,199 @@
+//! What is served is what the commands say.
+
+use super::{Served, log_of};
+use crate::support::tally;
+use serde_json::Value;
+use std::path::Path;
+
+fn said(log: &Path, command: &[&str], more: &[&str]) -> Value {
+    let log = ["--log", log.to_str().unwrap(), "--format", "json"];
+    let args: Vec<&str> = command.iter().chain(&log).chain(more).copied().collect();
+    let (_, out, err) = tally(&args);
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{args:?}: {error}: {err}"))
+}
+
+/// Every field that both have is the same, all the way down; returns how many there are.
+fn same(served: &Value, said: &Value, place: &str) -> usize {
+    match (served, said) {
+        (Value::Object(served), Value::Object(said)) => served
+            .iter()
+            .filter_map(|(name, value)| Some(same(value, said.get(name)?, &format!("{place}.{name}"))))
+            .sum(),
+        (Value::Array(served), Value::Array(said)) => {
+            assert_eq!(served.len(), said.len(), "{place}");
+            served.iter().zip(said).enumerate().map(|(i, (a, b))| same(a, b, &format!("{place}[{i}]"))).sum()
+        }
+        _ => {
+            assert_eq!(served, said, "{place}");
+            1
+        }
+    }
+}
+
+const POLICIES: [&str; 3] = ["guide", "stake-weighted", "locking-pool"];
+
+#[test]
+fn what_is_served_is_what_the_commands_say() {
+    for recording in ["small-a", "pool-a"] {
+        let dir = tempfile::tempdir().unwrap();
+        let log = log_of(recording, dir.path());
+        let served = Served::start(&log, &POLICIES.map(|policy| ["--policy", policy]).concat());
+        for policy in POLICIES {
+            check_policy(&served, &log, policy);
+        }
+        check_pool(&served, &log);
+    }
+}
+
+fn check_policy(served: &Served, log: &Path, policy: &str) {
+    let get = |path: &str| {
+        let mark = if path.contains('?') { '&' } else { '?' };
+        served.json(&format!("{path}{mark}policy={policy}"))
+    };
+    let of_policy = ["--policy", policy];
+    let replayed = &said(log, &["replay"], &of_policy)[0];
+    let at = get("/v1/epochs")["at"].clone();
+    assert_eq!(at["ledger_root"], replayed["ledger_root"]);
+    assert_eq!(at["log_digest"], replayed["log"]["head_digest"]);
+    assert_eq!(at["policy"], replayed["policy"]);
+    assert_eq!(at["stopped"], replayed["stopped"]);
+    assert_eq!(at["is_final"], true);
+
+    // Epochs, in pages of one and whole, and their rows.
+    let epochs = replayed["epochs"].as_array().unwrap();
+    let whole = get("/v1/epochs?limit=1000");
+    assert!(same(&whole["epochs"], &replayed["epochs"], "epochs") >= 9 * epochs.len());
+    let mut from = 0;
+    for (index, epoch) in epochs.iter().enumerate() {
+        let page = get(&format!("/v1/epochs?limit=1&from={from}"));
+        assert_eq!(page["epochs"][0], whole["epochs"][index]);
+        from = page["next"].as_u64().unwrap_or(u64::MAX);
+        let one = get(&format!("/v1/epochs/{index}"));
+        assert_eq!(one["epoch"], page["epochs"][0]);
+        assert!(same(&one["rows"], &epoch["rows"], "rows") >= 4 * epoch["rows"].as_array().unwrap().len());
+        assert_eq!(one["epoch"]["is_closed"], index + 1 < epochs.len());
+    }
+    assert_eq!(from, u64::MAX, "the last page says so");
+    let beyond = served.get(&format!("/v1/epochs/{}?policy={policy}", epochs.len()));
+    assert_eq!((beyond.status, &beyond.json()["type"]), (409, &"urn:tally:problem:gap".into()));
+
+    // Sequencers, all and one by one.
+    let accounts = said(log, &["accounts"], &of_policy);
+    let who = said(log, &["sequencers"], &[]);
+    let all = get("/v1/sequencers");
+    let contract = accounts["sequencers"].as_array().unwrap();
+    assert_eq!(all["sequencers"].as_array().unwrap().len(), contract.len());
+    for (index, account) in contract.iter().enumerate() {
+        let sequencer = &all["sequencers"][index];
+        let id = &sequencer["sequencer"];
+        assert!(same(&sequencer["contract"], account, "contract") >= 8);
+        assert!(same(sequencer, &who["sequencers"][index], "sequencer") >= 6);
+        let earned = &accounts["policies"][0]["sequencers"][index];
+        assert!(same(&sequencer["policy"], earned, "policy") >= 4);
+        assert_eq!(sequencer["policy"]["settled_wei"], earned["claimable_wei"]);
+        assert_eq!(&get(&format!("/v1/sequencers/{id}"))["sequencer"], sequencer);
+        check_sequencer(served, log, policy, id.as_u64().unwrap());
+    }
+}
+
+fn check_sequencer(served: &Served, log: &Path, policy: &str, id: u64) {
+    let id_text = id.to_string();
+    // Its statement, in pages.
+    let statement = said(log, &["accounts", "statement"], &["--policy", policy, "--sequencer", &id_text]);
+    let mut movements = Vec::new();
+    let mut cursor = Some(0);
+    while let Some(at) = cursor {
+        let path = format!("/v1/sequencers/{id}/statement?policy={policy}&limit=40&cursor={at}");
+        let page = served.json(&path);
+        same(&page["accounts"], &statement["accounts"], "accounts");
+        movements.extend(page["movements"].as_array().unwrap().iter().cloned());
+        cursor = page["next"].as_u64();
+    }
+    assert!(same(&Value::Array(movements), &statement["movements"], "movements") > 10);
+
+    // Its blocks, in pages.
+    let ledger = said(log, &["ledger", "show"], &["--policy", policy, "--sequencer", &id_text]);
+    let mut blocks = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = served.json(&format!("/v1/sequencers/{id}/ledger?policy={policy}&limit=777{cursor}"));
+        blocks.extend(page["blocks"].as_array().unwrap().iter().cloned());
+        let Some(next) = page["next"].as_u64() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    let expected = ledger["blocks"].as_array().unwrap().len();
+    assert_eq!(same(&Value::Array(blocks), &ledger["blocks"], "blocks"), expected * 12);
+
+    // One block, explained.
+    if let Some(block) = ledger["blocks"].as_array().unwrap().last() {
+        let number = block["l2_block"].to_string();
+        let explained = said(log, &["explain"], &["--policy", policy, "--block", &number]);
+        let answer = served.json(&format!("/v1/blocks/{number}?policy={policy}"));
+        for field in ["block", "signer_introduced_by", "stake", "division", "paid_by"] {
+            same(&answer[field], &explained[field], field);
+        }
+        for field in ["rate", "target_mrr"] {
+            same(&answer[field], &explained["epoch"][field], field);
+        }
+        assert!(same(&answer["block"], &explained["block"], "block") == 12);
+    }
+}
+
+/// What is of the pool, whatever the policy.
+fn check_pool(served: &Served, log: &Path) {
+    if tally(&["claims", "next-batch", "--log", log.to_str().unwrap()]).0 == 0 {
+        let next = said(log, &["claims", "next-batch"], &[]);
+        assert!(same(&served.json("/v1/batches/next"), &next, "next batch") > 15);
+    } else {
+        // All finished spans of small-a are paid.
+        let answer = served.get("/v1/batches/next");
+        assert_eq!((answer.status, &answer.json()["type"]), (409, &"urn:tally:problem:gap".into()));
+    }
+    let rate = said(log, &["claims", "next-rate"], &[]);
+    let answer = served.json("/v1/rates/next");
+    for field in ["closed_epoch", "target_mrr", "rate", "reward_per_block_wei", "difference_wei", "call"] {
+        same(&answer[field], &rate[field], field);
+    }
+    let on_chain = served.get("/v1/rates/next?policy=locking-pool");
+    assert_eq!(on_chain.json()["type"], "urn:tally:problem:not-flat");
+    let audit = said(log, &["audit", "chain"], &[]);
+    let answer = served.json("/v1/audit?limit=1000");
+    assert_eq!(answer["verdict"], "different", "a batch of each recording pays wrong counts");
+    assert!(same(&answer["findings"], &audit["findings"], "findings") > 10);
+    assert_eq!(answer["errors"], audit["errors"]);
+    same(&answer["totals"], &audit["totals"], "totals");
+    let batches = served.json("/v1/batches?limit=1000");
+    assert!(same(&batches["batches"], &audit["batches"], "batches") > 30);
+    check_claims(served, log);
+}
+
+/// Every sequencer's proof is that of the distribution, and leads to its root.
+fn check_claims(served: &Served, log: &Path) {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("tree.json");
+    let (proofs, dump) = (dir.path().join("proofs.json"), out.to_str().unwrap());
+    let args = ["claims", "merkle", "--log", log.to_str().unwrap(), "--out", dump];
+    let (status, _, err) = tally(&[&args[..], &["--proofs", proofs.to_str().unwrap()]].concat());
+    assert_eq!(status, 0, "{err}");
+    let proofs: Value = serde_json::from_slice(&std::fs::read(&proofs).unwrap()).unwrap();
+    let mut claimable = 0;
+    for sequencer in served.json("/v1/sequencers")["sequencers"].as_array().unwrap() {
+        let id = &sequencer["sequencer"];
+        let claim = served.json(&format!("/v1/sequencers/{id}/claim"));
+        let distribution = &claim["distribution"];
+        assert_eq!(distribution["merkle_root"], proofs["root"]);
+        assert_eq!(claim["contract"], sequencer["contract"]);
+        let leaf = proofs["proofs"].as_array().unwrap().iter().find(|leaf| leaf["sequencer"] == *id);
+        if let Some(leaf) = leaf {
+            assert_eq!(distribution["merkle_proof"], leaf["proof"]);
+            assert_eq!(distribution["cumulative_wei"], leaf["cumulative_wei"]);
+            assert_eq!(claim["recipient"], leaf["recipient"]);
+            claimable += 1;
+        } else {
+            assert!(distribution["withheld"].is_string(), "{claim}");
+        }
+    }
+    assert_eq!(claimable, proofs["proofs"].as_array().unwrap().len());
+    let on_chain = served.json("/v1/sequencers/1/claim?policy=locking-pool");
+    assert!(on_chain["distribution"].is_null());
+}

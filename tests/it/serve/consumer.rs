@@ -1,0 +1,211 @@
+//! A consumer of the feed, as a claim service would be one: it keeps a table and the cursor together, and both it and
+//! the server are killed again and again.
+
+use super::http::{self, Events};
+use super::{PATIENCE, Served};
+use crate::live::Live;
+use crate::support::tally;
+use replay_node::{Failure, Options, Reorg};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What a consumer makes of the feed.
+pub(super) struct Table {
+    /// That of the last fact that is in it.
+    pub(super) cursor: String,
+    sequence: u64,
+    /// Every fact that holds.
+    pub(super) facts: Vec<Value>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self { cursor: "0".into(), sequence: 0, facts: Vec::new() }
+    }
+}
+
+impl Table {
+    /// Takes a fact. Each has to come once, and in order.
+    pub(super) fn apply(&mut self, fact: Value) {
+        let sequence = fact["sequence"].as_u64().unwrap();
+        assert!(sequence > self.sequence, "fact {sequence} comes after {}", self.cursor);
+        (self.sequence, self.cursor) = (sequence, fact["cursor"].as_str().unwrap().into());
+        if fact["type"] == "rollback" {
+            let to = fact["to_sequence"].as_u64().unwrap();
+            self.facts.retain(|fact| fact["sequence"].as_u64().unwrap() <= to);
+            return;
+        }
+        assert!(self.facts.iter().all(|had| had["id"] != fact["id"]), "{} came twice", fact["id"]);
+        self.facts.push(fact);
+    }
+
+    pub(super) fn of(&self, kind: &str) -> impl Iterator<Item = &Value> {
+        self.facts.iter().filter(move |fact| fact["type"] == kind)
+    }
+
+    fn save(&self, path: &Path) {
+        let text = serde_json::to_string(&(&self.cursor, self.sequence, &self.facts)).unwrap();
+        std::fs::write(path.with_extension("new"), text).unwrap();
+        std::fs::rename(path.with_extension("new"), path).unwrap();
+    }
+
+    fn load(path: &Path) -> Self {
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let (cursor, sequence, facts) = serde_json::from_str(&text).unwrap();
+                Self { cursor, sequence, facts }
+            }
+            Err(_) => Self::default(),
+        }
+    }
+}
+
+/// Reads on from what was saved, saves after each `every` facts, and dies at `until` with what it has not saved.
+fn consume(address: &str, path: &PathBuf, every: usize, as_stream: bool, until: Instant) {
+    let mut table = Table::load(path);
+    let mut unsaved = 0;
+    let mut take = |table: &mut Table, fact: Value| {
+        table.apply(fact);
+        unsaved += 1;
+        if unsaved == every {
+            table.save(path);
+            unsaved = 0;
+        }
+    };
+    // Whatever becomes of the connection: it comes back after what it has saved.
+    if as_stream {
+        let Ok(mut events) = Events::open(address, "/v1/feed", &table.cursor) else { return };
+        while Instant::now() < until {
+            let Ok(event) = events.next() else { return };
+            let fact: Value = serde_json::from_str(&event.data).unwrap();
+            assert_eq!(
+                (fact["sequence"].as_u64(), fact["type"].as_str()),
+                (Some(event.id), Some(&*event.kind))
+            );
+            take(&mut table, fact);
+        }
+    } else {
+        while Instant::now() < until {
+            let path = format!("/v1/feed?after={}&limit=5&wait_secs=1", table.cursor);
+            let Ok(answer) = http::get(address, &path) else { return };
+            // Nothing is folded yet.
+            if answer.status == 503 {
+                std::thread::sleep(Duration::from_millis(5));
+                continue;
+            }
+            for fact in answer.json()["facts"].as_array().unwrap() {
+                take(&mut table, fact.clone());
+            }
+        }
+    }
+}
+
+/// pool-a, live, with faults and a reorg: however often server and consumer are killed, the consumer's table is the
+/// ledger in the end.
+#[test]
+fn a_consumer_that_is_killed_like_its_server_ends_with_the_ledger() {
+    let options = Options {
+        l1_head: Some(19_430_589),
+        advance_blocks: 60,
+        reorg: Some(Reorg { at: 19_430_589, depth: 40, calls: 600 }),
+        fail_every: Some(7),
+        failures: vec![Failure::Status(500), Failure::Reset, Failure::Truncate, Failure::RpcError],
+        latency: Duration::from_millis(2),
+        ..Options::default()
+    };
+    let live = Live::start("pool-a", &options);
+    let mut args = live.args(&["--follow", "--poll-secs", "0.02", "--policy", "guide", "--level", "error"]);
+    args[0] = "serve".into();
+    args.extend(["--requests-per-sec".into(), "0".into()]);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let path = live.dir.path().join("table.json");
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (began, mut kills) = (Instant::now(), 0);
+    loop {
+        let served = Served::with_args(&args);
+        let until = Instant::now() + Duration::from_millis(random.u64(50..900));
+        // Some die before the server does, and some with it.
+        let dies_at = until - Duration::from_millis(random.u64(0..40));
+        let (every, as_stream) = (random.usize(1..6), random.bool());
+        consume(&served.address, &path, every, as_stream, dies_at);
+        let status = served.get("/v1/status");
+        let is_done = status.status == 200 && {
+            let at = &status.json()["policies"][0]["at"];
+            (at["l1"]["block"].as_u64(), at["l2"]["block"].as_u64()) == (Some(19_436_258), Some(15_234_502))
+        };
+        if is_done && kills >= 20 {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE * 5, "after {kills} kills: {}", status.body);
+        served.process.kill();
+        kills += 1;
+    }
+    assert!(live.node.has_reorganized());
+    // One that is left alone reads the rest.
+    let served = Served::with_args(&args);
+    let status = served.wait_for("/v1/status", |answer| {
+        answer.status == 200 && answer.json()["policies"][0]["at"]["l2"]["block"] == 15_234_502
+    });
+    let final_l1 = status.json()["policies"][0]["at"]["final_l1"]["block"].as_u64().unwrap();
+    let mut table = Table::load(&path);
+    let had = table.facts.len();
+    for fact in served.facts("guide", &table.cursor) {
+        table.apply(fact);
+    }
+    assert!(had > 100, "{had} facts were read while both were killed {kills} times");
+    served.process.terminate();
+    let (status, _, err) = served.process.end();
+    assert!(status.success(), "{err}");
+    check(&table, &live.log(), final_l1);
+}
+
+/// Whether a table is what `tally` says of the same log: its closed epochs and, up to the last final L1 block, what the
+/// contracts credited and paid out.
+fn check(table: &Table, log: &Path, final_l1: u64) {
+    let log = log.to_str().unwrap();
+    let (_, out, _) = tally(&["replay", "--log", log, "--policy", "guide", "--format", "json"]);
+    let replayed: Value = serde_json::from_str(&out).unwrap();
+    let epochs = replayed[0]["epochs"].as_array().unwrap();
+    let closed: Vec<&Value> = table.of("epoch_closed").collect();
+    assert_eq!(closed.len(), 12);
+    assert_eq!(closed.len() + 1, epochs.len(), "all but the open one");
+    let mut earned: BTreeMap<u64, u128> = BTreeMap::new();
+    for (fact, epoch) in closed.iter().zip(epochs) {
+        for field in ["epoch", "start", "blocks", "reward_wei"] {
+            assert_eq!(fact[field], epoch[field], "{field}");
+        }
+        let (rows, expected) = (fact["rows"].as_array().unwrap(), epoch["rows"].as_array().unwrap());
+        assert_eq!(rows.len(), expected.len());
+        for (row, expected) in rows.iter().zip(expected) {
+            for field in ["sequencer", "blocks", "reward_wei"] {
+                assert_eq!(row[field], expected[field], "{field}");
+            }
+            let sum = earned.entry(row["sequencer"].as_u64().unwrap()).or_default();
+            *sum += wei(&row["reward_wei"]);
+            assert_eq!(wei(&row["cumulative_wei"]), *sum);
+        }
+    }
+    let block = final_l1.to_string();
+    let (_, out, _) = tally(&["accounts", "--log", log, "--at-l1-block", &block, "--format", "json"]);
+    let accounts: Value = serde_json::from_str(&out).unwrap();
+    for account in accounts["sequencers"].as_array().unwrap() {
+        let of_it = |row: &&Value| row["sequencer"] == account["sequencer"];
+        let sum = |rows: Vec<&Value>, field: &str| -> u128 {
+            rows.into_iter().filter(of_it).map(|row| wei(&row[field])).sum()
+        };
+        let rows: Vec<&Value> =
+            table.of("batch_credited").flat_map(|fact| fact["rows"].as_array().unwrap()).collect();
+        assert_eq!(sum(rows, "reward_wei"), wei(&account["credited_wei"]), "{account}");
+        assert_eq!(sum(table.of("claimed").collect(), "amount_wei"), wei(&account["claimed_wei"]));
+        assert_eq!(sum(table.of("relocked").collect(), "from_reward_wei"), wei(&account["relocked_wei"]));
+    }
+    assert_eq!(accounts["sequencers"].as_array().unwrap().len(), table.of("locked").count());
+}
+
+fn wei(value: &Value) -> u128 {
+    value.as_str().unwrap().parse().unwrap()
+}

@@ -1,0 +1,96 @@
+//! The claim feed, over HTTP, as a process of its own.
+
+mod answers;
+mod consumer;
+mod following;
+mod gate;
+mod http;
+mod rollbacks;
+
+use crate::process::{self, Process};
+use crate::support::fixture;
+use http::Answer;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tally_ingest::{Limits, ingest_recording};
+
+/// How long a server may take to come to something.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running `tally serve`. It is killed when dropped.
+pub(super) struct Served {
+    /// Where it listens, as `127.0.0.1:PORT`.
+    pub(super) address: String,
+    pub(super) process: Process,
+}
+
+impl Served {
+    /// Serves a log, and waits until it is ready.
+    pub(super) fn start(log: &Path, more: &[&str]) -> Self {
+        let log = ["serve", "--log", log.to_str().unwrap(), "--requests-per-sec", "0"];
+        let args: Vec<&str> = log.into_iter().chain(more.iter().copied()).collect();
+        let served = Self::with_args(&args);
+        served.wait_for("/readyz", |answer| answer.status == 200);
+        served
+    }
+
+    /// Serves as told, on some port.
+    pub(super) fn with_args(args: &[&str]) -> Self {
+        let listen = ["--listen", "127.0.0.1:0"];
+        let args: Vec<&str> = args.iter().copied().chain(listen).collect();
+        let mut process = process::start(&args, &[]);
+        let line = process.line_with("listening at ");
+        let address = line.trim().rsplit('/').next().unwrap().to_owned();
+        Self { address, process }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(super) fn get(&self, path: &str) -> Answer {
+        http::get(&self.address, path).expect("it answers")
+    }
+
+    /// An answer that has to be one.
+    pub(super) fn json(&self, path: &str) -> Value {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.json()
+    }
+
+    /// Asks until the answer is as it should be.
+    pub(super) fn wait_for(&self, path: &str, is_right: impl Fn(&Answer) -> bool) -> Answer {
+        let began = Instant::now();
+        loop {
+            let answer = self.get(path);
+            if is_right(&answer) {
+                return answer;
+            }
+            assert!(began.elapsed() < PATIENCE, "{path}: {}", answer.body);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// All facts of the feed after the cursor `after`, page by page.
+    pub(super) fn facts(&self, policy: &str, after: &str) -> Vec<Value> {
+        let mut facts = Vec::new();
+        let mut cursor = after.to_owned();
+        loop {
+            let page = self.json(&format!("/v1/feed?policy={policy}&after={cursor}&limit=7"));
+            facts.extend(page["facts"].as_array().unwrap().iter().cloned());
+            cursor = page["cursor"].as_str().unwrap().to_owned();
+            if page["is_end"] == true {
+                return facts;
+            }
+        }
+    }
+}
+
+/// The log of a recording, in `dir`.
+pub(super) fn log_of(recording: &str, dir: &Path) -> PathBuf {
+    let log = dir.join("log");
+    ingest_recording(&fixture(recording), &log, Limits::default()).unwrap();
+    log
+}
