@@ -81,8 +81,8 @@ fn consume(address: &str, path: &PathBuf, every: usize, as_stream: bool, until: 
             let Ok(event) = events.next() else { return };
             let fact: Value = serde_json::from_str(&event.data).unwrap();
             assert_eq!(
-                (fact["sequence"].as_u64(), fact["type"].as_str()),
-                (Some(event.id), Some(&*event.kind))
+                (fact["cursor"].as_str(), fact["type"].as_str()),
+                (Some(&*event.id), Some(&*event.kind))
             );
             take(&mut table, fact);
         }
