@@ -1,6 +1,6 @@
 # Everything is built in one profile, `release`: RocksDB is compiled once for the demo, the tests, the
 # lints and the benchmarks. Set CARGO_TARGET_DIR to share it between checkouts.
-.PHONY: deps anvil duckdb build demo test lint count bless-counts
+.PHONY: deps anvil duckdb contract build demo test lint count bless-counts
 
 build: deps
 	cargo build --release --locked
@@ -16,10 +16,14 @@ duckdb:
 	./scripts/install-deps.sh tests
 	./scripts/install-duckdb.sh
 
+contract:
+	./scripts/install-deps.sh tests
+	./scripts/install-contract.sh
+
 demo: build
 	./scripts/demo.sh "$$(./scripts/binary.sh)"
 
-test: anvil duckdb
+test: anvil duckdb contract
 	cargo test --release --workspace --locked
 
 lint: deps

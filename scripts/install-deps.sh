@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a fresh Debian lacks to build Tally: a C++ compiler for RocksDB, and libclang, with
 # which its bindings are generated. With the argument `tests` also Node.js and npm, which bring the real node
-# that one test follows, and Python's venv, for DuckDB, which reads what is exported; with `count` valgrind, which counts instructions. Does nothing where they are there
-# already.
+# that one test follows, and Python's venv, for DuckDB, which reads what is exported, and for schemathesis, which asks the
+# server; with `count` valgrind, which counts instructions. Does nothing where they are there already.
 set -euo pipefail
 missing=()
 for package in build-essential libclang-dev; do
