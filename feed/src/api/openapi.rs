@@ -55,6 +55,9 @@ struct ProblemJson {
     detail: String,
 }
 
+/// A sequence number, and, to be checked, the digest of what holds up to it.
+const CURSOR_PATTERN: &str = "^[0-9]{1,19}(-[0-9a-f]{16})?$";
+
 /// What every request can be answered with.
 struct Common;
 
@@ -91,7 +94,8 @@ impl Modify for Common {
                 } else {
                     ("If-None-Match", "The `ETag` of the answer that the client has.")
                 };
-                let text = ObjectBuilder::new().schema_type(Type::String).build();
+                let text = ObjectBuilder::new().schema_type(Type::String);
+                let text = text.pattern(is_feed.then_some(CURSOR_PATTERN)).build();
                 let header = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header);
                 let header = header.required(Required::False).description(Some(about)).schema(Some(text));
                 operation.parameters.get_or_insert_default().push(RefOr::T(header.build()));

@@ -141,18 +141,15 @@ fn check_sequencer(served: &Served, log: &Path, policy: &str, id: u64) {
 
 /// What is of the pool, whatever the policy.
 fn check_pool(served: &Served, log: &Path) {
-    if tally(&["claims", "next-batch", "--log", log.to_str().unwrap()]).0 == 0 {
-        let next = said(log, &["claims", "next-batch"], &[]);
-        assert!(same(&served.json("/v1/batches/next"), &next, "next batch") > 15);
-    } else {
-        // All finished spans of small-a are paid.
-        let answer = served.get("/v1/batches/next");
-        assert_eq!((answer.status, &answer.json()["type"]), (409, &"urn:tally:problem:gap".into()));
-    }
-    let rate = said(log, &["claims", "next-rate"], &[]);
-    let answer = served.json("/v1/rates/next");
-    for field in ["closed_epoch", "target_mrr", "rate", "reward_per_block_wei", "difference_wei", "call"] {
-        same(&answer[field], &rate[field], field);
+    for (command, path) in [("next-batch", "/v1/batches/next"), ("next-rate", "/v1/rates/next")] {
+        if tally(&["claims", command, "--log", log.to_str().unwrap()]).0 == 0 {
+            let next = said(log, &["claims", command], &[]);
+            assert!(same(&served.json(path), &next, command) > 15);
+        } else {
+            // All finished spans of small-a are paid, and no epoch is over.
+            let answer = served.get(path);
+            assert_eq!((answer.status, &answer.json()["type"]), (409, &"urn:tally:problem:gap".into()));
+        }
     }
     let on_chain = served.get("/v1/rates/next?policy=locking-pool");
     assert_eq!(on_chain.json()["type"], "urn:tally:problem:not-flat");
@@ -174,7 +171,11 @@ fn check_claims(served: &Served, log: &Path) {
     let (proofs, dump) = (dir.path().join("proofs.json"), out.to_str().unwrap());
     let args = ["claims", "merkle", "--log", log.to_str().unwrap(), "--out", dump];
     let (status, _, err) = tally(&[&args[..], &["--proofs", proofs.to_str().unwrap()]].concat());
-    assert_eq!(status, 0, "{err}");
+    if status != 0 {
+        assert!(err.contains("no epoch of policy guide is closed yet"), "{err}");
+        assert!(served.json("/v1/sequencers/1/claim")["distribution"].is_null());
+        return;
+    }
     let proofs: Value = serde_json::from_slice(&std::fs::read(&proofs).unwrap()).unwrap();
     let mut claimable = 0;
     for sequencer in served.json("/v1/sequencers")["sequencers"].as_array().unwrap() {

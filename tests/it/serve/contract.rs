@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
 
-const POLICIES: [&str; 6] =
-    ["--policy", "guide", "--policy", "stake-weighted", "--policy", "locking-pool"];
+const POLICIES: [&str; 6] = ["--policy", "guide", "--policy", "stake-weighted", "--policy", "locking-pool"];
 
 /// Runs the script against a server: its status, and what it says.
 fn contract(served: &Served, more: &[&str]) -> (Option<i32>, String) {

@@ -96,7 +96,7 @@ fn without_a_token_only_healthz_answers() {
 #[test]
 fn an_answer_that_is_still_the_same_is_not_sent_again() {
     let dir = tempfile::tempdir().unwrap();
-    let log = log_of("small-a", dir.path());
+    let log = log_of("pool-a", dir.path());
     let served = Served::start(&log, &["--policy", "guide", "--policy", "locking-pool"]);
     let etag = served.get("/v1/sequencers/1").header("etag").unwrap().to_owned();
     let with = |path: &str, header: &str| {
@@ -104,8 +104,7 @@ fn an_answer_that_is_still_the_same_is_not_sent_again() {
         request(&served.address, &text).unwrap()
     };
     let mut same = 0;
-    // The last spans of the recording are all paid.
-    for path in paths().into_iter().filter(|path| path != "/v1/batches/next") {
+    for path in paths().iter().map(|path| path.replace("blocks/3000", "blocks/15230000")) {
         let answer = with(&path, &format!("If-None-Match: \"x\", {etag}"));
         if answer.status == 304 {
             same += 1;
@@ -113,7 +112,7 @@ fn an_answer_that_is_still_the_same_is_not_sent_again() {
         }
         assert_eq!(with(&path, "If-None-Match: \"x\"").status / 100, 2, "{path}");
     }
-    assert_eq!(same, 11, "all but the feed, the description and what tells of the server itself");
+    assert_eq!(same, 12, "all but the feed, the description and what tells of the server itself");
     let other = with("/v1/sequencers/1?policy=locking-pool", &format!("If-None-Match: {etag}"));
     assert_eq!(other.status, 200, "another policy is another answer");
     // What is not there is not the same either.

@@ -2,6 +2,7 @@
 
 mod answers;
 mod consumer;
+mod contract;
 mod following;
 mod gate;
 mod http;
