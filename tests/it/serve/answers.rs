@@ -153,7 +153,9 @@ fn check_pool(served: &Served, log: &Path) {
     }
     let on_chain = served.get("/v1/rates/next?policy=locking-pool");
     assert_eq!(on_chain.json()["type"], "urn:tally:problem:not-flat");
-    let audit = said(log, &["audit", "chain"], &[]);
+    let (_, audit, err) =
+        tally(&["audit", "chain", "--log", log.to_str().unwrap(), "--report-format", "json"]);
+    let audit: Value = serde_json::from_str(&audit).unwrap_or_else(|error| panic!("{error}: {err}"));
     let answer = served.json("/v1/audit?limit=1000");
     assert_eq!(answer["verdict"], "different", "a batch of each recording pays wrong counts");
     assert!(same(&answer["findings"], &audit["findings"], "findings") > 10);

@@ -7,29 +7,29 @@ use std::time::Duration;
 
 /// What a server answered.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     /// Names in lower case.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 }
 
-pub(super) fn get(address: &str, path: &str) -> std::io::Result<Answer> {
+pub(crate) fn get(address: &str, path: &str) -> std::io::Result<Answer> {
     request(address, &format!("GET {path} HTTP/1.1\r\nHost: tally\r\nConnection: close\r\n\r\n"))
 }
 
 /// Sends these very bytes, and reads the answer to its end.
-pub(super) fn request(address: &str, text: &str) -> std::io::Result<Answer> {
+pub(crate) fn request(address: &str, text: &str) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(40)))?;
     stream.write_all(text.as_bytes())?;
@@ -59,14 +59,14 @@ fn head(reader: &mut impl BufRead) -> std::io::Result<(u16, Vec<(String, String)
 
 /// A server-sent event: its id, its kind, and its data.
 #[derive(Debug, Default)]
-pub(super) struct Event {
-    pub(super) id: String,
-    pub(super) kind: String,
-    pub(super) data: String,
+pub(crate) struct Event {
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    pub(crate) data: String,
 }
 
 /// A stream of server-sent events.
-pub(super) struct Events {
+pub(crate) struct Events {
     reader: BufReader<TcpStream>,
     /// What has come of the lines, without the chunks' sizes.
     text: String,
@@ -74,7 +74,7 @@ pub(super) struct Events {
 
 impl Events {
     /// Follows the feed after the cursor `last`, as a browser does that lost its connection there.
-    pub(super) fn open(address: &str, path: &str, last: &str) -> std::io::Result<Self> {
+    pub(crate) fn open(address: &str, path: &str, last: &str) -> std::io::Result<Self> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         let text = format!(
@@ -91,7 +91,7 @@ impl Events {
     }
 
     /// The next event; an error where the stream ends, or nothing comes.
-    pub(super) fn next(&mut self) -> std::io::Result<Event> {
+    pub(crate) fn next(&mut self) -> std::io::Result<Event> {
         loop {
             while let Some(end) = self.text.find("\n\n") {
                 let block: String = self.text.drain(..end + 2).collect();
