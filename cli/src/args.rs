@@ -58,7 +58,7 @@ pub(crate) enum Command {
     Serve(Box<ServeArgs>),
     /// Make a token for `tally serve`: the token to the standard error, its line for the file to the output
     Token(TokenArgs),
-    /// Print the description of what `tally serve` answers: OpenAPI 3.1
+    /// Print the description of what `tally serve` answers, as `OpenAPI` 3.1
     Openapi,
     /// Logs with policy and receipt, as single files to be audited offline
     #[command(subcommand)]

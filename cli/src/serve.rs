@@ -66,11 +66,11 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
             }
         }
         let watch = if is_following { Some(Watch::start(&metrics, None, bars).await?) } else { None };
-        let served = server.run().await;
+        let ended = Box::pin(server.run()).await;
         if let Some(watch) = watch {
             watch.end().await;
         }
-        Ok::<u8, anyhow::Error>(served.map(|()| DONE)?)
+        Ok::<u8, anyhow::Error>(ended.map(|()| DONE)?)
     });
     // What is just being folded or worked out is nobody's any more.
     runtime.shutdown_timeout(Duration::from_secs(2));
@@ -80,9 +80,12 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
 /// Who may ask at `listen`.
 fn access(args: &ServeArgs, listen: SocketAddr) -> Result<Access> {
     let tokens = args.token_file.as_deref().map(Tokens::read).transpose()?;
-    Access::check(listen, tokens, args.public).map_err(|error| match error {
-        HttpError::Open { .. } | HttpError::TokensOfPublic => WrongUsage(error.to_string()).into(),
-        other => other.into(),
+    Access::check(listen, tokens, args.public).map_err(|error| {
+        if matches!(error, HttpError::Open { .. } | HttpError::TokensOfPublic) {
+            WrongUsage(error.to_string()).into()
+        } else {
+            error.into()
+        }
     })
 }
 

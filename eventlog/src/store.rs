@@ -42,6 +42,21 @@ impl EventCursor {
     }
 }
 
+/// Up to where events are read.
+#[derive(Clone, Copy)]
+enum End {
+    /// To the last, which has to be this link.
+    Head(Chain),
+    /// To the last of this block.
+    Block(u64),
+}
+
+impl End {
+    fn new(until: Option<u64>, head: Chain) -> Self {
+        until.map_or(Self::Head(head), Self::Block)
+    }
+}
+
 /// An open database with all the column families of a log.
 pub(crate) struct Store {
     db: DB,
@@ -223,7 +238,8 @@ impl Store {
         each: impl FnMut(L1Record) -> Result<(), E>,
     ) -> Result<(), E> {
         let place_of = |record: &L1Record| (record.block.0, record.log_index);
-        self.events(L1_EVENTS, heads.l1_events, until.map(|last| last.0), cursor, decode_l1, place_of, each)
+        let end = End::new(until.map(|last| last.0), heads.l1_events);
+        self.events(L1_EVENTS, end, cursor, decode_l1, place_of, each)
     }
 
     /// Calls `each` with the span events after `cursor`, as [`Store::l1_records`] does with records.
@@ -235,15 +251,8 @@ impl Store {
         each: impl FnMut(SpanRecord) -> Result<(), E>,
     ) -> Result<(), E> {
         let place_of = |record: &SpanRecord| (record.block.0, record.log_index);
-        self.events(
-            SPAN_EVENTS,
-            heads.span_events,
-            until.map(|last| last.0),
-            cursor,
-            decode_span,
-            place_of,
-            each,
-        )
+        let end = End::new(until.map(|last| last.0), heads.span_events);
+        self.events(SPAN_EVENTS, end, cursor, decode_span, place_of, each)
     }
 
     /// The dictionary: the signers by code, from 1 on; each link is checked, up to the one in the heads.
@@ -306,8 +315,7 @@ impl Store {
     fn events<T, E: From<LogError>>(
         &self,
         family: &'static str,
-        head: Chain,
-        until: Option<u64>,
+        end: End,
         cursor: &mut EventCursor,
         decode: fn(&str, &[u8]) -> Result<T, LogError>,
         place_of: fn(&T) -> (u64, u64),
@@ -315,8 +323,11 @@ impl Store {
     ) -> Result<(), E> {
         // Records are in order of their keys, and the next key is not before this one.
         let from = cursor.last.map_or([0; 16], |(block, log)| event_key(block, log));
-        let end = until.and_then(|last| last.checked_add(1)).map(|next| event_key(next, 0));
-        self.scan(family, &from, end.as_ref().map(<[u8; 16]>::as_slice), |key, value| {
+        let next = match end {
+            End::Head(_) => None,
+            End::Block(last) => last.checked_add(1).map(|next| event_key(next, 0)),
+        };
+        self.scan(family, &from, next.as_ref().map(<[u8; 16]>::as_slice), |key, value| {
             let place = event_of(key)?;
             if cursor.last == Some(place) {
                 return Ok(());
@@ -333,9 +344,9 @@ impl Store {
             (cursor.chain, cursor.last) = (chain, Some(place));
             each(record)
         })?;
-        match until {
-            Some(_) => Ok(()),
-            None => Ok(cursor.chain.check_end(family, head)?),
+        match end {
+            End::Block(_) => Ok(()),
+            End::Head(head) => Ok(cursor.chain.check_end(family, head)?),
         }
     }
 

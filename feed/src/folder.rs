@@ -111,7 +111,7 @@ impl Folder {
         }
         let folded = folded?;
         let Folded { replay, facts, parts } = folded;
-        let view = Arc::new(self.view(log, digest, final_heads, parts, last.as_deref())?);
+        let view = Arc::new(self.view(log, digest, &final_heads, parts, last.as_deref())?);
         self.state = Some(State { replay, facts, last: Arc::clone(&view) });
         Ok(Some(view))
     }
@@ -221,7 +221,7 @@ impl Folder {
         &self,
         log: LogReader,
         digest: B256,
-        final_heads: Heads,
+        final_heads: &Heads,
         parts: Vec<(Replayed, Replayed, Feed)>,
         last: Option<&View>,
     ) -> Result<View, FeedError> {
@@ -245,14 +245,14 @@ impl Folder {
             policies.push(PolicyView::new(
                 &log,
                 (digest, self.names_digest),
-                &final_heads,
+                final_heads,
                 &contracts,
                 (replayed, settled),
                 feed,
             )?);
         }
         let audit = OnceCell::new();
-        Ok(View { log, digest, final_heads, contracts, final_contracts, policies, audit })
+        Ok(View { log, digest, final_heads: *final_heads, contracts, final_contracts, policies, audit })
     }
 
     /// What L1 says in `source`, which is `log` or a part of it.

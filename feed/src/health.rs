@@ -2,8 +2,9 @@
 
 use crate::json::{BlockPlace, Ingesting};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tally_ingest::{Metrics, Progress};
+use tokio::time::Instant;
 
 /// What the tasks say of themselves.
 pub(crate) struct Health {

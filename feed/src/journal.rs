@@ -201,6 +201,9 @@ fn check_of(place: u64, body: &[u8]) -> [u8; 4] {
 mod tests {
     use super::*;
 
+    /// What follows from the log, the sequence numbers of what holds, the rollbacks.
+    type Step<'a> = (&'a str, &'a [u64], &'a [(u64, u64)]);
+
     /// The links of facts with these texts.
     fn links(texts: &str) -> Vec<Link> {
         let mut last = Link::default();
@@ -222,8 +225,7 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("tally-journal-{}", std::process::id()));
         std::fs::create_dir_all(&dir).expect("a directory");
         let path = dir.join("a.facts");
-        // What follows from the log, the sequence numbers of what holds, the rollbacks.
-        let steps: [(&str, &[u64], &[(u64, u64)]); 8] = [
+        let steps: [Step<'_>; 8] = [
             ("", &[], &[]),
             ("ab", &[1, 2], &[]),
             ("abc", &[1, 2, 3], &[]),

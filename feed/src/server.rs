@@ -16,11 +16,12 @@ use prometheus_client::registry::Registry as MetricsRegistry;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tally_claims::Registry;
 use tally_engine::Policy;
 use tally_ingest::{LiveOptions, Metrics, ingest_live};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// How long to wait before an ingest that failed is tried again: what it failed of may go away (a full disk), and
 /// until then answers are given of what there is.

@@ -121,7 +121,8 @@ impl Teller {
 }
 
 fn tag_of(link: &Link) -> String {
-    link.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let digits = blake3::Hash::from_bytes(*link).to_hex();
+    digits.chars().take(16).collect()
 }
 
 fn rollback(sequence: u64, to_sequence: u64) -> Result<Told, FeedError> {

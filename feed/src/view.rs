@@ -116,19 +116,13 @@ impl PolicyView {
     }
 
     /// A sequencer as it is served; `None` if there is none with this id.
-    pub(crate) fn sequencer(
-        &self,
-        contracts: &Contracts,
-        id: SequencerId,
-    ) -> Result<Option<SequencerJson>, FeedError> {
+    pub(crate) fn sequencer(&self, contracts: &Contracts, id: SequencerId) -> Option<SequencerJson> {
         let known = contracts.sequencers.get(&id).zip(contracts.accounts.sequencers.get(&id));
-        let Some((facts, account)) = known else {
-            return Ok(None);
-        };
+        let (facts, account) = known?;
         let policy = self.accounts.of(id);
         // Who is not among them has earned nothing yet.
         let settled = self.settled_rewards.as_ref().map(|all| all.get(&id).copied().unwrap_or(Wei::ZERO));
-        Ok(Some(SequencerJson::new(id, contracts.names.get(id), facts, account, &policy, settled)))
+        Some(SequencerJson::new(id, contracts.names.get(id), facts, account, &policy, settled))
     }
 
     /// Whether what a block earned cannot change any more. Under `on-chain` that takes a batch that pays its span, and is

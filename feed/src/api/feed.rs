@@ -154,12 +154,11 @@ async fn wait(api: &Shared, index: usize, after: u64, secs: u64) -> Result<(), P
 /// A page, put together from facts that are text already.
 fn page(moment: &Moment, cursor: &Cursor, told: &[Arc<Told>]) -> Result<Bytes, Problem> {
     let policy = moment.policy();
-    let (last, cursor) = match told.last() {
-        Some(told) => (told.sequence, format!("{}-{}", told.sequence, told.tag)),
-        None => {
-            let tag = cursor.tag.as_ref().map(|tag| format!("-{tag}")).unwrap_or_default();
-            (cursor.sequence, format!("{}{tag}", cursor.sequence))
-        }
+    let (last, cursor) = if let Some(told) = told.last() {
+        (told.sequence, format!("{}-{}", told.sequence, told.tag))
+    } else {
+        let tag = cursor.tag.as_ref().map(|tag| format!("-{tag}")).unwrap_or_default();
+        (cursor.sequence, format!("{}{tag}", cursor.sequence))
     };
     let is_end = policy.feed.after(last, 1).is_empty();
     let at = text_of(&policy.at)?;

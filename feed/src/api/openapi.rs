@@ -6,9 +6,11 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use std::sync::OnceLock;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
+use utoipa::openapi::schema::{AnyOf, KnownFormat, SchemaFormat, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema};
+use utoipa::openapi::{
+    AllOf, ContentBuilder, ObjectBuilder, OneOf, Ref, RefOr, Required, ResponseBuilder, Schema,
+};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 #[derive(OpenApi)]
@@ -133,16 +135,14 @@ fn unsigned(parameter: &mut RefOr<Parameter>) {
 /// Every member of an answer is always there; what is not known is `null`.
 fn whole(schema: &mut RefOr<Schema>) {
     let RefOr::T(schema) = schema else { return };
-    match schema {
-        Schema::Object(object) => {
-            object.required = object.properties.keys().cloned().collect();
-            object.properties.values_mut().for_each(whole);
-        }
-        Schema::Array(_) => {}
-        Schema::OneOf(one) => one.items.iter_mut().for_each(whole),
-        Schema::AllOf(all) => all.items.iter_mut().for_each(whole),
-        Schema::AnyOf(any) => any.items.iter_mut().for_each(whole),
-        _ => {}
+    if let Schema::Object(object) = schema {
+        object.required = object.properties.keys().cloned().collect();
+        object.properties.values_mut().for_each(whole);
+    } else if let Schema::OneOf(OneOf { items, .. })
+    | Schema::AllOf(AllOf { items, .. })
+    | Schema::AnyOf(AnyOf { items, .. }) = schema
+    {
+        items.iter_mut().for_each(whole);
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) async fn list(
     }
     let mut found = Vec::new();
     for id in view.contracts.sequencers.keys() {
-        found.extend(policy.sequencer(&view.contracts, *id).map_err(|error| broken(&error))?);
+        found.extend(policy.sequencer(&view.contracts, *id));
     }
     let text = text_of(&SequencersAnswer { at: policy.at.clone(), sequencers: found })?;
     Ok(moment.text(policy.all.get_or_init(|| text).clone()))
@@ -64,7 +64,7 @@ pub(super) async fn one(
     if let Some(text) = cell.get() {
         return Ok(moment.text(text.clone()));
     }
-    let found = policy.sequencer(&moment.view.contracts, SequencerId(id)).map_err(|error| broken(&error))?;
+    let found = policy.sequencer(&moment.view.contracts, SequencerId(id));
     let sequencer = found.ok_or_else(|| unknown(&moment, id))?;
     let text = text_of(&SequencerAnswer { at: policy.at.clone(), sequencer })?;
     Ok(moment.text(cell.get_or_init(|| text).clone()))

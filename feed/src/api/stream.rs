@@ -27,7 +27,7 @@ const PIECE_FACTS: usize = 256;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// How long a stream may last: a reader goes on where it was, perhaps at another server.
-const STREAM_MAX: Duration = Duration::from_secs(3_600);
+const STREAM_MAX: Duration = Duration::from_hours(1);
 
 /// A place among those who wait for facts.
 pub(super) fn permit(api: &Shared) -> Result<OwnedSemaphorePermit, Problem> {

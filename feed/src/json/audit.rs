@@ -31,6 +31,7 @@ pub(crate) struct AuditAnswer {
 
 /// The pool's money after the last event.
 #[derive(Debug, Serialize, ToSchema)]
+#[allow(clippy::struct_field_names, reason = "they are the names of what is served, and say their unit")]
 pub(crate) struct AuditTotals {
     distributed_wei: Amount,
     liquidated_wei: Amount,

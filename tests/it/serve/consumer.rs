@@ -8,7 +8,7 @@ use crate::support::tally;
 use replay_node::{Failure, Options, Reorg};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What a consumer makes of the feed.
@@ -63,7 +63,7 @@ impl Table {
 }
 
 /// Reads on from what was saved, saves after each `every` facts, and dies at `until` with what it has not saved.
-fn consume(address: &str, path: &PathBuf, every: usize, as_stream: bool, until: Instant) {
+fn consume(address: &str, path: &Path, every: usize, as_stream: bool, until: Instant) {
     let mut table = Table::load(path);
     let mut unsaved = 0;
     let mut take = |table: &mut Table, fact: Value| {
@@ -127,9 +127,7 @@ fn a_consumer_that_is_killed_like_its_server_ends_with_the_ledger() {
     let (began, mut kills) = (Instant::now(), 0);
     loop {
         let served = Served::with_args(&args);
-        let until = Instant::now() + Duration::from_millis(random.u64(50..900));
-        // Some die before the server does, and some with it.
-        let dies_at = until - Duration::from_millis(random.u64(0..40));
+        let dies_at = Instant::now() + Duration::from_millis(random.u64(50..900));
         let (every, as_stream) = (random.usize(1..6), random.bool());
         consume(&served.address, &path, every, as_stream, dies_at);
         let status = served.get("/v1/status");
@@ -141,6 +139,8 @@ fn a_consumer_that_is_killed_like_its_server_ends_with_the_ledger() {
             break;
         }
         assert!(began.elapsed() < PATIENCE * 5, "after {kills} kills: {}", status.body);
+        // Some servers die right after their reader, and some later.
+        std::thread::sleep(Duration::from_millis(random.u64(0..40)));
         served.process.kill();
         kills += 1;
     }

@@ -6,7 +6,7 @@ use replay_node::{Options, Reorg};
 use std::time::Duration;
 
 /// A number of the metrics, by the beginning of its line.
-fn metric(metrics: &str, name: &str) -> f64 {
+fn metric(metrics: &str, name: &str) -> u64 {
     let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {name} in {metrics}")).parse().unwrap()
 }
@@ -30,8 +30,8 @@ fn a_block_is_served_within_50_milliseconds_of_being_in_the_log() {
     args[0] = "serve".into();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut served = Served::with_args(&args);
-    let line = served.process.line_with("metrics at ");
-    let address = line.trim().trim_end_matches("/metrics").rsplit('/').next().unwrap().to_owned();
+    let told = served.process.line_with("metrics at ");
+    let address = told.trim().trim_end_matches("/metrics").rsplit('/').next().unwrap().to_owned();
     let metrics = || super::http::get(&address, "/metrics").unwrap().body;
     let folds = |metrics: &str| metric(metrics, "tally_feed_fold_seconds_count");
     // A commit comes once nothing more has for 100 ms. The first come with thousands of blocks each.
@@ -42,12 +42,12 @@ fn a_block_is_served_within_50_milliseconds_of_being_in_the_log() {
     let after = metrics();
     let (count, fast) = (folds(&after) - folds(&before), within(&after) - within(&before));
     println!("{fast} of {count} commits were served within 50 ms");
-    assert!(count >= 12.0, "{count} commits");
+    assert!(count >= 12, "{count} commits");
     // Other tests share the machine: some may have to wait for a processor.
-    assert!(fast >= 0.8 * count, "{fast} of {count} commits were served within 50 ms:\n{after}");
-    assert_eq!(metric(&after, "tally_feed_ready"), 1.0);
-    assert_eq!(metric(&after, "tally_feed_fold_failures_total"), 0.0);
-    assert!(metric(&after, "tally_feed_sequence{policy=\"guide\"}") > 0.0);
+    assert!(5 * fast >= 4 * count, "{fast} of {count} commits were served within 50 ms:\n{after}");
+    assert_eq!(metric(&after, "tally_feed_ready"), 1);
+    assert_eq!(metric(&after, "tally_feed_fold_failures_total"), 0);
+    assert!(metric(&after, "tally_feed_sequence{policy=\"guide\"}") > 0);
     served.process.terminate();
     let (status, _, err) = served.process.end();
     assert!(status.success(), "{err}");
