@@ -12,13 +12,12 @@ use crate::view::{Contracts, PolicyView, View};
 use alloy_primitives::B256;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tally_claims::{AccountsError, ChainAccounts, Names, Registry, sequencers};
 use tally_engine::{L1Record, Policy, PoolEvent, PoolState};
 use tally_eventlog::{EventCursor, Heads, LogError, LogIdentity, LogReader};
 use tally_replay::{Replay, ReplayOptions, Replayed, Source, StateAt, state_at};
-use tokio::sync::OnceCell;
 
 /// How often to look again at a log whose writer is just at work, and how long to wait between.
 const OPEN_ATTEMPTS: u32 = 20;
@@ -34,9 +33,10 @@ pub(crate) struct Folder {
     names_digest: B256,
     /// Whether a writer may just be making it.
     may_be_made: bool,
-    /// What the log was of when it was first read, and which directory it was in.
+    /// What the log was of when it was first read.
     identity: Option<LogIdentity>,
-    directory: Option<(u64, u64)>,
+    /// Which directory it was in, and what RocksDB calls it.
+    directory: Option<((u64, u64), Vec<u8>)>,
     tellers: Vec<Teller>,
     state: Option<State>,
 }
@@ -81,11 +81,12 @@ impl Folder {
 
     /// Folds what is new in the log; `None` if nothing is, or there is no log yet.
     pub(crate) fn advance(&mut self) -> Result<Option<Arc<View>>, FeedError> {
+        // Before it is opened: what is put in its place after that is noticed the next time.
+        self.notice_exchange();
         let Some(log) = self.open()? else {
             return Ok(None);
         };
         self.check_identity(&log)?;
-        self.notice_exchange()?;
         let digest = log.head_digest()?;
         let final_heads = *log.final_part()?.heads();
         if let Some(State { last, .. }) = &self.state
@@ -123,11 +124,13 @@ impl Folder {
             match LogReader::open_once(&self.log) {
                 Ok(log) => return Ok(Some(log)),
                 // Once it was there, it has to be.
-                Err(LogError::NotFound { .. } | LogError::Empty { .. }) if self.state.is_none() => {
+                Err(LogError::NotFound { .. } | LogError::Empty { .. }) if self.identity.is_none() => {
                     return Ok(None);
                 }
                 // Whoever makes it may have been killed before it had all its families: it will make the rest.
-                Err(LogError::NotALog { .. }) if self.may_be_made && self.state.is_none() => return Ok(None),
+                Err(LogError::NotALog { .. }) if self.may_be_made && self.identity.is_none() => {
+                    return Ok(None);
+                }
                 Err(error) if is_at_work(&error) => std::thread::sleep(OPEN_PAUSE),
                 Err(error) => return Err(error.into()),
             }
@@ -150,20 +153,18 @@ impl Folder {
         Err(FeedError::OtherLog { path: self.log.clone(), expected, found })
     }
 
-    /// Forgets what was folded if the log's directory is another one.
-    fn notice_exchange(&mut self) -> Result<(), FeedError> {
-        let found = std::fs::metadata(&self.log).map_err(|source| FeedError::Files {
-            path: self.log.clone(),
-            what: "looking at it",
-            source,
-        })?;
-        let found = Some((found.dev(), found.ino()));
-        if self.directory != found && self.directory.is_some() {
+    /// Forgets what was folded if another database is there now, or another directory.
+    fn notice_exchange(&mut self) {
+        let directory = std::fs::metadata(&self.log).map(|found| (found.dev(), found.ino()));
+        let database = std::fs::read(self.log.join("IDENTITY"));
+        // Where it is not there, opening it will say so.
+        let (Ok(directory), Ok(database)) = (directory, database) else { return };
+        let found = Some((directory, database));
+        if self.directory.is_some() && self.directory != found {
             tracing::warn!("{}: another log was put in its place, and is folded anew", self.log.display());
             self.state = None;
         }
         self.directory = found;
-        Ok(())
     }
 
     fn open_journals(&mut self) -> Result<(), FeedError> {
@@ -251,7 +252,7 @@ impl Folder {
                 feed,
             )?);
         }
-        let audit = OnceCell::new();
+        let audit = OnceLock::new();
         Ok(View { log, digest, final_heads: *final_heads, contracts, final_contracts, policies, audit })
     }
 

@@ -1,6 +1,7 @@
 //! Whether answers are up to date.
 
 use crate::json::{BlockPlace, Ingesting};
+use crate::view::View;
 use std::sync::Mutex;
 use std::time::Duration;
 use tally_ingest::{Metrics, Progress};
@@ -46,8 +47,8 @@ impl Health {
         f(&mut self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
-    /// Why answers are not up to date; `None` if they are.
-    pub(crate) fn not_ready(&self, has_view: bool) -> Option<String> {
+    /// Why answers of `view` are not up to date; `None` if they are.
+    pub(crate) fn not_ready(&self, view: Option<&View>) -> Option<String> {
         let failed = self.with(|state| {
             let ingest = state.ingest_failed.map(|_| "the ingest failed, and is tried again");
             state.fold_failed.then_some("the log cannot be folded").or(ingest)
@@ -55,24 +56,33 @@ impl Health {
         if let Some(failed) = failed {
             return Some(failed.into());
         }
-        if !has_view {
+        let Some(view) = view else {
             return Some("nothing is folded yet".into());
-        }
-        let metrics = self.ingest.as_ref()?;
-        [("L1", metrics.l1()), ("L2", metrics.l2())].into_iter().find_map(|(chain, progress)| {
-            let max = self.lag_secs_max;
-            match (progress.heard_ago(), progress.lag_secs()) {
-                (None, _) => Some(format!("no endpoint has told of {chain} yet")),
-                (Some(ago), _) if ago > Duration::from_secs(max) => Some(format!(
-                    "no endpoint has told of {chain} for {} s; {max} s are allowed",
-                    ago.as_secs()
-                )),
-                (_, Some(lag)) if lag > max => {
+        };
+        let (metrics, heads) = (self.ingest.as_ref()?, view.log.heads());
+        let l1 = heads.l1.map(|head| head.block.0);
+        let l2 = heads.l2.map(|head| head.block.0);
+        [("L1", metrics.l1(), l1), ("L2", metrics.l2(), l2)].into_iter().find_map(
+            |(chain, progress, folded)| {
+                let max = self.lag_secs_max;
+                let Some(ago) = progress.heard_ago() else {
+                    return Some(format!("no endpoint has told of {chain} yet"));
+                };
+                let Some(lag) = progress.lag_secs() else {
+                    return Some(format!("nothing of {chain} is in the log yet"));
+                };
+                if ago > Duration::from_secs(max) {
+                    let secs = ago.as_secs();
+                    Some(format!("no endpoint has told of {chain} for {secs} s; {max} s are allowed"))
+                } else if lag > max {
                     Some(format!("the log is {lag} s behind {chain}; {max} s are allowed"))
+                } else if folded < Some(progress.at()) {
+                    Some(format!("block {} of {chain} is in the log, and not folded yet", progress.at()))
+                } else {
+                    None
                 }
-                _ => None,
-            }
-        })
+            },
+        )
     }
 
     /// How the chains are followed; `None` if they are not.

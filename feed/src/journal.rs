@@ -42,8 +42,8 @@ pub(crate) fn link(before: &Link, text: &[u8]) -> Link {
 pub(crate) struct Journal {
     file: File,
     path: PathBuf,
-    /// How many entries there are: the last sequence number.
-    sequence: u64,
+    /// Of each entry, by its place, what tells it from another feed's: a fact's link, or what stands for a rollback's.
+    tags: Vec<Link>,
     /// The facts that hold, in order: sequence number and link.
     live: Vec<(u64, Link)>,
     /// The rollbacks, in order: their sequence number, and the one they go back to.
@@ -75,12 +75,21 @@ impl Journal {
             dir.map_err(failed("syncing its directory"))?;
             bytes = MAGIC.to_vec();
         }
-        let mut journal =
-            Self { file, path: path.into(), sequence: 0, live: Vec::new(), rollbacks: Vec::new(), same: 0 };
+        let mut journal = Self {
+            file,
+            path: path.into(),
+            tags: Vec::new(),
+            live: Vec::new(),
+            rollbacks: Vec::new(),
+            same: 0,
+        };
         let whole = journal.read(&bytes)?;
         if whole < bytes.len() {
             let (path, cut) = (path.display(), bytes.len() - whole);
             tracing::warn!("{path}: its last {cut} bytes are no entries, as after a crash, and are cut off");
+            // Whoever looks into it has all of it.
+            let kept = journal.path.with_extension("cut");
+            std::fs::write(&kept, &bytes).map_err(failed("keeping what is cut off"))?;
         }
         let end = u64::try_from(whole).expect("it is in memory");
         journal.file.set_len(end).map_err(failed("cutting it"))?;
@@ -104,17 +113,21 @@ impl Journal {
         for entry in entries.chunks_exact(ENTRY_BYTES) {
             let (body, check) = entry.split_at(ENTRY_BYTES - 4);
             // What was being written when it was cut short; its pages may have come to the disk in any order.
-            if check != check_of(self.sequence + 1, body) {
+            let sequence = self.sequence() + 1;
+            if check != check_of(sequence, body) {
                 break;
             }
             let payload: Link = body[1..].try_into().expect("an entry has 32 bytes after its kind");
-            self.sequence += 1;
             match body[0] {
-                FACT => self.live.push((self.sequence, payload)),
+                FACT => {
+                    self.live.push((sequence, payload));
+                    self.tags.push(payload);
+                }
                 ROLLBACK => {
                     let to = payload.first_chunk().map_or(0, |to| u64::from_be_bytes(*to));
                     self.live.retain(|(sequence, _)| *sequence <= to);
-                    self.rollbacks.push((self.sequence, to));
+                    self.rollbacks.push((sequence, to));
+                    self.tags.push(rollback_tag(self.live.last(), to));
                 }
                 kind => return Err(wrong(&self.path, offset, "kind 1 or 2", kind.to_string())),
             }
@@ -130,7 +143,13 @@ impl Journal {
 
     /// The last sequence number.
     pub(crate) fn sequence(&self) -> u64 {
-        self.sequence
+        u64::try_from(self.tags.len()).expect("they are in memory")
+    }
+
+    /// By sequence number less 1: what tells each entry from another feed's. A fact's is a digest of everything that
+    /// holds up to it.
+    pub(crate) fn tags(&self) -> &[Link] {
+        &self.tags
     }
 
     /// The rollbacks, in order: their sequence number, and the one they go back to.
@@ -155,7 +174,7 @@ impl Journal {
             return Ok(());
         }
         let mut entries = Vec::new();
-        let (mut sequence, mut live, mut rollback) = (self.sequence, Vec::new(), None);
+        let (mut sequence, mut live, mut rollback) = (self.sequence(), Vec::new(), None);
         if same < self.live.len() {
             let to = same.checked_sub(1).and_then(|last| self.live.get(last)).map_or(0, |(last, _)| *last);
             let mut payload = [0; 32];
@@ -172,13 +191,22 @@ impl Journal {
         let written = self.file.write_all(&entries).and_then(|()| self.file.sync_data());
         let path = self.path.clone();
         written.map_err(|source| FeedError::Files { path, what: "writing it", source })?;
-        self.sequence = sequence;
         self.live.truncate(same);
+        if let Some((_, to)) = rollback {
+            self.tags.push(rollback_tag(self.live.last(), to));
+        }
+        self.tags.extend(live.iter().map(|(_, link)| *link));
         self.live.extend(live);
         self.rollbacks.extend(rollback);
         self.same = self.live.len();
         Ok(())
     }
+}
+
+/// What stands for a rollback to number `to`, after which `last` is the last fact that holds.
+fn rollback_tag(last: Option<&(u64, Link)>, to: u64) -> Link {
+    let before = last.map_or(Link::default(), |(_, link)| *link);
+    link(&before, format!("rollback to {to}").as_bytes())
 }
 
 fn push(entries: &mut Vec<u8>, place: u64, kind: u8, payload: &Link) {

@@ -130,7 +130,7 @@ impl Server {
     /// [`FeedError`] if the first fold fails, or a socket. What fails later is told, counted and tried again, and the
     /// server is not ready meanwhile.
     pub async fn run(self) -> Result<(), FeedError> {
-        let committed = self.ingest.as_ref().map(|(_, metrics)| metrics.committed());
+        let committed = self.ingest.as_ref().map(|(_, metrics)| (metrics.committed(), metrics.clone()));
         let http_metrics = HttpMetrics::default();
         let registries = Arc::new(self.registries(&http_metrics));
         let Self { bound, metrics_bound, folder, api, views, ingest, poll, stop } = self;
@@ -201,10 +201,14 @@ struct Folding {
 }
 
 impl Folding {
-    async fn run(mut self, mut committed: Option<watch::Receiver<Option<Instant>>>) -> Result<(), FeedError> {
+    async fn run(
+        mut self,
+        mut committed: Option<(watch::Receiver<Option<Instant>>, Metrics)>,
+    ) -> Result<(), FeedError> {
         let (mut is_first, mut since) = (true, None);
         loop {
-            // From the commit on, if it was one that woke it.
+            // From the first commit on that is not folded yet, if there is one.
+            since = since.or(committed.as_ref().and_then(|(_, metrics)| metrics.take_commit()));
             let began = since.take().unwrap_or_else(Instant::now);
             let mut folder = self.folder;
             let advanced = tokio::task::spawn_blocking(move || {
@@ -246,12 +250,12 @@ impl Folding {
     }
 }
 
-/// When the next commit of the ingest was; never, without one.
-async fn commit(committed: &mut Option<watch::Receiver<Option<Instant>>>) -> Option<Instant> {
-    if let Some(committed) = committed
+/// When the first commit of the ingest was that is not folded yet, once there is one; never, without an ingest.
+async fn commit(committed: &mut Option<(watch::Receiver<Option<Instant>>, Metrics)>) -> Option<Instant> {
+    if let Some((committed, metrics)) = committed
         && committed.changed().await.is_ok()
     {
-        return *committed.borrow_and_update();
+        return metrics.take_commit();
     }
     std::future::pending().await
 }
@@ -259,8 +263,8 @@ async fn commit(committed: &mut Option<watch::Receiver<Option<Instant>>>) -> Opt
 fn metrics_router(registries: Arc<Vec<MetricsRegistry>>, api: Arc<Api>) -> Router {
     let told = Arc::clone(&api);
     let metrics = get(async move || {
-        let has_view = told.views.borrow().is_some();
-        told.metrics.set_ready(told.health.not_ready(has_view).is_none());
+        let not_ready = told.health.not_ready(told.views.borrow().as_deref());
+        told.metrics.set_ready(not_ready.is_none());
         let mut text = String::new();
         let written = registries.iter().try_for_each(|registry| encode_registry(&mut text, registry));
         written.and_then(|()| encode_eof(&mut text)).expect("writing to a string does not fail");

@@ -22,8 +22,8 @@ pub(crate) struct Told {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Feed {
     told: Arc<Vec<Arc<Told>>>,
-    /// The last sequence number that was ever given away.
-    last: u64,
+    /// Of everything that was ever told, void or not told again yet: what tells it from another feed's.
+    tags: Arc<Vec<Link>>,
 }
 
 impl Feed {
@@ -34,15 +34,15 @@ impl Feed {
         rest.get(..limit).unwrap_or(rest)
     }
 
-    /// What is told at number `sequence`; `None` if nothing is, or it is void.
-    pub(crate) fn at(&self, sequence: u64) -> Option<&Told> {
-        let index = self.told.binary_search_by_key(&sequence, |told| told.sequence).ok()?;
-        self.told.get(index).map(|told| &**told)
+    /// What tells what was told at number `sequence` from another feed's; `None` if nothing was.
+    pub(crate) fn tag(&self, sequence: u64) -> Option<String> {
+        let index = usize::try_from(sequence.checked_sub(1)?).ok()?;
+        self.tags.get(index).map(tag_of)
     }
 
     /// The last sequence number that was ever given away; a log that was restored may not be there yet.
     pub(crate) fn last(&self) -> u64 {
-        self.last
+        u64::try_from(self.tags.len()).expect("they are in memory")
     }
 }
 
@@ -106,7 +106,9 @@ impl Teller {
         }
         if !is_same {
             for (sequence, to_sequence) in rollbacks {
-                new.push(Arc::new(rollback(*sequence, *to_sequence)?));
+                let tag =
+                    usize::try_from(*sequence).ok().and_then(|place| self.journal.tags().get(place - 1));
+                new.push(Arc::new(rollback(*sequence, *to_sequence, tag.map(tag_of).unwrap_or_default())?));
             }
             self.rollbacks = rollbacks.len();
             self.feed.told = Arc::default();
@@ -115,7 +117,9 @@ impl Teller {
             new.sort_unstable_by_key(|told| told.sequence);
             Arc::make_mut(&mut self.feed.told).extend(new);
         }
-        self.feed.last = self.journal.sequence();
+        if self.feed.tags.len() != self.journal.tags().len() {
+            self.feed.tags = Arc::new(self.journal.tags().to_vec());
+        }
         Ok(self.feed.clone())
     }
 }
@@ -125,14 +129,12 @@ fn tag_of(link: &Link) -> String {
     digits.chars().take(16).collect()
 }
 
-fn rollback(sequence: u64, to_sequence: u64) -> Result<Told, FeedError> {
+fn rollback(sequence: u64, to_sequence: u64, tag: String) -> Result<Told, FeedError> {
     let kind = FactKind::Rollback { to_sequence };
     let name = kind.name();
-    let id = format!("rollback:{sequence}");
+    let id = format!("rollback:{tag}");
     let fact = Fact { id, time: None, l1_block: None, transaction: None, log_index: None, kind };
-    let text = serde_json::to_string(&fact)?;
-    let tag = tag_of(&link(&Link::default(), text.as_bytes()));
-    let json = numbered(sequence, &tag, &text);
+    let json = numbered(sequence, &tag, &serde_json::to_string(&fact)?);
     Ok(Told { sequence, tag, kind: name, json })
 }
 

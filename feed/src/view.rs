@@ -13,7 +13,6 @@ use tally_claims::{ChainAccounts, Distribution, DistributionError, Names, Policy
 use tally_engine::{Allocation, EpochIndex, L1Block, L1Record, PoolState, SequencerId, Wei};
 use tally_eventlog::{Heads, LogReader};
 use tally_replay::{BlockEntry, Replayed};
-use tokio::sync::OnceCell;
 
 /// A log as it was at some moment. Nothing of it changes; whoever answers from it answers of one moment.
 pub(crate) struct View {
@@ -27,7 +26,7 @@ pub(crate) struct View {
     /// In the order of the command line; there is at least one.
     pub(crate) policies: Vec<PolicyView>,
     /// The audit of all of it, once somebody asked.
-    pub(crate) audit: OnceCell<ChainAudit>,
+    pub(crate) audit: OnceLock<ChainAudit>,
 }
 
 /// What L1 says, up to some block.

@@ -2,7 +2,7 @@
 
 use super::input::{Limit, Number, Params, PolicyParams, bad};
 use super::sequencers::unknown;
-use super::{Shared, broken, gap};
+use super::{Shared, broken, gap, not_final};
 use crate::http::Problem;
 use crate::json::{ClaimAnswer, DistributionJson, StatementAnswer};
 use crate::view::PolicyView;
@@ -28,7 +28,7 @@ pub(super) async fn claim(
     let Some((facts, account)) = contracts.sequencers.get(&id).zip(contracts.accounts.sequencers.get(&id))
     else {
         if view.contracts.sequencers.contains_key(&id) {
-            return Err(gap(policy, format!("sequencer {id} has locked, but that is not final yet")));
+            return Err(not_final(policy, format!("sequencer {id} has locked, but that is not final yet")));
         }
         return Err(unknown(&moment, id.0));
     };
@@ -97,9 +97,6 @@ pub(super) async fn statement(
     if !moment.view.contracts.sequencers.contains_key(&SequencerId(id)) {
         return Err(unknown(&moment, id));
     }
-    if let Some(response) = moment.not_modified(&headers) {
-        return Ok(response);
-    }
     let worked = moment.clone();
     let answer = api
         .heavy(move || {
@@ -114,6 +111,10 @@ pub(super) async fn statement(
             Ok(StatementAnswer::new(policy.at.clone(), &made, params.cursor, params.limit.get()))
         })
         .await?;
+    // Only now is it known that there is an answer.
+    if let Some(response) = moment.not_modified(&headers) {
+        return Ok(response);
+    }
     moment.answer(&answer)
 }
 

@@ -61,14 +61,16 @@ pub(super) async fn feed(
     check(&moment, &cursor)?;
     let after = cursor.sequence;
     if accepts_events(&headers) {
-        return stream::events(&api, moment.index, after);
+        return stream::events(&api, moment.index, after, cursor.tag);
     }
     let moment = if params.wait_secs > 0 && moment.policy().feed.after(after, 1).is_empty() {
         let index = moment.index;
         // Nobody holds on to an old moment while they wait.
         drop(moment);
         wait(&api, index, after, params.wait_secs).await?;
-        api.moment(params.policy.as_deref())?
+        let moment = api.moment(params.policy.as_deref())?;
+        check(&moment, &cursor)?;
+        moment
     } else {
         moment
     };
@@ -97,7 +99,8 @@ impl TryFrom<String> for Cursor {
             Some((number, tag)) => (number, Some(tag)),
             None => (text.as_str(), None),
         };
-        let is_tag = |tag: &str| tag.len() == 16 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_tag =
+            |tag: &str| tag.len() == 16 && tag.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         match parse(number) {
             Some(sequence) if tag.is_none_or(is_tag) => Ok(Self { sequence, tag: tag.map(Into::into) }),
             _ => Err("a cursor is a sequence number, or one with - and 16 hex digits".into()),
@@ -116,13 +119,12 @@ fn check(moment: &Moment, cursor: &Cursor) -> Result<(), Problem> {
         let problem = Problem::new(StatusCode::CONFLICT, "unknown-cursor", detail);
         return Err(problem.with("last_sequence", last).retry_after(5));
     }
-    // What is void, or not told again yet, is not there.
-    let told = feed.at(sequence).zip(cursor.tag.as_ref());
-    if let Some((told, tag)) = told.filter(|(told, tag)| told.tag != **tag) {
+    if let Some((here, read)) = feed.tag(sequence).zip(cursor.tag.as_ref())
+        && here != *read
+    {
         let detail = format!(
-            "the fact {sequence} that was read is {tag}, and here it is {}: another feed was read, and this one has to be \
-             read from the beginning",
-            told.tag
+            "the fact {sequence} that was read is {read}, and here it is {here}: another feed was read, and this one has \
+             to be read from the beginning"
         );
         return Err(Problem::new(StatusCode::CONFLICT, "other-feed", detail));
     }

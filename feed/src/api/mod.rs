@@ -102,24 +102,22 @@ impl Api {
     }
 }
 
-/// Works something out that takes long, in its turn.
+/// Works something out that takes long, in its turn. Who gives up waiting for it does not make room for another: the
+/// work goes on.
 async fn in_turn<T: Send + 'static>(
     turns: &Arc<Semaphore>,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    {
-        let permit = tokio::time::timeout(HEAVY_WAIT, Arc::clone(turns).acquire_owned()).await;
-        let Ok(Ok(permit)) = permit else {
-            let detail = "too many such answers are being worked out";
-            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(1));
-        };
-        // Who gives up waiting for the answer does not make room for another: the work goes on.
-        let worked = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            work()
-        });
-        worked.await.unwrap_or_else(|error| Err(broken(&FeedError::from(error))))
-    }
+    let permit = tokio::time::timeout(HEAVY_WAIT, Arc::clone(turns).acquire_owned()).await;
+    let Ok(Ok(permit)) = permit else {
+        let detail = "too many such answers are being worked out";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(1));
+    };
+    let worked = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work()
+    });
+    worked.await.unwrap_or_else(|error| Err(broken(&FeedError::from(error))))
 }
 
 /// A moment, and one of its policies.
@@ -182,6 +180,17 @@ fn gap(policy: &PolicyView, detail: String) -> Problem {
         .with("horizon", json!(at.horizon))
         .with("l1", json!(at.l1))
         .with("l2", json!(at.l2))
+}
+
+/// That what is asked for is not final yet, with how far that goes.
+fn not_final(policy: &PolicyView, detail: String) -> Problem {
+    let at = &policy.at;
+    let next = at.final_horizon.and_then(|horizon| horizon.block.checked_add(1));
+    Problem::new(StatusCode::CONFLICT, "gap", detail)
+        .with("missing", json!({ "from_l2_block": next, "reason": "not_final" }))
+        .with("horizon", json!(at.final_horizon))
+        .with("l1", json!(at.final_l1))
+        .with("l2", json!(at.final_l2))
 }
 
 /// How it is.

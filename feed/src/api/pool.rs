@@ -1,7 +1,7 @@
 //! What was paid, what is to be paid next, and what the audit says of it.
 
 use super::input::{Limit, PageParams, Params, PolicyParams, page};
-use super::{Shared, broken, gap, in_turn};
+use super::{Shared, broken, in_turn, not_final};
 use crate::error::FeedError;
 use crate::http::Problem;
 use crate::json::{AuditAnswer, BatchesAnswer, NextBatchAnswer, NextRateAnswer};
@@ -44,9 +44,6 @@ pub(super) async fn next_batch(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let moment = api.moment(params.policy.as_deref())?;
-    if let Some(response) = moment.not_modified(&headers) {
-        return Ok(response);
-    }
     let worked = moment.clone();
     let answer = api
         .heavy(move || {
@@ -58,6 +55,10 @@ pub(super) async fn next_batch(
             Ok(NextBatchAnswer::new(policy.at.clone(), &next))
         })
         .await?;
+    // Only now is it known that there is an answer.
+    if let Some(response) = moment.not_modified(&headers) {
+        return Ok(response);
+    }
     moment.answer(&answer)
 }
 
@@ -69,9 +70,6 @@ pub(super) async fn next_rate(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let moment = api.moment(params.policy.as_deref())?;
-    if let Some(response) = moment.not_modified(&headers) {
-        return Ok(response);
-    }
     let worked = moment.clone();
     let answer = api
         .heavy(move || {
@@ -82,6 +80,10 @@ pub(super) async fn next_rate(
             NextRateAnswer::new(policy.at.clone(), &next).map_err(|error| broken(&error.into()))
         })
         .await?;
+    // Only now is it known that there is an answer.
+    if let Some(response) = moment.not_modified(&headers) {
+        return Ok(response);
+    }
     moment.answer(&answer)
 }
 
@@ -106,7 +108,7 @@ fn refusal(policy: &PolicyView, error: ClaimsError) -> Problem {
         | ClaimsError::Unfinished { .. }
         | ClaimsError::Unsettled { .. }
         | ClaimsError::TooFewSpans { .. }
-        | ClaimsError::NoClosedEpoch { .. } => gap(policy, error.to_string()),
+        | ClaimsError::NoClosedEpoch { .. } => not_final(policy, error.to_string()),
         ClaimsError::NoSender { .. }
         | ClaimsError::NoNext { .. }
         | ClaimsError::BeforeStart { .. }
@@ -146,14 +148,16 @@ pub(super) async fn audit(
         return Ok(response);
     }
     if moment.view.audit.get().is_none() {
-        // Once for all who ask of this moment, and to its end also if nobody waits for it any more.
-        let (view, audits) = (Arc::clone(&moment.view), Arc::clone(&api.audits));
-        let audited = tokio::spawn(async move {
-            let audited = Arc::clone(&view);
-            let work = move || audit_of(&audited);
-            view.audit.get_or_try_init(|| in_turn(&audits, work)).await.map(|_| ())
-        });
-        audited.await.unwrap_or_else(|error| Err(broken(&error.into())))?;
+        // Once for all who ask of this moment.
+        let view = Arc::clone(&moment.view);
+        let work = move || {
+            if view.audit.get().is_none() {
+                let audited = audit_of(&view)?;
+                view.audit.get_or_init(|| audited);
+            }
+            Ok(())
+        };
+        in_turn(&api.audits, work).await?;
     }
     let audited = moment.view.audit.get().ok_or_else(|| broken(&FeedError::Broken("no audit".into())))?;
     let answer = AuditAnswer::new(moment.policy().at.clone(), audited, params.cursor, params.limit.get());

@@ -19,8 +19,8 @@ pub(super) async fn healthz() -> impl IntoResponse {
     (status = 503, description = "They are not, and why."),
 ))]
 pub(super) async fn readyz(State(api): State<Shared>) -> Response {
-    let has_view = api.views.borrow().is_some();
-    match api.health.not_ready(has_view) {
+    let not_ready = api.health.not_ready(api.views.borrow().as_deref());
+    match not_ready {
         None => healthz().await.into_response(),
         Some(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", why).into_response(),
     }
@@ -30,7 +30,7 @@ pub(super) async fn readyz(State(api): State<Shared>) -> Response {
 #[utoipa::path(get, path = "/v1/status", tag = "status", responses((status = 200, description = "How far.", body = StatusAnswer)))]
 pub(super) async fn status(State(api): State<Shared>) -> Result<Response, Problem> {
     let moment = api.moment(None)?;
-    let not_ready = api.health.not_ready(true);
+    let not_ready = api.health.not_ready(Some(&moment.view));
     let identity = moment.view.log.identity();
     let ingest: Option<Ingesting> = api.health.ingesting();
     let policies = moment

@@ -42,21 +42,28 @@ struct Reader {
     views: watch::Receiver<Option<Arc<View>>>,
     stop: watch::Receiver<bool>,
     policy: usize,
-    /// The last fact that was sent.
+    /// The last fact that was sent, and what tells it from another feed's, where that is known.
     after: u64,
+    tag: Option<String>,
     has_begun: bool,
     ends_at: tokio::time::Instant,
     _permit: OwnedSemaphorePermit,
     _counted: Gauged,
 }
 
-/// The stream of facts after number `after`.
-pub(super) fn events(api: &Shared, policy: usize, after: u64) -> Result<Response, Problem> {
+/// The stream of facts after number `after`, which is the fact with that `tag`.
+pub(super) fn events(
+    api: &Shared,
+    policy: usize,
+    after: u64,
+    tag: Option<String>,
+) -> Result<Response, Problem> {
     let reader = Reader {
         views: api.views.clone(),
         stop: api.stop.clone(),
         policy,
         after,
+        tag,
         has_begun: false,
         ends_at: tokio::time::Instant::now() + STREAM_MAX,
         _permit: permit(api)?,
@@ -88,6 +95,11 @@ impl Reader {
                 return None;
             }
             let view = self.views.borrow_and_update().clone()?;
+            let here = view.policies.get(self.policy)?.feed.tag(self.after);
+            if here.zip(self.tag.as_ref()).is_some_and(|(here, read)| here != *read) {
+                // Another feed: whoever comes back is told.
+                return None;
+            }
             if let Some(piece) = self.piece(&view) {
                 return Some(piece);
             }
@@ -108,6 +120,7 @@ impl Reader {
             let Told { sequence, tag, kind, json } = &**told;
             let _ = write!(text, "id: {sequence}-{tag}\nevent: {kind}\ndata: {json}\n\n");
             self.after = *sequence;
+            self.tag = Some(tag.clone());
             if text.len() >= PIECE_BYTES {
                 break;
             }

@@ -43,7 +43,7 @@ pub struct Metrics {
     rollbacks: Family<Chain, Counter>,
     commits: Counter,
     warnings: Counter,
-    /// When the last commit was, for who waits for the next.
+    /// When the first commit was that nobody has taken note of, for who waits for the next.
     committed: watch::Sender<Option<Instant>>,
     l1: Arc<Progress>,
     l2: Arc<Progress>,
@@ -148,14 +148,26 @@ impl Metrics {
         ["L1", "L2"].into_iter().map(|chain| self.rollbacks.get_or_create(&Chain { chain }).get()).sum()
     }
 
-    /// Tells of every commit, and when it was.
+    /// When the first commit was since this was last asked; `None` if there was none.
+    pub fn take_commit(&self) -> Option<Instant> {
+        let mut taken = None;
+        self.committed.send_if_modified(|since| {
+            taken = since.take();
+            false
+        });
+        taken
+    }
+
+    /// Changes with every commit.
     pub fn committed(&self) -> watch::Receiver<Option<Instant>> {
         self.committed.subscribe()
     }
 
     pub(crate) fn commit(&self) {
         self.commits.inc();
-        self.committed.send_replace(Some(Instant::now()));
+        self.committed.send_modify(|since| {
+            since.get_or_insert_with(Instant::now);
+        });
     }
 
     pub(crate) fn warning(&self) {

@@ -1,9 +1,12 @@
 //! What is served is what the commands say.
 
 use super::{Served, log_of};
-use crate::support::tally;
+use crate::live::Live;
+use crate::support::{fixture, tally};
+use replay_node::Options;
 use serde_json::Value;
 use std::path::Path;
+use tally_ingest::{Limits, ingest_recording};
 
 fn said(log: &Path, command: &[&str], more: &[&str]) -> Value {
     let log = ["--log", log.to_str().unwrap(), "--format", "json"];
@@ -199,4 +202,59 @@ fn check_claims(served: &Served, log: &Path) {
     assert_eq!(claimable, proofs["proofs"].as_array().unwrap().len());
     let on_chain = served.json("/v1/sequencers/1/claim?policy=locking-pool");
     assert!(on_chain["distribution"].is_null());
+}
+
+/// Of a log whose last blocks may still be taken back: what is to be paid, and what can be claimed, goes by what is
+/// final; the rest goes further, and says so.
+#[test]
+fn what_is_to_be_paid_goes_by_what_is_final() {
+    let live = Live::start("pool-a", &Options::default());
+    assert_eq!(live.ingest(&[]).0, 0);
+    let served = Served::start(&live.log(), &["--policy", "guide", "--policy", "locking-pool"]);
+    let at = served.json("/v1/epochs")["at"].clone();
+    let (l1, l2) = (at["final_l1"]["block"].as_u64().unwrap(), at["final_l2"]["block"].as_u64().unwrap());
+    // The node calls final what lies 64 blocks below L1's head; of L2, what lies 256 below is taken to be.
+    assert_eq!((l1, l2, &at["is_final"]), (19_436_258 - 64, 15_234_502 - 256, &false.into()));
+    assert_eq!(at["horizon"]["block"], 15_234_502);
+    assert_eq!(at["final_horizon"]["block"], l2);
+    let whole = tempfile::tempdir().unwrap();
+    let whole = (log_of("pool-a", whole.path()), whole);
+    let all_final = Served::start(&whole.0, &["--policy", "guide", "--policy", "locking-pool"]);
+    let is_final = |served: &Served, policy: &str, block: u64| {
+        served.json(&format!("/v1/blocks/{block}?policy={policy}"))["block"]["is_final"].clone()
+    };
+    for policy in ["guide", "locking-pool"] {
+        assert_eq!(is_final(&served, policy, l2), true, "{policy}");
+        assert_eq!(is_final(&served, policy, l2 + 1), false, "{policy}");
+        // The last batch pays up to block 15,234,260: what comes after it is folded and final, but not paid.
+        assert_eq!(is_final(&all_final, policy, 15_234_260), true, "{policy}");
+        assert_eq!(is_final(&all_final, policy, 15_234_261), policy == "guide", "{policy}");
+    }
+    // What the commands say of a log that ends there.
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { l1_to: Some(l1), l2_to: Some(l2) };
+    ingest_recording(&fixture("pool-a"), dir.path(), limits).unwrap();
+    let alone = Served::start(dir.path(), &[]);
+    for path in ["/v1/batches/next", "/v1/rates/next"] {
+        let (ours, theirs) = (served.get(path), alone.get(path));
+        assert_eq!(ours.status, theirs.status, "{path}");
+        if ours.status == 200 {
+            let (mut ours, mut theirs) = (ours.json(), theirs.json());
+            for answer in [&mut ours, &mut theirs] {
+                answer.as_object_mut().unwrap().remove("at");
+            }
+            assert_eq!(ours, theirs, "{path}");
+        } else {
+            assert_eq!(ours.json()["detail"], theirs.json()["detail"], "{path}");
+            assert_eq!(ours.json()["missing"]["from_l2_block"], l2 + 1, "{path}");
+        }
+    }
+    for id in 1..=7 {
+        let path = format!("/v1/sequencers/{id}/claim");
+        let (ours, theirs) = (served.json(&path), alone.json(&path));
+        for field in ["recipient", "contract", "distribution"] {
+            assert_eq!(ours[field], theirs[field], "{path} {field}");
+        }
+    }
+    assert_eq!(served.facts("guide", "0"), alone.facts("guide", "0"));
 }

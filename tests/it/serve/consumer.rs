@@ -62,13 +62,14 @@ impl Table {
     }
 }
 
-/// Reads on from what was saved, saves after each `every` facts, and dies at `until` with what it has not saved.
-fn consume(address: &str, path: &Path, every: usize, as_stream: bool, until: Instant) {
+/// Reads on from what was saved, saves after each `every` facts, and dies at `until` with what it has not saved. Returns
+/// how many facts it was told.
+fn consume(address: &str, path: &Path, every: usize, as_stream: bool, until: Instant) -> usize {
     let mut table = Table::load(path);
-    let mut unsaved = 0;
+    let (mut unsaved, mut told) = (0, 0);
     let mut take = |table: &mut Table, fact: Value| {
         table.apply(fact);
-        unsaved += 1;
+        (unsaved, told) = (unsaved + 1, told + 1);
         if unsaved == every {
             table.save(path);
             unsaved = 0;
@@ -76,9 +77,15 @@ fn consume(address: &str, path: &Path, every: usize, as_stream: bool, until: Ins
     };
     // Whatever becomes of the connection: it comes back after what it has saved.
     if as_stream {
-        let Ok(mut events) = Events::open(address, "/v1/feed", &table.cursor) else { return };
+        // Nothing is folded at first.
+        let mut opened = Events::open(address, "/v1/feed", &table.cursor);
+        while opened.is_err() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+            opened = Events::open(address, "/v1/feed", &table.cursor);
+        }
+        let Ok(mut events) = opened else { return told };
         while Instant::now() < until {
-            let Ok(event) = events.next() else { return };
+            let Ok(event) = events.next() else { break };
             let fact: Value = serde_json::from_str(&event.data).unwrap();
             assert_eq!(
                 (fact["cursor"].as_str(), fact["type"].as_str()),
@@ -89,7 +96,7 @@ fn consume(address: &str, path: &Path, every: usize, as_stream: bool, until: Ins
     } else {
         while Instant::now() < until {
             let path = format!("/v1/feed?after={}&limit=5&wait_secs=1", table.cursor);
-            let Ok(answer) = http::get(address, &path) else { return };
+            let Ok(answer) = http::get(address, &path) else { break };
             // Nothing is folded yet.
             if answer.status == 503 {
                 std::thread::sleep(Duration::from_millis(5));
@@ -100,6 +107,7 @@ fn consume(address: &str, path: &Path, every: usize, as_stream: bool, until: Ins
             }
         }
     }
+    told
 }
 
 /// pool-a, live, with faults and a reorg: however often server and consumer are killed, the consumer's table is the
@@ -124,18 +132,18 @@ fn a_consumer_that_is_killed_like_its_server_ends_with_the_ledger() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let (began, mut kills) = (Instant::now(), 0);
+    let (began, mut kills, mut told) = (Instant::now(), 0, [0, 0]);
     loop {
         let served = Served::with_args(&args);
         let dies_at = Instant::now() + Duration::from_millis(random.u64(50..900));
         let (every, as_stream) = (random.usize(1..6), random.bool());
-        consume(&served.address, &path, every, as_stream, dies_at);
+        told[usize::from(as_stream)] += consume(&served.address, &path, every, as_stream, dies_at);
         let status = served.get("/v1/status");
         let is_done = status.status == 200 && {
             let at = &status.json()["policies"][0]["at"];
             (at["l1"]["block"].as_u64(), at["l2"]["block"].as_u64()) == (Some(19_436_258), Some(15_234_502))
         };
-        if is_done && kills >= 20 {
+        if is_done && kills >= 20 && told.iter().all(|told| *told > 0) {
             break;
         }
         assert!(began.elapsed() < PATIENCE * 5, "after {kills} kills: {}", status.body);
@@ -156,6 +164,7 @@ fn a_consumer_that_is_killed_like_its_server_ends_with_the_ledger() {
     for fact in served.facts("guide", &table.cursor) {
         table.apply(fact);
     }
+    println!("{kills} kills; {} facts came by pages, and {} as a stream", told[0], told[1]);
     assert!(had > 100, "{had} facts were read while both were killed {kills} times");
     served.process.terminate();
     let (status, _, err) = served.process.end();

