@@ -66,7 +66,7 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
             }
         }
         let watch = if is_following { Some(Watch::start(&metrics, None, bars).await?) } else { None };
-        let ended = Box::pin(server.run()).await;
+        let ended = server.run().await;
         if let Some(watch) = watch {
             watch.end().await;
         }

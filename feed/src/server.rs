@@ -11,6 +11,7 @@ use alloy_primitives::B256;
 use axum::Router;
 use axum::http::header;
 use axum::routing::get;
+use futures_util::future::BoxFuture;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::registry::Registry as MetricsRegistry;
 use std::net::SocketAddr;
@@ -75,7 +76,16 @@ impl Server {
     /// # Errors
     ///
     /// [`FeedError::Http`] if it cannot listen.
-    pub async fn bind(
+    pub fn bind(
+        options: FeedOptions,
+        metrics: Metrics,
+        stop: watch::Receiver<bool>,
+    ) -> BoxFuture<'static, Result<Self, FeedError>> {
+        // Behind a pointer, the code of this future is compiled here, and not in the crate that awaits it.
+        Box::pin(Self::listen(options, metrics, stop))
+    }
+
+    async fn listen(
         options: FeedOptions,
         metrics: Metrics,
         stop: watch::Receiver<bool>,
@@ -129,7 +139,12 @@ impl Server {
     ///
     /// [`FeedError`] if the first fold fails, or a socket. What fails later is told, counted and tried again, and the
     /// server is not ready meanwhile.
-    pub async fn run(self) -> Result<(), FeedError> {
+    pub fn run(self) -> BoxFuture<'static, Result<(), FeedError>> {
+        // Behind a pointer for the same reason.
+        Box::pin(self.serve())
+    }
+
+    async fn serve(self) -> Result<(), FeedError> {
         let committed = self.ingest.as_ref().map(|(_, metrics)| (metrics.committed(), metrics.clone()));
         let http_metrics = HttpMetrics::default();
         let registries = Arc::new(self.registries(&http_metrics));

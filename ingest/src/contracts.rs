@@ -14,6 +14,7 @@ use crate::live::{LiveError, Metrics, fetch};
 use crate::rpc::{Attempt, Call, Endpoints, Fault, FaultKind, Rpc, call, decoded};
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::SolCall;
+use futures_util::future::BoxFuture;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use tally_engine::{
@@ -48,17 +49,20 @@ pub struct ContractState {
 ///
 /// [`LiveError`] if the endpoints cannot be used, or do not tell: a node may not keep states from so long
 /// ago.
-pub async fn contract_state(
-    endpoints: &Endpoints,
-    identity: &LogIdentity,
+pub fn contract_state<'a>(
+    endpoints: &'a Endpoints,
+    identity: &'a LogIdentity,
     block: L1Block,
-    known: &PoolState,
-) -> Result<ContractState, LiveError> {
-    let metrics: ChainMetrics = Metrics::new().chain("L1");
-    let rpc = Rpc::connect("L1", identity.l1_chain_id, endpoints, false, metrics).await?;
-    let what = format!("the contracts' state after block {block}");
-    // All of it from one endpoint, at one block.
-    Ok(rpc.ask(&what, |attempt| asked(attempt, identity, block, known)).await?)
+    known: &'a PoolState,
+) -> BoxFuture<'a, Result<ContractState, LiveError>> {
+    // Behind a pointer for the same reason as `ingest_live`.
+    Box::pin(async move {
+        let metrics: ChainMetrics = Metrics::new().chain("L1");
+        let rpc = Rpc::connect("L1", identity.l1_chain_id, endpoints, false, metrics).await?;
+        let what = format!("the contracts' state after block {block}");
+        // All of it from one endpoint, at one block.
+        Ok(rpc.ask(&what, |attempt| asked(attempt, identity, block, known)).await?)
+    })
 }
 
 async fn asked(

@@ -18,6 +18,7 @@ use crate::recording::Limits;
 use crate::rpc::{Endpoints, Rpc};
 use alloy::primitives::B256;
 use append::Appender;
+use futures_util::future::BoxFuture;
 use l1::{L1, L1Piece, check_contracts};
 use l2::{L2, L2Piece};
 use metrics::ChainMetrics;
@@ -238,7 +239,17 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 ///
 /// [`LiveError`] naming the chain, the place and what was found there. The log is as it was after the last
 /// batch.
-pub async fn ingest_live(
+pub fn ingest_live<'a>(
+    options: &'a LiveOptions,
+    metrics: &'a Metrics,
+    stop: watch::Receiver<bool>,
+) -> BoxFuture<'a, Result<Option<LiveIngested>, LiveError>> {
+    // Behind a pointer, the code of this future and of all that it awaits is compiled here, and not once more in
+    // each crate that awaits it.
+    Box::pin(ingest(options, metrics, stop))
+}
+
+async fn ingest(
     options: &LiveOptions,
     metrics: &Metrics,
     stop: watch::Receiver<bool>,
