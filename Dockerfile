@@ -2,7 +2,7 @@
 #
 #   docker build --tag tally .
 #
-# The first stage compiles RocksDB, which takes about 20 minutes on two cores.
+# The first stage compiles everything, RocksDB first, as `make build` does.
 
 FROM rust:1.95.0-slim-trixie AS build
 RUN apt-get update \
@@ -12,7 +12,7 @@ RUN apt-get update \
 ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked -p tally-cli
+RUN ./scripts/rocksdb.sh && cargo build --release --locked -p tally-cli
 
 FROM debian:trixie-slim
 # For TLS to the endpoints.

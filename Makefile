@@ -1,12 +1,16 @@
 # Everything is built in one profile, `release`: RocksDB is compiled once for the demo, the tests, the
 # lints and the benchmarks. Set CARGO_TARGET_DIR to share it between checkouts.
-.PHONY: deps anvil duckdb contract build demo test lint count bless-counts
+.PHONY: deps rocksdb anvil duckdb contract build demo test lint count bless-counts old-processor
 
-build: deps
+build: rocksdb
 	cargo build --release --locked
 
 deps:
 	./scripts/install-deps.sh
+
+# Once, in a few minutes, instead of in 20 by its crate.
+rocksdb: deps
+	./scripts/rocksdb.sh
 
 anvil:
 	./scripts/install-deps.sh tests
@@ -21,21 +25,26 @@ contract:
 	./scripts/install-contract.sh
 
 demo: build
-	./scripts/demo.sh "$$(./scripts/binary.sh)"
+	./scripts/demo.sh "$$(./scripts/target-dir.sh)/release/tally"
 
-test: anvil duckdb contract
+test: rocksdb anvil duckdb contract
 	cargo test --release --workspace --locked
 
-lint: deps
+lint: rocksdb
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets --all-features --locked -- -D warnings
 
 # The instructions of the innermost loops, against benches/callgrind/baseline.txt.
-count:
+count: rocksdb
 	./scripts/install-deps.sh count
 	./scripts/count.sh
 
 # After a change that needs more of them for a reason, or fewer.
-bless-counts:
+bless-counts: rocksdb
 	./scripts/install-deps.sh count
 	./scripts/count.sh bless
+
+# What the command says on a processor for which it was not compiled, under an emulator.
+old-processor: build
+	./scripts/install-deps.sh old-processor
+	./scripts/old-processor.sh "$$(./scripts/target-dir.sh)/release/tally"

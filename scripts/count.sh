@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 baseline=benches/callgrind/baseline.txt
-target=$(dirname "$(dirname "$(./scripts/binary.sh)")")
+target=$(./scripts/target-dir.sh)
 # The runner has to be of the library's version. Without optimisation it is built in half the time.
 version=$(sed -n 's/^gungraun = "=\(.*\)"/\1/p' Cargo.toml)
 cargo install --quiet --locked --debug "gungraun-runner@$version" --root "$target/tools"

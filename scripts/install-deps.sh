@@ -2,7 +2,7 @@
 # Installs what a fresh Debian lacks to build Tally: a C++ compiler for RocksDB, and libclang, with
 # which its bindings are generated. With the argument `tests` also Node.js and npm, which bring the real node
 # that one test follows, and Python's venv, for DuckDB, which reads what is exported, and for schemathesis, which asks the
-# server; with `count` valgrind, which counts instructions. Does nothing where they are there already.
+# server; with `count` valgrind, which counts instructions; with `old-processor` an emulator. Does nothing where they are there already.
 set -euo pipefail
 missing=()
 for package in build-essential libclang-dev; do
@@ -16,6 +16,9 @@ if [ "${1:-}" = tests ]; then
 fi
 if [ "${1:-}" = count ]; then
     command -v valgrind >/dev/null || missing+=(valgrind)
+fi
+if [ "${1:-}" = old-processor ]; then
+    command -v qemu-x86_64 >/dev/null || missing+=(qemu-user)
 fi
 if [ ${#missing[@]} -eq 0 ]; then
     exit 0
