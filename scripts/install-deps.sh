@@ -2,7 +2,8 @@
 # Installs what a fresh Debian lacks to build Tally: a C++ compiler for RocksDB, and libclang, with
 # which its bindings are generated. With the argument `tests` also Node.js and npm, which bring the real node
 # that one test follows, and Python's venv, for DuckDB, which reads what is exported, and for schemathesis, which asks the
-# server; with `count` valgrind, which counts instructions; with `old-processor` an emulator. Does nothing where they are there already.
+# server, and the shells that completions are made for; with `count` valgrind, which counts instructions; with
+# `old-processor` an emulator. Does nothing where they are there already.
 set -euo pipefail
 missing=()
 for package in build-essential libclang-dev; do
@@ -13,6 +14,9 @@ if [ "${1:-}" = tests ]; then
     command -v node >/dev/null || missing+=(nodejs)
     command -v npm >/dev/null || missing+=(npm)
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    for shell in fish zsh; do
+        command -v "$shell" >/dev/null || missing+=("$shell")
+    done
 fi
 if [ "${1:-}" = count ]; then
     command -v valgrind >/dev/null || missing+=(valgrind)

@@ -72,6 +72,10 @@ pub(crate) enum Command {
     /// Look at a log, or check it
     #[command(subcommand)]
     Log(LogCommand),
+    /// Print what a shell needs to complete the command line
+    Completions(CompletionsArgs),
+    /// Write the manual pages of all commands
+    Man(ManArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -507,6 +511,21 @@ pub(crate) struct BackupArgs {
     /// The directory that the copy is to be; there may be nothing yet
     #[arg(long, env = "TALLY_BACKUP_TO", value_name = "DIR")]
     pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "For a session of bash: source <(tally completions bash)")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The directory to write them into
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -26,6 +26,7 @@ mod config;
 mod explain;
 mod explain_json;
 mod format;
+mod generated;
 mod ingest;
 mod kept;
 mod ledger;
@@ -130,6 +131,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Log(LogCommand::Info(args)) => log::info(args, &mut output),
         Command::Log(LogCommand::Verify(args)) => log::verify(args, &mut output),
         Command::Log(LogCommand::Backup(args)) => log::backup(args, &mut output),
+        Command::Completions(args) => generated::completions(args, &mut output),
+        Command::Man(args) => generated::man(args, &mut output),
     };
     let status = status.and_then(|status| {
         output.out.flush()?;

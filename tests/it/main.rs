@@ -20,6 +20,7 @@ mod documents;
 mod endpoints;
 mod explain;
 mod export;
+mod generated;
 mod golden;
 mod histories;
 mod ledger;
