@@ -1,6 +1,6 @@
 # Everything is built in one profile, `release`: RocksDB is compiled once for the demo, the tests, the
 # lints and the benchmarks. Set CARGO_TARGET_DIR to share it between checkouts.
-.PHONY: deps rocksdb anvil duckdb contract build demo test lint count bless-counts old-processor
+.PHONY: deps rocksdb anvil duckdb contract build demo test lint count bless-counts old-processor dist install uninstall
 
 build: rocksdb
 	cargo build --release --locked
@@ -48,3 +48,16 @@ bless-counts: rocksdb
 old-processor: build
 	./scripts/install-deps.sh old-processor
 	./scripts/old-processor.sh "$$(./scripts/target-dir.sh)/release/tally"
+
+# What is handed out, in target/dist.
+dist: build
+	./scripts/dist.sh "$$(./scripts/target-dir.sh)/release/tally"
+
+# The same, put in place below DESTDIR and PREFIX. Under sudo nothing is built: then `make dist` has to come first.
+PREFIX ?= /usr/local
+
+install: $(if $(SUDO_USER),,dist)
+	./scripts/install.sh install "$(DESTDIR)$(PREFIX)"
+
+uninstall:
+	./scripts/install.sh remove "$(DESTDIR)$(PREFIX)"
