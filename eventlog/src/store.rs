@@ -496,10 +496,26 @@ pub(crate) fn is_database(path: &Path) -> Result<bool, LogError> {
     path.join("CURRENT").try_exists().map_err(files)
 }
 
+/// What RocksDB makes of a new database before its `CURRENT` file, in which nothing can be yet.
+const BEFORE_CURRENT: [&str; 6] =
+    ["LOCK", "LOG", "000000.dbtmp", "IDENTITY", "MANIFEST-000001", "000001.dbtmp"];
+
+/// Whether a directory without a `CURRENT` file holds files, other than those of a database whose making was cut short:
+/// RocksDB makes it anew over these.
 fn holds_files(path: &Path) -> Result<bool, LogError> {
-    match std::fs::read_dir(path) {
-        Ok(mut entries) => Ok(entries.next().is_some()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(source) => Err(LogError::Files { path: path.into(), what: "looking for a log", source }),
+    let files = |source| LogError::Files { path: path.into(), what: "looking for a log", source };
+    let entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(files(error)),
+    };
+    for entry in entries {
+        let name = entry.map_err(files)?.file_name();
+        // RocksDB's own log of an attempt before.
+        let is_old_log = name.as_encoded_bytes().starts_with(b"LOG.old.");
+        if !is_old_log && !BEFORE_CURRENT.iter().any(|known| name == *known) {
+            return Ok(true);
+        }
     }
+    Ok(false)
 }

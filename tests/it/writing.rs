@@ -289,6 +289,36 @@ fn what_is_no_log_is_left_alone() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
+/// The story: an ingest that was killed as RocksDB was just making its database was refused from then on, since the
+/// directory held files and no `CURRENT`.
+#[test]
+fn a_log_whose_making_was_killed_at_its_first_files_is_made_anew() {
+    let files = [
+        ("LOCK", ""),
+        ("LOG", "2026/01/01-00:00:00 RocksDB"),
+        ("LOG.old.1767225600000000", "an attempt before"),
+        ("000000.dbtmp", "0dee6ba6-"),
+        ("IDENTITY", "0dee6ba6-9a52-4aa5-9bd3-d4a2a8f6f1f8"),
+        ("MANIFEST-000001", "cut"),
+        ("000001.dbtmp", "MANIFEST-"),
+    ];
+    let whole = tempfile::tempdir().unwrap();
+    let digest = append(whole.path(), &blocks(300));
+    for count in 1..=files.len() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in &files[..count] {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        assert!(matches!(LogReader::open(dir.path()).err(), Some(LogError::NotFound { .. })));
+        assert_eq!(append(dir.path(), &blocks(300)), digest);
+        verify(&LogReader::open(dir.path()).unwrap()).unwrap();
+    }
+    // One that has lost its `CURRENT` file holds more than that.
+    std::fs::remove_file(whole.path().join("CURRENT")).unwrap();
+    let error = LogWriter::open(whole.path(), &identity()).err().unwrap().to_string();
+    assert!(error.ends_with("holds files, but no log: it has no CURRENT file"), "{error}");
+}
+
 #[test]
 fn blocks_and_heads_out_of_order_are_refused_with_both_values() {
     let dir = tempfile::tempdir().unwrap();
