@@ -18,19 +18,32 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Whatever takes longer than this never ends.
-const NEVER: Duration = Duration::from_secs(20);
+/// Whatever takes longer than this never ends, however busy the machine is.
+const NEVER: Duration = Duration::from_mins(5);
+/// What a test waits for to pass. No client is asked to do anything within it, or it may try again.
 const SHORT: Duration = Duration::from_millis(300);
 
-fn router() -> Router {
-    let forever = || async {
-        tokio::time::sleep(NEVER * 2).await;
-        "too late"
+/// A handler that says when it is reached, and answers when it is told to.
+#[derive(Default)]
+struct Held {
+    reached: Notify,
+    go_on: Notify,
+}
+
+fn router(held: Arc<Held>) -> Router {
+    let held = move || {
+        let held = Arc::clone(&held);
+        async move {
+            held.reached.notify_one();
+            held.go_on.notified().await;
+            "held"
+        }
     };
+    let forever = std::future::pending::<&str>;
     let soon = || async {
         tokio::time::sleep(SHORT).await;
         "soon"
@@ -43,6 +56,7 @@ fn router() -> Router {
     Router::new()
         .route("/healthz", get(|| async { "well" }))
         .route("/v1/things/{id}", get(things))
+        .route("/v1/held", get(held))
         .route("/v1/forever", get(forever))
         .route("/v1/soon", get(soon))
         .route("/v1/endless", get(endless))
@@ -69,8 +83,15 @@ fn options() -> HttpOptions {
         access: Access::Public,
         requests_per_sec: None,
         connections_max: 100,
-        timeouts: Timeouts::default(),
+        timeouts: Timeouts { handshake: NEVER, headers: NEVER, handler: NEVER, write: NEVER, stop: NEVER },
     }
+}
+
+/// The same with other timeouts.
+fn with_timeouts(change: impl FnOnce(&mut Timeouts)) -> HttpOptions {
+    let mut options = options();
+    change(&mut options.timeouts);
+    options
 }
 
 struct Feed {
@@ -79,6 +100,7 @@ struct Feed {
     stop: watch::Sender<bool>,
     serving: JoinHandle<Result<(), HttpError>>,
     registry: Registry,
+    held: Arc<Held>,
 }
 
 impl Feed {
@@ -90,8 +112,10 @@ impl Feed {
         let mut registry = Registry::with_prefix("tally_feed");
         metrics.register(&mut registry);
         let (stop, stopped) = watch::channel(false);
-        let serving = runtime.spawn(async move { bound.serve(router(), &metrics, stopped).await });
-        Self { runtime, address, stop, serving, registry }
+        let held = Arc::new(Held::default());
+        let router = router(Arc::clone(&held));
+        let serving = runtime.spawn(async move { bound.serve(router, &metrics, stopped).await });
+        Self { runtime, address, stop, serving, registry, held }
     }
 
     fn connect(&self) -> TcpStream {
@@ -291,16 +315,20 @@ fn what_is_not_http_is_refused_and_others_are_answered() {
 
 #[test]
 fn a_connection_that_asks_nothing_ends() {
-    let timeouts = Timeouts { headers: SHORT, ..Timeouts::default() };
-    let feed = Feed::start(HttpOptions { timeouts, ..options() });
+    let feed = Feed::start(with_timeouts(|timeouts| timeouts.headers = SHORT));
     let since = Instant::now();
     let mut silent = feed.connect();
     assert!(until_closed(&mut silent).is_empty());
     assert!(since.elapsed() >= SHORT);
 
-    let mut idle = feed.connect();
-    idle.write_all(b"GET /healthz HTTP/1.1\r\n\r\n").unwrap();
-    assert_eq!(Answer::of(&until_closed(&mut idle)).status, 200);
+    // On a busy machine even a request that is sent at once may come too late.
+    let idle = || {
+        let mut idle = feed.connect();
+        let _ = idle.write_all(b"GET /healthz HTTP/1.1\r\n\r\n");
+        until_closed(&mut idle)
+    };
+    let answered = (0..100).map(|_| idle()).find(|answer| !answer.is_empty());
+    assert_eq!(Answer::of(&answered.unwrap()).status, 200);
 
     // One that always sends a little more.
     let mut slow = feed.connect();
@@ -319,7 +347,9 @@ fn a_client_that_asks_too_often_has_to_wait() {
     let feed = Feed::start(HttpOptions { requests_per_sec: NonZeroU32::new(1), ..options() });
     assert_eq!(feed.get("/v1/things/1", "").status, 200);
     assert_eq!(feed.get("/nothing", "").status, 404);
-    let limited = feed.get("/v1/things/1", "");
+    // However slowly a busy machine asks, some time it is too soon.
+    let limited = (0..1_000).map(|_| feed.get("/v1/things/1", "")).find(|answer| answer.status != 200);
+    let limited = limited.expect("one of many is refused");
     limited.is_problem(429, "too-many-requests");
     assert_eq!(limited.header("retry-after"), Some("1"));
     assert_eq!(feed.get("/healthz", "").status, 200);
@@ -345,22 +375,27 @@ fn a_connection_too_many_is_closed_at_once() {
 
 #[test]
 fn a_reader_that_takes_nothing_is_cut_off() {
-    let timeouts = Timeouts { write: SHORT, ..Timeouts::default() };
-    let feed = Feed::start(HttpOptions { timeouts, ..options() });
+    let feed = Feed::start(with_timeouts(|timeouts| timeouts.write = SHORT));
     let mut stuck = feed.connect();
     stuck.write_all(b"GET /v1/endless HTTP/1.1\r\n\r\n").unwrap();
-    feed.wait_for_metric("tally_feed_connections 1");
+    feed.wait_for_metric("tally_feed_requests_total{route=\"/v1/endless\",status=\"200\"} 1");
     feed.wait_for_metric("tally_feed_connections 0");
-    // One that goes on reading gets more than what fits into the buffers between the two.
-    let mut reader = feed.connect();
-    reader.write_all(b"GET /v1/endless HTTP/1.1\r\n\r\n").unwrap();
-    let (since, mut bytes, mut buffer) = (Instant::now(), 0, vec![0; 64 * 1024]);
-    while since.elapsed() < SHORT * 3 {
-        bytes += reader.read(&mut buffer).unwrap();
-        std::thread::sleep(SHORT / 100);
-    }
-    assert!(bytes > 1024 * 1024, "{bytes}");
-    drop(reader);
+    // One that goes on reading gets more than what fits into the buffers between the two. On a busy machine it may not
+    // come to read in time, and tries again.
+    let reads_on = || {
+        let mut reader = feed.connect();
+        reader.write_all(b"GET /v1/endless HTTP/1.1\r\n\r\n").unwrap();
+        let (since, mut bytes, mut buffer) = (Instant::now(), 0, vec![0; 64 * 1024]);
+        while since.elapsed() < SHORT * 3 {
+            match reader.read(&mut buffer) {
+                Ok(0) | Err(_) => return false,
+                Ok(count) => bytes += count,
+            }
+            std::thread::sleep(SHORT / 100);
+        }
+        bytes > 1024 * 1024
+    };
+    assert!((0..100).any(|_| reads_on()), "it is cut off each time");
     feed.stop();
 }
 
@@ -395,18 +430,15 @@ fn a_compressed_answer_has_a_tag_of_its_own() {
 
 #[test]
 fn a_handler_that_fails_or_does_not_end_is_answered_for() {
-    let timeouts = Timeouts { handler: SHORT * 2, ..Timeouts::default() };
-    let feed = Feed::start(HttpOptions { timeouts, ..options() });
+    let feed = Feed::start(options());
     let failed = feed.get("/v1/panic", "");
     failed.is_problem(500, "internal");
     assert!(!String::from_utf8(failed.body).unwrap().contains("handler"));
-    feed.get("/v1/forever", "").is_problem(503, "timeout");
     feed.get("/nothing", "").is_problem(404, "not-found");
     assert_eq!(feed.get("/v1/soon", "").status, 200);
     assert_eq!(feed.get("/v1/things/%ff", "").status, 200);
     for line in [
         "tally_feed_requests_total{route=\"/v1/panic\",status=\"500\"} 1",
-        "tally_feed_requests_total{route=\"/v1/forever\",status=\"503\"} 1",
         "tally_feed_requests_total{route=\"/v1/things/{id}\",status=\"200\"} 1",
         "tally_feed_requests_total{route=\"other\",status=\"404\"} 1",
         "tally_feed_request_seconds_count{route=\"/v1/soon\"} 1",
@@ -415,30 +447,34 @@ fn a_handler_that_fails_or_does_not_end_is_answered_for() {
         feed.wait_for_metric(line);
     }
     feed.stop();
+    let feed = Feed::start(with_timeouts(|timeouts| timeouts.handler = SHORT));
+    feed.get("/v1/forever", "").is_problem(503, "timeout");
+    feed.wait_for_metric("tally_feed_requests_total{route=\"/v1/forever\",status=\"503\"} 1");
+    feed.stop();
 }
 
 #[test]
 fn what_is_under_way_is_answered_when_serving_ends() {
-    let timeouts = Timeouts { stop: SHORT * 5, ..Timeouts::default() };
-    let feed = Feed::start(HttpOptions { timeouts, ..options() });
-    let mut idle = feed.connect();
-    let mut soon = feed.connect();
-    soon.write_all(b"GET /v1/soon HTTP/1.1\r\n\r\n").unwrap();
+    let feed = Feed::start(options());
+    let (mut idle, mut held) = (feed.connect(), feed.connect());
+    held.write_all(b"GET /v1/held HTTP/1.1\r\n\r\n").unwrap();
     feed.wait_for_metric("tally_feed_connections 2");
-    let address = feed.address;
-    let reader = std::thread::spawn(move || Answer::of(&until_closed(&mut soon)).status);
-    assert!(feed.stop() < SHORT * 4);
-    assert_eq!(reader.join().unwrap(), 200);
+    feed.runtime.block_on(feed.held.reached.notified());
+    feed.stop.send_replace(true);
     assert!(until_closed(&mut idle).is_empty());
+    feed.held.go_on.notify_one();
+    assert_eq!(Answer::of(&until_closed(&mut held)).status, 200);
+    let address = feed.address;
+    feed.stop();
     assert!(TcpStream::connect(address).is_err());
 
-    let feed = Feed::start(HttpOptions { timeouts, ..options() });
-    let mut forever = feed.connect();
-    forever.write_all(b"GET /v1/forever HTTP/1.1\r\n\r\n").unwrap();
-    feed.wait_for_metric("tally_feed_connections 1");
+    let feed = Feed::start(with_timeouts(|timeouts| timeouts.stop = SHORT));
+    let mut held = feed.connect();
+    held.write_all(b"GET /v1/held HTTP/1.1\r\n\r\n").unwrap();
+    feed.runtime.block_on(feed.held.reached.notified());
     let took = feed.stop();
-    assert!(took >= SHORT * 4 && took < NEVER, "{took:?}");
-    assert!(until_closed(&mut forever).is_empty());
+    assert!(took >= SHORT && took < NEVER, "{took:?}");
+    assert!(until_closed(&mut held).is_empty());
 }
 
 fn tls_files() -> TlsFiles {
@@ -448,9 +484,8 @@ fn tls_files() -> TlsFiles {
 
 #[test]
 fn tls_is_spoken_with_a_certificate() {
-    let timeouts = Timeouts { handshake: SHORT, ..Timeouts::default() };
     let tls = tls_files();
-    let feed = Feed::start(HttpOptions { timeouts, tls: Some(tls.clone()), ..options() });
+    let feed = Feed::start(HttpOptions { tls: Some(tls.clone()), ..options() });
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(&tls.cert).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -467,7 +502,10 @@ fn tls_is_spoken_with_a_certificate() {
     let answer = Answer::of(&until_closed(&mut stream));
     assert_eq!((answer.status, answer.body.len()), (200, 6000));
     assert_eq!(stream.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
+    feed.stop();
 
+    let options = with_timeouts(|timeouts| timeouts.handshake = SHORT);
+    let feed = Feed::start(HttpOptions { tls: Some(tls), ..options });
     // Who does not begin a handshake, or speaks something else, is not waited for.
     assert!(until_closed(&mut feed.connect()).is_empty());
     let mut plain = feed.connect();
