@@ -1,6 +1,6 @@
 # Everything is built in one profile, `release`: RocksDB is compiled once for the demo, the tests, the
 # lints and the benchmarks. Set CARGO_TARGET_DIR to share it between checkouts.
-.PHONY: deps rocksdb anvil duckdb contract build demo test lint count bless-counts old-processor dist install uninstall
+.PHONY: deps rocksdb anvil duckdb contract build demo test test-long lint count bless-counts old-processor dist install uninstall
 
 build: rocksdb
 	cargo build --release --locked
@@ -27,8 +27,13 @@ contract:
 demo: build
 	./scripts/demo.sh "$$(./scripts/target-dir.sh)/release/tally"
 
+# None is skipped. FILTER=text runs those alone that have it in their names.
 test: rocksdb anvil duckdb contract
-	cargo test --release --workspace --locked
+	./scripts/test.sh $(FILTER)
+
+# With many more random histories, mutations, hostile bundles and kills.
+test-long: export TALLY_TEST_LONG = 1
+test-long: test
 
 lint: rocksdb
 	cargo fmt --all --check

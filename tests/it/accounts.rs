@@ -231,7 +231,7 @@ fn last_second(log: &LogReader) -> u64 {
 #[test]
 fn statements_join_at_any_cut() {
     let logs = logs();
-    proptest!(cases(60), |(
+    proptest!(cases(40, 2_000), |(
         which in 0_usize..2,
         id in any::<prop::sample::Index>(),
         policy_index in 0_usize..3,

@@ -2,7 +2,7 @@
 
 use crate::live::{Live, recorded_digest};
 use crate::process;
-use crate::support::{FAMILIES, RECORDINGS, head_digest, ingested, tally};
+use crate::support::{FAMILIES, RECORDINGS, head_digest, ingested, tally, times};
 use replay_node::{Options, Reorg};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -127,40 +127,32 @@ fn backups_beside_an_ingest_are_sound_and_go_on_to_the_same_log() {
     };
     let follow = ["--follow", "--poll-secs", "0.02", "--l1-to", "19436258", "--l2-to", "15234502"];
     let digest = recorded_digest("pool-a", None, None);
-    let live = Live::start("pool-a", &options);
-    let (mut backups, mut moments) = (Vec::new(), BTreeSet::new());
-    let ingest_until_the_end = || {
-        let (mut kills, mut delay_millis) = (0_u64, 7_u64);
-        loop {
-            let mut process = live.process(&follow);
-            delay_millis = (delay_millis * 13 + 29) % 397;
-            // On a slow machine a process may not come to its first commit in that time.
-            std::thread::sleep(Duration::from_millis(delay_millis + 10 * kills));
-            if process.has_ended() {
-                let (status, out, err) = process.end();
-                assert!(status.success(), "{err}");
-                assert!(out.contains(&digest), "{out}");
-                return kills;
-            }
-            process.kill();
-            kills += 1;
+    let beside = tempfile::tempdir().unwrap();
+    let (mut backups, mut moments, mut kills) = (Vec::new(), BTreeSet::new(), 0);
+    let mut back_up = |log: &Path| {
+        // At first there is nothing in it.
+        if LogReader::open(log).is_ok() {
+            let to = beside.path().join(backups.len().to_string());
+            moments.insert(digest_of(log, &to));
+            backups.push(to);
         }
+        moments.len()
     };
-    let kills = std::thread::scope(|scope| {
-        let ingest = scope.spawn(ingest_until_the_end);
-        while !ingest.is_finished() {
-            // At first there is nothing in it.
-            if LogReader::open(&live.log()).is_ok() {
-                let to = live.dir.path().join(format!("backup-{}", backups.len()));
-                moments.insert(digest_of(&live.log(), &to));
-                backups.push(to);
+    let mut is_done = false;
+    while !is_done {
+        let live = Live::start("pool-a", &options);
+        std::thread::scope(|scope| {
+            let ingest = scope.spawn(|| live.ingest_killed(&follow, &digest, || ()));
+            while !ingest.is_finished() {
+                is_done = back_up(&live.log()) >= times(3, 30);
+                std::thread::sleep(Duration::from_millis(5));
             }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        ingest.join().unwrap()
-    });
+            kills += ingest.join().unwrap();
+        });
+        is_done &= kills >= times(3, 100);
+    }
     println!("{} backups of {} moments, {kills} kills", backups.len(), moments.len());
-    assert!(moments.len() >= 3 && kills >= 3, "only {} moments, {kills} kills", moments.len());
+    let live = Live::start("pool-a", &options);
     for to in backups.iter().step_by(backups.len().div_ceil(5)) {
         let mut args = live.args(&follow);
         let log = args.iter().position(|arg| arg == "--log").unwrap() + 1;
@@ -177,25 +169,22 @@ fn a_backup_killed_at_any_moment_is_whole_or_not_there() {
     let beside = tempfile::tempdir().unwrap();
     let to = beside.path().join("backup");
     let args = ["log", "backup", "--log", log.path().to_str().unwrap(), "--to", to.to_str().unwrap()];
-    let (mut killed, mut delay_millis) = (0, 0);
-    loop {
-        let mut process = process::start(&args, &[]);
-        std::thread::sleep(Duration::from_millis(delay_millis));
-        let has_ended = process.has_ended();
-        process.kill();
-        if to.exists() {
-            let (status, verified, _) = tally(&["log", "verify", "--log", to.to_str().unwrap()]);
-            assert_eq!(status, 0, "{verified}");
-            std::fs::remove_dir_all(&to).unwrap();
-        }
-        if has_ended {
+    let mut left = Vec::new();
+    for _ in 0..100 {
+        process::kill_at_moments(&args, times(15, 100), || {
+            if to.exists() {
+                let (status, verified, _) = tally(&["log", "verify", "--log", to.to_str().unwrap()]);
+                assert_eq!(status, 0, "{verified}");
+                std::fs::remove_dir_all(&to).unwrap();
+            }
+        });
+        left = names_in(beside.path());
+        if left.len() >= times(3, 20) {
             break;
         }
-        (killed, delay_millis) = (killed + 1, delay_millis + 3);
     }
-    assert!(killed >= 3, "only {killed} backups were killed");
     // What they left behind is in nobody's way.
-    let left = names_in(beside.path());
+    assert!(left.len() >= 3, "only {left:?} were killed half-way");
     assert!(left.iter().all(|name| name.starts_with(".tally-unfinished-")), "{left:?}");
     digest_of(log.path(), &to);
 }

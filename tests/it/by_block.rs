@@ -109,7 +109,7 @@ fn assert_same_from_anywhere<S: Source>(
 }
 
 proptest! {
-    #![proptest_config(cases(1_500))]
+    #![proptest_config(cases(500, 10_000))]
 
     #[test]
     fn each_block_is_as_the_oracle_has_it(history in history(), policy in policy(), probes in prop::collection::vec((any::<usize>(), 0_usize..300), 0..6)) {

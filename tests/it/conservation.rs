@@ -52,7 +52,7 @@ fn prefix(history: &History, to: u64, l1: usize, ahead_secs: u64) -> History {
 }
 
 proptest! {
-    #![proptest_config(cases(3_000))]
+    #![proptest_config(cases(1_000, 20_000))]
 
     #[test]
     fn every_ledger_equals_the_oracles(history in history(), policies in prop::collection::vec(policy(), 1..4), to in any::<prop::sample::Index>()) {
@@ -68,7 +68,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(1_000))]
+    #![proptest_config(cases(500, 10_000))]
 
     #[test]
     fn prefix_and_suffix_make_the_whole_for_any_split_and_number_of_threads(history in history(), policy in policy(), parts in 1_u64..9) {
@@ -214,7 +214,7 @@ fn write(dir: &std::path::Path, history: &History, cuts: &[prop::sample::Index])
 }
 
 proptest! {
-    #![proptest_config(cases(60))]
+    #![proptest_config(cases(30, 600))]
 
     /// The whole way: random histories through the real log, written in any pieces.
     #[test]

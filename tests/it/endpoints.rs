@@ -2,13 +2,13 @@
 
 use crate::live::{Live, recorded_digest};
 use crate::process;
-use crate::support::{fixture, tally};
+use crate::support::{fixture, tally, wait_for};
 use replay_node::{Failure, Options, ReplayNode, Rule};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 /// What the command says of an endpoint with this fault, when it is to try twice.
 #[track_caller]
@@ -160,19 +160,7 @@ fn the_secrets_of_urls_are_never_shown() {
     let mut process = process::start(&args, &[]);
     let told = process.line_with("metrics at ");
     let address = told.trim().strip_prefix("metrics at http://").unwrap().strip_suffix("/metrics").unwrap();
-    for _ in 0..1_200 {
-        std::thread::sleep(std::time::Duration::from_millis(25));
-        if tally_eventlog::LogReader::open_once(&live.log())
-            .is_ok_and(|log| log.heads().l1.is_some_and(|head| head.block.0 == 20_231_395))
-        {
-            break;
-        }
-    }
-    let mut metrics = String::new();
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
-    stream.read_to_string(&mut metrics).unwrap();
-    for line in [
+    let lines = [
         "tally_ingest_log_head_block{chain=\"L1\"} 20231395",
         "tally_ingest_chain_head_block{chain=\"L1\"} 20231395",
         "tally_ingest_rpc_calls_total{chain=\"L1\",method=\"eth_getLogs\"}",
@@ -180,9 +168,17 @@ fn the_secrets_of_urls_are_never_shown() {
         "tally_ingest_rpc_retries_total{chain=\"L1\"}",
         "tally_ingest_rpc_received_bytes{chain=\"L2\"}",
         "tally_ingest_lag_blocks{chain=\"L1\"}",
-    ] {
-        assert!(metrics.contains(line), "no {line} in:\n{metrics}");
-    }
+    ];
+    let metrics = wait_for("the metrics", || {
+        let mut metrics = String::new();
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+        stream.read_to_string(&mut metrics).unwrap();
+        match lines.iter().find(|line| !metrics.contains(*line)) {
+            None => Ok(metrics),
+            Some(line) => Err(format!("no {line} in:\n{metrics}")),
+        }
+    });
     process.terminate();
     let (status, out, err) = process.end();
     assert!(status.success(), "{err}");
@@ -309,7 +305,7 @@ fn an_l2_endpoint_that_lacks_logs_is_never_relied_on() {
 /// A block may have events of the set by its bloom and none in truth. Its receipts say so.
 #[test]
 fn a_bloom_that_tells_of_too_much_is_settled_by_receipts() {
-    let receipts = std::sync::Arc::new(AtomicU64::new(0));
+    let receipts = Arc::new(AtomicU64::new(0));
     let seen = receipts.clone();
     let lies = Rule::new(move |call, told| {
         if call["method"] == "eth_getTransactionReceipt" {
@@ -356,14 +352,33 @@ fn an_endpoint_that_gives_too_much_or_nothing_in_time_is_passed_over() {
     let live = Live::start("small-a", &Options::default());
     let giant = node(&Options { fails: Rule::new(|_, _| Some(Failure::Giant)), ..Options::default() });
     assert_whole(with_l1(&live, &[giant.l1_url(), live.node.l1_url()], &["--rpc-rounds", "1"]));
-    let late =
-        |asked: &Value, _: &Value| asks_for_a_range(asked).then_some(Failure::Late(Duration::from_secs(5)));
-    let late = node(&Options { fails: Rule::new(late), ..Options::default() });
-    let live = Live::start("small-a", &Options::default());
+    // The range that one does not answer for in time is asked for as a whole of the other.
+    let largest = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
+    let [of_late, of_other] = largest.clone();
+    let see = |asked: &Value, largest: &AtomicU64| {
+        let ranges = calls(asked).iter().filter(|call| call["method"] == "eth_getLogs");
+        for filter in ranges.map(|call| &call["params"][0]) {
+            let blocks = number_in(&filter["toBlock"]) - number_in(&filter["fromBlock"]);
+            largest.fetch_max(blocks, Ordering::Relaxed);
+        }
+    };
+    let late = node(&Options {
+        fails: Rule::new(move |asked, _| {
+            see(asked, &of_late);
+            asks_for_a_range(asked).then_some(Failure::Silent)
+        }),
+        ..Options::default()
+    });
+    let other = Rule::new(move |asked, _| {
+        see(asked, &of_other);
+        None
+    });
+    let live = Live::start("small-a", &Options { fails: other, ..Options::default() });
     let urls = [late.l1_url(), live.node.l1_url()];
-    assert_whole(with_l1(&live, &urls, &["--rpc-timeout-secs", "1"]));
-    let [(requests, _), _] = late.requests();
-    assert!(requests < 10, "it was asked {requests} times, and less each time, though another one answers");
+    // On a busy machine the other may be late, too, but not always.
+    assert_whole(with_l1(&live, &urls, &["--rpc-timeout-secs", "1", "--rpc-rounds", "1000"]));
+    let [of_late, of_other] = largest.map(|largest| largest.load(Ordering::Relaxed));
+    assert!(of_late > 0 && of_other >= of_late, "{of_late} blocks, and then {of_other}");
 }
 
 /// Words of a limit where nothing smaller can be asked for are a fault as any other.
@@ -407,13 +422,13 @@ fn an_endpoint_that_asks_for_a_long_rest_is_passed_over() {
 #[test]
 fn batches_adapt_to_what_a_node_answers_in_time() {
     let small = AtomicU64::new(0);
-    let largest = std::sync::Arc::new(AtomicU64::new(0));
+    let largest = Arc::new(AtomicU64::new(0));
     let seen = largest.clone();
     // All but small ones, until a hundred of these were answered.
     let fails = move |asked: &Value, _: &Value| {
         let count = calls(asked).len();
         if count > 40 && small.load(Ordering::Relaxed) < 100 {
-            return Some(Failure::Late(Duration::from_secs(3)));
+            return Some(Failure::Silent);
         }
         if (2..=40).contains(&count) {
             small.fetch_add(1, Ordering::Relaxed);
@@ -422,7 +437,7 @@ fn batches_adapt_to_what_a_node_answers_in_time() {
         None
     };
     let live = Live::start("pool-a", &Options { fails: Rule::new(fails), ..Options::default() });
-    let (status, out, err) = live.ingest(&["--rpc-timeout-secs", "1", "--rpc-rounds", "4"]);
+    let (status, out, err) = live.ingest(&["--rpc-timeout-secs", "1", "--rpc-rounds", "1000"]);
     assert_eq!(status, 0, "{err}");
     assert!(out.contains(&recorded_digest("pool-a", None, None)), "{out}");
     assert!(largest.load(Ordering::Relaxed) > 40, "it never grew again");

@@ -1,10 +1,9 @@
 //! Exports of the ledger by block, as those who load them would check them.
 
 use crate::process;
-use crate::support::{RECORDINGS, ingested, tally};
+use crate::support::{RECORDINGS, Tool, in_tests, ingested, tally, times};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 const POLICIES: [&str; 3] = ["guide", "stake-weighted", "locking-pool"];
 
@@ -29,18 +28,18 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// Lets `DuckDB` add the files up and compare the sums with those of a replay: its status, and what it says.
 fn sums(out: &Path, replay: &Path, format: &str) -> (Option<i32>, String) {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("duckdb");
-    let python = here.join("venv/bin/python");
-    assert!(python.exists(), "{} is missing: `make duckdb` installs DuckDB", python.display());
-    let script = here.join("sums.py");
+    let script = in_tests("duckdb/sums.py");
     let args = [path(&script), path(out), path(replay), format];
-    let done = Command::new(python).args(args).output().unwrap();
+    let done = Tool::DuckDb.command().args(args).output().unwrap();
     let text = [done.stdout, done.stderr].concat();
     (done.status.code(), String::from_utf8(text).unwrap())
 }
 
 #[test]
 fn an_export_sums_to_the_replay_to_the_wei() {
+    if !Tool::DuckDb.is_there() {
+        return;
+    }
     for name in RECORDINGS {
         let (dir, _log) = ingested(name);
         for policy in POLICIES {
@@ -73,7 +72,10 @@ fn an_export_sums_to_the_replay_to_the_wei() {
 /// The second implementation of the digests, from an exported ledger: it makes the root of the receipt.
 #[test]
 fn python_makes_the_ledger_root_from_an_exported_ledger() {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("it/receipt.py");
+    if !Tool::Python.is_there() {
+        return;
+    }
+    let script = in_tests("it/receipt.py");
     for name in RECORDINGS {
         let (dir, _log) = ingested(name);
         for policy in POLICIES {
@@ -82,7 +84,7 @@ fn python_makes_the_ledger_root_from_an_exported_ledger() {
             let receipt = out.join("receipt.json");
             let run = || {
                 let args = [path(&script), path(&receipt), path(&out)];
-                let done = Command::new("python3").args(args).output().unwrap();
+                let done = Tool::Python.command().args(args).output().unwrap();
                 (done.status.code(), String::from_utf8([done.stdout, done.stderr].concat()).unwrap())
             };
             let (status, said) = run();
@@ -204,17 +206,18 @@ fn an_export_can_be_killed_at_any_moment() {
     assert_eq!(tally(&made).0, 0);
     let (whole, out) = (dir.path().join("whole"), dir.path().join("out"));
     export(&log, "guide", &whole, "parquet");
+    let args = ["ledger", "export", "--log", path(&log), "--out", path(&out)];
     let mut interrupted = 0;
-    for delay_millis in [20_u64, 40, 60, 80, 100, 120] {
-        let _ = std::fs::remove_dir_all(&out);
-        let args = ["ledger", "export", "--log", path(&log), "--out", path(&out)];
-        let running = process::start(&args, &[]);
-        std::thread::sleep(std::time::Duration::from_millis(delay_millis));
-        running.kill();
-        interrupted += usize::from(out.join("receipt.json.partial").exists());
-        let names: Vec<PathBuf> = files(&whole).into_keys().map(PathBuf::from).collect();
-        export(&log, "guide", &out, "parquet");
-        assert!(files(&whole) == files(&out), "killed after {delay_millis} ms; {names:?}");
+    for _ in 0..100 {
+        process::kill_at_moments(&args, times(6, 30), || {
+            interrupted += usize::from(out.join("receipt.json.partial").exists());
+            export(&log, "guide", &out, "parquet");
+            assert!(files(&whole) == files(&out));
+            std::fs::remove_dir_all(&out).unwrap();
+        });
+        if interrupted >= times(2, 10) {
+            return;
+        }
     }
-    println!("{interrupted} of 6 were interrupted half-way");
+    panic!("only {interrupted} were interrupted half-way");
 }

@@ -1,21 +1,21 @@
 //! Merkle distributions, against OpenZeppelin's own library.
 
-use crate::support::{RECORDINGS, ingested, tally};
+use crate::support::{RECORDINGS, Tool, in_tests, ingested, tally};
 use alloy_primitives::{Address, B256, U256};
 use engine::{Policy, SequencerId, Wei};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use tally_claims::{Distribution, Leaf, MerkleTree, Withheld, WithheldReason};
 use tally_replay::{ReplayOptions, replay, state_at};
 
 /// The script beside its library, which npm installs.
-fn script() -> PathBuf {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("anvil");
-    assert!(dir.join("node_modules").is_dir(), "tests/anvil/node_modules is missing: run `make test`");
-    dir.join("merkle.mjs")
+fn script() -> Command {
+    let mut node = Tool::Npm.command();
+    node.arg(in_tests("anvil/merkle.mjs"));
+    node
 }
 
 fn output_of(output: &Output) -> Value {
@@ -40,6 +40,9 @@ fn sum<'a>(amounts: impl Iterator<Item = &'a Value>) -> U256 {
 /// tree, accepts every proof, and refuses what was tampered with.
 #[test]
 fn openzeppelin_accepts_each_leaf_and_nothing_else() {
+    if !Tool::Npm.is_there() {
+        return;
+    }
     for recording in RECORDINGS {
         let (dir, _) = ingested(recording);
         let log = dir.path().to_str().unwrap();
@@ -54,7 +57,7 @@ fn openzeppelin_accepts_each_leaf_and_nothing_else() {
             let (status, out, err) = tally(&args);
             assert_eq!((status, err.as_str()), (0, ""), "{recording} {policy}");
             let summary: Value = serde_json::from_str(&out).unwrap();
-            let checked = Command::new("node").arg(script()).args(["check", tree, proofs]).output().unwrap();
+            let checked = script().args(["check", tree, proofs]).output().unwrap();
             let leaves = summary["leaves"].as_array().unwrap();
             assert_eq!(output_of(&checked), json!({ "root": summary["root"], "leaves": leaves.len() }));
 
@@ -179,6 +182,9 @@ fn without_a_closed_epoch_there_is_no_tree() {
 /// Trees of up to 40 leaves are, byte for byte, those that OpenZeppelin's library makes.
 #[test]
 fn trees_of_any_size_are_openzeppelins() {
+    if !Tool::Npm.is_there() {
+        return;
+    }
     let leaf = |count: u64, id: u64| Leaf {
         sequencer: SequencerId(id),
         // Several sequencers may have one recipient.
@@ -202,8 +208,7 @@ fn trees_of_any_size_are_openzeppelins() {
             leaves.iter().map(value).collect()
         })
         .collect();
-    let mut node = Command::new("node")
-        .arg(script())
+    let mut node = script()
         .arg("dump")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

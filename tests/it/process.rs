@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::time::Instant;
 
 /// Names the arguments, one a line.
 const ARGS: &str = "TALLY_TEST_ARGS";
@@ -11,6 +12,23 @@ const ARGS: &str = "TALLY_TEST_ARGS";
 pub(crate) struct Process {
     child: Child,
     stderr: BufReader<ChildStderr>,
+}
+
+/// Kills the command at so many moments, spread over the time that it takes when nobody does, and calls `check` after
+/// each and when it came to its end. On a busy machine a moment may come later than it was meant to.
+#[expect(clippy::disallowed_methods, reason = "no result depends on how long it takes")]
+pub(crate) fn kill_at_moments(args: &[&str], moments: u32, mut check: impl FnMut()) {
+    let began = Instant::now();
+    let (status, _, err) = start(args, &[]).end();
+    assert!(status.success(), "{err}");
+    let whole = began.elapsed();
+    check();
+    for moment in 0..moments {
+        let process = start(args, &[]);
+        std::thread::sleep(whole * moment / moments);
+        process.kill();
+        check();
+    }
 }
 
 /// Starts the command.
@@ -32,8 +50,9 @@ impl Process {
 
     /// Asks it to end.
     pub(crate) fn terminate(&self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        // By the shell's own: a small system has no other.
+        let kill = format!("kill -TERM {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
     /// Whether it has ended.

@@ -119,7 +119,7 @@ fn digest(path: &Path) -> B256 {
 }
 
 proptest! {
-    #![proptest_config(cases(24))]
+    #![proptest_config(cases(24, 500))]
 
     /// A node shows another branch, the log follows it, the node comes back: the log is the one that
     /// never saw it. In several commits, and with the writer opened again in between.

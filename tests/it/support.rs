@@ -6,8 +6,14 @@ use num_bigint::BigUint;
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::RngSeed;
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher};
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 use tally_eventlog::{LogError, LogReader};
 use tally_ingest::{Limits, ingest_recording};
 use tempfile::TempDir;
@@ -36,8 +42,80 @@ pub(crate) fn head_digest(recording: &str) -> &'static str {
     include_str!("digests.txt").lines().find_map(of_log).expect("it is pinned")
 }
 
-/// So many random cases. Their seed is printed with a failure; `PROPTEST_RNG_SEED` sets it.
-pub(crate) fn cases(cases: u32) -> ProptestConfig {
+/// How often something is done: so often in every run, and so often in a long one (`make test-long`).
+pub(crate) fn times<T>(every_run: T, long_run: T) -> T {
+    if std::env::var_os("TALLY_TEST_LONG").is_some() { long_run } else { every_run }
+}
+
+/// Tries until it works. A busy machine is given its time; only what hangs is given up after some minutes.
+pub(crate) fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    let mut last = String::new();
+    for _ in 0..30_000 {
+        match attempt() {
+            Ok(found) => return found,
+            Err(reason) => last = reason,
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("waited for {what} in vain: {last}");
+}
+
+/// What some tests need beside cargo.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Tool {
+    DuckDb,
+    /// Node.js with what npm installs: an Ethereum node, a Solidity compiler, OpenZeppelin's trees.
+    Npm,
+    Python,
+    Schemathesis,
+}
+
+impl Tool {
+    /// The interpreter of the scripts that use it.
+    pub(crate) fn command(self) -> Command {
+        let python = |dir: &str| Command::new(in_tests(dir).join("venv/bin/python"));
+        match self {
+            Self::DuckDb => python("duckdb"),
+            Self::Npm => Command::new("node"),
+            Self::Python => Command::new("python3"),
+            Self::Schemathesis => python("contract"),
+        }
+    }
+
+    /// Whether a test can use it. Where it is missing, the tests that need it are skipped, and one line says so; in
+    /// `make test`, which skips none, they fail.
+    pub(crate) fn is_there(self) -> bool {
+        static TOLD: Mutex<BTreeSet<Tool>> = Mutex::new(BTreeSet::new());
+        let version = self.command().arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let is_installed = self != Self::Npm || in_tests("anvil/node_modules").is_dir();
+        if is_installed && version.is_ok_and(|status| status.success()) {
+            return true;
+        }
+        let (tool, remedy) = match self {
+            Self::DuckDb => ("DuckDB", "`make duckdb` installs it"),
+            Self::Npm => ("Node.js and an Ethereum node", "`make anvil` installs them"),
+            Self::Python => ("python3", "`make contract` installs it"),
+            Self::Schemathesis => ("schemathesis", "`make contract` installs it"),
+        };
+        assert!(std::env::var_os("TALLY_TEST_ALL").is_none(), "without {tool} it cannot run: {remedy}");
+        if TOLD.lock().unwrap().insert(self) {
+            // By `eprintln!` it would be shown only of tests that fail.
+            let line = format!("skipped the tests that need {tool}: {remedy}\n");
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
+        }
+        false
+    }
+}
+
+/// A file or directory in `tests/`.
+pub(crate) fn in_tests(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// So many random cases, in every run and in a long one. Their seed is printed with a failure; `PROPTEST_RNG_SEED`
+/// sets it.
+pub(crate) fn cases(every_run: u32, long_run: u32) -> ProptestConfig {
+    let cases = times(every_run, long_run);
     let mut config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     if config.rng_seed == RngSeed::Random {
         config.rng_seed = RngSeed::Fixed(std::hash::RandomState::new().build_hasher().finish());
@@ -60,9 +138,26 @@ pub(crate) fn expected(name: &str) -> Value {
 /// A log of a whole recording, and the directory it lives in.
 pub(crate) fn ingested(name: &str) -> (TempDir, LogReader) {
     let dir = tempfile::tempdir().unwrap();
-    ingest_recording(&fixture(name), dir.path(), Limits::default()).unwrap();
+    write_log(name, dir.path());
     let log = LogReader::open(dir.path()).unwrap();
     (dir, log)
+}
+
+/// Writes the log of a whole recording to a directory: a copy of what an ingest gave once for all tests.
+pub(crate) fn write_log(name: &str, to: &Path) {
+    static LOGS: [OnceLock<Vec<(OsString, Vec<u8>)>>; RECORDINGS.len()] =
+        [const { OnceLock::new() }; RECORDINGS.len()];
+    let recording = RECORDINGS.iter().position(|known| *known == name).expect("it is a recording");
+    let files = LOGS[recording].get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        ingest_recording(&fixture(name), dir.path(), Limits::default()).unwrap();
+        let files = std::fs::read_dir(dir.path()).unwrap().map(Result::unwrap);
+        files.map(|file| (file.file_name(), std::fs::read(file.path()).unwrap())).collect()
+    });
+    std::fs::create_dir_all(to).unwrap();
+    for (name, bytes) in files {
+        std::fs::write(to.join(name), bytes).unwrap();
+    }
 }
 
 /// Runs the command and returns its status, output and errors.

@@ -5,7 +5,7 @@ use crate::answer::{answer, refusal};
 use crate::chain::Chain;
 use crate::options::{Failure, Options};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -171,10 +171,7 @@ fn fail(mut stream: &TcpStream, failure: Failure, asked: &Value) -> std::io::Res
         Failure::RetryAfter(secs) => {
             respond(stream, 429, &format!("Retry-After: {secs}\r\n"), html).map(|()| true)
         }
-        Failure::Late(after) => {
-            std::thread::sleep(after);
-            Ok(false)
-        }
+        Failure::Silent => stream.read(&mut [0]).map(|_| false),
         Failure::Truncate => {
             stream.write_all(
                 b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":1,\"re",

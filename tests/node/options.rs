@@ -140,6 +140,6 @@ pub enum Failure {
     Giant,
     /// With status 429, and so many seconds to wait.
     RetryAfter(u64),
-    /// As if it took so long to answer.
-    Late(Duration),
+    /// Without an answer, until the client hangs up.
+    Silent,
 }

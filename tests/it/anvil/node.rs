@@ -1,5 +1,6 @@
 //! A real node, and what to ask of it.
 
+use crate::support::{Tool, in_tests, wait_for};
 use alloy::sol_types::SolCall;
 use alloy_primitives::{Address, B256, Bytes};
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -16,35 +17,16 @@ use tempfile::TempDir;
 const GENESIS_TIME: u64 = 1_700_000_000;
 const BLOCK_SECS: u64 = 12;
 
-/// Tries until it works, for a minute at most.
-pub(super) fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
-    let mut last = String::new();
-    for _ in 0..1_200 {
-        match attempt() {
-            Ok(found) => return found,
-            Err(reason) => last = reason,
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("waited a minute for {what}: {last}");
-}
-
-fn installed() -> PathBuf {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("anvil");
-    assert!(dir.join("node_modules").is_dir(), "tests/anvil/node_modules is missing: run `make test`");
-    dir
-}
-
 /// The contracts in `tests/anvil`, compiled: bytecode by name.
 pub(super) fn compiled() -> BTreeMap<String, String> {
-    let output = Command::new("node").arg(installed().join("compile.mjs")).output().unwrap();
+    let output = Tool::Npm.command().arg(in_tests("anvil/compile.mjs")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// anvil itself. The script that npm has for it would outlive it, or it the script.
 fn binary() -> PathBuf {
-    let packages = std::fs::read_dir(installed().join("node_modules/@foundry-rs")).unwrap();
+    let packages = std::fs::read_dir(in_tests("anvil/node_modules/@foundry-rs")).unwrap();
     let binaries = packages.map(|package| package.unwrap().path().join("bin/anvil"));
     binaries.into_iter().find(|binary| binary.is_file()).expect("anvil has a binary for this machine")
 }
@@ -108,7 +90,7 @@ impl Node {
     pub(super) fn ask(&self, method: &str, params: &Value) -> Value {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(5))).unwrap();
         let head = format!(
             "POST / HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
              Connection: close\r\n\r\n",

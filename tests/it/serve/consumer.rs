@@ -1,10 +1,14 @@
 //! A consumer of the feed, as a claim service would be one: it keeps a table and the cursor together, and both it and
 //! the server are killed again and again.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "when something is killed is told by a clock; no result depends on it"
+)]
 
+use super::Served;
 use super::http::{self, Events};
-use super::{PATIENCE, Served};
 use crate::live::Live;
-use crate::support::tally;
+use crate::support::{tally, times};
 use replay_node::{Failure, Options, Reorg};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -132,26 +136,35 @@ fn a_consumer_that_is_killed_like_its_server_ends_with_the_ledger() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let (began, mut kills, mut told) = (Instant::now(), 0, [0, 0]);
-    loop {
+    let (mut kills, mut told, mut patience_millis) = (0, [0, 0], 0);
+    let had = loop {
         let served = Served::with_args(&args);
-        let dies_at = Instant::now() + Duration::from_millis(random.u64(50..900));
+        let dies_at = Instant::now() + Duration::from_millis(random.u64(50..900) + patience_millis);
         let (every, as_stream) = (random.usize(1..6), random.bool());
-        told[usize::from(as_stream)] += consume(&served.address, &path, every, as_stream, dies_at);
+        let news = consume(&served.address, &path, every, as_stream, dies_at);
+        told[usize::from(as_stream)] += news;
         let status = served.get("/v1/status");
         let is_done = status.status == 200 && {
             let at = &status.json()["policies"][0]["at"];
             (at["l1"]["block"].as_u64(), at["l2"]["block"].as_u64()) == (Some(19_436_258), Some(15_234_502))
         };
-        if is_done && kills >= 20 && told.iter().all(|told| *told > 0) {
-            break;
+        let had = Table::load(&path).facts.len();
+        if is_done && kills >= times(20, 100) && told.iter().all(|told| *told > 0) && had > 100 {
+            break had;
         }
-        assert!(began.elapsed() < PATIENCE * 5, "after {kills} kills: {}", status.body);
+        assert!(kills < 1_000, "after {kills} kills: {}", status.body);
+        if news == 0 {
+            // However slow the machine is, some time a reader lives to see a fact. One that has them all begins anew.
+            patience_millis += 10 + patience_millis / 4;
+            if is_done && had > 100 {
+                std::fs::remove_file(&path).unwrap();
+            }
+        }
         // Some servers die right after their reader, and some later.
         std::thread::sleep(Duration::from_millis(random.u64(0..40)));
         served.process.kill();
         kills += 1;
-    }
+    };
     assert!(live.node.has_reorganized());
     // One that is left alone reads the rest.
     let served = Served::with_args(&args);
@@ -160,12 +173,10 @@ fn a_consumer_that_is_killed_like_its_server_ends_with_the_ledger() {
     });
     let final_l1 = status.json()["policies"][0]["at"]["final_l1"]["block"].as_u64().unwrap();
     let mut table = Table::load(&path);
-    let had = table.facts.len();
     for fact in served.facts("guide", &table.cursor) {
         table.apply(fact);
     }
-    println!("{kills} kills; {} facts came by pages, and {} as a stream", told[0], told[1]);
-    assert!(had > 100, "{had} facts were read while both were killed {kills} times");
+    println!("{kills} kills; {} facts came by pages, and {} as a stream; {had} were kept", told[0], told[1]);
     served.process.terminate();
     let (status, _, err) = served.process.end();
     assert!(status.success(), "{err}");

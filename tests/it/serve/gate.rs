@@ -3,7 +3,7 @@
 use super::http::{get, request};
 use super::{Served, log_of};
 use crate::process;
-use crate::support::tally;
+use crate::support::{tally, wait_for};
 use serde_json::Value;
 use std::path::Path;
 
@@ -88,11 +88,10 @@ fn without_a_token_only_healthz_answers() {
     }
     let right = format!("Authorization: Bearer {token}\r\n");
     assert_eq!(with("/nothing", &right).status, 404);
-    let began = std::time::Instant::now();
-    while with("/v1/status", &right).status == 503 {
-        assert!(began.elapsed() < super::PATIENCE, "nothing is folded");
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    wait_for("the first fold", || match with("/v1/status", &right) {
+        answer if answer.status == 503 => Err(answer.body),
+        _ => Ok(()),
+    });
     assert_eq!(with("/v1/sequencers/1", &right).status, 200);
 }
 
@@ -137,9 +136,10 @@ fn a_client_that_asks_too_often_is_told_when_to_come_back() {
     let dir = tempfile::tempdir().unwrap();
     let log = log_of("small-a", dir.path());
     let served = Served::with_args(&["serve", "--log", log.to_str().unwrap(), "--requests-per-sec", "1"]);
-    let answers: Vec<_> = (0..30).map(|_| get(&served.address, "/openapi.json").unwrap()).collect();
-    let limited: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
-    assert!((10..=28).contains(&limited.len()), "{} of 30 were refused", limited.len());
-    assert!(limited.iter().all(|answer| answer.header("retry-after") == Some("1")));
+    // Two at once, and then one a second: on a busy machine it may take a while until one comes too soon.
+    let mut answers = (0..10_000).map(|_| get(&served.address, "/openapi.json").unwrap());
+    assert!(answers.by_ref().take(2).all(|answer| answer.status == 200));
+    let limited = answers.find(|answer| answer.status != 200).expect("one of many is refused");
+    assert_eq!((limited.status, limited.header("retry-after")), (429, Some("1")));
     assert_eq!(served.get("/healthz").status, 200);
 }

@@ -31,7 +31,7 @@ pub(crate) fn get(address: &str, path: &str) -> std::io::Result<Answer> {
 /// Sends these very bytes, and reads the answer to its end.
 pub(crate) fn request(address: &str, text: &str) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(40)))?;
+    stream.set_read_timeout(Some(Duration::from_mins(5)))?;
     stream.write_all(text.as_bytes())?;
     let mut reader = BufReader::new(stream);
     let (status, headers) = head(&mut reader)?;

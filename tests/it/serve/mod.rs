@@ -1,5 +1,4 @@
 //! The claim feed, over HTTP, as a process of its own.
-#![allow(clippy::disallowed_methods, reason = "how long a server takes is a part of what is tested")]
 
 mod answers;
 mod consumer;
@@ -10,15 +9,10 @@ mod http;
 mod rollbacks;
 
 use crate::process::{self, Process};
-use crate::support::fixture;
+use crate::support::{wait_for, write_log};
 use http::Answer;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-use tally_ingest::{Limits, ingest_recording};
-
-/// How long a server may take to come to something.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running `tally serve`. It is killed when dropped.
 pub(super) struct Served {
@@ -64,15 +58,10 @@ impl Served {
 
     /// Asks until the answer is as it should be.
     pub(super) fn wait_for(&self, path: &str, is_right: impl Fn(&Answer) -> bool) -> Answer {
-        let began = Instant::now();
-        loop {
+        wait_for(path, || {
             let answer = self.get(path);
-            if is_right(&answer) {
-                return answer;
-            }
-            assert!(began.elapsed() < PATIENCE, "{path}: {}", answer.body);
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            if is_right(&answer) { Ok(answer) } else { Err(answer.body) }
+        })
     }
 
     /// All facts of the feed after the cursor `after`, page by page.
@@ -93,6 +82,6 @@ impl Served {
 /// The log of a recording, in `dir`.
 pub(super) fn log_of(recording: &str, dir: &Path) -> PathBuf {
     let log = dir.join("log");
-    ingest_recording(&fixture(recording), &log, Limits::default()).unwrap();
+    write_log(recording, &log);
     log
 }
