@@ -74,7 +74,10 @@ fn bash_completes_every_command_and_every_flag() {
             expected.push(flags_of(&help_of(&words)).iter().map(|flag| format!("--{flag}")).collect());
         }
     }
-    let answer = Command::new("bash").args(["-euc", &script]).output().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ask");
+    std::fs::write(&path, script).unwrap();
+    let answer = run("bash", &["-eu", path.to_str().unwrap()]).unwrap();
     assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
     let answer = String::from_utf8(answer.stdout).unwrap();
     let offered: Vec<BTreeSet<String>> =
