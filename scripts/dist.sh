@@ -25,7 +25,8 @@ doc=$share/doc/tally
 mkdir -p "$tree/bin" "$share/bash-completion/completions" "$share/zsh/site-functions" \
     "$share/fish/vendor_completions.d" "$doc"
 # Not in the profile, which would take the names out of every backtrace of those who build for themselves.
-strip --strip-all -o "$tree/bin/tally" "$binary"
+# The linker's build id is a digest of what is stripped, too: of paths in the debug information of ring's C code.
+strip --strip-all --remove-section=.note.gnu.build-id -o "$tree/bin/tally" "$binary"
 # Without the environment, whose variables would be taken for flags.
 env -i "$binary" completions bash >"$share/bash-completion/completions/tally"
 env -i "$binary" completions zsh >"$share/zsh/site-functions/_tally"
