@@ -2,7 +2,7 @@
 
 use crate::histories::{history, policy};
 use crate::memory::MemoryLog;
-use crate::support::{Tool, cases, engine_policy, fixture, ingested, tally};
+use crate::support::{Tool, cases, engine_policy, fixture, ingested, tally, times};
 use engine::{EpochIndex, Unrewarded};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -163,7 +163,7 @@ fn the_second_opinion_finds_a_planted_change() {
         places.extend(own.map(|place| (at, place)));
     }
     assert!(places.len() > 100);
-    for (at, place) in places.iter().step_by(places.len() / 14) {
+    for (at, place) in places.iter().step_by(places.len() / times(7, 60)) {
         let mut changed = right.clone();
         let value = changed[*at].pointer_mut(place).unwrap();
         *value = match value {
