@@ -38,6 +38,7 @@ test-long: test
 lint: rocksdb
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets --all-features --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --locked
 
 # The instructions of the innermost loops, against benches/callgrind/baseline.txt.
 count: rocksdb

@@ -41,7 +41,7 @@ fn pages(command: &Command, dir: &Path) -> std::io::Result<()> {
 /// The command line with what shells offer as values, which the values' names say.
 fn with_hints(command: Command) -> Command {
     let with_hint = |arg: Arg| {
-        let name = arg.get_value_names().and_then(<[_]>::first).map(|name| name.as_str());
+        let name = arg.get_value_names().and_then(<[_]>::first).map(clap::builder::Str::as_str);
         match name {
             Some("DIR") => arg.value_hint(ValueHint::DirPath),
             Some("FILE" | "NAME|FILE") => arg.value_hint(ValueHint::FilePath),
