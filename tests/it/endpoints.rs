@@ -176,7 +176,7 @@ fn the_secrets_of_urls_are_never_shown() {
         stream.read_to_string(&mut metrics).unwrap();
         match lines.iter().find(|line| !metrics.contains(*line)) {
             None => Ok(metrics),
-            Some(line) => Err(format!("no {line} in:\n{metrics}")),
+            Some(missing) => Err(format!("no {missing} in:\n{metrics}")),
         }
     });
     process.terminate();

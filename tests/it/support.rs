@@ -145,8 +145,8 @@ pub(crate) fn ingested(name: &str) -> (TempDir, LogReader) {
 
 /// Writes the log of a whole recording to a directory: a copy of what an ingest gave once for all tests.
 pub(crate) fn write_log(name: &str, to: &Path) {
-    static LOGS: [OnceLock<Vec<(OsString, Vec<u8>)>>; RECORDINGS.len()] =
-        [const { OnceLock::new() }; RECORDINGS.len()];
+    type Files = Vec<(OsString, Vec<u8>)>;
+    static LOGS: [OnceLock<Files>; RECORDINGS.len()] = [const { OnceLock::new() }; RECORDINGS.len()];
     let recording = RECORDINGS.iter().position(|known| *known == name).expect("it is a recording");
     let files = LOGS[recording].get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
