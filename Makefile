@@ -3,7 +3,7 @@
 .PHONY: deps rocksdb anvil duckdb contract build demo test test-long lint count bless-counts old-processor dist install uninstall
 
 build: rocksdb
-	cargo build --release --locked
+	cargo build --release --locked --package tally-cli
 
 deps:
 	./scripts/install-deps.sh

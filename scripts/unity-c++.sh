@@ -7,7 +7,7 @@
 # A unit is a run of files in the crate's list that makes up a fixed share of the bytes: the same on each machine, so
 # that the archive is the same, too.
 set -euo pipefail
-units=16
+units=8
 read -ra compiler <<<"${TALLY_CXX:-c++}"
 source=${*: -1}
 list=rocksdb_lib_sources.txt
