@@ -17,7 +17,7 @@ fi
 flags=()
 for flag in "${@:1:$#-1}"; do
     case $flag in
-    # Half of the time, and no slower for what Tally does with it: benches/RESULTS.md.
+    # About half of the time to compile; benches/RESULTS.md has what it costs when it runs.
     -O3) flags+=(-O1) ;;
     # Warnings are RocksDB's own affair; what is passed to the assembler, the linker and the preprocessor is not one.
     -Wa,* | -Wl,* | -Wp,*) flags+=("$flag") ;;
