@@ -1,7 +1,8 @@
 //! Answering calls of JSON-RPC from a chain.
 
-use crate::chain::{Chain, LogEntry, number};
-use crate::options::RangeStyle;
+use crate::branch::{LogEntry, bloom_of, number};
+use crate::chain::Chain;
+use crate::options::{RangeStyle, Unknown};
 use serde_json::{Value, json};
 
 /// Why a call is refused: code and message.
@@ -20,16 +21,21 @@ pub(crate) fn answer(chain: &mut Chain, call: &Value) -> String {
         Ok(result) => format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#),
         Err((code, message)) => refusal(id, code, &message),
     };
-    let Some(rule) = &chain.options.lies else {
-        return told;
+    let lied = match &chain.options.lies {
+        Some(rule) => lie(&*rule.0, call, &told).unwrap_or(told),
+        None => told,
     };
-    let mut told: Value = serde_json::from_str(&told).expect("what was just written");
-    if let Some(lie) = (rule.0)(call, &told) {
-        let told = told.as_object_mut().expect("an object");
-        told.retain(|name, _| !["result", "error"].contains(&name.as_str()));
-        told.extend(lie.as_object().expect("a result or an error").clone());
-    }
-    told.to_string()
+    chain.oddities.clone().changed(call, lied)
+}
+
+/// The answer that a rule has in place of another.
+fn lie(rule: &crate::options::Told<Value>, call: &Value, told: &str) -> Option<String> {
+    let mut told: Value = serde_json::from_str(told).expect("what was just written");
+    let lie = rule(call, &told)?;
+    let fields = told.as_object_mut().expect("an object");
+    fields.retain(|name, _| !["result", "error"].contains(&name.as_str()));
+    fields.extend(lie.as_object().expect("a result or an error").clone());
+    Some(told.to_string())
 }
 
 /// A response that refuses.
@@ -42,20 +48,21 @@ fn result_of(chain: &Chain, call: &Value, looked: &mut bool) -> Result<String, R
     match call["method"].as_str().unwrap_or_default() {
         "eth_chainId" => Ok(json!(format!("{:#x}", chain.id)).to_string()),
         "eth_getBlockByNumber" => {
-            let block = block_json(chain, resolved(chain, &params[0], looked)?);
-            // L1's are recorded without their transactions.
-            let is_whole = chain.is_l1 || params[1] == true;
-            Ok(if is_whole { block } else { with_hashes(&block) })
+            let block = chain.block(resolved(chain, &params[0], looked)?);
+            Ok(block_json(chain, block, &params[1]))
+        }
+        "eth_getBlockByHash" => {
+            let block = chain.block_of(&lower(&params[0])).and_then(|block| chain.block(block));
+            Ok(block_json(chain, block, &params[1]))
         }
         "eth_getLogs" => logs(chain, &params[0], looked),
         "eth_getTransactionByHash" => {
-            let hash = params[0].as_str().unwrap_or_default().to_lowercase();
-            Ok(chain.transaction(&hash).map_or("null".into(), Value::to_string))
+            Ok(chain.transaction(&lower(&params[0])).map_or("null".into(), Value::to_string))
         }
-        "eth_getTransactionReceipt" if !chain.is_l1 => {
-            let hash = params[0].as_str().unwrap_or_default().to_lowercase();
-            Ok(chain.receipt(&hash).map_or("null".into(), |receipt| receipt.to_string()))
+        "eth_getTransactionReceipt" => {
+            Ok(chain.receipt(&lower(&params[0])).map_or("null".into(), |receipt| receipt.to_string()))
         }
+        "eth_call" if chain.is_l1 && chain.options.has_states => state(chain, params),
         "eth_getCode" => {
             let is_missing = chain.options.no_code_at.as_deref().is_some_and(|address| {
                 params[0].as_str().is_some_and(|asked| asked.eq_ignore_ascii_case(address))
@@ -66,20 +73,56 @@ fn result_of(chain: &Chain, call: &Value, looked: &mut bool) -> Result<String, R
     }
 }
 
-fn block_json(chain: &Chain, block: u64) -> String {
-    if block < chain.first() || block > chain.head() {
-        return "null".into();
-    }
-    chain.branch(block).blocks[&block].clone()
+fn lower(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_lowercase()
 }
 
-/// A block with the hashes of its transactions in their place.
-fn with_hashes(block: &str) -> String {
-    let mut block: Value = serde_json::from_str(block).expect("a block of the recording");
-    for transaction in block["transactions"].as_array_mut().into_iter().flatten() {
+/// A block, or null: with its transactions as they were recorded, or with their hashes in their place.
+fn block_json(chain: &Chain, block: Option<String>, is_whole: &Value) -> String {
+    let Some(mut block) = block else {
+        return "null".into();
+    };
+    if chain.is_l1 {
+        // L1's are recorded without their transactions and blooms.
+        let header: Value = serde_json::from_str(&block).expect("a block of the recording");
+        let number = number(&header["number"]);
+        let bloom = bloom_of(chain.branch(number).logs_in(number));
+        block.truncate(block.len() - 1);
+        return block + &format!(r#","logsBloom":"{bloom}"}}"#);
+    }
+    if *is_whole == true {
+        return block;
+    }
+    let mut block: Value = serde_json::from_str(&block).expect("a block of the recording");
+    let number = number(&block["number"]);
+    let transactions = block["transactions"].as_array_mut().expect("transactions");
+    for transaction in transactions.iter_mut() {
         *transaction = transaction["hash"].take();
     }
+    // Of a block that was cut only the first transaction was recorded.
+    for log in chain.branch(number).logs_in(number) {
+        if !transactions.iter().any(|known| lower(known) == log.transaction) {
+            transactions.push(json!(log.transaction));
+        }
+    }
     block.to_string()
+}
+
+/// What a contract answers at a block whose state is known.
+fn state(chain: &Chain, params: &Value) -> Result<String, Refusal> {
+    let asked = match params[1].get("blockHash") {
+        Some(hash) => chain.block_of(&lower(hash)).ok_or((-32000, "header not found".to_owned()))?,
+        None => resolved(chain, &params[1], &mut false)?,
+    };
+    let Some(block) = chain.block(asked) else {
+        return Err((-32000, "header not found".into()));
+    };
+    let hash = lower(&serde_json::from_str::<Value>(&block).expect("a block of the recording")["hash"]);
+    let states = chain.states.as_ref().filter(|states| states.has(asked, &hash));
+    let states = states.ok_or_else(|| (-32000, format!("missing trie node {hash} (path ) <nil>")))?;
+    let input = params[0].get("input").or_else(|| params[0].get("data"));
+    let told = states.call(asked, &lower(&params[0]["to"]), &lower(input.unwrap_or(&Value::Null)));
+    told.map(|told| json!(told).to_string()).ok_or((3, "execution reverted".into()))
 }
 
 fn resolved(chain: &Chain, tag: &Value, looked: &mut bool) -> Result<u64, Refusal> {
@@ -104,11 +147,10 @@ fn resolved(chain: &Chain, tag: &Value, looked: &mut bool) -> Result<u64, Refusa
 
 fn logs(chain: &Chain, filter: &Value, looked: &mut bool) -> Result<String, Refusal> {
     let (from, to) = match filter.get("blockHash").and_then(Value::as_str) {
-        Some(hash) => {
-            let block = chain.block_of(&hash.to_lowercase());
-            let block = block.ok_or((-32000, "unknown block".to_owned()))?;
-            (block, block)
-        }
+        Some(hash) => match chain.block_of(&hash.to_lowercase()) {
+            Some(block) => (block, block),
+            None => return unknown(chain, "unknown block"),
+        },
         None => {
             (resolved(chain, &filter["fromBlock"], looked)?, resolved(chain, &filter["toBlock"], looked)?)
         }
@@ -122,6 +164,9 @@ fn logs(chain: &Chain, filter: &Value, looked: &mut bool) -> Result<String, Refu
         return Err(range_refusal(most, style));
     }
     let lag = if chain.is_l1 { 0 } else { chain.options.l2_logs_lag_blocks };
+    if to > chain.head() && chain.options.unknown_blocks == Some(Unknown::Error) {
+        return unknown(chain, "block range extends beyond current head block");
+    }
     let end = to.min(chain.head().saturating_sub(lag));
     let start = if chain.is_l1 { from.max(chain.options.l1_logs_from) } else { from };
     let mut found = Vec::new();
@@ -129,8 +174,7 @@ fn logs(chain: &Chain, filter: &Value, looked: &mut bool) -> Result<String, Refu
         if block > end {
             break;
         }
-        let logs = chain.branch(block).logs.get(&block);
-        found.extend(logs.into_iter().flatten().filter(|log| matches(filter, log)));
+        found.extend(chain.branch(block).logs_in(block).iter().filter(|log| matches(filter, log)));
     }
     if let Some(most) = chain.options.results_max
         && found.len() > most
@@ -142,6 +186,15 @@ fn logs(chain: &Chain, filter: &Value, looked: &mut bool) -> Result<String, Refu
         return Err((-32005, message));
     }
     Ok(Value::Array(found.into_iter().map(|log| log.value.clone()).collect()).to_string())
+}
+
+/// What is said of blocks that the node does not have.
+fn unknown(chain: &Chain, words: &str) -> Result<String, Refusal> {
+    match chain.options.unknown_blocks {
+        None | Some(Unknown::Error) => Err((-32000, words.into())),
+        Some(Unknown::Empty) => Ok("[]".into()),
+        Some(Unknown::Null) => Ok("null".into()),
+    }
 }
 
 fn range_refusal(most: u64, style: RangeStyle) -> Refusal {

@@ -3,7 +3,10 @@
 use crate::Shared;
 use crate::answer::{answer, refusal};
 use crate::chain::Chain;
-use crate::options::{Failure, Options};
+use crate::odd::{Oddities, Refusal};
+use crate::odd_batches::Manner;
+use crate::options::{Failure, Options, Turn};
+use alloy_primitives::keccak256;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -22,6 +25,9 @@ struct State {
     options: Options,
     requests: AtomicU64,
     failed: AtomicU64,
+    /// How many requests or calls were given to one of two nodes.
+    turns: AtomicU64,
+    oddities: Arc<Oddities>,
     is_over: AtomicBool,
     /// Calls that may be made now, and when that was counted.
     bucket: Mutex<(f64, Instant)>,
@@ -31,11 +37,14 @@ impl Server {
     pub(crate) fn start(chain: Chain, options: &Options) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
+        let oddities = chain.oddities.clone();
         let chain = Arc::new(Mutex::new(chain));
         let state = Arc::new(State {
             options: options.clone(),
             requests: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            turns: AtomicU64::new(0),
+            oddities,
             is_over: AtomicBool::new(false),
             bucket: Mutex::new((f64::from(options.calls_per_sec.unwrap_or_default()), now())),
         });
@@ -61,6 +70,10 @@ impl Server {
 
     pub(crate) fn chain(&self) -> MutexGuard<'_, Chain> {
         self.chain.lock().expect("no answer panicked")
+    }
+
+    pub(crate) fn oddities(&self) -> &Oddities {
+        &self.state.oddities
     }
 
     pub(crate) fn requests(&self) -> (u64, u64) {
@@ -109,22 +122,67 @@ fn serve(stream: &TcpStream, chain: &Shared, state: &State) -> std::io::Result<(
             }
             continue;
         }
-        let most = state.options.batch_max.unwrap_or(usize::MAX);
-        let mut chain = chain.lock().expect("no answer panicked");
-        let body = match asked.as_array() {
-            Some(calls) if calls.len() > most => {
-                refusal(&Value::Null, -32600, &format!("batch too large, limit {most}"))
+        if let Some(refused) = state.oddities.refuses(&asked) {
+            state.failed.fetch_add(1, Ordering::Relaxed);
+            let stands = match refused {
+                Refusal::Fails(failure) => fail(stream, failure, &asked)?,
+                Refusal::Words(status, code, words) => {
+                    let id = asked.get("id").cloned().unwrap_or_default();
+                    respond(stream, status, "", &refusal(&id, code, words)).map(|()| true)?
+                }
+            };
+            if !stands {
+                return Ok(());
             }
-            Some(calls) => {
-                let answers: Vec<String> = calls.iter().map(|call| answer(&mut chain, call)).collect();
-                format!("[{}]", answers.join(","))
-            }
-            None => answer(&mut chain, &asked),
-        };
-        drop(chain);
-        respond(stream, 200, "", &body)?;
+            continue;
+        }
+        let body = answered(&mut chain.lock().expect("no answer panicked"), state, &asked);
+        let manner = state.oddities.manner();
+        send(stream, manner, &body)?;
+        if manner.is_chunked {
+            return Ok(());
+        }
     }
     Ok(())
+}
+
+/// The body of the answer to a request.
+fn answered(chain: &mut Chain, state: &State, asked: &Value) -> String {
+    let most = state.options.batch_max.unwrap_or(usize::MAX);
+    let Some(calls) = asked.as_array() else {
+        chain.set_lag(state.lag(true));
+        return answer(chain, asked);
+    };
+    if calls.len() > most {
+        return refusal(&Value::Null, -32600, &format!("batch too large, limit {most}"));
+    }
+    let mut answers = Vec::with_capacity(calls.len());
+    for (index, call) in calls.iter().enumerate() {
+        chain.set_lag(state.lag(index == 0));
+        answers.push(answer(chain, call));
+    }
+    state.oddities.arranged(calls, answers)
+}
+
+/// Sends an answer in a manner.
+fn send(mut stream: &TcpStream, manner: Manner, body: &str) -> std::io::Result<()> {
+    let Manner { status, is_plain_text, is_chunked } = manner;
+    let body = if is_plain_text { format!("\r\n  {body}\n") } else { body.to_owned() };
+    if !is_plain_text && !is_chunked {
+        return respond(stream, status, "", &body);
+    }
+    let content_type = if is_plain_text { "text/plain" } else { "application/json; charset=utf-8" };
+    let head = format!("HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\n");
+    if !is_chunked {
+        return write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    }
+    write!(stream, "{head}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+    for piece in body.as_bytes().chunks(10_000) {
+        write!(stream, "{:x}\r\n", piece.len())?;
+        stream.write_all(piece)?;
+        stream.write_all(b"\r\n")?;
+    }
+    stream.write_all(b"0\r\n\r\n")
 }
 
 /// The body of the next request, or `None` when the client has gone.
@@ -193,6 +251,21 @@ fn fail(mut stream: &TcpStream, failure: Failure, asked: &Value) -> std::io::Res
 }
 
 impl State {
+    /// How far behind the node is that answers the next call, which may be the first of its request.
+    fn lag(&self, is_first: bool) -> u64 {
+        let Some(second) = self.options.second_node else {
+            return 0;
+        };
+        let is_next = is_first || second.turn == Turn::Call;
+        let turn = self.turns.fetch_add(u64::from(is_next), Ordering::Relaxed) + u64::from(is_next);
+        let is_second = match second.turn {
+            Turn::Alternate => turn.is_multiple_of(2),
+            // As it falls, and the same in each run: by the digest of the turn's number.
+            Turn::Request | Turn::Call => keccak256(turn.to_be_bytes())[0] & 1 == 1,
+        };
+        if is_second { second.lag_blocks } else { 0 }
+    }
+
     fn failure(&self, count: u64) -> Option<Failure> {
         let every = self.options.fail_every?;
         let turn = usize::try_from(count / every).ok()?;

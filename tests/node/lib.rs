@@ -4,11 +4,20 @@
 //! It is written apart from what it tests: its own HTTP, its own JSON, and no type of `tally-ingest`.
 
 mod answer;
+mod branch;
 mod chain;
 mod http;
+mod odd;
+mod odd_answers;
+mod odd_batches;
 mod options;
+mod state;
 
-pub use options::{Failure, Options, RangeStyle, Reorg, Rule};
+pub use odd::{
+    Amiss, BloomChange, HeaderChange, Kind, LogChange, Odd, On, ReceiptChange, Refusal, TransactionChange,
+    When, Where,
+};
+pub use options::{Failure, Options, RangeStyle, Reorg, Rule, SecondNode, Turn, Unknown};
 
 use chain::Chain;
 use http::Server;
@@ -57,6 +66,12 @@ impl ReplayNode {
     /// How many requests each endpoint got, and how many of them were made to fail.
     pub fn requests(&self) -> [(u64, u64); 2] {
         [self.l1.requests(), self.l2.requests()]
+    }
+
+    /// How often each oddity was played, on both endpoints together.
+    pub fn played(&self) -> Vec<u64> {
+        let [l1, l2] = [&self.l1, &self.l2].map(|server| server.oddities().played());
+        l1.iter().zip(&l2).map(|(l1, l2)| l1 + l2).collect()
     }
 
     /// Whether the other branch was given up.

@@ -1,5 +1,6 @@
 //! What a node does wrong.
 
+use crate::odd::Odd;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
@@ -44,6 +45,15 @@ pub struct Options {
     pub l2_logs_lag_blocks: u64,
     /// This L2 block names a parent that is not the block before it.
     pub l2_wrong_parent: Option<u64>,
+    /// Whether `eth_call` tells the contracts' state after the blocks at which it was recorded.
+    pub has_states: bool,
+    /// What it says of blocks by hashes that it does not know, and of ranges above its head. By default it has an
+    /// error for the first, and for the second the logs up to its head.
+    pub unknown_blocks: Option<Unknown>,
+    /// Another node behind the same name.
+    pub second_node: Option<SecondNode>,
+    /// What else it does wrong, all of it together.
+    pub odd: Vec<Odd>,
     /// Which requests (a call, or a list of them) fail, and how.
     pub fails: Option<Rule<Failure>>,
     /// Which calls are answered with this `result` or `error` instead: the rule is given the call, and what
@@ -55,7 +65,7 @@ pub struct Options {
 #[derive(Clone)]
 pub struct Rule<T>(pub Arc<Told<T>>);
 
-type Told<T> = dyn Fn(&Value, &Value) -> Option<T> + Send + Sync;
+pub(crate) type Told<T> = dyn Fn(&Value, &Value) -> Option<T> + Send + Sync;
 
 impl<T> Rule<T> {
     /// A rule.
@@ -91,6 +101,10 @@ impl Default for Options {
             no_code_at: None,
             l2_logs_lag_blocks: 0,
             l2_wrong_parent: None,
+            has_states: true,
+            unknown_blocks: None,
+            second_node: None,
+            odd: Vec::new(),
             fails: None,
             lies: None,
         }
@@ -108,6 +122,37 @@ pub struct Reorg {
     pub depth: u64,
     /// For how many calls it stands.
     pub calls: u64,
+}
+
+/// A node that shares a name with another one.
+#[derive(Clone, Copy, Debug)]
+pub struct SecondNode {
+    /// How many blocks it is behind.
+    pub lag_blocks: u64,
+    /// Which of the two answers.
+    pub turn: Turn,
+}
+
+/// Which of two nodes behind one name answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// They take turns, request by request.
+    Alternate,
+    /// Each request goes to one of them, as it falls.
+    Request,
+    /// Each call of a request goes to one of them, as it falls: what comes together is not answered together.
+    Call,
+}
+
+/// What is said of blocks that a node does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// That there are no logs of them.
+    Empty,
+    /// That it does not have them.
+    Error,
+    /// `null`.
+    Null,
 }
 
 /// In whose words a range of blocks is refused.
