@@ -187,6 +187,10 @@ pub(crate) struct LiveArgs {
     /// How long to wait before looking for new blocks
     #[arg(long, env = "TALLY_POLL_SECS", value_name = "SECS", default_value = "5", value_parser = secs)]
     pub(crate) poll_secs: Duration,
+    /// How often to compare the log with the contracts' own state while following, besides once at the end of L1; 0:
+    /// never
+    #[arg(long, env = "TALLY_STATE_CHECK_HOURS", value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u32).range(..=8_760))]
+    pub(crate) state_check_hours: u32,
     #[command(flatten)]
     pub(crate) rpc: RpcArgs,
     /// Serve Prometheus metrics at this address, under /metrics

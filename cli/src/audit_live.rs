@@ -7,9 +7,11 @@ use crate::state_json::{state_json, status_counts};
 use crate::{DIFFERENT, DONE, Output};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
-use tally_engine::L1Block;
+use std::convert::Infallible;
+use std::fmt;
+use tally_engine::{L1Block, PoolState};
 use tally_eventlog::LogReader;
-use tally_ingest::contract_state;
+use tally_ingest::{ContractState, contract_state};
 use tally_replay::{StateAt, state_at};
 
 pub(crate) fn run(args: &AuditLiveArgs, output: &mut Output<'_>) -> Result<u8> {
@@ -27,30 +29,19 @@ pub(crate) fn run(args: &AuditLiveArgs, output: &mut Output<'_>) -> Result<u8> {
         let found = contracts.block_hash;
         bail!("L1 block {block} is {found} on the chain, but {} in the log: not compared", head.hash);
     }
-    let mut theirs = state_json(&contracts.pool);
-    // By their own count, not ours.
-    theirs["seqStatuses"] = status_counts(contracts.statuses);
-    let ours = state_json(&pool);
-    let mut differences = Vec::new();
-    differ(&mut String::new(), &theirs, &ours, &mut |field, contract, log| {
-        differences.push(json!({ "field": field, "contract": contract, "log": log }));
-        Ok(())
-    })?;
+    let differences = differences(&contracts, &pool);
     let verdict = if differences.is_empty() { "equal" } else { "DIFFERENT" };
     match args.format {
         PlainFormat::Json => {
+            let json = |Difference { field, contract, log }: &Difference| json!({ "field": field, "contract": contract, "log": log });
+            let differences: Vec<Value> = differences.iter().map(json).collect();
             let result =
                 json!({ "l1_block": block.0, "verdict": verdict.to_lowercase(), "differences": differences });
             writeln!(output.out, "{result:#}")?;
         }
         PlainFormat::Table => {
             for difference in &differences {
-                let field = difference["field"].as_str().unwrap_or_default();
-                let (contract, log): (&Value, &Value) = (&difference["contract"], &difference["log"]);
-                writeln!(
-                    output.out,
-                    "L1 block {block}, {field}: the contract has {contract}, the log gives {log}"
-                )?;
+                writeln!(output.out, "L1 block {block}, {difference}")?;
             }
             writeln!(
                 output.out,
@@ -60,4 +51,32 @@ pub(crate) fn run(args: &AuditLiveArgs, output: &mut Output<'_>) -> Result<u8> {
         }
     }
     Ok(if differences.is_empty() { DONE } else { DIFFERENT })
+}
+
+/// A field of the contracts' state in which they and the log differ.
+pub(crate) struct Difference {
+    field: String,
+    contract: Value,
+    log: Value,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, contract, log } = self;
+        write!(f, "{field}: the contract has {contract}, the log gives {log}")
+    }
+}
+
+/// Each field in which the contracts' state, as they tell it, differs from what the log gives.
+pub(crate) fn differences(contracts: &ContractState, pool: &PoolState) -> Vec<Difference> {
+    let mut theirs = state_json(&contracts.pool);
+    // By their own count, not ours.
+    theirs["seqStatuses"] = status_counts(contracts.statuses);
+    let mut differences = Vec::new();
+    let Ok(()) = differ(&mut String::new(), &theirs, &state_json(pool), &mut |field, contract, log| {
+        let (field, contract, log) = (field.to_owned(), contract.clone(), log.clone());
+        differences.push(Difference { field, contract, log });
+        Ok::<(), Infallible>(())
+    });
+    differences
 }

@@ -4,12 +4,12 @@ use serde_json::Value;
 
 /// Calls `report` for every field of `ours` that `recorded` has otherwise or not at all, and for every
 /// entry of its tables that `ours` lacks.
-pub(crate) fn differ(
+pub(crate) fn differ<E>(
     path: &mut String,
     recorded: &Value,
     ours: &Value,
-    report: &mut impl FnMut(&str, &Value, &Value) -> std::io::Result<()>,
-) -> std::io::Result<()> {
+    report: &mut impl FnMut(&str, &Value, &Value) -> Result<(), E>,
+) -> Result<(), E> {
     let (Value::Object(theirs), Value::Object(members)) = (recorded, ours) else {
         return if recorded == ours { Ok(()) } else { report(path, recorded, ours) };
     };

@@ -1,10 +1,12 @@
 //! `tally ingest --network`: from live chains, once or for as long as it is let.
 
 use crate::args::{IngestArgs, LiveArgs, LogArg, Progress, RpcArgs};
+use crate::audit_live::differences;
 use crate::watch::{Watch, tell};
 use crate::{Output, WrongUsage};
 use anyhow::{Context, Result};
-use tally_ingest::{Endpoints, Limits, LiveIngested, LiveOptions, Metrics, Network, ingest_live};
+use std::time::Duration;
+use tally_ingest::{Endpoints, Limits, LiveIngested, LiveOptions, Metrics, Network, StateCheck, ingest_live};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -41,7 +43,14 @@ pub(crate) fn live_options(
         l2_confirmations: live.l2_confirmations,
         follow: live.follow,
         poll: live.poll_secs,
+        state_check: state_check(live.state_check_hours),
     })
+}
+
+fn state_check(hours: u32) -> Option<StateCheck> {
+    let differences =
+        |contracts: &_, pool: &_| differences(contracts, pool).iter().map(ToString::to_string).collect();
+    (hours > 0).then_some(StateCheck { every: Duration::from_hours(hours.into()), differences })
 }
 
 pub(crate) fn run(args: &IngestArgs, network: &str, output: &mut Output<'_>) -> Result<Option<LiveIngested>> {

@@ -72,7 +72,7 @@ pub(crate) fn differences(a: &Receipt, b: &Receipt) -> Result<Vec<Difference>> {
     let mut found = Vec::new();
     differ(&mut String::new(), &a, &b, &mut |field, a, b| {
         found.push(Difference { field: field.into(), a: a.clone(), b: b.clone() });
-        Ok(())
+        Ok::<(), anyhow::Error>(())
     })?;
     Ok(found)
 }

@@ -60,21 +60,22 @@ pub fn contract_state<'a>(
         let metrics: ChainMetrics = Metrics::new().chain("L1");
         let rpc = Rpc::connect("L1", identity.l1_chain_id, endpoints, false, metrics).await?;
         let what = format!("the contracts' state after block {block}");
-        // All of it from one endpoint, at one block.
-        Ok(rpc.ask(&what, |attempt| asked(attempt, identity, block, known)).await?)
+        let attempt = |attempt: Attempt| async move { asked(&attempt, identity, block, known).await };
+        Ok(rpc.ask(&what, attempt).await?)
     })
 }
 
-async fn asked(
-    attempt: Attempt,
+/// One attempt at all of it, from one endpoint, at one block.
+pub(crate) async fn asked(
+    attempt: &Attempt,
     identity: &LogIdentity,
     block: L1Block,
     known: &PoolState,
 ) -> Result<ContractState, Fault> {
     let header = attempt.all::<Header>("a header", &[fetch::header_call(block.0)]).await?.pop().flatten();
     let header = fetch::numbered(header, block.0)?;
-    let pool = View { attempt: &attempt, contract: identity.locking_pool, block };
-    let info = View { attempt: &attempt, contract: identity.locking_info, block };
+    let pool = View { attempt, contract: identity.locking_pool, block };
+    let info = View { attempt, contract: identity.locking_info, block };
     let count = number("totalSequencers", pool.one(totalSequencersCall {}).await?)?;
     if count > SEQUENCERS_MAX {
         return Err(Fault::refused(format!("totalSequencers is {count}, above {SEQUENCERS_MAX}")));

@@ -89,14 +89,6 @@ pub enum DecodeFault {
         /// What the decoder says.
         reason: String,
     },
-    /// A log without one of the fields that every mined log has.
-    #[error("a log of block {block:?} has no {field}")]
-    Unmined {
-        /// In which block, if it says.
-        block: Option<u64>,
-        /// Which field.
-        field: &'static str,
-    },
     /// A log that was removed by a reorg.
     #[error("log {log_index} of block {block} was removed by a reorg")]
     Removed {
@@ -232,6 +224,25 @@ pub enum DecodeFault {
         transferred: U256,
         /// What was relocked.
         amount: U256,
+    },
+    /// A transaction without the fields that tell who signed its block.
+    #[error(
+        "L2 block {block}: transaction {transaction} comes without seqR, seqS and seqV, which l2geth gives with every \
+         transaction: this node is another one, and cannot tell who made a block"
+    )]
+    NotL2geth {
+        /// Which block.
+        block: u64,
+        /// Which transaction.
+        transaction: B256,
+    },
+    /// A block that comes without the transactions that it has.
+    #[error("L2 block {block}: it comes without a transaction, but its transactionsRoot {root} is of some")]
+    NoTransactions {
+        /// Which block.
+        block: u64,
+        /// The root of the tree of its transactions.
+        root: B256,
     },
     /// A signature that only half is there.
     #[error(

@@ -2,8 +2,7 @@
 //! it counts is an error. Fields that nobody here needs are skipped, whatever they hold.
 
 use crate::error::DecodeFault;
-use alloy::primitives::{Address, B256, Bloom, Bytes, LogData, U256};
-use alloy::rpc::types::Log;
+use alloy::primitives::{Address, B256, Bloom, Bytes, U256};
 use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
@@ -36,7 +35,41 @@ impl<'de> Deserialize<'de> for WideQuantity {
     }
 }
 
-/// A block header of L1.
+/// A field of an object. That it is not there says something else than that it is `null`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Field<T> {
+    /// The object does not have it.
+    #[default]
+    Absent,
+    Null,
+    Given(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(input)?.map_or(Self::Null, Self::Given))
+    }
+}
+
+impl<T> Field<T> {
+    pub(crate) fn given(self) -> Option<T> {
+        match self {
+            Self::Absent | Self::Null => None,
+            Self::Given(value) => Some(value),
+        }
+    }
+}
+
+/// A bloom, which some nodes leave out, or give as `null` or `0x`.
+fn bloom<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Bloom>, D::Error> {
+    let Some(bytes) = Option::<Bytes>::deserialize(input)?.filter(|bytes| !bytes.is_empty()) else {
+        return Ok(None);
+    };
+    let bloom = Bloom::try_from(bytes.as_ref());
+    bloom.map(Some).map_err(|_| D::Error::custom(format_args!("a bloom of {} bytes", bytes.len())))
+}
+
+/// A block header of either chain.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Header {
@@ -44,6 +77,8 @@ pub(crate) struct Header {
     pub(crate) hash: B256,
     pub(crate) parent_hash: B256,
     pub(crate) timestamp: Quantity,
+    #[serde(default, deserialize_with = "bloom")]
+    pub(crate) logs_bloom: Option<Bloom>,
 }
 
 /// A transaction of L1.
@@ -61,26 +96,29 @@ pub(crate) struct L2Block {
     pub(crate) hash: B256,
     pub(crate) parent_hash: B256,
     pub(crate) timestamp: Quantity,
-    /// Some nodes leave it out.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bloom")]
     pub(crate) logs_bloom: Option<Bloom>,
     pub(crate) transactions: FirstTransaction,
+    /// The root of the tree of its transactions.
+    #[serde(default)]
+    pub(crate) transactions_root: Option<B256>,
 }
 
 /// The first transaction of a block decides who made it; the others are skipped.
 #[derive(Clone, Debug)]
 pub(crate) struct FirstTransaction(pub(crate) Option<L2Transaction>);
 
-/// A transaction of L2, with the fields that l2geth adds.
+/// A transaction of L2, with the fields that l2geth adds. It gives them with every transaction, as `null` where
+/// nobody signed.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct L2Transaction {
     pub(crate) hash: B256,
     #[serde(rename = "seqR", default)]
-    pub(crate) seq_r: Option<WideQuantity>,
+    pub(crate) seq_r: Field<WideQuantity>,
     #[serde(rename = "seqS", default)]
-    pub(crate) seq_s: Option<WideQuantity>,
+    pub(crate) seq_s: Field<WideQuantity>,
     #[serde(rename = "seqV", default)]
-    pub(crate) seq_v: Option<Quantity>,
+    pub(crate) seq_v: Field<Quantity>,
 }
 
 impl<'de> Deserialize<'de> for FirstTransaction {
@@ -103,10 +141,31 @@ impl<'de> Deserialize<'de> for FirstTransaction {
     }
 }
 
-/// A log of either chain.
-#[derive(Clone, Debug, Deserialize)]
+/// A log of either chain, in a block.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "LogObject")]
+pub struct ChainLog {
+    /// The contract that it is of.
+    pub address: Address,
+    /// At most four words.
+    pub topics: Vec<B256>,
+    /// What the topics do not have.
+    pub data: Bytes,
+    /// The number of its block.
+    pub block: u64,
+    /// The hash of its block.
+    pub block_hash: B256,
+    /// The time of its block, if the node tells.
+    pub block_timestamp: Option<u64>,
+    /// The transaction that made it.
+    pub transaction_hash: B256,
+    /// Its place in the block.
+    pub log_index: u64,
+}
+
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct LogObject {
+struct LogObject {
     address: Address,
     topics: Vec<B256>,
     data: Bytes,
@@ -117,24 +176,30 @@ pub(crate) struct LogObject {
     transaction_hash: B256,
     log_index: Quantity,
     #[serde(default)]
-    removed: bool,
+    removed: Option<bool>,
 }
 
-impl LogObject {
-    /// As alloy has it.
-    pub(crate) fn into_log(self) -> Result<Log, DecodeFault> {
-        let (block, log_index, topics) = (self.block_number.0, self.log_index.0, self.topics.len());
-        let data = LogData::new(self.topics, self.data);
-        let data = data.ok_or(DecodeFault::Topics { block, log_index, topics })?;
-        Ok(Log {
-            inner: alloy::primitives::Log { address: self.address, data },
-            block_hash: Some(self.block_hash),
-            block_number: Some(self.block_number.0),
-            block_timestamp: self.block_timestamp.map(|time| time.0),
-            transaction_hash: Some(self.transaction_hash),
-            transaction_index: None,
-            log_index: Some(self.log_index.0),
-            removed: self.removed,
+impl TryFrom<LogObject> for ChainLog {
+    type Error = DecodeFault;
+
+    fn try_from(log: LogObject) -> Result<Self, DecodeFault> {
+        let (block, log_index, topics) = (log.block_number.0, log.log_index.0, log.topics.len());
+        if topics > 4 {
+            return Err(DecodeFault::Topics { block, log_index, topics });
+        }
+        if log.removed == Some(true) {
+            return Err(DecodeFault::Removed { block, log_index });
+        }
+        Ok(Self {
+            address: log.address,
+            topics: log.topics,
+            data: log.data,
+            block,
+            block_hash: log.block_hash,
+            // No block of either chain is of 1970: nodes that do not know the time give zero.
+            block_timestamp: log.block_timestamp.map(|time| time.0).filter(|time| *time != 0),
+            transaction_hash: log.transaction_hash,
+            log_index,
         })
     }
 }

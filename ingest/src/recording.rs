@@ -1,13 +1,12 @@
 //! From a recording of the chains to the log: all of it, or, where anything in it is wrong, nothing.
 
-use crate::decode::{BlockFacts, L1Decoder, Place, decode_span};
+use crate::decode::{BlockFacts, L1Decoder, decode_span};
 use crate::error::{DecodeFault, IngestError, UnknownTopic};
-use crate::json::{Header, L1Transaction, L2Block as L2BlockObject, LogObject};
+use crate::json::{ChainLog, Header, L1Transaction, L2Block as L2BlockObject};
 use crate::lines::{Line, Lines};
 use crate::manifest::{RecordingManifest, Totals, read_manifest};
 use crate::signer::signer_of;
 use alloy::primitives::{B256, Bytes};
-use alloy::rpc::types::Log;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tally_engine::{Discrepancy, L1Block, L2Block, UnixTime};
@@ -78,7 +77,7 @@ struct Notes {
 /// The logs of a file, block by block.
 struct BlockLogs {
     lines: Lines,
-    next: Option<Line<Log>>,
+    next: Option<Line<ChainLog>>,
     last: Option<(u64, u64)>,
 }
 
@@ -89,34 +88,27 @@ impl BlockLogs {
         Ok(logs)
     }
 
-    fn advance(&mut self) -> Result<Option<Line<Log>>, IngestError> {
-        let next = match self.lines.next::<LogObject>()? {
-            None => None,
-            Some(Line { value, at }) => {
-                let log = value.into_log().map_err(|fault| at.fault(fault))?;
-                let place = Place::of(&log).map_err(|fault| at.fault(fault))?;
-                let place = (place.block, place.log_index);
-                if let Some(previous) = self.last
-                    && place <= previous
-                {
-                    return Err(at.fault(DecodeFault::LogOutOfOrder { previous, found: place }));
-                }
-                self.last = Some(place);
-                Some(Line { value: log, at })
+    fn advance(&mut self) -> Result<Option<Line<ChainLog>>, IngestError> {
+        let next = self.lines.next::<ChainLog>()?;
+        if let Some(Line { value, at }) = &next {
+            let found = (value.block, value.log_index);
+            if let Some(previous) = self.last.replace(found)
+                && found <= previous
+            {
+                return Err(at.fault(DecodeFault::LogOutOfOrder { previous, found }));
             }
-        };
+        }
         Ok(std::mem::replace(&mut self.next, next))
     }
 
     /// The next log of `block`, or `None` if it has no more.
-    fn next_of(&mut self, block: u64) -> Result<Option<Line<Log>>, IngestError> {
+    fn next_of(&mut self, block: u64) -> Result<Option<Line<ChainLog>>, IngestError> {
         match &self.next {
-            Some(Line { value, at }) => match value.block_number {
-                Some(number) if number == block => self.advance(),
-                Some(number) if number < block => Err(at.fault(DecodeFault::NoHeader { block: number })),
-                _ => Ok(None),
-            },
-            None => Ok(None),
+            Some(Line { value, .. }) if value.block == block => self.advance(),
+            Some(Line { value, at }) if value.block < block => {
+                Err(at.fault(DecodeFault::NoHeader { block: value.block }))
+            }
+            _ => Ok(None),
         }
     }
 
@@ -124,9 +116,9 @@ impl BlockLogs {
     /// was asked for; and there have to be as many as the manifest says.
     fn finish(mut self, to: u64, total: Option<u64>) -> Result<(), IngestError> {
         if let Some(Line { value, at }) = &self.next
-            && let Some(block) = value.block_number.filter(|block| *block <= to)
+            && value.block <= to
         {
-            return Err(at.fault(DecodeFault::NoHeader { block }));
+            return Err(at.fault(DecodeFault::NoHeader { block: value.block }));
         }
         self.lines.check_count(total)
     }

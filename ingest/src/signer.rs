@@ -1,10 +1,14 @@
 //! Who made an L2 block: the sequencer's signature over the hash of its first transaction.
 
 use crate::error::DecodeFault;
-use crate::json::{L2Block, L2Transaction};
-use alloy::primitives::{Address, B256, U256, keccak256};
+use crate::json::{Field, L2Block, L2Transaction};
+use alloy::primitives::{Address, B256, U256, b256, keccak256};
 use secp256k1::Message;
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+
+/// The root of the tree of no transactions.
+pub(crate) const EMPTY_ROOT: B256 =
+    b256!("0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421");
 
 /// A sequencer's signature as l2geth gives it: `seqR`, `seqS`, `seqV`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +54,24 @@ fn shown<T: ToString>(value: Option<T>) -> String {
 
 /// Who signed a block, or `None` if nobody did: deposits (and blocks from before the pool) bear no
 /// sequencer's signature, given as null or as zeros.
+///
+/// # Errors
+///
+/// [`DecodeFault::NotL2geth`] if the fields of the signature are not there at all: then the node cannot tell who
+/// signed. Other faults if they contradict each other, or no key made the signature.
 pub(crate) fn signer_of(block: &L2Block) -> Result<Option<Address>, DecodeFault> {
     let Some(L2Transaction { hash, seq_r, seq_s, seq_v }) = &block.transactions.0 else {
-        return Ok(None);
+        return match block.transactions_root {
+            Some(root) if root != EMPTY_ROOT => {
+                Err(DecodeFault::NoTransactions { block: block.number.0, root })
+            }
+            _ => Ok(None),
+        };
     };
-    let (r, s, v) = (seq_r.map(|r| r.0), seq_s.map(|s| s.0), seq_v.map(|v| v.0));
+    if [*seq_r, *seq_s].contains(&Field::Absent) || *seq_v == Field::Absent {
+        return Err(DecodeFault::NotL2geth { block: block.number.0, transaction: *hash });
+    }
+    let (r, s, v) = (seq_r.given().map(|r| r.0), seq_s.given().map(|s| s.0), seq_v.given().map(|v| v.0));
     let is_zero = |value: Option<U256>| value.is_none_or(|value| value.is_zero());
     match (r, s, v) {
         (r, s, v) if is_zero(r) && is_zero(s) && is_zero(v.map(U256::from)) => Ok(None),
@@ -72,7 +89,7 @@ pub(crate) fn signer_of(block: &L2Block) -> Result<Option<Address>, DecodeFault>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy::primitives::{address, b256, uint};
+    use alloy::primitives::{address, uint};
 
     /// The two signatures of Andromeda, by the signer of sequencer 5.
     #[test]

@@ -93,7 +93,7 @@ pub(crate) fn recorded_digest(recording: &str, l1_to: Option<u64>, l2_to: Option
 }
 
 /// The digest of a log, each byte of which is checked.
-fn verified_digest(log: &Path) -> String {
+pub(crate) fn verified_digest(log: &Path) -> String {
     verify(&LogReader::open(log).unwrap()).unwrap().head_digest.to_string()
 }
 
@@ -209,7 +209,7 @@ fn a_reorg_above_what_is_final_leaves_no_trace() {
 
 #[test]
 fn a_reorg_below_what_is_final_stops_with_both_hashes_and_changes_nothing() {
-    let reorg = Some(Reorg { at: 19_430_589, depth: 70, calls: 300 });
+    let reorg = Some(Reorg { at: 19_430_589, depth: 70, calls: 800 });
     let options = Options { reorg, finalized_lag_blocks: 32, ..Options::default() };
     let live = Live::start("pool-a", &options);
     // The other branch, up to its end.

@@ -28,6 +28,7 @@ mod live;
 mod memory;
 mod merkle;
 mod names;
+mod odd_nodes;
 mod oracle;
 mod process;
 mod receipts;

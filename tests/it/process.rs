@@ -2,7 +2,8 @@
 //! to be the command.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 /// Names the arguments, one a line.
@@ -11,7 +12,8 @@ const ARGS: &str = "TALLY_TEST_ARGS";
 /// A running command. It is killed when dropped.
 pub(crate) struct Process {
     child: Child,
-    stderr: BufReader<ChildStderr>,
+    /// The lines of its standard error, read as they come: a full pipe would stop it.
+    stderr: Receiver<String>,
 }
 
 /// Kills the command at so many moments, spread over the time that it takes when nobody does, and calls `check` after
@@ -37,7 +39,17 @@ pub(crate) fn start(args: &[&str], variables: &[(&str, &str)]) -> Process {
     command.args(["process::is_the_command", "--exact", "--nocapture", "--test-threads=1"]);
     command.env(ARGS, args.join("\n")).envs(variables.iter().copied());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut read = BufReader::new(child.stderr.take().unwrap());
+    let (lines, stderr) = channel();
+    std::thread::spawn(move || {
+        loop {
+            let mut line = String::new();
+            // Whoever started it may have dropped it.
+            if read.read_line(&mut line).unwrap() == 0 || lines.send(line).is_err() {
+                return;
+            }
+        }
+    });
     Process { child, stderr }
 }
 
@@ -62,18 +74,14 @@ impl Process {
 
     /// The next line of its standard error that holds `text`.
     pub(crate) fn line_with(&mut self, text: &str) -> String {
-        let mut line = String::new();
-        while !line.contains(text) {
-            line.clear();
-            assert!(self.stderr.read_line(&mut line).unwrap() > 0, "it ended without a word of {text}");
-        }
-        line
+        let found = self.stderr.iter().find(|line| line.contains(text));
+        found.unwrap_or_else(|| panic!("it ended without a word of {text}"))
     }
 
     /// Waits for its end, and returns what it still said.
     pub(crate) fn end(mut self) -> (ExitStatus, String, String) {
-        let (mut out, mut err) = (String::new(), String::new());
-        self.stderr.read_to_string(&mut err).unwrap();
+        let mut out = String::new();
+        let err: String = self.stderr.iter().collect();
         self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
         (self.child.wait().unwrap(), out, err)
     }

@@ -1,15 +1,15 @@
 //! The events of `LockingInfo` and `LockingPool`, on L1, and the METIS token's transfers into the escrow and out
 //! of it.
 
-use super::{BlockFacts, Place, check_block, narrow};
+use super::{BlockFacts, abi_fault, check_block, narrow};
 use crate::abi::LockingInfo::LockingInfoEvents as Info;
 use crate::abi::LockingPool::LockingPoolEvents as Pool;
 use crate::abi::LockingPool::{DistributeReward, batchSubmitRewardsCall, relockCall};
 use crate::abi::{Housekeeping::HousekeepingEvents, LockingInfo::Relocked, Metis};
 use crate::calls::calls_in;
 use crate::error::{DecodeFault, UnknownTopic};
+use crate::json::ChainLog;
 use alloy::primitives::{B256, Bytes, U256};
-use alloy::rpc::types::Log;
 use alloy::sol_types::{SolEvent, SolEventInterface};
 use tally_engine::{
     BatchId, Credit, L1Block, L1Record, PoolEvent, PoolState, SequencerId, SpanId, UnixTime, Wei,
@@ -43,27 +43,26 @@ impl<'a> L1Decoder<'a> {
     /// its transaction tells.
     pub fn decode(
         &mut self,
-        log: &Log,
+        log: &ChainLog,
         block: &BlockFacts,
         pool: &PoolState,
         input: impl Fn(B256) -> Option<Bytes>,
     ) -> Result<Option<L1Record>, DecodeFault> {
         let LogIdentity { locking_info, locking_pool, metis_token, .. } = *self.identity;
-        let address = log.address();
+        let address = log.address;
         if ![locking_info, locking_pool, metis_token].contains(&address) {
             return Ok(None);
         }
-        let place = Place::of(log)?;
-        check_block(log, &place, block)?;
-        if self.transaction != Some(place.transaction) {
-            self.transaction = Some(place.transaction);
+        check_block(log, block)?;
+        if self.transaction != Some(log.transaction_hash) {
+            self.transaction = Some(log.transaction_hash);
             self.transfers.clear();
         }
-        let (topics, data) = (log.topics(), &log.data().data);
+        let (topics, data) = (&log.topics, &log.data);
         let topic = topics.first().copied();
         let is_of = |selectors: &[[u8; 32]]| topic.is_some_and(|topic| selectors.contains(&topic.0));
         let input = |event| {
-            let (block, transaction) = (place.block, place.transaction);
+            let (block, transaction) = (log.block, log.transaction_hash);
             input(transaction).ok_or(DecodeFault::NoTransaction { event, block, transaction })
         };
         let event = if address == metis_token {
@@ -71,7 +70,7 @@ impl<'a> L1Decoder<'a> {
                 return Ok(None);
             }
             let transfer =
-                Metis::Transfer::decode_raw_log(topics, data).map_err(|error| place.abi(&error))?;
+                Metis::Transfer::decode_raw_log(topics, data).map_err(|error| abi_fault(log, &error))?;
             let Metis::Transfer { from, to, value } = transfer;
             if ![from, to].contains(&locking_info) {
                 return Ok(None);
@@ -81,27 +80,27 @@ impl<'a> L1Decoder<'a> {
             }
             PoolEvent::MetisTransfer { from, to, amount: Wei::new(value) }
         } else if address == locking_info && is_of(Info::SELECTORS) {
-            let event = Info::decode_raw_log(topics, data).map_err(|error| place.abi(&error))?;
+            let event = Info::decode_raw_log(topics, data).map_err(|error| abi_fault(log, &error))?;
             // A transfer belongs to the first event of the escrow after it.
             let transferred = self.transfers.pop();
             self.transfers.clear();
-            info_event(event, &place, transferred, || input("Relocked"))?
+            info_event(event, log, transferred, || input("Relocked"))?
         } else if address == locking_pool && is_of(Pool::SELECTORS) {
-            let event = Pool::decode_raw_log(topics, data).map_err(|error| place.abi(&error))?;
-            pool_event(event, &place, pool, || input("DistributeReward"))?
+            let event = Pool::decode_raw_log(topics, data).map_err(|error| abi_fault(log, &error))?;
+            pool_event(event, log, pool, || input("DistributeReward"))?
         } else {
             if !is_of(HousekeepingEvents::SELECTORS) {
-                let Place { block, transaction, .. } = place;
+                let (block, transaction) = (log.block, log.transaction_hash);
                 self.unknown.push(UnknownTopic { contract: address, block, transaction, topic });
             }
             return Ok(None);
         };
         Ok(Some(L1Record {
-            block: L1Block(place.block),
-            block_hash: place.block_hash,
+            block: L1Block(log.block),
+            block_hash: log.block_hash,
             timestamp: UnixTime(block.timestamp),
-            transaction_hash: place.transaction,
-            log_index: place.log_index,
+            transaction_hash: log.transaction_hash,
+            log_index: log.log_index,
             event,
         }))
     }
@@ -110,12 +109,12 @@ impl<'a> L1Decoder<'a> {
 /// What of a raised stake came from rewards is what was not transferred just before it.
 fn relocked(
     event: &Relocked,
-    place: &Place,
+    log: &ChainLog,
     transferred: Option<U256>,
     input: impl Fn() -> Result<Bytes, DecodeFault>,
 ) -> Result<PoolEvent, DecodeFault> {
     let sequencer = narrow("sequencerId", event.sequencerId)?;
-    let Place { block, transaction, .. } = *place;
+    let (block, transaction) = (log.block, log.transaction_hash);
     let transferred = if let Some(transferred) = transferred {
         transferred
     } else {
@@ -139,7 +138,7 @@ fn relocked(
 
 fn info_event(
     event: Info,
-    place: &Place,
+    log: &ChainLog,
     transferred: Option<U256>,
     input: impl Fn() -> Result<Bytes, DecodeFault>,
 ) -> Result<PoolEvent, DecodeFault> {
@@ -154,7 +153,7 @@ fn info_event(
             total: Wei::new(event.total),
             signer_pubkey: event.signerPubkey,
         },
-        Info::Relocked(event) => relocked(&event, place, transferred, input)?,
+        Info::Relocked(event) => relocked(&event, log, transferred, input)?,
         Info::Withdraw(event) => {
             PoolEvent::Withdraw { sequencer: sequencer(event.sequencerId)?, amount: Wei::new(event.amount) }
         }
@@ -202,13 +201,13 @@ fn info_event(
 
 fn pool_event(
     event: Pool,
-    place: &Place,
+    log: &ChainLog,
     pool: &PoolState,
     input: impl Fn() -> Result<Bytes, DecodeFault>,
 ) -> Result<PoolEvent, DecodeFault> {
     let sequencer = |id| narrow("_seqId", id).map(SequencerId);
     Ok(match event {
-        Pool::DistributeReward(event) => distribute_reward(&event, place, pool, &input()?)?,
+        Pool::DistributeReward(event) => distribute_reward(&event, log, pool, &input()?)?,
         Pool::RewardUpdate(event) => PoolEvent::RewardUpdate {
             new_reward: Wei::new(event.newReward),
             old_reward: Wei::new(event.oldReward),
@@ -238,7 +237,7 @@ fn pool_event(
 /// of the event, and whose signers the contract can credit.
 fn distribute_reward(
     event: &DistributeReward,
-    place: &Place,
+    log: &ChainLog,
     pool: &PoolState,
     input: &[u8],
 ) -> Result<PoolEvent, DecodeFault> {
@@ -263,8 +262,8 @@ fn distribute_reward(
     let [call] = &calls[..] else {
         return Err(DecodeFault::NoBatchCall {
             batch,
-            block: place.block,
-            transaction: place.transaction,
+            block: log.block,
+            transaction: log.transaction_hash,
             start_span,
             end_span,
             amount: event.amount,
@@ -352,15 +351,15 @@ mod tests {
         let facts = BlockFacts { number: 9, hash: B256::ZERO, timestamp: 5 };
         let mut events = Vec::new();
         for (log_index, (address, data)) in (0_u64..).zip(logs) {
-            let log = Log {
-                inner: alloy::primitives::Log { address: *address, data: data.clone() },
-                block_hash: Some(B256::ZERO),
-                block_number: Some(9),
+            let log = ChainLog {
+                address: *address,
+                topics: data.topics().to_vec(),
+                data: data.data.clone(),
+                block: 9,
+                block_hash: B256::ZERO,
                 block_timestamp: None,
-                transaction_hash: Some(B256::ZERO),
-                transaction_index: None,
-                log_index: Some(log_index),
-                removed: false,
+                transaction_hash: B256::ZERO,
+                log_index,
             };
             let input = |_| Some(Bytes::copy_from_slice(input));
             events.extend(decoder.decode(&log, &facts, &pool(), input)?.map(|record| record.event));

@@ -1,10 +1,10 @@
 //! The events of `MetisSequencerSet`, on L2.
 
-use super::{BlockFacts, Place, check_block, narrow};
+use super::{BlockFacts, abi_fault, check_block, narrow};
 use crate::abi::Housekeeping::HousekeepingEvents;
 use crate::abi::MetisSequencerSet::MetisSequencerSetEvents as Set;
 use crate::error::{DecodeFault, UnknownTopic};
-use alloy::rpc::types::Log;
+use crate::json::ChainLog;
 use alloy::sol_types::SolEventInterface;
 use tally_engine::{L2Block, SpanEvent, SpanId, SpanRecord};
 use tally_eventlog::LogIdentity;
@@ -16,25 +16,24 @@ use tally_eventlog::LogIdentity;
 /// [`DecodeFault`] if the log is not of `block` or is not what its topic says.
 pub fn decode_span(
     identity: &LogIdentity,
-    log: &Log,
+    log: &ChainLog,
     block: &BlockFacts,
     unknown: &mut Vec<UnknownTopic>,
 ) -> Result<Option<SpanRecord>, DecodeFault> {
-    if log.address() != identity.sequencer_set {
+    if log.address != identity.sequencer_set {
         return Ok(None);
     }
-    let place = Place::of(log)?;
-    check_block(log, &place, block)?;
-    let topic = log.topics().first().copied();
+    check_block(log, block)?;
+    let topic = log.topics.first().copied();
     let is_of = |selectors: &[[u8; 32]]| topic.is_some_and(|topic| selectors.contains(&topic.0));
     if !is_of(Set::SELECTORS) {
         if !is_of(HousekeepingEvents::SELECTORS) {
-            let Place { block, transaction, .. } = place;
-            unknown.push(UnknownTopic { contract: log.address(), block, transaction, topic });
+            let (block, transaction) = (log.block, log.transaction_hash);
+            unknown.push(UnknownTopic { contract: log.address, block, transaction, topic });
         }
         return Ok(None);
     }
-    let event = Set::decode_raw_log(log.topics(), &log.data().data).map_err(|error| place.abi(&error))?;
+    let event = Set::decode_raw_log(&log.topics, &log.data).map_err(|error| abi_fault(log, &error))?;
     let event = match event {
         Set::NewEpoch(event) => SpanEvent::NewEpoch {
             span: SpanId(narrow("epochId", event.epochId)?),
@@ -56,10 +55,10 @@ pub fn decode_span(
         Set::MpcAddressUpdated(event) => SpanEvent::MpcAddressUpdated { new_mpc: event._newMpcAddress },
     };
     Ok(Some(SpanRecord {
-        block: L2Block(place.block),
-        block_hash: place.block_hash,
-        transaction_hash: place.transaction,
-        log_index: place.log_index,
+        block: L2Block(log.block),
+        block_hash: log.block_hash,
+        transaction_hash: log.transaction_hash,
+        log_index: log.log_index,
         event,
     }))
 }
@@ -68,7 +67,7 @@ pub fn decode_span(
 mod tests {
     use super::*;
     use alloy::primitives::B256;
-    use alloy::primitives::{Address, Bytes, LogData, address, b256, hex};
+    use alloy::primitives::{Address, Bytes, address, b256, hex};
     use tally_engine::L1Block;
     use tally_engine::PoolGenesis;
 
@@ -86,16 +85,16 @@ mod tests {
         }
     }
 
-    fn log(address: Address, topics: Vec<B256>, data: Bytes) -> Log {
-        Log {
-            inner: alloy::primitives::Log { address, data: LogData::new(topics, data).expect("topics") },
-            block_hash: Some(B256::ZERO),
-            block_number: Some(15_214_334),
+    fn log(address: Address, topics: Vec<B256>, data: Bytes) -> ChainLog {
+        ChainLog {
+            address,
+            topics,
+            data,
+            block: 15_214_334,
+            block_hash: B256::ZERO,
             block_timestamp: None,
-            transaction_hash: Some(B256::ZERO),
-            transaction_index: None,
-            log_index: Some(0),
-            removed: false,
+            transaction_hash: B256::ZERO,
+            log_index: 0,
         }
     }
 

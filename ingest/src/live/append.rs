@@ -5,8 +5,7 @@ use super::error::LiveError;
 use super::l1::L1Piece;
 use super::l2::L2Piece;
 use super::metrics::Metrics;
-use crate::decode::{BlockFacts, L1Decoder};
-use crate::error::{DecodeFault, UnknownTopic};
+use crate::error::UnknownTopic;
 use std::time::Duration;
 use tally_engine::{L1Block, L2Block};
 use tally_eventlog::{CHUNK_BLOCKS_MAX, L1Head, LogWriter, RecentBlock};
@@ -85,7 +84,11 @@ impl Appender {
         match piece {
             Piece::L1(piece) => self.stage_l1(&piece)?,
             Piece::L2(piece) => self.stage_l2(&piece)?,
-            Piece::L1Rollback(to) => self.roll_back(|writer| writer.rollback_l1(L1Block(to.number)))?,
+            Piece::L1Rollback(to, pool) => {
+                self.roll_back(|writer| writer.rollback_l1(L1Block(to.number)))?;
+                // The task that asked for it may have been stopped.
+                let _ = pool.send(self.writer.pool().clone());
+            }
             Piece::L2Rollback(to) => self.roll_back(|writer| writer.rollback_l2(L2Block(to.number)))?,
         }
         if self.staged_blocks >= COMMIT_AFTER_BLOCKS {
@@ -107,33 +110,18 @@ impl Appender {
     }
 
     fn stage_l1(&mut self, piece: &L1Piece) -> Result<(), LiveError> {
-        let L1Piece { logs, blocks, inputs, heads, sealed } = piece;
-        let decode = |fault| LiveError::Decode { chain: "L1", fault };
-        let identity = self.writer.identity().clone();
-        let mut decoder = L1Decoder::new(&identity);
-        let mut logs = logs.iter().peekable();
-        self.writer.seal_l1(L1Block(*sealed));
-        for head in heads {
-            while let Some(log) =
-                logs.next_if(|log| log.block_number.is_some_and(|block| block <= head.number))
-            {
-                let number = log.block_number.unwrap_or_default();
-                let block =
-                    blocks.get(&number).ok_or_else(|| decode(DecodeFault::NoHeader { block: number }))?;
-                let facts = BlockFacts { number, hash: block.hash, timestamp: block.timestamp.0 };
-                let record =
-                    decoder.decode(log, &facts, self.writer.pool(), |hash| inputs.get(&hash).cloned());
-                if let Some(record) = record.map_err(decode)? {
-                    for discrepancy in self.writer.stage_l1(&record)? {
-                        self.metrics.warning();
-                        tracing::warn!(chain = "L1", block = number, "{discrepancy}");
-                    }
+        let mut records = piece.records.iter().peekable();
+        self.writer.seal_l1(L1Block(piece.sealed));
+        for RecentBlock { number, hash, timestamp } in piece.heads.iter().copied() {
+            while let Some(record) = records.next_if(|record| record.block.0 <= number) {
+                for discrepancy in self.writer.stage_l1(record)? {
+                    self.metrics.warning();
+                    tracing::warn!(chain = "L1", block = record.block.0, "{discrepancy}");
                 }
             }
-            let RecentBlock { number, hash, timestamp } = *head;
             self.writer.stage_l1_head(L1Head { block: L1Block(number), hash, timestamp })?;
         }
-        self.report_unknown("L1", &decoder.unknown);
+        self.report_unknown("L1", &piece.unknown);
         Ok(())
     }
 

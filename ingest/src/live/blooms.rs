@@ -1,31 +1,38 @@
 //! What the blooms of L2 blocks tell of the sequencer set's logs. A node answers `eth_getLogs` from an
 //! index, which may have holes that it does not know of; a block's bloom is part of the block.
 
-use super::fetch::header_call;
+use super::fetch::{Filter, header_call};
+use super::receipts::{InBlock, check_logs, check_same, for_each_receipt};
 use crate::abi::MetisSequencerSet::MetisSequencerSetEvents;
 use crate::error::DecodeFault;
-use crate::json::Quantity;
-use crate::rpc::{Attempt, BATCH_CALLS_MAX, Call, Fault, FaultKind, call};
+use crate::json::{ChainLog, Quantity};
+use crate::rpc::{Attempt, BATCH_CALLS_MAX, Call, Fault, FaultKind};
 use alloy::primitives::{Address, B256, Bloom};
-use alloy::rpc::types::Log;
 use serde::Deserialize;
-use serde_json::json;
 use std::collections::BTreeSet;
 
 /// The events of a contract, as blooms tell of them.
 #[derive(Debug)]
 pub(crate) struct Blooms {
-    contract: Address,
-    /// Each event's topic, and what the bloom of a block with such an event has at least.
-    events: Vec<(B256, Bloom)>,
+    contract: Filter,
+    /// What the bloom of a block with such an event has at least.
+    events: Vec<Bloom>,
 }
 
-/// A block that has events of these topics by its bloom. A bloom may tell of too many, but never of too few.
+/// A block that may have events of the contract.
 #[derive(Debug)]
 pub(crate) struct Hint {
     pub(crate) block: u64,
     hash: B256,
-    topics: Vec<B256>,
+    kind: HintKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HintKind {
+    /// Its bloom tells so. A bloom may tell of too many, but never of too few.
+    Bloom,
+    /// It has no bloom, or zeros in its place.
+    Blind,
 }
 
 /// A block with the hashes of its transactions.
@@ -36,123 +43,76 @@ struct Hashes {
     transactions: Vec<B256>,
 }
 
-/// A receipt, as far as it tells of logs.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Receipt {
-    transaction_hash: B256,
-    block_hash: B256,
-    logs: Vec<ReceiptLog>,
-}
-
-#[derive(Deserialize)]
-struct ReceiptLog {
-    address: Address,
-    topics: Vec<B256>,
-}
-
 impl Blooms {
     /// Those of the sequencer set.
     pub(crate) fn new(contract: Address) -> Self {
         let event = |topic: &[u8; 32]| {
-            let (topic, mut bloom) = (B256::from(*topic), Bloom::ZERO);
-            bloom.accrue_raw_log(contract, &[topic]);
-            (topic, bloom)
+            let mut bloom = Bloom::ZERO;
+            bloom.accrue_raw_log(contract, &[B256::from(*topic)]);
+            bloom
         };
-        Self { contract, events: MetisSequencerSetEvents::SELECTORS.iter().map(event).collect() }
+        let events = MetisSequencerSetEvents::SELECTORS.iter().map(event).collect();
+        Self { contract: Filter { addresses: vec![contract], topics: Vec::new() }, events }
     }
 
-    /// What the bloom of a block tells. Without one, or with zeros in its place, it is nothing.
+    /// What the bloom of a block tells; `None` if it has no event.
     pub(crate) fn hint(&self, block: u64, hash: B256, bloom: Option<&Bloom>) -> Option<Hint> {
-        let bloom = bloom?;
-        let topics: Vec<B256> =
-            self.events.iter().filter(|(_, event)| bloom.contains(event)).map(|(topic, _)| *topic).collect();
-        (!topics.is_empty()).then_some(Hint { block, hash, topics })
+        let kind = match bloom.filter(|bloom| !bloom.is_zero()) {
+            None => HintKind::Blind,
+            Some(bloom) if self.events.iter().any(|event| bloom.contains(event)) => HintKind::Bloom,
+            Some(_) => return None,
+        };
+        Some(Hint { block, hash, kind })
     }
 
-    /// Checks that `logs`, which an endpoint gave of the blocks of some hints, lack none: where there is no
-    /// log that a bloom tells of, the receipts of the block say whether there has to be one. The inner error
-    /// is of a block that is another one there.
+    /// Checks that `logs`, which an endpoint gave of the blocks of some hints, are those that the receipts of these
+    /// blocks' transactions have. Blocks without a bloom are looked at only where nothing else shows that the node has
+    /// their logs (`is_proven` is false). The inner error is of a block that is another one there.
     pub(crate) async fn check(
         &self,
         attempt: &Attempt,
         hints: &[&Hint],
-        logs: &[Log],
+        logs: &[ChainLog],
+        is_proven: bool,
     ) -> Result<Result<(), DecodeFault>, Fault> {
-        let place = |log: &Log| Some((log.block_number?, *log.topics().first()?));
-        let given: BTreeSet<(u64, B256)> = logs.iter().filter_map(place).collect();
-        let is_open = |hint: &Hint| hint.topics.iter().any(|topic| !given.contains(&(hint.block, *topic)));
-        let open: Vec<&Hint> = hints.iter().copied().filter(|hint| is_open(hint)).collect();
+        let counts = |hint: &&Hint| hint.kind == HintKind::Bloom || !is_proven;
+        let hints: Vec<&Hint> = hints.iter().copied().filter(counts).collect();
         // Not all at once: whoever answers says how long the lists of transactions are.
-        for hints in open.chunks(BATCH_CALLS_MAX) {
+        for hints in hints.chunks(BATCH_CALLS_MAX) {
             let calls: Vec<Call> = hints.iter().map(|hint| header_call(hint.block)).collect();
             let blocks = attempt.all::<Hashes>("a block", &calls).await?;
             let mut transactions = Vec::new();
-            for (hint, block) in hints.iter().zip(blocks) {
-                let number = hint.block;
-                let block = block.ok_or_else(|| behind(format!("it has no block {number}")))?;
-                if block.number.0 != number {
-                    let found = block.number.0;
+            for (hint, found) in hints.iter().zip(blocks) {
+                let block = hint.block;
+                let lacks = || Fault::temporary(FaultKind::Behind, format!("it has no block {block}"));
+                let found = found.ok_or_else(lacks)?;
+                if found.number.0 != block {
+                    let found = found.number.0;
                     return Err(Fault::inconsistent(format!(
-                        "asked for block {number}, it gave block {found}"
+                        "asked for block {block}, it gave block {found}"
                     )));
                 }
-                if block.hash != hint.hash {
-                    let (expected, found) = (hint.hash.to_string(), block.hash.to_string());
-                    let what = "the hash";
-                    return Ok(Err(DecodeFault::OtherBlock { block: number, what, expected, found }));
+                if found.hash != hint.hash {
+                    let (expected, found) = (hint.hash.to_string(), found.hash.to_string());
+                    return Ok(Err(DecodeFault::OtherBlock { block, what: "the hash", expected, found }));
                 }
-                transactions.extend(block.transactions.into_iter().map(|transaction| (*hint, transaction)));
+                let in_block = |transaction| InBlock { transaction, block, block_hash: hint.hash };
+                transactions.extend(found.transactions.into_iter().map(in_block));
             }
-            for transactions in transactions.chunks(BATCH_CALLS_MAX) {
-                self.check_receipts(attempt, transactions, &given).await?;
-            }
+            let filters = std::slice::from_ref(&self.contract);
+            for_each_receipt(attempt, &transactions, |wanted, made| {
+                let of_it =
+                    |log: &&ChainLog| (log.block, log.transaction_hash) == (wanted.block, wanted.transaction);
+                let given: Vec<&ChainLog> = logs.iter().filter(of_it).collect();
+                check_same(wanted, &given, made, filters)
+            })
+            .await?;
         }
-        Ok(Ok(()))
+        // Whatever it gave besides.
+        let seen: BTreeSet<u64> = hints.iter().map(|hint| hint.block).collect();
+        let others: Vec<ChainLog> = logs.iter().filter(|log| !seen.contains(&log.block)).cloned().collect();
+        check_logs(attempt, std::slice::from_ref(&self.contract), &others).await.map(Ok)
     }
-
-    async fn check_receipts(
-        &self,
-        attempt: &Attempt,
-        transactions: &[(&Hint, B256)],
-        given: &BTreeSet<(u64, B256)>,
-    ) -> Result<(), Fault> {
-        let receipt = |hash: &B256| call("eth_getTransactionReceipt", json!([hash]));
-        let calls: Vec<Call> = transactions.iter().map(|(_, hash)| receipt(hash)).collect();
-        let receipts = attempt.all::<Receipt>("a receipt", &calls).await?;
-        for (receipt, (hint, hash)) in receipts.into_iter().zip(transactions) {
-            let (number, contract) = (hint.block, self.contract);
-            let lacks = || behind(format!("it has no receipt of transaction {hash} in block {number}"));
-            let receipt = receipt.ok_or_else(lacks)?;
-            if receipt.transaction_hash != *hash || receipt.block_hash != hint.hash {
-                return Err(Fault::inconsistent(format!(
-                    "the receipt of transaction {hash} of block {} is given as that of {} of block {}",
-                    hint.hash, receipt.transaction_hash, receipt.block_hash
-                )));
-            }
-            for topic in
-                receipt.logs.iter().filter(|log| log.address == contract).filter_map(ReceiptLog::topic)
-            {
-                if !given.contains(&(number, topic)) {
-                    return Err(Fault::inconsistent(format!(
-                        "it lacks logs: block {number} has one of {contract} with topic {topic} by the receipt of \
-                         transaction {hash}, but none by eth_getLogs"
-                    )));
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl ReceiptLog {
-    fn topic(&self) -> Option<B256> {
-        self.topics.first().copied()
-    }
-}
-
-fn behind(reason: String) -> Fault {
-    Fault::temporary(FaultKind::Behind, reason)
 }
 
 #[cfg(test)]
@@ -169,20 +129,21 @@ mod tests {
         let other = address!("0x9E32b13ce7f2E80A01932B42553652E053D6ed8e");
         let (span, recommit) = (NewEpoch::SIGNATURE_HASH, ReCommitEpoch::SIGNATURE_HASH);
         let unknown = B256::repeat_byte(0x11);
-        let topics = |logs: &[(Address, B256)]| {
+        let kind = |logs: &[(Address, B256)]| {
             let mut bloom = Bloom::ZERO;
             for (address, topic) in logs {
                 bloom.accrue_raw_log(*address, &[*topic, B256::ZERO]);
             }
-            Blooms::new(set).hint(7, B256::ZERO, Some(&bloom)).map(|hint| hint.topics).unwrap_or_default()
+            Blooms::new(set).hint(7, B256::ZERO, Some(&bloom)).map(|hint| hint.kind)
         };
-        assert_eq!(topics(&[(set, span)]), [span]);
-        assert_eq!(topics(&[(set, recommit), (other, unknown)]), [recommit]);
-        assert_eq!(topics(&[(other, span)]), [B256::ZERO; 0]);
-        assert_eq!(topics(&[(set, unknown)]), [B256::ZERO; 0]);
+        assert_eq!(kind(&[(set, span)]), Some(HintKind::Bloom));
+        assert_eq!(kind(&[(set, recommit), (other, unknown)]), Some(HintKind::Bloom));
+        assert_eq!(kind(&[(other, span)]), None);
+        assert_eq!(kind(&[(set, unknown)]), None);
         // No proof, but nothing that a bloom could tell apart.
-        assert_eq!(topics(&[(set, unknown), (other, span)]), [span]);
-        assert_eq!(topics(&[]), [B256::ZERO; 0]);
-        assert!(Blooms::new(set).hint(7, B256::ZERO, None).is_none());
+        assert_eq!(kind(&[(set, unknown), (other, span)]), Some(HintKind::Bloom));
+        assert_eq!(kind(&[]), Some(HintKind::Blind), "zeros may stand in the place of a bloom");
+        let none = Blooms::new(set).hint(7, B256::ZERO, None).map(|hint| hint.kind);
+        assert_eq!(none, Some(HintKind::Blind));
     }
 }

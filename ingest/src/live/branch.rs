@@ -12,8 +12,20 @@ const COMPARED: usize = 32;
 ///
 /// # Errors
 ///
-/// [`LiveError::BelowSealed`] if they part below these.
+/// [`LiveError::BelowSealed`] if they part below these, by every endpoint.
 pub(crate) async fn common_ancestor(rpc: &Rpc, recent: &RecentBlocks) -> Result<RecentBlock, LiveError> {
+    let mut found = ancestor(rpc, recent).await;
+    for _ in 1..rpc.endpoints() {
+        if !matches!(found, Err(LiveError::BelowSealed { .. })) {
+            break;
+        }
+        rpc.doubt();
+        found = ancestor(rpc, recent).await;
+    }
+    found
+}
+
+async fn ancestor(rpc: &Rpc, recent: &RecentBlocks) -> Result<RecentBlock, LiveError> {
     let mut below = None;
     for part in recent.blocks().rchunks(COMPARED) {
         let numbers: Vec<u64> = part.iter().map(|block| block.number).collect();

@@ -11,13 +11,31 @@ pub enum LiveError {
     /// An endpoint that could not be used, or an answer that could not be had.
     #[error(transparent)]
     Rpc(#[from] RpcError),
-    /// What a chain gave does not hold together.
-    #[error("{chain}: {fault}")]
+    /// What a chain gave, in several answers, does not hold together, also when it is asked again.
+    #[error("{chain}: {what} of {endpoints} do not fit each other: {fault}")]
     Decode {
         /// Which chain.
         chain: &'static str,
+        /// What was asked for.
+        what: String,
+        /// Of whom.
+        endpoints: String,
         /// What is wrong.
         fault: DecodeFault,
+    },
+    /// The contracts' own state is another one than the log gives.
+    #[error(
+        "L1: the contracts' state after block {block} is not what the log gives: {differences}. Either the log lacks \
+         events, which its endpoints never gave: compare with `tally audit live` at another endpoint, and make the log \
+         again there; or this one is wrong (tried: all {endpoints} endpoints; --state-check-hours 0 goes on without)"
+    )]
+    OtherState {
+        /// After which block.
+        block: u64,
+        /// The first fields that differ, with both values.
+        differences: String,
+        /// How many endpoints were asked.
+        endpoints: usize,
     },
     /// The log could not be opened, read or written, or cannot take what a chain gave.
     #[error(transparent)]
@@ -58,7 +76,7 @@ pub enum LiveError {
         address: Address,
     },
     /// Blocks that do not follow the log's last one, which the chain has all the same.
-    #[error("{chain}: in {attempts} attempts, what the endpoint gave after block {block} did not follow it")]
+    #[error("{chain}: in {attempts} attempts, what {endpoints} gave after block {block} did not follow it")]
     Stalled {
         /// Which chain.
         chain: &'static str,
@@ -66,6 +84,8 @@ pub enum LiveError {
         block: u64,
         /// How often it was tried.
         attempts: u32,
+        /// Of whom.
+        endpoints: String,
     },
     /// A task of the ingest that ended before it should.
     #[error("{0}")]

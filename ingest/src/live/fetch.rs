@@ -1,14 +1,11 @@
-//! What is asked of a node, and how its answers are checked: headers, logs of ranges that adapt to what it
-//! gives at once, the inputs of transactions.
+//! What is asked of a node, and how its answers are checked: headers, logs of ranges, the inputs of transactions.
 
-use crate::json::{Header, LogObject};
-use crate::rpc::{Attempt, Call, Fault, FaultKind, RpcError, call};
-use alloy::primitives::{Address, B256, Bytes};
-use alloy::rpc::types::Log;
+use crate::json::{ChainLog, Header};
+use crate::rpc::{Answer, Attempt, Call, Fault, FaultKind, RpcError, Size, call, decoded};
+use alloy::primitives::{Address, B256, Bloom, BloomInput, Bytes};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use tally_engine::UnixTime;
 use tally_eventlog::RecentBlock;
 
@@ -18,58 +15,12 @@ const RANGE_FIRST: u64 = 2_000;
 /// The largest range. Logs of the pool are rare; what is above costs a node more than it saves us.
 const RANGE_MAX: u64 = 100_000;
 
-/// After so many good answers a range that was refused is tried again.
-const FORGET_AFTER: u64 = 64;
+/// How many bytes the inputs of the transactions of one range may have in all: they are held in memory.
+const INPUT_BYTES_MAX: usize = 64 << 20;
 
-/// How many blocks logs are asked of at once, by what was refused so far.
-#[derive(Debug)]
-pub(crate) struct Range(Mutex<Sizes>);
-
-#[derive(Debug)]
-struct Sizes {
-    now: u64,
-    /// The largest size that was not refused lately.
-    most: u64,
-    good_answers: u64,
-}
-
-impl Range {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(Sizes { now: RANGE_FIRST, most: RANGE_MAX, good_answers: 0 }))
-    }
-
-    fn sizes(&self) -> std::sync::MutexGuard<'_, Sizes> {
-        self.0.lock().expect("nobody panics while holding it")
-    }
-
-    pub(crate) fn size(&self) -> u64 {
-        self.sizes().now
-    }
-
-    /// A range of `size` blocks was given.
-    pub(crate) fn given(&self, size: u64) {
-        let mut sizes = self.sizes();
-        sizes.good_answers += 1;
-        if sizes.good_answers.is_multiple_of(FORGET_AFTER) {
-            sizes.most = sizes.most.saturating_mul(2).min(RANGE_MAX);
-        }
-        // Only a full range shows that the node gives so many.
-        if size >= sizes.now {
-            sizes.now = sizes.now.saturating_mul(2).min(sizes.most);
-        }
-    }
-
-    /// A range of `size` blocks was refused. `hint` is how many the node says that it would give. Returns
-    /// `false` if it refuses even one.
-    pub(crate) fn refused(&self, size: u64, hint: Option<u64>) -> bool {
-        let mut sizes = self.sizes();
-        let half = (size / 2).max(1);
-        let smaller = hint.filter(|hint| (1..size).contains(hint)).unwrap_or(half);
-        sizes.most = sizes.most.min(smaller);
-        sizes.now = sizes.now.min(smaller);
-        sizes.good_answers = 0;
-        size > 1
-    }
+/// How many blocks logs are asked of at once.
+pub(crate) fn range() -> Size {
+    Size::new(RANGE_FIRST, RANGE_MAX)
 }
 
 pub(crate) fn header_call(number: u64) -> Call {
@@ -79,6 +30,11 @@ pub(crate) fn header_call(number: u64) -> Call {
 /// The header of a block by its tag.
 pub(crate) fn tag_call(tag: &str) -> Call {
     call("eth_getBlockByNumber", json!([tag, false]))
+}
+
+/// The header of a block by its hash.
+pub(crate) fn hash_call(hash: B256) -> Call {
+    call("eth_getBlockByHash", json!([hash, false]))
 }
 
 pub(crate) fn quantity(number: u64) -> String {
@@ -108,14 +64,35 @@ impl Filter {
         call("eth_getLogs", json!([{ "address": addresses, "topics": topics, "blockHash": hash }]))
     }
 
-    /// Whether a log is one of these.
-    pub(crate) fn fits(&self, log: &Log) -> bool {
-        let (wanted, found) = (&self.topics, log.topics());
+    /// Whether a log of this contract with these topics is one of these.
+    pub(crate) fn fits(&self, address: &Address, found: &[B256]) -> bool {
+        let wanted = &self.topics;
         let is_wanted = |(wanted, found): (&Option<B256>, &B256)| wanted.is_none_or(|topic| topic == *found);
-        self.addresses.contains(&log.address())
+        self.addresses.contains(address)
             && wanted.len() <= found.len()
             && wanted.iter().zip(found).all(is_wanted)
     }
+
+    /// Whether a block with this bloom may have such a log. A bloom may tell of too many, but never of too few.
+    pub(crate) fn may_be_in(&self, bloom: &Bloom) -> bool {
+        let has = |bytes: &[u8]| bloom.contains_input(BloomInput::Raw(bytes));
+        self.addresses.iter().any(|address| has(address.as_slice()))
+            && self.topics.iter().flatten().all(|topic| has(topic.as_slice()))
+    }
+}
+
+/// All logs of a block.
+pub(crate) fn all_logs_call(hash: B256) -> Call {
+    call("eth_getLogs", json!([{ "blockHash": hash }]))
+}
+
+/// The bloom that a block with these logs has.
+pub(crate) fn bloom_of<'a>(logs: impl Iterator<Item = &'a ChainLog>) -> Bloom {
+    let mut bloom = Bloom::ZERO;
+    for log in logs {
+        bloom.accrue_raw_log(log.address, &log.topics);
+    }
+    bloom
 }
 
 /// The header with that number, which the node has to have.
@@ -146,13 +123,12 @@ impl From<&Header> for RecentBlock {
 
 /// The logs of several answers, of blocks `from..=to`, as one list in the chain's order. What several filters
 /// fit, like a transfer from the escrow to itself, is in several answers, and comes once.
-pub(crate) fn merged(lists: Vec<Option<Vec<LogObject>>>, from: u64, to: u64) -> Result<Vec<Log>, Fault> {
-    let mut logs: Vec<(usize, Log)> = Vec::new();
+pub(crate) fn merged(lists: Vec<Option<Vec<ChainLog>>>, from: u64, to: u64) -> Result<Vec<ChainLog>, Fault> {
+    let mut logs: Vec<(usize, ChainLog)> = Vec::new();
     for (answer, list) in lists.into_iter().enumerate() {
         let list = list.ok_or_else(|| Fault::inconsistent("it gave null for a list of logs".into()))?;
         for log in list {
-            let log = log.into_log().map_err(|fault| Fault::inconsistent(fault.to_string()))?;
-            let number = log.block_number.unwrap_or_default();
+            let number = log.block;
             if !(from..=to).contains(&number) {
                 let asked = format!("asked for logs of blocks {from} to {to}");
                 return Err(Fault::inconsistent(format!("{asked}, it gave one of block {number}")));
@@ -160,22 +136,20 @@ pub(crate) fn merged(lists: Vec<Option<Vec<LogObject>>>, from: u64, to: u64) -> 
             logs.push((answer, log));
         }
     }
-    let place = |log: &Log| (log.block_number, log.log_index);
+    let place = |log: &ChainLog| (log.block, log.log_index);
     logs.sort_by_key(|(_, log)| place(log));
     for pair in logs.windows(2) {
         let [(answer, log), (other_answer, other)] = pair else { continue };
         if place(log) != place(other) {
             continue;
         }
-        let (block, index) = (log.block_number.unwrap_or_default(), log.log_index.unwrap_or_default());
+        let (block, index) = place(log);
         if answer == other_answer {
             return Err(Fault::inconsistent(format!("it gave log {index} of block {block} twice")));
         }
         if log != other {
-            let of = |log: &Log| {
-                let transaction = log.transaction_hash.unwrap_or_default();
-                format!("one of {} in transaction {transaction}", log.address())
-            };
+            let of =
+                |log: &ChainLog| format!("one of {} in transaction {}", log.address, log.transaction_hash);
             let (one, other) = (of(log), of(other));
             return Err(Fault::inconsistent(format!(
                 "it gave two logs {index} of block {block} that differ: {one}, and {other}"
@@ -186,20 +160,62 @@ pub(crate) fn merged(lists: Vec<Option<Vec<LogObject>>>, from: u64, to: u64) -> 
     Ok(logs.into_iter().map(|(_, log)| log).collect())
 }
 
+fn range_calls(filters: &[Filter], from: u64, last: u64) -> Vec<Call> {
+    let logs = filters.iter().map(|filter| filter.range(from, last));
+    // A node that does not have the last block yet would give no log of it either.
+    logs.chain([header_call(last)]).collect()
+}
+
+fn range_in(mut answers: Vec<Answer>, from: u64, last: u64) -> Result<(Vec<ChainLog>, Header), Fault> {
+    let head = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
+    let head = numbered(decoded("a header", head)?, last)?;
+    let lists = answers.into_iter().map(|answer| decoded::<Vec<ChainLog>>("logs", answer));
+    Ok((merged(lists.collect::<Result<_, _>>()?, from, last)?, head))
+}
+
+/// The logs of a range, and the header of its last block, of one node: asked for together. `None` if the endpoint does
+/// not take so many calls at once.
+pub(crate) async fn logs_of_one(
+    attempt: &Attempt,
+    filters: &[Filter],
+    from: u64,
+    last: u64,
+) -> Result<Option<(Vec<ChainLog>, Header)>, Fault> {
+    let calls = range_calls(filters, from, last);
+    let ask = async || {
+        let answers = attempt.together(std::slice::from_ref(&calls)).await?;
+        answers.map(|groups| range_in(groups.into_iter().flatten().collect(), from, last)).transpose()
+    };
+    match ask().await {
+        // Of several nodes behind one name the next may have it.
+        Err(fault) if fault.kind == FaultKind::Behind => ask().await,
+        found => found,
+    }
+}
+
+/// The same of whoever answers each call, which proves nothing of the logs.
+pub(crate) async fn logs_of_any(
+    attempt: &Attempt,
+    filters: &[Filter],
+    from: u64,
+    last: u64,
+) -> Result<(Vec<ChainLog>, Header), Fault> {
+    range_in(attempt.batch(&range_calls(filters, from, last)).await?, from, last)
+}
+
 /// The blocks of some logs, in order, each once.
-pub(crate) fn blocks_of(logs: &[Log]) -> Vec<u64> {
-    let mut blocks: Vec<u64> = logs.iter().filter_map(|log| log.block_number).collect();
+pub(crate) fn blocks_of(logs: &[ChainLog]) -> Vec<u64> {
+    let mut blocks: Vec<u64> = logs.iter().map(|log| log.block).collect();
     blocks.dedup();
     blocks
 }
 
 /// Whether a log and the header of its block are of one branch.
-pub(crate) fn check_log(log: &Log, header: &RecentBlock) -> Result<(), Fault> {
-    if log.block_hash == Some(header.hash) {
+pub(crate) fn check_log(log: &ChainLog, header: &RecentBlock) -> Result<(), Fault> {
+    if log.block_hash == header.hash {
         return Ok(());
     }
-    let (number, expected) = (header.number, header.hash);
-    let found = log.block_hash.unwrap_or_default();
+    let (number, expected, found) = (header.number, header.hash, log.block_hash);
     Err(Fault::inconsistent(format!("block {number} is {found} by its logs, but {expected} by its header")))
 }
 
@@ -212,44 +228,43 @@ struct Transaction {
 }
 
 /// The inputs of the transactions of some logs.
-pub(crate) async fn inputs(attempt: &Attempt, logs: &[&Log]) -> Result<BTreeMap<B256, Bytes>, Fault> {
-    let mut wanted: Vec<(B256, Option<B256>)> =
-        logs.iter().filter_map(|log| Some((log.transaction_hash?, log.block_hash))).collect();
+pub(crate) async fn inputs(attempt: &Attempt, logs: &[&ChainLog]) -> Result<BTreeMap<B256, Bytes>, Fault> {
+    let mut wanted: Vec<(B256, B256)> =
+        logs.iter().map(|log| (log.transaction_hash, log.block_hash)).collect();
     wanted.dedup();
     let get = |hash: &B256| call("eth_getTransactionByHash", json!([hash]));
     let calls: Vec<Call> = wanted.iter().map(|(hash, _)| get(hash)).collect();
     let found = attempt.all::<Transaction>("a transaction", &calls).await?;
     let mut inputs = BTreeMap::new();
+    let mut bytes = 0_usize;
     for (transaction, (hash, block_hash)) in found.into_iter().zip(wanted) {
         let Some(transaction) = transaction else {
             return Err(Fault::temporary(FaultKind::Behind, format!("it has no transaction {hash}")));
         };
-        if transaction.hash != hash || transaction.block_hash != block_hash {
+        if transaction.hash != hash || transaction.block_hash != Some(block_hash) {
             return Err(Fault::inconsistent(format!(
-                "transaction {hash} of block {block_hash:?} is given as {} of block {:?}",
-                transaction.hash, transaction.block_hash
+                "transaction {hash} of block {block_hash} is given as {} of block {}",
+                transaction.hash,
+                transaction.block_hash.map_or("none".into(), |hash| hash.to_string())
             )));
+        }
+        bytes = bytes.saturating_add(transaction.input.len());
+        if bytes > INPUT_BYTES_MAX {
+            return Err(Fault::too_much(format!("inputs above the {INPUT_BYTES_MAX} bytes of one range")));
         }
         inputs.insert(hash, transaction.input);
     }
     Ok(inputs)
 }
 
-/// That less has to be asked for.
-pub(crate) struct AskLess {
-    /// How many blocks the node would give, if it says so.
-    pub(crate) blocks_max: Option<u64>,
-}
-
-/// Whether less has to be asked for.
-pub(crate) fn too_much(error: &RpcError) -> Option<AskLess> {
-    match error {
-        RpcError::TooMuch { blocks_max, .. } => Some(AskLess { blocks_max: *blocks_max }),
-        RpcError::GaveUp { .. }
-        | RpcError::Endpoints { .. }
-        | RpcError::OtherChain { .. }
-        | RpcError::Refused { .. } => None,
+/// Whether less has to be asked for, as no endpoint gave what was of `blocks` blocks; `size` says how much next.
+pub(crate) fn asks_less(chain: &str, error: &RpcError, size: &Size, blocks: u64) -> bool {
+    if !matches!(error, RpcError::TooMuch { .. }) {
+        return false;
     }
+    size.failed(blocks, true);
+    tracing::debug!(chain, size = size.now(), "asking for less: {error}");
+    true
 }
 
 #[cfg(test)]
@@ -257,7 +272,7 @@ mod tests {
     use super::*;
 
     /// Of log `index` of block `block`, with this data.
-    fn log(block: u64, index: u64, data: &str) -> LogObject {
+    fn log(block: u64, index: u64, data: &str) -> ChainLog {
         let log = json!({
             "address": Address::repeat_byte(1), "topics": [], "data": data,
             "blockHash": B256::ZERO, "blockNumber": quantity(block),
@@ -268,15 +283,14 @@ mod tests {
 
     #[test]
     fn what_several_answers_have_comes_once() {
-        let places = |lists: Vec<Vec<LogObject>>| {
+        let places = |lists: Vec<Vec<ChainLog>>| {
             let logs = merged(lists.into_iter().map(Some).collect(), 5, 9);
-            logs.map(|logs| logs.iter().map(|log| (log.block_number, log.log_index)).collect::<Vec<_>>())
+            logs.map(|logs| logs.iter().map(|log| (log.block, log.log_index)).collect::<Vec<_>>())
                 .map_err(|fault| fault.to_string())
         };
-        let place = |block, index| (Some(block), Some(index));
         let three =
             vec![vec![log(9, 0, "0x")], vec![log(6, 2, "0x"), log(6, 1, "0x")], vec![log(6, 2, "0x")]];
-        assert_eq!(places(three), Ok(vec![place(6, 1), place(6, 2), place(9, 0)]));
+        assert_eq!(places(three), Ok(vec![(6, 1), (6, 2), (9, 0)]));
         let error = |lists| places(lists).expect_err("it contradicts itself");
         let twice = error(vec![vec![], vec![log(6, 2, "0x"), log(6, 2, "0x")], vec![log(6, 2, "0x")]]);
         assert!(twice.contains("it gave log 2 of block 6 twice"), "{twice}");
@@ -289,47 +303,20 @@ mod tests {
     #[test]
     fn a_filter_fits_what_has_its_addresses_and_topics() {
         let (one, two) = (B256::repeat_byte(1), B256::repeat_byte(2));
-        let log_with = |topics: Vec<B256>| {
-            let mut log = log(5, 0, "0x").into_log().expect("it is a log");
-            log.inner.data = alloy::primitives::LogData::new_unchecked(topics, Bytes::new());
-            log
-        };
+        let address = Address::repeat_byte(1);
         let fits = |topics: &[Option<B256>], found: &[B256]| {
-            let filter = Filter { addresses: vec![Address::repeat_byte(1)], topics: topics.to_vec() };
-            filter.fits(&log_with(found.to_vec()))
+            let filter = Filter { addresses: vec![address], topics: topics.to_vec() };
+            let mut bloom = Bloom::ZERO;
+            bloom.accrue_raw_log(address, found);
+            let fits = filter.fits(&address, found);
+            assert!(!fits || filter.may_be_in(&bloom), "a bloom never tells of too few");
+            fits
         };
         assert!(fits(&[], &[]) && fits(&[], &[one]) && fits(&[Some(one)], &[one, two]));
         assert!(fits(&[Some(one), None, Some(two)], &[one, one, two]));
         assert!(!fits(&[Some(one)], &[two, one]) && !fits(&[Some(one), None], &[one]));
         let other = Filter { addresses: vec![Address::repeat_byte(2)], topics: Vec::new() };
-        assert!(!other.fits(&log_with(vec![one])));
-    }
-
-    #[test]
-    fn ranges_shrink_when_refused_and_grow_again() {
-        let range = Range::new();
-        assert!(range.refused(2_000, Some(200)));
-        assert_eq!(range.size(), 200);
-        for _ in 0..FORGET_AFTER - 1 {
-            range.given(range.size());
-            assert_eq!(range.size(), 200, "it was told");
-        }
-        range.given(200);
-        range.given(200);
-        assert_eq!(range.size(), 400, "after a while it asks for more");
-        assert!(range.refused(400, None));
-        assert_eq!(range.size(), 200);
-        // A hint above what was asked for is none.
-        assert!(range.refused(200, Some(10_000)));
-        assert_eq!(range.size(), 100);
-        assert!(!range.refused(1, Some(1)));
-        assert_eq!(range.size(), 1);
-        let range = Range::new();
-        for _ in 0..20 {
-            range.given(range.size());
-        }
-        assert_eq!(range.size(), RANGE_MAX);
-        range.given(5);
-        assert_eq!(range.size(), RANGE_MAX);
+        assert!(!other.fits(&address, &[one]));
+        assert!(!other.may_be_in(&Bloom::ZERO));
     }
 }

@@ -2,10 +2,9 @@
 //! lack events without a word.
 
 use super::error::LiveError;
-use super::fetch::{Filter, header_call, merged, numbered};
-use crate::json::LogObject;
-use crate::rpc::{Attempt, Call, Fault, Rpc, decoded};
-use alloy::rpc::types::Log;
+use super::fetch::{Filter, logs_of_any, logs_of_one};
+use crate::json::ChainLog;
+use crate::rpc::{Attempt, Fault, FaultKind, Rpc};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -38,36 +37,40 @@ impl History {
             return Ok(());
         };
         let check = async || {
-            let mut calls: Vec<Call> = self.filters.iter().map(|filter| filter.range(block, block)).collect();
-            calls.push(header_call(block));
-            let mut answers = attempt.batch(&calls).await?;
-            let header = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
-            // A node that does not have the block gives no log of it either.
-            numbered(decoded("a header", header)?, block)?;
-            let lists = answers.into_iter().map(|answer| decoded::<Vec<LogObject>>("logs", answer));
-            let logs = merged(lists.collect::<Result<_, _>>()?, block, block)?;
+            let of_one = logs_of_one(attempt, &self.filters, block, block).await?;
+            let is_of_one = of_one.is_some();
+            let (logs, _) = match of_one {
+                Some(found) => found,
+                None => logs_of_any(attempt, &self.filters, block, block).await?,
+            };
             if logs.iter().any(|log| self.block_of(log).is_some()) {
                 return Ok(());
             }
             let contracts: BTreeSet<_> = self.filters.iter().flat_map(|filter| &filter.addresses).collect();
             let contracts: Vec<String> = contracts.into_iter().map(ToString::to_string).collect();
             let contracts = contracts.join(" or ");
-            Err(Fault::refused(format!(
-                "it gives no log of {contracts} in block {block}, where there has to be one: it does not keep logs \
+            // Where several nodes answer, another of them may keep them.
+            let kind = if is_of_one { FaultKind::Refused } else { FaultKind::Inconsistent };
+            Err(Fault::temporary(
+                kind,
+                format!(
+                    "it gives no log of {contracts} in block {block}, where there has to be one: it does not keep logs \
                  from so long ago, or the network is wrong"
-            )))
+                ),
+            ))
         };
         attempt.endpoint.keeps_logs.get_or_try_init(check).await.copied()
     }
 
     /// Some final blocks were ingested, with these logs, in order.
-    pub(crate) fn saw(&self, logs: &[Log]) {
+    pub(crate) fn saw(&self, logs: &[ChainLog]) {
         self.saw_log_in(logs.iter().rev().find_map(|log| self.block_of(log)));
     }
 
     /// The block of a log, if it is one that is asked for.
-    fn block_of(&self, log: &Log) -> Option<u64> {
-        log.block_number.filter(|_| self.filters.iter().any(|filter| filter.fits(log)))
+    fn block_of(&self, log: &ChainLog) -> Option<u64> {
+        let fits = self.filters.iter().any(|filter| filter.fits(&log.address, &log.topics));
+        fits.then_some(log.block)
     }
 
     fn saw_log_in(&self, block: Option<u64>) {

@@ -3,22 +3,29 @@
 use super::branch::common_ancestor;
 use super::error::LiveError;
 use super::fetch::{
-    Filter, Range, blocks_of, check_log, header_call, headers, inputs, merged, numbered, tag_call, too_much,
+    Filter, all_logs_call, asks_less, blocks_of, bloom_of, check_log, hash_call, header_call, headers,
+    inputs, logs_of_any, logs_of_one, merged, numbered, range, tag_call,
 };
+use super::follower::{Follower, Pace};
 use super::history::History;
-use super::{Finality, Follower, Pace, Piece};
+use super::receipts::check_logs;
+use super::state_check::{StateCheck, StateChecks};
+use super::{Finality, Piece};
 use crate::abi::LockingInfo::Relocked;
 use crate::abi::LockingPool::DistributeReward;
 use crate::abi::Metis::Transfer;
-use crate::json::{Header, LogObject};
-use crate::rpc::{Attempt, Call, Fault, FaultKind, Rpc, call, decoded};
+use crate::decode::{BlockFacts, L1Decoder};
+use crate::error::UnknownTopic;
+use crate::json::{ChainLog, Header};
+use crate::rpc::{Answer, Attempt, Call, Fault, FaultKind, Rpc, Size, call, decoded};
 use alloy::primitives::{B256, Bytes};
-use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tally_engine::{Discrepancy, L1Record, PoolState};
 use tally_eventlog::{LogIdentity, RecentBlock};
+use tokio::sync::oneshot;
 
 /// How many blocks that are not final are fetched at once.
 const OPEN_BLOCKS: u64 = 32;
@@ -27,19 +34,41 @@ const OPEN_BLOCKS: u64 = 32;
 /// Ethereum needs when all is well.
 const FINAL_DEPTH: u64 = 128;
 
-/// Some blocks of L1: the logs that are asked for, the headers of their blocks, and the last block.
+/// Of several nodes behind one name, none is so many blocks behind the lowest head that was seen.
+const LAG_BLOCKS: u64 = 512;
+
+/// How often the head is looked at to see the lowest one.
+const LOOKS: usize = 8;
+
+/// Some blocks of L1: what happened in them, and how far they reach.
 #[derive(Debug)]
 pub(crate) struct L1Piece {
-    /// The logs, in order.
-    pub(crate) logs: Vec<Log>,
-    /// The blocks with logs, by number.
-    pub(crate) blocks: BTreeMap<u64, RecentBlock>,
-    /// The inputs of the transactions that their events do not tell everything of.
-    pub(crate) inputs: BTreeMap<B256, Bytes>,
+    /// What bears on rewards or moves the escrow's METIS, in order.
+    pub(crate) records: Vec<L1Record>,
+    /// The logs of the pool's contracts that were left out.
+    pub(crate) unknown: Vec<UnknownTopic>,
     /// How far L1 is ingested with it: the last block only, or, above what is final, each block.
     pub(crate) heads: Vec<RecentBlock>,
     /// Up to where blocks are final.
     pub(crate) sealed: u64,
+}
+
+/// A piece, and what it does to the contracts.
+struct Found {
+    piece: L1Piece,
+    /// The contracts' state after it.
+    pool: PoolState,
+    /// Where it claims what the events before do not add up to.
+    discrepancies: Vec<Discrepancy>,
+}
+
+/// Where the log stands: the last block, and the contracts' state after it.
+#[derive(Clone, Copy)]
+struct Stand<'a> {
+    head: Option<RecentBlock>,
+    pool: &'a PoolState,
+    /// Up to where blocks are final.
+    sealed: u64,
 }
 
 /// What a node says of its chain.
@@ -56,15 +85,22 @@ struct Tip {
 pub(crate) struct L1 {
     rpc: Arc<Rpc>,
     finality: Finality,
-    first_block: u64,
+    identity: LogIdentity,
     /// All logs of the pool's contracts; METIS transfers into the escrow; and those out of it.
     filters: [Filter; 3],
-    range: Range,
+    range: Size,
+    open_range: Size,
     history: History,
+    state_check: Option<StateCheck>,
 }
 
 impl L1 {
-    pub(crate) fn new(rpc: Arc<Rpc>, identity: &LogIdentity, finality: Finality) -> Self {
+    pub(crate) fn new(
+        rpc: Arc<Rpc>,
+        identity: &LogIdentity,
+        finality: Finality,
+        state_check: Option<StateCheck>,
+    ) -> Self {
         let escrow = B256::left_padding_from(identity.locking_info.as_slice());
         let addresses = vec![identity.locking_info, identity.locking_pool];
         let contracts = Filter { addresses, topics: Vec::new() };
@@ -77,15 +113,24 @@ impl L1 {
         Self {
             rpc,
             finality,
-            first_block: identity.l1_first_block.0,
+            identity: identity.clone(),
             history: History::new(filters.to_vec()),
             filters,
-            range: Range::new(),
+            range: range(),
+            open_range: Size::new(OPEN_BLOCKS, OPEN_BLOCKS),
+            state_check,
         }
     }
 
-    /// Follows L1 until the limit, the chain's end, or (when it is to be followed) for ever.
-    pub(crate) async fn follow(&self, follower: &mut Follower) -> Result<(), LiveError> {
+    /// The names of its endpoints.
+    pub(crate) fn endpoints(&self) -> String {
+        self.rpc.names()
+    }
+
+    /// Follows L1 until the limit, the chain's end, or (when it is to be followed) for ever. `pool` is the contracts'
+    /// state at the log's head.
+    pub(crate) async fn follow(&self, follower: &mut Follower, mut pool: PoolState) -> Result<(), LiveError> {
+        let mut state_checks = StateChecks::new(self.state_check);
         loop {
             let tip = self.tip(follower.head()).await?;
             let to = follower.limit.map_or(tip.target, |limit| limit.min(tip.target));
@@ -94,9 +139,17 @@ impl L1 {
                 && head.hash != found
             {
                 let ancestor = common_ancestor(&self.rpc, follower.recent()).await?;
-                follower.roll_back("L1", ancestor, found, Piece::L1Rollback).await?;
+                let (sender, rolled_back) = oneshot::channel();
+                follower.roll_back(ancestor, found, Piece::L1Rollback(ancestor, sender)).await?;
+                let ended = |_| LiveError::Broken("the task that writes the log has ended");
+                pool = rolled_back.await.map_err(ended)?;
             }
-            self.catch_up(follower, to, tip.sealed).await?;
+            self.catch_up(follower, &mut pool, to, tip.sealed).await?;
+            if let Some(head) = follower.head().filter(|head| head.number >= to)
+                && !follower.is_stopped()
+            {
+                state_checks.check(&self.rpc, &self.identity, head, &pool).await?;
+            }
             match follower.pace(tip.target).await? {
                 Pace::Done => return Ok(()),
                 Pace::Poll => {}
@@ -105,22 +158,33 @@ impl L1 {
     }
 
     /// Ingests up to block `to`, or up to where another branch is found.
-    async fn catch_up(&self, follower: &mut Follower, to: u64, sealed: u64) -> Result<(), LiveError> {
+    async fn catch_up(
+        &self,
+        follower: &mut Follower,
+        pool: &mut PoolState,
+        to: u64,
+        sealed: u64,
+    ) -> Result<(), LiveError> {
+        let first = self.identity.l1_first_block.0;
         loop {
-            let from = follower.head().map_or(self.first_block, |head| head.number.saturating_add(1));
+            let from = follower.head().map_or(first, |head| head.number.saturating_add(1));
             if from > to || follower.is_stopped() {
                 return Ok(());
             }
-            let piece = if from <= sealed {
-                self.sealed_part(from, to.min(sealed), sealed).await?
-            } else {
-                let last = to.min(from.saturating_add(OPEN_BLOCKS - 1));
-                match self.open_part(from, last, follower.head(), sealed).await? {
-                    Some(piece) => piece,
-                    // The next poll finds out where the branches part.
-                    None => return Ok(()),
-                }
+            let stand = Stand { head: follower.head(), pool, sealed };
+            let mut found = None;
+            if from <= sealed {
+                found = self.sealed_part(from, to.min(sealed), stand).await?;
+            }
+            if found.is_none() {
+                found = self.open_part(from, to, stand).await?;
+            }
+            let Some(Found { piece, pool: after, .. }) = found else {
+                // The next poll finds out where the branches part, or asks another endpoint.
+                self.rpc.doubt();
+                return Ok(());
             };
+            *pool = after;
             for head in &piece.heads {
                 follower.push(*head, sealed);
             }
@@ -131,7 +195,6 @@ impl L1 {
     /// Asks how far the chain reaches, what of it is final, and what it has at the log's head.
     async fn tip(&self, head: Option<RecentBlock>) -> Result<Tip, LiveError> {
         let finality = self.finality;
-        let rpc = &self.rpc;
         let attempt = move |attempt: Attempt| async move {
             let mut calls = vec![tag_call("latest"), tag_call("finalized")];
             calls.extend((finality == Finality::Safe).then(|| tag_call("safe")));
@@ -143,10 +206,10 @@ impl L1 {
             let latest =
                 latest.ok_or_else(|| Fault::temporary(FaultKind::Behind, "it has no block yet".into()))?;
             let number = latest.number.0;
-            let finalized = tagged("finalized", next()?, finality == Finality::Finalized)?;
+            let finalized = tagged("finalized", next()?, number, finality == Finality::Finalized)?;
             let target = match finality {
                 Finality::Finalized => finalized,
-                Finality::Safe => tagged("safe", next()?, true)?,
+                Finality::Safe => tagged("safe", next()?, number, true)?,
                 Finality::Confirmations(blocks) => number.checked_sub(blocks),
             };
             let at_head = match head {
@@ -161,107 +224,249 @@ impl L1 {
             let sealed = finalized.or_else(|| number.checked_sub(FINAL_DEPTH)).unwrap_or_default();
             Ok(Tip { latest, target: target.unwrap_or_default(), sealed, at_head })
         };
-        Ok(rpc.ask("the head of the chain", attempt).await?)
+        Ok(self.rpc.ask("the head of the chain", attempt).await?)
     }
 
-    /// A part of `from..=to`, all of which is final: as much as the node gives at once.
-    async fn sealed_part(&self, from: u64, to: u64, sealed: u64) -> Result<L1Piece, LiveError> {
+    /// A part of `from..=to`, all of which is final: as much as the node gives at once. `None` if it can only be had
+    /// block by block.
+    async fn sealed_part(&self, from: u64, to: u64, stand: Stand<'_>) -> Result<Option<Found>, LiveError> {
         loop {
-            let last = to.min(from.saturating_add(self.range.size() - 1));
+            let last = to.min(from.saturating_add(self.range.now() - 1));
             let size = last - from + 1;
-            let attempt = move |attempt: Attempt| async move {
-                self.history.check_endpoint(&attempt).await?;
-                let mut calls: Vec<Call> =
-                    self.filters.iter().map(|filter| filter.range(from, last)).collect();
-                calls.push(header_call(last));
-                let mut answers = attempt.batch(&calls).await?;
-                let head = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
-                let head = numbered(decoded("a header", head)?, last)?;
-                let lists = answers.into_iter().map(|answer| decoded::<Vec<LogObject>>("logs", answer));
-                let logs = merged(lists.collect::<Result<_, _>>()?, from, last)?;
-                let logs = self.wanted(logs);
-                let found = headers(&attempt, &blocks_of(&logs)).await?;
-                let blocks = found.iter().map(|header| (header.number.0, RecentBlock::from(header)));
-                self.piece(&attempt, logs, blocks.collect(), vec![RecentBlock::from(&head)], sealed).await
-            };
+            let attempt = move |attempt: Attempt| self.sealed_once(attempt, from, last, stand);
             let what = format!("the logs of blocks {from} to {last}");
-            match self.rpc.ask_of(size, &what, attempt).await {
-                Ok(piece) => {
-                    self.range.given(size);
-                    self.history.saw(&piece.logs);
-                    return Ok(piece);
-                }
-                Err(error) => match too_much(&error) {
-                    Some(less) if self.range.refused(size, less.blocks_max) => {
-                        tracing::debug!(chain = "L1", size = self.range.size(), "asking for less: {error}");
-                    }
-                    _ => return Err(error.into()),
-                },
-            }
+            let found = match self.rpc.ask_of(size, &what, attempt).await {
+                Ok(found) => found,
+                Err(error) if asks_less("L1", &error, &self.range, size) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let Some((found, logs)) = found else {
+                return Ok(None);
+            };
+            self.range.given(size);
+            self.history.saw(&logs);
+            let again = |attempt| async move {
+                Ok(self.sealed_once(attempt, from, last, stand).await?.map(|(found, _)| found))
+            };
+            return Ok(Some(self.second_opinion(&what, found, again).await));
         }
     }
 
-    /// The blocks `from..=to`, which are not final: each with its header and its own logs. `None` if they
-    /// are of another branch than the block before them.
-    async fn open_part(
+    async fn sealed_once(
         &self,
+        attempt: Attempt,
         from: u64,
-        to: u64,
-        before: Option<RecentBlock>,
-        sealed: u64,
-    ) -> Result<Option<L1Piece>, LiveError> {
-        let attempt = move |attempt: Attempt| async move {
-            self.history.check_endpoint(&attempt).await?;
-            let numbers: Vec<u64> = (from..=to).collect();
-            let found = headers(&attempt, &numbers).await?;
-            if let (Some(before), Some(first)) = (before, found.first())
-                && first.parent_hash != before.hash
-            {
+        last: u64,
+        stand: Stand<'_>,
+    ) -> Result<Option<(Found, Vec<ChainLog>)>, Fault> {
+        self.history.check_endpoint(&attempt).await?;
+        let mut last = last;
+        let of_one = logs_of_one(&attempt, &self.filters, from, last).await?;
+        let (logs, head) = if let Some(found) = of_one {
+            found
+        } else {
+            // Several nodes behind one name may answer, and one that lags gives empty lists. What none of them can
+            // lack may be asked for call by call.
+            let known = self.lowest_head(&attempt).await?.saturating_sub(LAG_BLOCKS);
+            if known < from {
                 return Ok(None);
             }
-            for pair in found.windows(2) {
-                if pair[1].parent_hash != pair[0].hash {
-                    let (number, parent) = (pair[1].number.0, pair[1].parent_hash);
-                    let before = pair[0].hash;
-                    let reason = format!("block {number} has the parent {parent}, but before it is {before}");
+            last = last.min(known);
+            logs_of_any(&attempt, &self.filters, from, last).await?
+        };
+        let (logs, head) = (self.wanted(logs), RecentBlock::from(&head));
+        let found = headers(&attempt, &blocks_of(&logs)).await?;
+        let blocks = found.iter().map(|header| (header.number.0, RecentBlock::from(header)));
+        let mut blocks: BTreeMap<u64, RecentBlock> = blocks.collect();
+        blocks.insert(last, head);
+        let found = self.found(&attempt, &logs, &blocks, vec![head], stand).await?;
+        Ok(Some((found, logs)))
+    }
+
+    /// The lowest of several looks at the head.
+    async fn lowest_head(&self, attempt: &Attempt) -> Result<u64, Fault> {
+        let mut lowest = u64::MAX;
+        for _ in 0..LOOKS {
+            let latest = attempt.all::<Header>("the latest block", &[tag_call("latest")]).await?.pop();
+            let latest = latest.flatten();
+            let latest =
+                latest.ok_or_else(|| Fault::temporary(FaultKind::Behind, "it has no block yet".into()))?;
+            lowest = lowest.min(latest.number.0);
+        }
+        Ok(lowest)
+    }
+
+    /// Some blocks from `from` on, each with its header and its own logs. `None` if they are of another branch than the
+    /// block before them.
+    async fn open_part(&self, from: u64, to: u64, stand: Stand<'_>) -> Result<Option<Found>, LiveError> {
+        loop {
+            let last = to.min(from.saturating_add(self.open_range.now() - 1));
+            let size = last - from + 1;
+            let attempt = move |attempt: Attempt| self.open_once(attempt, from, last, stand);
+            let what = format!("blocks {from} to {last} and their logs");
+            let found = match self.rpc.ask_of(size, &what, attempt).await {
+                Ok(found) => found,
+                Err(error) if asks_less("L1", &error, &self.open_range, size) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            self.open_range.given(size);
+            return Ok(match found {
+                None => None,
+                Some(found) => Some(self.second_opinion(&what, found, attempt).await),
+            });
+        }
+    }
+
+    async fn open_once(
+        &self,
+        attempt: Attempt,
+        from: u64,
+        to: u64,
+        stand: Stand<'_>,
+    ) -> Result<Option<Found>, Fault> {
+        self.history.check_endpoint(&attempt).await?;
+        let numbers: Vec<u64> = (from..=to).collect();
+        let found = headers(&attempt, &numbers).await?;
+        if let (Some(before), Some(first)) = (stand.head, found.first())
+            && first.parent_hash != before.hash
+        {
+            return Ok(None);
+        }
+        for pair in found.windows(2) {
+            let [before, header] = pair else { continue };
+            if header.parent_hash != before.hash {
+                let (number, parent, before) = (header.number.0, header.parent_hash, before.hash);
+                let reason = format!("block {number} has the parent {parent}, but before it is {before}");
+                return Err(Fault::inconsistent(reason));
+            }
+        }
+        let logs = self.wanted(merged(self.logs_of(&attempt, &found).await?, from, to)?);
+        let heads: Vec<RecentBlock> = found.iter().map(RecentBlock::from).collect();
+        let blocks = heads.iter().map(|head| (head.number, *head)).collect();
+        self.found(&attempt, &logs, &blocks, heads, stand).await.map(Some)
+    }
+
+    /// The logs of some blocks. Some nodes give none of a block that they do not have; so the block itself, by its hash,
+    /// has to come with them, or, where that cannot be asked for at once, its bloom has to tell that they are all.
+    async fn logs_of(
+        &self,
+        attempt: &Attempt,
+        found: &[Header],
+    ) -> Result<Vec<Option<Vec<ChainLog>>>, Fault> {
+        let group = |header: &Header| -> Vec<Call> {
+            let logs = self.filters.iter().map(|filter| filter.block(header.hash));
+            logs.chain([hash_call(header.hash)]).collect()
+        };
+        let groups: Vec<Vec<Call>> = found.iter().map(group).collect();
+        let mut lists = Vec::new();
+        if let Some(groups) = attempt.together(&groups).await? {
+            for (header, mut answers) in found.iter().zip(groups) {
+                let again = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
+                let again = numbered(decoded("a header", again)?, header.number.0)?;
+                if again.hash != header.hash {
+                    let (number, hash, again) = (header.number.0, header.hash, again.hash);
+                    let reason = format!("asked for block {number} by its hash {hash}, it gave {again}");
                     return Err(Fault::inconsistent(reason));
                 }
+                for answer in answers {
+                    lists.push(decoded("logs", answer)?);
+                }
             }
-            let calls_of = |header: &Header| self.filters.each_ref().map(|filter| filter.block(header.hash));
-            let calls: Vec<Call> = found.iter().flat_map(calls_of).collect();
-            let logs = merged(attempt.all("logs", &calls).await?, from, to)?;
-            let heads: Vec<RecentBlock> = found.iter().map(RecentBlock::from).collect();
-            let blocks = heads.iter().map(|head| (head.number, *head)).collect();
-            self.piece(&attempt, self.wanted(logs), blocks, heads, sealed).await.map(Some)
-        };
-        Ok(self.rpc.ask(&format!("blocks {from} to {to} and their logs"), attempt).await?)
+            return Ok(lists);
+        }
+        for header in found {
+            let Some(bloom) = &header.logs_bloom else {
+                return Err(Fault::refused(
+                    "it takes no batches, and its headers have no logsBloom: nothing proves that the logs that it gives \
+                     of a block are all"
+                        .into(),
+                ));
+            };
+            if !self.filters.iter().any(|filter| filter.may_be_in(bloom)) {
+                continue;
+            }
+            let logs = attempt.all::<Vec<ChainLog>>("logs", &[all_logs_call(header.hash)]).await?;
+            let made = logs.iter().flatten().flatten();
+            if bloom_of(made) != *bloom {
+                let (number, hash) = (header.number.0, header.hash);
+                let reason =
+                    format!("it lacks logs: those of block {number} ({hash}) do not give its logsBloom");
+                return Err(Fault::inconsistent(reason));
+            }
+            lists.extend(logs);
+        }
+        Ok(lists)
     }
 
     /// Those of some logs that were asked for. What else a node sends is left out.
-    fn wanted(&self, mut logs: Vec<Log>) -> Vec<Log> {
-        logs.retain(|log| self.filters.iter().any(|filter| filter.fits(log)));
+    fn wanted(&self, mut logs: Vec<ChainLog>) -> Vec<ChainLog> {
+        logs.retain(|log| self.filters.iter().any(|filter| filter.fits(&log.address, &log.topics)));
         logs
     }
 
-    async fn piece(
+    /// What happened in some blocks by these logs, if that fits the blocks, the transactions' receipts, and what
+    /// happened before.
+    async fn found(
         &self,
         attempt: &Attempt,
-        logs: Vec<Log>,
-        blocks: BTreeMap<u64, RecentBlock>,
+        logs: &[ChainLog],
+        blocks: &BTreeMap<u64, RecentBlock>,
         heads: Vec<RecentBlock>,
-        sealed: u64,
-    ) -> Result<L1Piece, Fault> {
-        for log in &logs {
-            let number = log.block_number.unwrap_or_default();
-            let header = blocks.get(&number);
-            check_log(log, header.ok_or_else(|| Fault::inconsistent(format!("block {number} lacks")))?)?;
+        stand: Stand<'_>,
+    ) -> Result<Found, Fault> {
+        let block_of = |log: &ChainLog| {
+            let lacks = || Fault::inconsistent(format!("block {} lacks", log.block));
+            blocks.get(&log.block).ok_or_else(lacks)
+        };
+        for log in logs {
+            check_log(log, block_of(log)?)?;
         }
-        let needs_input = |log: &&Log| {
-            let topic = log.topics().first();
+        check_times(stand.head, blocks.values())?;
+        check_logs(attempt, &self.filters, logs).await?;
+        let needs_input = |log: &&ChainLog| {
+            let topic = log.topics.first();
             topic == Some(&DistributeReward::SIGNATURE_HASH) || topic == Some(&Relocked::SIGNATURE_HASH)
         };
-        let inputs = inputs(attempt, &logs.iter().filter(needs_input).collect::<Vec<_>>()).await?;
-        Ok(L1Piece { logs, blocks, inputs, heads, sealed })
+        let inputs: BTreeMap<B256, Bytes> =
+            inputs(attempt, &logs.iter().filter(needs_input).collect::<Vec<_>>()).await?;
+        let mut pool = stand.pool.clone();
+        let mut decoder = L1Decoder::new(&self.identity);
+        let (mut records, mut discrepancies) = (Vec::new(), Vec::new());
+        for log in logs {
+            let RecentBlock { number, hash, timestamp } = *block_of(log)?;
+            let facts = BlockFacts { number, hash, timestamp: timestamp.0 };
+            let record = decoder.decode(log, &facts, &pool, |hash| inputs.get(&hash).cloned());
+            if let Some(record) = record.map_err(|fault| Fault::inconsistent(fault.to_string()))? {
+                let claims = pool.apply(&record);
+                discrepancies.extend(claims.map_err(|error| Fault::inconsistent(error.to_string()))?);
+                records.push(record);
+            }
+        }
+        let unknown = decoder.unknown;
+        let piece = L1Piece { records, unknown, heads, sealed: stand.sealed };
+        Ok(Found { piece, pool, discrepancies })
+    }
+
+    /// A claim that does not add up may be the chain's, or a sign of an event that is missing before it: then every
+    /// other endpoint is asked, too, and one that has more is believed, as each event has its receipt.
+    async fn second_opinion<F, Fut>(&self, what: &str, found: Found, again: F) -> Found
+    where
+        F: Fn(Attempt) -> Fut,
+        Fut: Future<Output = Result<Option<Found>, Fault>>,
+    {
+        let Some(discrepancy) = found.discrepancies.first() else {
+            return found;
+        };
+        let (events, discrepancy) = (found.piece.records.len(), discrepancy.to_string());
+        let more = |attempt: Attempt| {
+            let (again, discrepancy) = (again(attempt), discrepancy.clone());
+            async move {
+                let other = again.await?.filter(|other| other.piece.records.len() > events);
+                other.ok_or_else(|| Fault::inconsistent(discrepancy))
+            }
+        };
+        self.rpc.doubt();
+        self.rpc.once(what, more).await.unwrap_or(found)
     }
 
     /// Checks that there is a node that still has the logs of `block`, in which there is one.
@@ -270,17 +475,42 @@ impl L1 {
     }
 }
 
-/// The number of the block of a tag, or `None` if there is none yet, which some nodes say by an error. A
-/// node that does not know the tag is refused where it is needed.
-fn tagged(tag: &str, answer: crate::rpc::Answer, is_needed: bool) -> Result<Option<u64>, Fault> {
-    match decoded::<Header>(tag, answer) {
-        Ok(header) => Ok(header.map(|header| header.number.0)),
-        Err(fault) if !matches!(fault.kind, FaultKind::Refused | FaultKind::Behind) => Err(fault),
-        Err(_) if !is_needed => Ok(None),
-        Err(fault) if fault.kind == FaultKind::Behind => Err(fault),
-        Err(fault) => Err(Fault::refused(format!(
-            "it does not know the block tag {tag} ({fault}); ask for a number of confirmations instead"
+/// Checks that blocks, in order, rise in time from the log's head on.
+fn check_times<'a>(
+    head: Option<RecentBlock>,
+    blocks: impl Iterator<Item = &'a RecentBlock>,
+) -> Result<(), Fault> {
+    let mut before = head;
+    for block in blocks {
+        if let Some(before) = before.replace(*block)
+            && block.timestamp <= before.timestamp
+        {
+            let (number, time, before) = (block.number, block.timestamp.0, before.timestamp.0);
+            return Err(Fault::inconsistent(format!(
+                "block {number} has the timestamp {time}, which does not come after the {before} of a block before it"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The number of the block of a tag, or `None` if there is none yet, which some nodes say by an error, by `null` or by
+/// block 0. Where it is needed, an endpoint that does not tell it is of no use.
+fn tagged(tag: &str, answer: Answer, latest: u64, is_needed: bool) -> Result<Option<u64>, Fault> {
+    let found = decoded::<Header>(tag, answer).map(|header| header.map(|header| header.number.0));
+    match found {
+        Ok(Some(number)) if number > latest => Err(Fault::inconsistent(format!(
+            "its {tag} block is {number}, above its head, which is block {latest}"
         ))),
+        Ok(Some(number)) if number > 0 => Ok(Some(number)),
+        _ if !is_needed => Ok(None),
+        Ok(_) => Err(Fault::temporary(FaultKind::Behind, format!("it has no {tag} block yet"))),
+        Err(fault) if matches!(fault.kind, FaultKind::Refused | FaultKind::Rpc | FaultKind::NotJson) => {
+            Err(Fault::refused(format!(
+                "it does not know the block tag {tag} ({fault}); ask for a number of confirmations instead"
+            )))
+        }
+        Err(fault) => Err(fault),
     }
 }
 

@@ -1,22 +1,24 @@
 //! Following L2: whole blocks in batches, several in flight, their signers recovered on all cores.
 
+use super::Piece;
 use super::blooms::{Blooms, Hint};
 use super::branch::common_ancestor;
 use super::error::LiveError;
-use super::fetch::{Filter, Range, check_log, header_call, merged, numbered, quantity, tag_call, too_much};
+use super::fetch::{
+    Filter, asks_less, check_log, header_call, logs_of_any, logs_of_one, numbered, quantity, range, tag_call,
+};
+use super::follower::{Follower, Pace};
 use super::history::History;
-use super::{Follower, Pace, Piece};
+use super::produced::{Blocks, produced};
 use crate::decode::{BlockFacts, decode_span};
 use crate::error::{DecodeFault, UnknownTopic};
-use crate::json::{Header, L2Block as L2BlockObject, LogObject};
-use crate::rpc::{Answer, Attempt, Call, Fault, FaultKind, Rpc, call, decoded};
-use crate::signer::signer_of;
+use crate::json::{ChainLog, Header};
+use crate::rpc::{Attempt, Call, Fault, FaultKind, Rpc, Size, call, decoded};
 use alloy::primitives::B256;
-use alloy::rpc::types::Log;
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 use std::sync::Arc;
-use tally_engine::{L2Block, SpanRecord, UnixTime};
+use tally_engine::SpanRecord;
 use tally_eventlog::{LogIdentity, ProducedBlock, RecentBlock};
 
 /// How many blocks are checked and sent to the log together. What is kept of a block is small, so that a
@@ -52,15 +54,17 @@ pub(crate) struct L2 {
     identity: LogIdentity,
     confirmations: u64,
     spans: Filter,
-    range: Range,
+    range: Size,
+    batch: Size,
     history: History,
     blooms: Arc<Blooms>,
 }
 
-/// Some blocks, and what their blooms tell.
-struct Blocks {
-    produced: Vec<ProducedBlock>,
-    hints: Vec<Hint>,
+/// The span events of some blocks, and the logs that they are of.
+#[derive(Default)]
+struct Spans {
+    spans: Vec<SpanRecord>,
+    unknown: Vec<UnknownTopic>,
 }
 
 struct Tip {
@@ -77,9 +81,15 @@ impl L2 {
             confirmations,
             history: History::new(vec![spans.clone()]),
             spans,
-            range: Range::new(),
+            range: range(),
+            batch: Size::new(BATCH_BLOCKS, BATCH_BLOCKS),
             blooms: Arc::new(Blooms::new(identity.sequencer_set)),
         }
+    }
+
+    /// The names of its endpoints.
+    pub(crate) fn endpoints(&self) -> String {
+        self.rpc.names()
     }
 
     /// Checks that there is a node that still has the logs of `block`, in which the sequencer set has one.
@@ -99,7 +109,7 @@ impl L2 {
                 && head.hash != found
             {
                 let ancestor = common_ancestor(&self.rpc, follower.recent()).await?;
-                follower.roll_back("L2", ancestor, found, Piece::L2Rollback).await?;
+                follower.roll_back(ancestor, found, Piece::L2Rollback(ancestor)).await?;
             }
             self.catch_up(follower, to, latest.saturating_sub(FINAL_DEPTH)).await?;
             match follower.pace(target).await? {
@@ -130,19 +140,20 @@ impl L2 {
                 Ok(Some(piece)) => piece,
                 Ok(None) => return Ok(()),
                 // Of two branches, by several nodes behind one name: they will agree.
-                Err(LiveError::Decode {
-                    fault: fault @ (DecodeFault::Parent { .. } | DecodeFault::OtherBlock { .. }),
-                    chain,
-                }) if follower.is_following => {
-                    tracing::warn!(chain, "{fault}; it is tried again");
+                Err(error @ LiveError::Decode { .. }) if follower.is_following => {
+                    tracing::warn!(chain = "L2", "{error}; it is tried again");
                     return Ok(());
                 }
                 Err(error) => return Err(error),
             };
-            let follows =
-                |first: &ProducedBlock| follower.head().is_none_or(|head| head.hash == first.parent_hash);
+            let follows = |first: &ProducedBlock| {
+                let goes_on =
+                    |head: RecentBlock| head.hash == first.parent_hash && head.timestamp <= first.timestamp;
+                follower.head().is_none_or(goes_on)
+            };
             if !piece.blocks.first().is_some_and(follows) {
-                // The next poll finds out where the branches part.
+                // The next poll finds out where the branches part, or asks another endpoint.
+                self.rpc.doubt();
                 return Ok(());
             }
             for block in &piece.blocks {
@@ -179,21 +190,35 @@ impl L2 {
     }
 
     /// The blocks `from..=to`, checked to follow each other, and the span events in them. Where they do not,
-    /// the chain may just have changed: they are asked for again, a few times.
+    /// the chain may just have changed, or an endpoint is of another branch: they are asked for again, a few times.
     async fn stretch(&self, from: u64, to: u64, sealed: u64) -> Result<L2Piece, LiveError> {
         let mut pause = STRETCH_PAUSE;
-        for _ in 1..STRETCH_ATTEMPTS {
-            match self.stretch_once(from, to, sealed).await {
-                Err(LiveError::Decode { fault, .. }) => tracing::debug!(chain = "L2", "{fault}"),
-                stretch => return stretch,
+        let mut attempts = 1;
+        loop {
+            let fault = match self.stretch_once(from, to, sealed).await? {
+                Ok(piece) => return Ok(piece),
+                Err(fault) => fault,
+            };
+            if attempts == STRETCH_ATTEMPTS {
+                let what = format!("in {attempts} attempts, blocks {from} to {to} and their logs");
+                let (chain, endpoints) = (self.rpc.chain(), self.rpc.names());
+                return Err(LiveError::Decode { chain, what, endpoints, fault });
             }
+            tracing::debug!(chain = "L2", "{fault}");
+            self.rpc.doubt();
             tokio::time::sleep(pause).await;
             pause *= 2;
+            attempts += 1;
         }
-        self.stretch_once(from, to, sealed).await
     }
 
-    async fn stretch_once(&self, from: u64, to: u64, sealed: u64) -> Result<L2Piece, LiveError> {
+    /// The inner error is of blocks and logs that are whole, but do not fit each other.
+    async fn stretch_once(
+        &self,
+        from: u64,
+        to: u64,
+        sealed: u64,
+    ) -> Result<Result<L2Piece, DecodeFault>, LiveError> {
         let starts = (from..=to).step_by(usize::try_from(BATCH_BLOCKS).unwrap_or(1));
         let batches = stream::iter(starts).map(|start| self.blocks(start, to.min(start + BATCH_BLOCKS - 1)));
         // All at once: how many requests fly is for the endpoint to say.
@@ -205,129 +230,139 @@ impl L2 {
             all.extend(produced);
             hints.extend(more);
         }
-        // After the blocks, which tell where logs have to be.
-        let logs = self.logs(from, to, sealed, &hints).await?;
         for pair in all.windows(2) {
-            if pair[1].parent_hash != pair[0].hash {
-                let (expected, found) = (pair[0].hash, pair[1].parent_hash);
-                return Err(self.fault(DecodeFault::Parent { block: pair[1].number.0, expected, found }));
+            let [before, block] = pair else { continue };
+            if block.parent_hash != before.hash {
+                let (block, expected, found) = (block.number.0, before.hash, block.parent_hash);
+                return Ok(Err(DecodeFault::Parent { block, expected, found }));
+            }
+            if block.timestamp < before.timestamp {
+                let (block, previous, found) = (block.number.0, before.timestamp.0, block.timestamp.0);
+                return Ok(Err(DecodeFault::Time { block, previous, found }));
             }
         }
-        let (mut spans, mut unknown) = (Vec::new(), Vec::new());
-        for log in &logs {
-            let number = log.block_number.unwrap_or_default();
-            let index = number.checked_sub(from).and_then(|index| usize::try_from(index).ok());
-            let block = index.and_then(|index| all.get(index));
-            let block = block.ok_or_else(|| self.fault(DecodeFault::NoHeader { block: number }))?;
-            let facts = BlockFacts { number, hash: block.hash, timestamp: block.timestamp.0 };
-            let span = decode_span(&self.identity, log, &facts, &mut unknown);
-            spans.extend(span.map_err(|fault| self.fault(fault))?);
-        }
-        Ok(L2Piece { blocks: all, spans, unknown, sealed })
+        // After the blocks, which tell where logs have to be.
+        let spans = self.spans(&all, sealed, &hints).await?;
+        let piece = |Spans { spans, unknown }| L2Piece { blocks: all, spans, unknown, sealed };
+        Ok(spans.map(piece))
     }
 
-    /// The logs of the sequencer set in blocks `from..=to`, in as many ranges as the node wants, and none of
-    /// them missing where the blocks' blooms give a hint.
-    async fn logs(&self, from: u64, to: u64, sealed: u64, hints: &[Hint]) -> Result<Vec<Log>, LiveError> {
-        let mut logs = Vec::new();
-        let mut start = from;
-        while start <= to {
-            let last = to.min(start.saturating_add(self.range.size() - 1));
-            let size = last - start + 1;
+    /// The span events of some blocks, in as many ranges as the node wants, and none of them missing by the receipts of
+    /// those blocks that have one by their bloom. The inner error is of a block that is another one by now.
+    async fn spans(
+        &self,
+        blocks: &[ProducedBlock],
+        sealed: u64,
+        hints: &[Hint],
+    ) -> Result<Result<Spans, DecodeFault>, LiveError> {
+        let mut all = Spans::default();
+        let mut rest = blocks;
+        while let Some(first) = rest.first().map(|block| block.number.0) {
+            let most = usize::try_from(self.range.now()).unwrap_or(usize::MAX);
+            let (part, after) = rest.split_at(rest.len().min(most));
+            let size = u64::try_from(part.len()).unwrap_or(u64::MAX);
+            let last = first + (size - 1);
             let hints: Vec<&Hint> =
-                hints.iter().filter(|hint| (start..=last).contains(&hint.block)).collect();
+                hints.iter().filter(|hint| (first..=last).contains(&hint.block)).collect();
             let hints = &hints;
-            let attempt = move |attempt: Attempt| async move {
-                self.history.check_endpoint(&attempt).await?;
-                // With the last block: a node that does not have it yet would give no log of it either.
-                let mut answers = attempt.batch(&[self.spans.range(start, last), header_call(last)]).await?;
-                let head = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
-                let head = numbered(decoded::<Header>("a header", head)?, last)?;
-                let lists = answers.into_iter().map(|answer| decoded::<Vec<LogObject>>("logs", answer));
-                let mut logs = merged(lists.collect::<Result<_, _>>()?, start, last)?;
-                logs.retain(|log| log.address() == self.identity.sequencer_set);
-                for log in logs.iter().filter(|log| log.block_number == Some(last)) {
-                    check_log(log, &RecentBlock::from(&head))?;
-                }
-                let checked = self.blooms.check(&attempt, hints, &logs).await?;
-                Ok(checked.map(|()| logs))
+            let attempt = move |attempt: Attempt| self.spans_once(attempt, part, hints);
+            let found = match self
+                .rpc
+                .ask_of(size, &format!("the logs of blocks {first} to {last}"), attempt)
+                .await
+            {
+                Ok(found) => found,
+                Err(error) if asks_less("L2", &error, &self.range, size) => continue,
+                Err(error) => return Err(error.into()),
             };
-            match self.rpc.ask_of(size, &format!("the logs of blocks {start} to {last}"), attempt).await {
-                Ok(found) => {
-                    self.range.given(size);
-                    let found = found.map_err(|fault| self.fault(fault))?;
-                    if last <= sealed {
-                        self.history.saw(&found);
-                    }
-                    logs.extend(found);
-                    start = last + 1;
+            self.range.given(size);
+            let (found, logs) = match found {
+                Ok(found) => found,
+                Err(fault) => return Ok(Err(fault)),
+            };
+            if last <= sealed {
+                self.history.saw(&logs);
+            }
+            all.spans.extend(found.spans);
+            all.unknown.extend(found.unknown);
+            rest = after;
+        }
+        Ok(Ok(all))
+    }
+
+    async fn spans_once(
+        &self,
+        attempt: Attempt,
+        blocks: &[ProducedBlock],
+        hints: &[&Hint],
+    ) -> Result<Result<(Spans, Vec<ChainLog>), DecodeFault>, Fault> {
+        self.history.check_endpoint(&attempt).await?;
+        let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else {
+            return Ok(Ok(Default::default()));
+        };
+        let (first, last) = (first.number.0, last.number.0);
+        let filters = std::slice::from_ref(&self.spans);
+        let of_one = logs_of_one(&attempt, filters, first, last).await?;
+        let is_proven = of_one.is_some();
+        let (mut logs, head) = match of_one {
+            Some(found) => found,
+            None => logs_of_any(&attempt, filters, first, last).await?,
+        };
+        logs.retain(|log| log.address == self.identity.sequencer_set);
+        for log in logs.iter().filter(|log| log.block == last) {
+            check_log(log, &RecentBlock::from(&head))?;
+        }
+        if let Err(fault) = self.blooms.check(&attempt, hints, &logs, is_proven).await? {
+            return Ok(Err(fault));
+        }
+        let mut found = Spans::default();
+        for log in &logs {
+            let index = usize::try_from(log.block - first).unwrap_or(usize::MAX);
+            let block = blocks.get(index);
+            let lacks = || Fault::inconsistent(format!("it gave a log of block {}", log.block));
+            let block = block.ok_or_else(lacks)?;
+            let facts = BlockFacts { number: log.block, hash: block.hash, timestamp: block.timestamp.0 };
+            match decode_span(&self.identity, log, &facts, &mut found.unknown) {
+                Ok(span) => found.spans.extend(span),
+                // The block was asked for before, and may be another one by now.
+                Err(fault @ DecodeFault::OtherBlock { .. }) if log.block_hash != block.hash => {
+                    return Ok(Err(fault));
                 }
-                Err(error) => match too_much(&error) {
-                    Some(less) if self.range.refused(size, less.blocks_max) => {
-                        tracing::debug!(chain = "L2", size = self.range.size(), "asking for less: {error}");
-                    }
-                    _ => return Err(error.into()),
-                },
+                Err(fault) => return Err(Fault::inconsistent(fault.to_string())),
             }
         }
-        Ok(logs)
+        Ok(Ok((found, logs)))
     }
 
     /// The blocks `from..=to`, with who made them.
     async fn blocks(&self, from: u64, to: u64) -> Result<Blocks, LiveError> {
-        let attempt = move |attempt: Attempt| async move {
-            let block = |number| call("eth_getBlockByNumber", json!([quantity(number), true]));
-            let calls: Vec<Call> = (from..=to).map(block).collect();
-            let answers = attempt.batch(&calls).await?;
-            // Recovering a signer takes longer than all the rest: on a thread of its own, as often as
-            // there are cores.
-            let blooms = self.blooms.clone();
-            let produced = tokio::task::spawn_blocking(move || produced(from, answers, &blooms));
-            produced.await.map_err(|_| Fault::refused("its decoding was cut short".into()))?
-        };
-        let produced = self.rpc.ask(&format!("blocks {from} to {to}"), attempt).await?;
-        produced.map_err(|fault| self.fault(fault))
+        let mut all = Blocks::default();
+        let mut start = from;
+        while start <= to {
+            let last = to.min(start.saturating_add(self.batch.now() - 1));
+            let size = last - start + 1;
+            let attempt = move |attempt: Attempt| self.blocks_once(attempt, start, last);
+            let found = match self.rpc.ask_of(size, &format!("blocks {start} to {last}"), attempt).await {
+                Ok(found) => found,
+                Err(error) if asks_less("L2", &error, &self.batch, size) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            self.batch.given(size);
+            all.produced.extend(found.produced);
+            all.hints.extend(found.hints);
+            start = last + 1;
+        }
+        Ok(all)
     }
 
-    fn fault(&self, fault: DecodeFault) -> LiveError {
-        LiveError::Decode { chain: self.rpc.chain(), fault }
+    async fn blocks_once(&self, attempt: Attempt, from: u64, to: u64) -> Result<Blocks, Fault> {
+        let block = |number| call("eth_getBlockByNumber", json!([quantity(number), true]));
+        let calls: Vec<Call> = (from..=to).map(block).collect();
+        let answers = attempt.batch(&calls).await?;
+        // Recovering a signer takes longer than all the rest: on a thread of its own, as often as
+        // there are cores.
+        let blooms = self.blooms.clone();
+        let produced = tokio::task::spawn_blocking(move || produced(from, answers, &blooms));
+        produced.await.map_err(|_| Fault::refused("its decoding was cut short".into()))?
     }
-}
-
-/// Decodes blocks from number `first` on, and recovers who signed them. The inner error is of a block that
-/// is whole, but cannot be right.
-fn produced(first: u64, answers: Vec<Answer>, blooms: &Blooms) -> Result<Result<Blocks, DecodeFault>, Fault> {
-    let mut blocks: Vec<ProducedBlock> = Vec::with_capacity(answers.len());
-    let mut hints = Vec::new();
-    for (number, answer) in (first..).zip(answers) {
-        let block: Option<L2BlockObject> = decoded("a block", answer)?;
-        let Some(block) = block else {
-            return Err(Fault::temporary(FaultKind::Behind, format!("it has no block {number}")));
-        };
-        if block.number.0 != number {
-            let found = block.number.0;
-            return Err(Fault::inconsistent(format!("asked for block {number}, it gave block {found}")));
-        }
-        if let Some(before) = blocks.last()
-            && before.hash != block.parent_hash
-        {
-            let (parent, before) = (block.parent_hash, before.hash);
-            let reason =
-                format!("block {number} has the parent {parent}, but the block before it is {before}");
-            return Err(Fault::inconsistent(reason));
-        }
-        let signer = match signer_of(&block) {
-            Ok(signer) => signer,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        hints.extend(blooms.hint(number, block.hash, block.logs_bloom.as_ref()));
-        blocks.push(ProducedBlock {
-            number: L2Block(number),
-            hash: block.hash,
-            parent_hash: block.parent_hash,
-            timestamp: UnixTime(block.timestamp.0),
-            signer,
-        });
-    }
-    Ok(Ok(Blocks { produced: blocks, hints }))
 }

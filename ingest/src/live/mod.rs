@@ -5,39 +5,37 @@ mod blooms;
 mod branch;
 mod error;
 pub(crate) mod fetch;
+mod follower;
 mod history;
 mod l1;
 mod l2;
 pub(crate) mod metrics;
+mod produced;
+mod receipts;
+mod state_check;
 
 pub use error::LiveError;
 pub use metrics::{Metrics, Progress};
+pub use state_check::StateCheck;
 
 use crate::network::Network;
 use crate::recording::Limits;
 use crate::rpc::{Endpoints, Rpc};
 use alloy::primitives::B256;
 use append::Appender;
+use follower::{Follower, stopped};
 use futures_util::future::BoxFuture;
 use l1::{L1, L1Piece, check_contracts};
 use l2::{L2, L2Piece};
-use metrics::ChainMetrics;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tally_engine::PoolState;
 use tally_eventlog::{EventCursor, Heads, LogError, LogReader, LogWriter, RecentBlock, RecentBlocks};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// How many pieces wait for the log at most. With [`l2`]'s stretches they are a few thousand blocks.
 const PIECES_WAITING: usize = 8;
-
-/// How often in a row blocks may fail to join the log's end before that is an error.
-const STALLS_MAX: u32 = 10;
-
-/// The pause after blocks failed to join, and the longest: each is twice the one before once they failed
-/// too often.
-const STALL_PAUSE: Duration = Duration::from_millis(500);
-const STALL_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Up to where L1 is ingested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +69,8 @@ pub struct LiveOptions {
     pub follow: bool,
     /// How long to wait before looking for new ones.
     pub poll: Duration,
+    /// How the log is compared with the contracts' own state, if it is.
+    pub state_check: Option<StateCheck>,
 }
 
 /// What a live ingest did.
@@ -88,124 +88,10 @@ pub struct LiveIngested {
 #[derive(Debug)]
 enum Piece {
     L1(L1Piece),
-    L1Rollback(RecentBlock),
+    /// Back to this block; whoever asks for it is given the contracts' state after it.
+    L1Rollback(RecentBlock, oneshot::Sender<PoolState>),
     L2(L2Piece),
     L2Rollback(RecentBlock),
-}
-
-/// What to do after catching up with the chain.
-enum Pace {
-    /// It is ingested as far as was asked for.
-    Done,
-    /// Look at it again.
-    Poll,
-}
-
-/// Where a task that follows a chain stands.
-struct Follower {
-    chain: &'static str,
-    limit: Option<u64>,
-    is_following: bool,
-    poll: Duration,
-    recent: RecentBlocks,
-    /// The head when blocks last failed to join it, and how often that was.
-    stalled: (Option<u64>, u32),
-    pieces: mpsc::Sender<Piece>,
-    stop: watch::Receiver<bool>,
-    metrics: ChainMetrics,
-}
-
-impl Follower {
-    fn head(&self) -> Option<RecentBlock> {
-        self.recent.blocks().last().copied()
-    }
-
-    fn recent(&self) -> &RecentBlocks {
-        &self.recent
-    }
-
-    fn push(&mut self, block: RecentBlock, sealed: u64) {
-        self.recent.push(block, sealed);
-    }
-
-    fn is_stopped(&self) -> bool {
-        *self.stop.borrow()
-    }
-
-    fn stopped(&self) -> impl Future<Output = ()> + use<> {
-        stopped(self.stop.clone())
-    }
-
-    async fn send(&self, piece: Piece) -> Result<(), LiveError> {
-        let sent = self.pieces.send(piece).await;
-        sent.map_err(|_| LiveError::Broken("the task that writes the log has ended"))
-    }
-
-    /// Takes the log back to `ancestor`, as the chain has `found` where the log's head is.
-    async fn roll_back(
-        &mut self,
-        chain: &'static str,
-        ancestor: RecentBlock,
-        found: B256,
-        piece: fn(RecentBlock) -> Piece,
-    ) -> Result<(), LiveError> {
-        if let Some(head) = self.head() {
-            tracing::warn!(
-                chain,
-                "a reorg: block {} is {found} now, and was {}; the log goes back to block {}",
-                head.number,
-                head.hash,
-                ancestor.number
-            );
-        }
-        self.metrics.rollback();
-        self.recent.truncate(ancestor.number);
-        self.send(piece(ancestor)).await
-    }
-
-    /// Says how to go on, and waits where there is something to wait for. `target` is the last block that
-    /// the chain has to give now.
-    async fn pace(&mut self, target: u64) -> Result<Pace, LiveError> {
-        if self.is_stopped() {
-            return Ok(Pace::Done);
-        }
-        let head = self.head().map(|head| head.number);
-        let reaches = |block: u64| head.is_some_and(|head| head >= block);
-        if self.limit.is_some_and(reaches) {
-            return Ok(Pace::Done);
-        }
-        let is_behind = head.is_some() && !reaches(self.limit.map_or(target, |limit| limit.min(target)));
-        let pause = if is_behind {
-            // What was fetched did not join: another branch, which the next look finds.
-            let stalls = if self.stalled.0 == head { self.stalled.1.saturating_add(1) } else { 1 };
-            self.stalled = (head, stalls);
-            let excess = stalls.saturating_sub(STALLS_MAX);
-            if excess > 0 {
-                let block = head.unwrap_or_default();
-                let stalled = LiveError::Stalled { chain: self.chain, block, attempts: stalls };
-                if !self.is_following {
-                    return Err(stalled);
-                }
-                // Several nodes behind one name may be of two branches for a while.
-                tracing::warn!(chain = self.chain, "{stalled}; it is tried again");
-            }
-            STALL_PAUSE.saturating_mul(2_u32.saturating_pow(excess)).min(STALL_PAUSE_MAX)
-        } else if self.is_following {
-            self.poll
-        } else {
-            return match self.limit {
-                None => Ok(Pace::Done),
-                Some(to) => {
-                    let settled = head.map_or("none".into(), |head| format!("block {head}"));
-                    Err(LiveError::NotReached { chain: self.chain, to, settled })
-                }
-            };
-        };
-        tokio::select! {
-            () = self.stopped() => Ok(Pace::Done),
-            () = tokio::time::sleep(pause) => Ok(Pace::Poll),
-        }
-    }
 }
 
 /// The block of the log's last span event that no reorg can have taken back since.
@@ -220,13 +106,6 @@ fn last_final_span(writer: &LogWriter, log: &Path) -> Result<Option<u64>, LiveEr
         })?;
     }
     Ok(last)
-}
-
-async fn stopped(mut stop: watch::Receiver<bool>) {
-    // Whoever could stop it is gone: then nobody will.
-    if stop.wait_for(|stop| *stop).await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 /// Appends what the chains have beyond the log, up to the limits, or follows them until `stop` is true.
@@ -249,62 +128,66 @@ pub fn ingest_live<'a>(
     Box::pin(ingest(options, metrics, stop))
 }
 
+/// Finds endpoints that can be used, and opens the log.
+async fn begin(options: &LiveOptions, metrics: &Metrics) -> Result<(L1, L2, LogWriter), LiveError> {
+    let identity = &options.network.identity;
+    let connect = |chain, chain_id, endpoints| {
+        Rpc::connect(chain, chain_id, endpoints, options.follow, metrics.chain(chain))
+    };
+    let l1 = Arc::new(connect("L1", identity.l1_chain_id, &options.l1).await?);
+    let l2 = Arc::new(connect("L2", identity.l2_chain_id, &options.l2).await?);
+    let l1_contracts = [
+        ("LockingInfo", identity.locking_info),
+        ("LockingPool", identity.locking_pool),
+        ("METIS token", identity.metis_token),
+    ];
+    check_contracts(&l1, &l1_contracts).await?;
+    check_contracts(&l2, &[("MetisSequencerSet", identity.sequencer_set)]).await?;
+    let l2 = L2::new(l2, identity, options.l2_confirmations);
+    let l1 = L1::new(l1, identity, options.l1_finality, options.state_check);
+    // The pool's initialiser emits events. Where they lack, later ones may too.
+    let first_span = options.network.first_span();
+    if !LogReader::exists(&options.log)? {
+        l1.check_history(identity.genesis.batch_block.0).await?;
+        if let Some(block) = first_span {
+            l2.check_history(block).await?;
+        }
+    }
+    let writer = LogWriter::open(&options.log, identity)?;
+    let is_begun = writer.committed().l1.is_some_and(|head| head.block >= identity.genesis.batch_block);
+    let sealed = writer.recent_l1().blocks().first().map(|block| block.number);
+    let has_to_be = if is_begun {
+        // What a reorg may have taken back since need not be there.
+        writer.last_l1_record().map(|(block, _)| block).filter(|block| Some(*block) <= sealed)
+    } else {
+        Some(identity.genesis.batch_block.0)
+    };
+    if let Some(block) = has_to_be {
+        l1.check_history(block).await?;
+    }
+    if let Some(block) = last_final_span(&writer, &options.log)?.or(first_span) {
+        l2.check_history(block).await?;
+    }
+    Ok((l1, l2, writer))
+}
+
 async fn ingest(
     options: &LiveOptions,
     metrics: &Metrics,
     stop: watch::Receiver<bool>,
 ) -> Result<Option<LiveIngested>, LiveError> {
     let identity = &options.network.identity;
-    let connect = |chain, chain_id, endpoints| {
-        Rpc::connect(chain, chain_id, endpoints, options.follow, metrics.chain(chain))
-    };
-    let starting = async {
-        let l1 = Arc::new(connect("L1", identity.l1_chain_id, &options.l1).await?);
-        let l2 = Arc::new(connect("L2", identity.l2_chain_id, &options.l2).await?);
-        let l1_contracts = [
-            ("LockingInfo", identity.locking_info),
-            ("LockingPool", identity.locking_pool),
-            ("METIS token", identity.metis_token),
-        ];
-        check_contracts(&l1, &l1_contracts).await?;
-        check_contracts(&l2, &[("MetisSequencerSet", identity.sequencer_set)]).await?;
-        let l2 = L2::new(l2, identity, options.l2_confirmations);
-        let l1 = L1::new(l1, identity, options.l1_finality);
-        // The pool's initialiser emits events. Where they lack, later ones may too.
-        let first_span = options.network.first_span();
-        if !LogReader::exists(&options.log)? {
-            l1.check_history(identity.genesis.batch_block.0).await?;
-            if let Some(block) = first_span {
-                l2.check_history(block).await?;
-            }
-        }
-        let writer = LogWriter::open(&options.log, identity)?;
-        let is_begun = writer.committed().l1.is_some_and(|head| head.block >= identity.genesis.batch_block);
-        let sealed = writer.recent_l1().blocks().first().map(|block| block.number);
-        let has_to_be = if is_begun {
-            // What a reorg may have taken back since need not be there.
-            writer.last_l1_record().map(|(block, _)| block).filter(|block| Some(*block) <= sealed)
-        } else {
-            Some(identity.genesis.batch_block.0)
-        };
-        if let Some(block) = has_to_be {
-            l1.check_history(block).await?;
-        }
-        if let Some(block) = last_final_span(&writer, &options.log)?.or(first_span) {
-            l2.check_history(block).await?;
-        }
-        Ok::<_, LiveError>((l1, l2, writer))
-    };
     let (l1, l2, writer) = tokio::select! {
-        started = starting => started?,
+        started = begin(options, metrics) => started?,
         () = stopped(stop.clone()) => return Ok(None),
     };
     let before = *writer.committed();
     let (sender, pieces) = mpsc::channel(PIECES_WAITING);
     let (failed, has_failed) = watch::channel(false);
-    let follower = |chain, limit, recent: &RecentBlocks| {
+    let follower = |chain, endpoints, limit, recent: &RecentBlocks| {
         let follower = Follower {
             chain,
+            endpoints,
             limit,
             is_following: options.follow,
             poll: options.poll,
@@ -319,8 +202,9 @@ async fn ingest(
         }
         follower
     };
-    let mut follow_l1 = follower("L1", options.limits.l1_to, writer.recent_l1());
-    let mut follow_l2 = follower("L2", options.limits.l2_to, writer.recent_l2());
+    let mut follow_l1 = follower("L1", l1.endpoints(), options.limits.l1_to, writer.recent_l1());
+    let mut follow_l2 = follower("L2", l2.endpoints(), options.limits.l2_to, writer.recent_l2());
+    let pool = writer.pool().clone();
     if follow_l1.head().is_none() {
         follow_l1.metrics.begins_after(identity.l1_first_block.0.saturating_sub(1), 0);
     }
@@ -343,7 +227,7 @@ async fn ingest(
             done
         })
     };
-    let l1 = guarded(Box::pin(async move { l1.follow(&mut follow_l1).await }));
+    let l1 = guarded(Box::pin(async move { l1.follow(&mut follow_l1, pool).await }));
     let l2 = guarded(Box::pin(async move { l2.follow(&mut follow_l2).await }));
     let appended = Appender::new(writer, metrics.clone()).run(pieces).await;
     if appended.is_err() {

@@ -1,18 +1,16 @@
 //! One endpoint: how many requests it takes at once, how many calls in each, and when it is asked again.
 
+use super::envelope::{Answer, Call, answers_in, body_of, call};
 use super::fault::{Fault, FaultKind};
-use super::http::Http;
+use super::http::{Http, HttpAnswer};
 use super::mask::name_of;
+use super::size::Size;
 use crate::live::metrics::ChainMetrics;
-use alloy::rpc::client::RpcClient;
-use alloy::rpc::json_rpc::RpcError;
-use alloy::transports::{TransportError, TransportErrorKind};
 use reqwest::Url;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_json::value::RawValue;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
@@ -27,34 +25,20 @@ const GROW_AFTER: usize = 32;
 /// batch is a megabyte.
 pub(crate) const BATCH_CALLS_MAX: usize = 100;
 
-/// After so many good answers a batch that was too much is tried again.
-const FORGET_AFTER: usize = 64;
-
-/// How often a batch is sent, the pause after the first failure, and the longest: an endpoint that asks for
-/// a longer one is left to whoever knows the others.
-const BATCH_ATTEMPTS: u32 = 4;
-const BATCH_PAUSE: Duration = Duration::from_millis(100);
-const BATCH_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How often a request that cannot be made smaller is sent, the pause after the first failure, and the longest: an
+/// endpoint that asks for a longer one is left to whoever knows the others.
+const ATTEMPTS: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// How much of a server's words is told.
 const REASON_CHARS_MAX: usize = 400;
-
-/// A call of JSON-RPC.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    pub(crate) method: &'static str,
-    pub(crate) params: Value,
-}
-
-/// What came of one call: what it gave, or how the node refused it.
-pub(crate) type Answer = Result<Box<RawValue>, Fault>;
 
 /// An endpoint.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     /// Its scheme, host and port: all of a URL that holds no secret.
     pub(crate) name: String,
-    client: RpcClient,
     http: Http,
     /// What must not be printed, should a server repeat it.
     secrets: Vec<String>,
@@ -62,8 +46,8 @@ pub(crate) struct Endpoint {
     slots: Semaphore,
     slots_open: AtomicUsize,
     good_answers: AtomicUsize,
-    /// How many calls it takes in one batch, as far as was seen lately.
-    batch_calls: AtomicUsize,
+    /// How many calls it takes in one batch.
+    batch_calls: Size,
     /// It asked not to be asked before.
     rests_until: Mutex<Option<Instant>>,
     /// Its chain id, once it told.
@@ -82,15 +66,15 @@ impl Endpoint {
         }
         let secrets = secrets_of(&url);
         let http = Http::new(url, timeout).map_err(|error| format!("{name}: {}", error.without_url()))?;
+        let calls_max = to_u64(BATCH_CALLS_MAX);
         Ok(Self {
             name,
-            client: RpcClient::new(http.clone(), true),
             http,
             secrets,
             slots: Semaphore::new(IN_FLIGHT_MAX),
             slots_open: AtomicUsize::new(IN_FLIGHT_MAX),
             good_answers: AtomicUsize::new(0),
-            batch_calls: AtomicUsize::new(BATCH_CALLS_MAX),
+            batch_calls: Size::new(calls_max, calls_max),
             rests_until: Mutex::new(None),
             chain_id: OnceCell::new(),
             keeps_logs: OnceCell::new(),
@@ -103,65 +87,206 @@ impl Endpoint {
 
     /// How much longer the endpoint asked to be left alone.
     pub(crate) fn rest(&self) -> Option<Duration> {
-        let until = *self.rests_until.lock().expect("nobody panics while holding it");
+        let until = *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
         until.and_then(|until| until.checked_duration_since(Instant::now())).filter(|rest| !rest.is_zero())
     }
 
-    /// Several calls, in as many batches as it takes. The answers come in the order of the calls. A batch
-    /// that fails is sent again a few times: of many batches one always may, and all of them would have
-    /// to be sent again.
+    /// How many calls it takes in one batch, by what was seen so far.
+    fn batch_calls(&self) -> usize {
+        usize::try_from(self.batch_calls.now()).unwrap_or(BATCH_CALLS_MAX).max(1)
+    }
+
+    /// Several calls, in as many batches as it takes. The answers come in the order of the calls.
+    ///
+    /// What a batch of several calls leaves open, for whatever reason and in whatever words, is asked again in batches
+    /// of half the size, down to single calls; only the answer to a single call is a refusal of that call. Where it may
+    /// have had a passing reason, the same is sent once more before.
     pub(crate) async fn batch(&self, calls: &[Call], metrics: &ChainMetrics) -> Result<Vec<Answer>, Fault> {
-        let mut answers = Vec::with_capacity(calls.len());
-        let mut failed = 0;
-        while answers.len() < calls.len() {
-            let most = self.batch_calls.load(Ordering::Relaxed).max(1);
-            let rest = &calls[answers.len()..];
-            let part = &rest[..rest.len().min(most)];
-            let fault = match self.send(part).await {
-                Ok(part) => {
-                    answers.extend(part);
-                    failed = 0;
+        let mut answers: Vec<Option<Answer>> = calls.iter().map(|_| None).collect();
+        let mut open: Vec<usize> = (0..calls.len()).collect();
+        let mut most = usize::MAX;
+        let (mut failures, mut is_second) = (0, false);
+        // The size of a batch that failed twice: it may have been too large, if a smaller one is answered.
+        let mut blamed = None;
+        while !open.is_empty() {
+            let size = open.len().min(self.batch_calls()).min(most);
+            let part: Vec<&Call> = open[..size].iter().map(|place| &calls[*place]).collect();
+            let (found, fault) = match self.send(&part).await {
+                Ok(found) => (found, None),
+                Err(fault) => (Vec::new(), Some(fault)),
+            };
+            let mut first_refused = None;
+            let mut still_open = Vec::new();
+            let found = found.into_iter().chain(std::iter::repeat_with(|| None));
+            for (place, answer) in open[..size].iter().zip(found) {
+                match answer {
+                    Some(Ok(value)) => {
+                        if let Some(blamed) = blamed.take_if(|blamed| size < *blamed) {
+                            self.batch_calls.failed(to_u64(blamed), false);
+                        }
+                        answers[*place] = Some(Ok(value));
+                    }
+                    // In a larger batch it may have been the batch that was refused.
+                    Some(Err(fault)) => {
+                        still_open.push(*place);
+                        first_refused.get_or_insert(fault);
+                    }
+                    None => still_open.push(*place),
+                }
+            }
+            if still_open.is_empty() {
+                self.batch_calls.given(to_u64(size));
+                (most, failures, is_second) = (most.saturating_mul(2), 0, false);
+                open.drain(..size);
+                continue;
+            }
+            let refused = fault.is_none();
+            let fault = fault.or(first_refused);
+            let fault = fault.unwrap_or_else(|| not_answered(still_open.len(), size));
+            let has_progress = still_open.len() < size;
+            open.splice(..size, still_open);
+            if has_progress {
+                failures = 0;
+            }
+            if size > 1 {
+                let is_too_much = matches!(fault.kind, FaultKind::TooMuch | FaultKind::Timeout);
+                if is_too_much {
+                    self.batch_calls.failed(to_u64(size), true);
+                }
+                // Half of it may take as long.
+                if fault.kind == FaultKind::Timeout && !refused {
+                    return Err(fault);
+                }
+                let is_busy = fault.kind == FaultKind::Busy;
+                is_second = !is_second && !has_progress && fault.kind.is_passing() && !is_busy;
+                if !is_second {
+                    most = (size / 2).max(1);
+                    if !has_progress && !is_too_much {
+                        blamed.get_or_insert(size);
+                    }
+                    if fault.kind != FaultKind::Connect {
+                        failures = 0;
+                    }
+                }
+            } else if !fault.kind.is_passing() || failures + 1 >= ATTEMPTS {
+                if !refused {
+                    return Err(fault);
+                }
+                // The call itself is refused.
+                answers[open.remove(0)] = Some(Err(fault));
+                failures = 0;
+                continue;
+            }
+            // Smaller batches are tried at once, unless it is no matter of their size.
+            if size == 1 || is_second || matches!(fault.kind, FaultKind::Busy | FaultKind::Connect) {
+                failures += 1;
+                self.pause(&fault, failures, metrics).await?;
+            }
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// Groups of calls, each of which is sent in one request, as whoever answers it is then one node. `None` if the
+    /// endpoint does not take so many calls in one. The answers to a group come in the order of its calls.
+    pub(crate) async fn together(
+        &self,
+        groups: &[Vec<Call>],
+        metrics: &ChainMetrics,
+    ) -> Result<Option<Vec<Vec<Answer>>>, Fault> {
+        let mut answers = Vec::with_capacity(groups.len());
+        let mut most = usize::MAX;
+        let (mut failures, mut is_second) = (0, false);
+        while let Some(first) = groups.get(answers.len()) {
+            let calls_max = self.batch_calls();
+            if first.len() > calls_max {
+                return Ok(None);
+            }
+            let mut calls = 0;
+            let fits = |group: &&Vec<Call>| {
+                calls += group.len();
+                calls <= calls_max
+            };
+            let part: Vec<&Vec<Call>> = groups[answers.len()..].iter().take(most).take_while(fits).collect();
+            let calls: Vec<&Call> = part.iter().copied().flatten().collect();
+            let sent = self.send(&calls).await;
+            let fault = match sent {
+                Ok(found)
+                    if found.iter().all(|answer| matches!(answer, Some(answer) if !is_passing(answer)))
+                        && !found.iter().flatten().all(Result::is_err) =>
+                {
+                    self.batch_calls.given(to_u64(calls.len()));
+                    let mut found = found.into_iter().flatten();
+                    answers.extend(part.iter().map(|group| found.by_ref().take(group.len()).collect()));
+                    (most, failures, is_second) = (most.saturating_mul(2), 0, false);
                     continue;
+                }
+                Ok(found) => {
+                    let open = found.iter().filter(|answer| answer.is_none()).count();
+                    let refused = found.into_iter().flatten().find_map(Result::err);
+                    refused.unwrap_or_else(|| not_answered(open, calls.len()))
                 }
                 Err(fault) => fault,
             };
-            if matches!(fault.kind, FaultKind::TooMuch | FaultKind::Timeout) && part.len() > 1 {
-                // As a whole: it was the batch that was too much, not what a call asked for.
-                self.batch_calls.fetch_min(part.len().div_ceil(2), Ordering::Relaxed);
+            failures += 1;
+            if part.len() > 1 {
                 if fault.kind == FaultKind::TooMuch {
-                    continue;
+                    self.batch_calls.failed(to_u64(calls.len()), true);
                 }
-            }
-            failed += 1;
-            let rest = self.rest();
-            let is_long = rest.is_some_and(|rest| rest > BATCH_PAUSE_MAX);
-            if failed >= BATCH_ATTEMPTS || is_long || !fault.kind.is_passing() {
+                is_second = !is_second && fault.kind.is_passing();
+                if !is_second {
+                    most = part.len() / 2;
+                }
+            } else if failures >= ATTEMPTS || !fault.kind.is_passing() {
+                // It may be the batch that is refused, or what is asked for in it.
+                if self.refuses_batches_of(calls.len()).await? {
+                    tracing::debug!(
+                        endpoint = self.name,
+                        "it takes no batches of {} calls: {fault}",
+                        calls.len()
+                    );
+                    self.batch_calls.failed(to_u64(calls.len()), true);
+                    return Ok(None);
+                }
                 return Err(fault);
             }
-            tracing::debug!(endpoint = self.name, "{} calls, sent again: {fault}", part.len());
-            metrics.fault(fault.kind);
-            metrics.retry();
-            let pause = rest.unwrap_or(BATCH_PAUSE * failed);
-            tokio::time::sleep(pause + BATCH_PAUSE.mul_f64(fastrand::f64())).await;
+            if part.len() == 1 || is_second || matches!(fault.kind, FaultKind::Busy | FaultKind::Connect) {
+                self.pause(&fault, failures, metrics).await?;
+            }
         }
-        Ok(answers)
+        Ok(Some(answers))
     }
 
-    async fn send(&self, calls: &[Call]) -> Result<Vec<Answer>, Fault> {
-        let slot = self.slots.acquire().await.map_err(|_| Fault::refused("it was closed".into()))?;
-        let sent = match calls {
-            [] => Ok(Vec::new()),
-            [call] => {
-                let answer = self.client.request::<_, Box<RawValue>>(call.method, &call.params).await;
-                self.sorted(answer).map(|answer| vec![answer])
+    /// Whether it answers a simple call by itself, but not in a batch of so many.
+    async fn refuses_batches_of(&self, calls: usize) -> Result<bool, Fault> {
+        let simple = call("eth_chainId", Value::Array(Vec::new()));
+        let is_answered = |answers: Vec<Option<Answer>>| answers.iter().flatten().all(Result::is_ok);
+        // One that fails may have had a passing reason.
+        for _ in 1..ATTEMPTS {
+            let batch = self.send(&vec![&simple; calls]).await;
+            if batch.is_ok_and(|answers| answers.iter().all(Option::is_some) && is_answered(answers)) {
+                return Ok(false);
             }
-            calls => self.send_batch(calls).await,
-        };
-        // A node in trouble may refuse only some calls of a batch: then the batch has to be sent again.
-        let sent = sent.and_then(|answers| match answers.iter().find(|answer| is_passing(answer)) {
-            Some(Err(fault)) => Err(fault.clone()),
-            _ => Ok(answers),
-        });
+        }
+        self.send(&[&simple]).await.map(is_answered)
+    }
+
+    /// Waits before the same is sent again; a fault if that would take longer than it takes to ask another endpoint.
+    async fn pause(&self, fault: &Fault, failures: u32, metrics: &ChainMetrics) -> Result<(), Fault> {
+        let rest = self.rest();
+        if failures >= ATTEMPTS || rest.is_some_and(|rest| rest > PAUSE_MAX) {
+            return Err(fault.clone());
+        }
+        tracing::debug!(endpoint = self.name, "sent again: {fault}");
+        metrics.fault(fault.kind);
+        metrics.retry();
+        tokio::time::sleep(rest.unwrap_or(PAUSE * failures) + PAUSE.mul_f64(fastrand::f64())).await;
+        Ok(())
+    }
+
+    /// Sends one request. `None` is a call that was not answered.
+    async fn send(&self, calls: &[&Call]) -> Result<Vec<Option<Answer>>, Fault> {
+        let slot = self.slots.acquire().await.map_err(|_| Fault::refused("it was closed".into()))?;
+        let sent = self.post(calls).await;
         match &sent {
             Ok(_) => {
                 let good = self.good_answers.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
@@ -170,16 +295,11 @@ impl Endpoint {
                     self.slots_open.fetch_add(1, Ordering::Relaxed);
                     self.slots.add_permits(1);
                 }
-                if good.is_multiple_of(FORGET_AFTER) {
-                    let twice = |calls: usize| Some(calls.saturating_mul(2).min(BATCH_CALLS_MAX));
-                    // It always says what is next, so that this cannot fail.
-                    let _ = self.batch_calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, twice);
-                }
             }
             Err(fault) if fault.kind == FaultKind::Busy => {
                 if let Some(after) = fault.after {
                     let until = Instant::now() + after;
-                    let mut rests = self.rests_until.lock().expect("nobody panics while holding it");
+                    let mut rests = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
                     *rests = Some(rests.map_or(until, |rests| rests.max(until)));
                 }
                 // Take one slot away, but never the last.
@@ -193,53 +313,26 @@ impl Endpoint {
         sent
     }
 
-    async fn send_batch(&self, calls: &[Call]) -> Result<Vec<Answer>, Fault> {
-        let unwritten = |error: TransportError| Fault::refused(format!("a call cannot be written: {error}"));
-        let mut batch = self.client.new_batch();
-        let mut waiters = Vec::with_capacity(calls.len());
-        for call in calls {
-            let waiter = batch.add_call::<_, Box<RawValue>>(call.method, &call.params);
-            waiters.push(waiter.map_err(unwritten)?);
-        }
-        batch.send().await.map_err(|error| self.fault(error))?;
-        let mut answers = Vec::with_capacity(calls.len());
-        for waiter in waiters {
-            answers.push(self.sorted(waiter.await)?);
+    async fn post(&self, calls: &[&Call]) -> Result<Vec<Option<Answer>>, Fault> {
+        let answered = async {
+            let HttpAnswer { body, otherwise } = self.http.post(body_of(calls)?).await?;
+            let answers = answers_in(&body, calls.len());
+            // A status that says why it does not answer says more than the words of an error beside it.
+            let is_busy = otherwise.kind == FaultKind::Busy;
+            let is_whole = |answers: &Vec<Option<Answer>>| answers.iter().flatten().all(Result::is_ok);
+            match answers {
+                Err(fault) if fault.kind == FaultKind::NotJson => Err(otherwise),
+                answers if is_busy && !answers.as_ref().is_ok_and(is_whole) => Err(otherwise),
+                answers => answers,
+            }
+        };
+        let mut answers = answered.await.map_err(|fault| self.tame(fault))?;
+        for answer in answers.iter_mut().flatten() {
+            if let Err(fault) = answer {
+                *fault = self.tame(fault.clone());
+            }
         }
         Ok(answers)
-    }
-
-    /// Tells how a call was refused from how the request failed.
-    fn sorted(&self, answer: Result<Box<RawValue>, TransportError>) -> Result<Answer, Fault> {
-        match answer {
-            Ok(value) => Ok(Ok(value)),
-            Err(RpcError::ErrorResp(error)) => Ok(Err(self.tame(Fault::of_call(&error)))),
-            // A result of `null`, which is an answer too.
-            Err(RpcError::NullResp) => Ok(Ok(null())),
-            Err(error) => Err(self.fault(error)),
-        }
-    }
-
-    fn fault(&self, error: TransportError) -> Fault {
-        let fault = match error {
-            RpcError::Transport(TransportErrorKind::Custom(error)) => match error.downcast::<Fault>() {
-                Ok(fault) => *fault,
-                Err(error) => Fault::temporary(FaultKind::Broken, error.to_string()),
-            },
-            RpcError::Transport(TransportErrorKind::MissingBatchResponse(_)) => {
-                Fault::temporary(FaultKind::NotJson, "a batch was answered in part".into())
-            }
-            RpcError::ErrorResp(error) => Fault::of_call(&error),
-            // Their words may hold the answer as a whole.
-            RpcError::DeserError { err, .. } => Fault::temporary(FaultKind::NotJson, err.to_string()),
-            RpcError::Transport(error) => Fault::temporary(FaultKind::Broken, error.to_string()),
-            RpcError::NullResp | RpcError::UnsupportedFeature(_) => {
-                Fault::temporary(FaultKind::NotJson, "no answer".into())
-            }
-            RpcError::LocalUsageError(error) => Fault::refused(error.to_string()),
-            RpcError::SerError(error) => Fault::refused(error.to_string()),
-        };
-        self.tame(fault)
     }
 
     /// Takes out what of the URL a server may have repeated, and cuts what is left: whoever answers is not
@@ -258,8 +351,15 @@ fn is_passing(answer: &Answer) -> bool {
     answer.as_ref().is_err_and(|fault| fault.kind.is_passing())
 }
 
-fn null() -> Box<RawValue> {
-    RawValue::from_string("null".into()).expect("is JSON")
+fn not_answered(open: usize, calls: usize) -> Fault {
+    Fault::temporary(
+        FaultKind::NotJson,
+        format!("{open} of the {calls} calls in a request were not answered"),
+    )
+}
+
+fn to_u64(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// What an answer says, strictly decoded; `None` for `null`.

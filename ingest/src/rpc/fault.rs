@@ -1,6 +1,6 @@
 //! What can go wrong with a request, sorted by what to do about it.
 
-use alloy::rpc::json_rpc::ErrorPayload;
+use serde_json::Value;
 use std::time::Duration;
 
 /// Why a request failed.
@@ -26,7 +26,7 @@ pub enum FaultKind {
     Inconsistent,
     /// More was asked for than it gives at once.
     TooMuch,
-    /// It never will.
+    /// It does not give this, or is no node that can be used: of another kind, of another chain, without old logs.
     Refused,
 }
 
@@ -68,29 +68,46 @@ pub(crate) struct Fault {
     pub(crate) reason: String,
     /// What the server asked us to wait.
     pub(crate) after: Option<Duration>,
-    /// How many blocks it would give at once, if it says so.
-    pub(crate) blocks_max: Option<u64>,
+}
+
+/// An error as a node words it.
+#[derive(Debug)]
+pub(crate) struct NodeError {
+    code: i64,
+    message: String,
+}
+
+impl NodeError {
+    /// Whatever stands in the place of an error: by the standard a code and a message, of some proxies text alone.
+    pub(crate) fn of(error: &Value) -> Self {
+        let code = error["code"].as_i64().or_else(|| error["code"].as_str()?.parse().ok());
+        let message = error["message"].as_str().or_else(|| error.as_str());
+        Self {
+            code: code.unwrap_or_default(),
+            message: message.map_or_else(|| error.to_string(), ToOwned::to_owned),
+        }
+    }
 }
 
 impl Fault {
-    /// It may work when tried again, or elsewhere.
+    /// A fault of this kind.
     pub(crate) fn temporary(kind: FaultKind, reason: String) -> Self {
-        Self { kind, reason, after: None, blocks_max: None }
+        Self { kind, reason, after: None }
     }
 
     /// Too many requests.
     pub(crate) fn busy(reason: String, after: Option<Duration>) -> Self {
-        Self { kind: FaultKind::Busy, reason, after, blocks_max: None }
+        Self { kind: FaultKind::Busy, reason, after }
     }
 
     /// Less has to be asked for.
-    pub(crate) fn too_much(reason: String, blocks_max: Option<u64>) -> Self {
-        Self { kind: FaultKind::TooMuch, reason, after: None, blocks_max }
+    pub(crate) fn too_much(reason: String) -> Self {
+        Self::temporary(FaultKind::TooMuch, reason)
     }
 
     /// It will not work however often it is tried here.
     pub(crate) fn refused(reason: String) -> Self {
-        Self { kind: FaultKind::Refused, reason, after: None, blocks_max: None }
+        Self::temporary(FaultKind::Refused, reason)
     }
 
     /// Answers that do not fit each other: of a node that just changes its mind, or of two behind one name.
@@ -99,19 +116,19 @@ impl Fault {
     }
 
     /// An error that a whole batch was answered with.
-    pub(crate) fn of_batch(error: &ErrorPayload) -> Self {
-        let text = error.message.to_lowercase();
-        if text.contains("batch") && !is_busy(error.code, &text) {
-            return Self::too_much(described(error), None);
+    pub(crate) fn of_batch(error: &NodeError) -> Self {
+        if error.message.to_lowercase().contains("batch") {
+            return Self::too_much(error.described());
         }
         Self::of_call(error)
     }
 
-    /// An error that a single call was answered with.
-    pub(crate) fn of_call(error: &ErrorPayload) -> Self {
+    /// An error that a single call was answered with. Its words decide how soon it is asked again, and who is
+    /// asked then; what was asked for in one is made smaller whatever they are.
+    pub(crate) fn of_call(error: &NodeError) -> Self {
         let text = error.message.to_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        let reason = described(error);
+        let reason = error.described();
         if is_busy(error.code, &text) {
             return Self::busy(reason, None);
         }
@@ -124,9 +141,9 @@ impl Fault {
         let is_limit =
             has(&["range", "limit", "too many", "too large", "too wide", "too big", "exceed", "more than"]);
         if is_limit && has(&["block", "range", "result", "log", "response", "size", "limited"]) {
-            return Self::too_much(reason, blocks_in(&text));
+            return Self::too_much(reason);
         }
-        if has(&["timeout", "timed out", "took too long"]) {
+        if has(&["timeout", "timed out", "took too long", "deadline"]) {
             return Self::temporary(FaultKind::Timeout, reason);
         }
         if has(&["revert"]) {
@@ -140,61 +157,47 @@ impl Fault {
     }
 }
 
+impl NodeError {
+    fn described(&self) -> String {
+        format!("JSON-RPC error {}: {}", self.code, self.message)
+    }
+}
+
 fn is_busy(code: i64, text: &str) -> bool {
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     code == 429
-        || has(&[
-            "rate limit",
-            "request rate",
-            "too many requests",
-            "per second",
-            "throughput",
-            "capacity exceeded",
-        ])
-}
-
-fn described(error: &ErrorPayload) -> String {
-    format!("JSON-RPC error {}: {}", error.code, error.message)
-}
-
-/// The last number in the words of a refusal: the limits that are told come at its end.
-fn blocks_in(text: &str) -> Option<u64> {
-    let numbers = text.split(|char: char| !char.is_ascii_alphanumeric());
-    numbers.filter_map(|word| word.parse().ok()).rfind(|number| *number > 0)
+        || has(&["rate limit", "request rate", "per second", "throughput", "capacity exceeded"])
+        || has(&["too many requests"]) && !has(&["batch"])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn of(code: i64, message: &str) -> Fault {
-        Fault::of_call(&ErrorPayload { code, message: message.to_owned().into(), data: None })
+        Fault::of_call(&NodeError::of(&json!({ "code": code, "message": message })))
     }
 
     /// What providers are known to answer, in their own words.
     #[test]
     fn refusals_are_told_by_their_words() {
-        for (code, message, blocks_max) in [
-            (-32005, "query exceeds max block range 200", Some(200)),
+        for (code, message, kind) in [
+            (-32005, "query exceeds max block range 200", FaultKind::TooMuch),
             (
                 -32600,
                 "Log response size exceeded. You can make eth_getLogs requests with up to a 2000 block range.",
-                Some(2_000),
+                FaultKind::TooMuch,
             ),
-            (-32614, "eth_getLogs is limited to a 10000 range", Some(10_000)),
-            (-32600, "block range is too wide", None),
+            (-32614, "eth_getLogs is limited to a 10,000 range", FaultKind::TooMuch),
+            (-32600, "block range is too wide", FaultKind::TooMuch),
             (
                 -32005,
                 "query returned more than 10000 results. Try with this block range [0x1, 0x2].",
-                Some(10_000),
+                FaultKind::TooMuch,
             ),
-            (-32000, "exceed maximum block range: 5000", Some(5_000)),
-            (-32602, "query exceeds max results 20000, retry with the range 1-2", Some(2)),
-        ] {
-            let fault = of(code, message);
-            assert_eq!((fault.kind, fault.blocks_max), (FaultKind::TooMuch, blocks_max), "{message}");
-        }
-        for (code, message, kind) in [
+            (-32003, "response too large", FaultKind::TooMuch),
+            (-32000, "exceed maximum block range: 5000", FaultKind::TooMuch),
             (-32005, "project ID request rate exceeded", FaultKind::Busy),
             (-32005, "daily request count exceeded, request rate limited", FaultKind::Busy),
             (429, "whatever", FaultKind::Busy),
@@ -202,6 +205,7 @@ mod tests {
             (-32603, "internal error", FaultKind::Rpc),
             (-32000, "header not found", FaultKind::Rpc),
             (-32000, "query timeout exceeded", FaultKind::Timeout),
+            (-32000, "context deadline exceeded", FaultKind::Timeout),
             (-32602, "block range extends beyond current head block", FaultKind::Behind),
             (-32000, "finalized block not found", FaultKind::Behind),
             (-32602, "invalid argument 0: hex string without 0x prefix", FaultKind::Refused),
@@ -210,7 +214,17 @@ mod tests {
         ] {
             assert_eq!(of(code, message).kind, kind, "{message}");
         }
-        let batch = ErrorPayload { code: -32600, message: "batch too large, limit 10".into(), data: None };
-        assert_eq!(Fault::of_batch(&batch).kind, FaultKind::TooMuch);
+        for message in ["batch too large, limit 10", "too many requests in batch, limit 10"] {
+            let error = NodeError::of(&json!({ "code": -32600, "message": message }));
+            assert_eq!(Fault::of_batch(&error).kind, FaultKind::TooMuch);
+        }
+    }
+
+    #[test]
+    fn an_error_of_any_shape_is_one() {
+        let reason = |error: Value| Fault::of_call(&NodeError::of(&error)).reason;
+        assert_eq!(reason(json!({ "code": "-32000", "message": "no" })), "JSON-RPC error -32000: no");
+        assert_eq!(reason(json!("no such key")), "JSON-RPC error 0: no such key");
+        assert_eq!(reason(json!({ "reason": 7 })), "JSON-RPC error 0: {\"reason\":7}");
     }
 }

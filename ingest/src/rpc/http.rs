@@ -1,15 +1,11 @@
-//! One HTTP endpoint as a transport of alloy: an answer of any size, shape or status becomes a response
-//! or a [`Fault`], and never more memory than the limit.
+//! One HTTP endpoint: an answer of any size, shape or status becomes a body or a [`Fault`], and never more
+//! memory than the limit.
 
 use super::fault::{Fault, FaultKind};
-use alloy::rpc::json_rpc::{RequestPacket, ResponsePacket};
-use alloy::transports::{TransportError, TransportErrorKind, TransportFut};
 use reqwest::{Client, StatusCode, Url, header, redirect};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tower::Service;
 
 /// No answer may be larger: a batch of a hundred full blocks has about 1 MB.
 pub(crate) const ANSWER_BYTES_MAX: usize = 32 << 20;
@@ -26,6 +22,14 @@ pub(crate) struct Http {
     client: Client,
     url: Url,
     received_bytes: Arc<AtomicU64>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct HttpAnswer {
+    pub(crate) body: Vec<u8>,
+    /// What to make of it if the body is no JSON-RPC.
+    pub(crate) otherwise: Fault,
 }
 
 impl Http {
@@ -48,10 +52,9 @@ impl Http {
         self.received_bytes.load(Ordering::Relaxed)
     }
 
-    async fn post(self, request: RequestPacket) -> Result<ResponsePacket, Fault> {
-        let is_batch = matches!(request, RequestPacket::Batch(_));
-        let body = serde_json::to_vec(&request)
-            .map_err(|error| Fault::refused(format!("the request cannot be written: {error}")))?;
+    /// Sends a request of JSON-RPC. Some servers send its errors with a status of their own, and some proxies change the
+    /// status of sound answers, so that the body counts whatever the status is.
+    pub(crate) async fn post(&self, body: Vec<u8>) -> Result<HttpAnswer, Fault> {
         let sent = self.client.post(self.url.clone()).header(header::CONTENT_TYPE, "application/json");
         let response = sent.body(body).send().await.map_err(|error| connection(&error))?;
         let (status, headers) = (response.status(), response.headers());
@@ -61,26 +64,19 @@ impl Http {
         let retry_after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
         let retry_after = retry_after.map(|after| after.min(RETRY_AFTER_MAX));
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(Fault::busy(format!("HTTP status {status}"), retry_after));
-        }
         let body = self.read(response).await?;
-        let answer = serde_json::from_slice::<ResponsePacket>(&body);
-        match (status.is_success(), answer) {
-            // Some send a JSON-RPC error with a status of its own.
-            (_, Ok(answer)) if status.is_success() || status.is_client_error() => whole(answer, is_batch),
-            (true, _) => Err(Fault::temporary(
-                FaultKind::NotJson,
-                format!("an answer of {} bytes that is not JSON-RPC ({content_type})", body.len()),
-            )),
-            (false, _) => Err(of_status(status, retry_after)),
-        }
+        let otherwise = if status.is_success() {
+            let reason = format!("an answer of {} bytes that is not JSON-RPC ({content_type})", body.len());
+            Fault::temporary(FaultKind::NotJson, reason)
+        } else {
+            of_status(status, retry_after)
+        };
+        Ok(HttpAnswer { body, otherwise })
     }
 
     async fn read(&self, mut response: reqwest::Response) -> Result<Vec<u8>, Fault> {
-        let too_large = || {
-            Fault::too_much(format!("an answer above the {ANSWER_BYTES_MAX} bytes that it may have"), None)
-        };
+        let too_large =
+            || Fault::too_much(format!("an answer above the {ANSWER_BYTES_MAX} bytes that it may have"));
         let announced = response.content_length().unwrap_or_default();
         if usize::try_from(announced).map_or(true, |len| len > ANSWER_BYTES_MAX) {
             return Err(too_large());
@@ -98,21 +94,11 @@ impl Http {
     }
 }
 
-/// A batch that was answered as a whole with one error is not a batch with its answers missing.
-fn whole(answer: ResponsePacket, is_batch: bool) -> Result<ResponsePacket, Fault> {
-    match answer {
-        ResponsePacket::Single(ref response) if is_batch => match response.payload.as_error() {
-            Some(error) => Err(Fault::of_batch(error)),
-            None => Err(Fault::temporary(FaultKind::NotJson, "one answer to a batch of requests".into())),
-        },
-        ResponsePacket::Single(_) | ResponsePacket::Batch(_) => Ok(answer),
-    }
-}
-
 fn of_status(status: StatusCode, retry_after: Option<Duration>) -> Fault {
     let reason = format!("HTTP status {status}");
     match status {
-        StatusCode::PAYLOAD_TOO_LARGE => Fault::too_much(reason, None),
+        StatusCode::PAYLOAD_TOO_LARGE => Fault::too_much(reason),
+        StatusCode::TOO_MANY_REQUESTS => Fault::busy(reason, retry_after),
         StatusCode::SERVICE_UNAVAILABLE if retry_after.is_some() => Fault::busy(reason, retry_after),
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Fault::temporary(FaultKind::Status, reason),
         status if status.is_server_error() => Fault::temporary(FaultKind::Status, reason),
@@ -137,20 +123,4 @@ fn connection(error: &reqwest::Error) -> Fault {
         cause = error.source();
     }
     Fault::temporary(kind, if text.is_empty() { what.into() } else { format!("{what}: {text}") })
-}
-
-impl Service<RequestPacket> for Http {
-    type Response = ResponsePacket;
-    type Error = TransportError;
-    type Future = TransportFut<'static>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: RequestPacket) -> Self::Future {
-        let this = self.clone();
-        // alloy carries it through, and the endpoint takes it out again.
-        Box::pin(async move { this.post(request).await.map_err(TransportErrorKind::custom) })
-    }
 }

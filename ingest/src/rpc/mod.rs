@@ -1,19 +1,23 @@
 //! Asking nodes over JSON-RPC: with retries, from several endpoints, and never trusting an answer.
 //!
-//! alloy's client writes and matches requests; its own retry layer waits the same time again and again,
-//! and its fall-back layer asks several endpoints at once and does not see an answer that is wrong. So an
-//! attempt here is everything that has to come from one endpoint together, checks included: what fails
-//! them is tried again, elsewhere if there is an elsewhere.
+//! alloy's client takes a batch that was answered in part, or by one error, for one that was not answered; its own
+//! retry layer waits the same time again and again, and its fall-back layer asks several endpoints at once and does
+//! not see an answer that is wrong. So an attempt here is everything that has to come from one endpoint together,
+//! checks included: what fails them is tried again, elsewhere if there is an elsewhere.
 
 mod endpoint;
+mod envelope;
 mod fault;
 mod http;
 mod mask;
+mod size;
 
-pub(crate) use endpoint::{Answer, BATCH_CALLS_MAX, Call, Endpoint, decoded};
+pub(crate) use endpoint::{BATCH_CALLS_MAX, Endpoint, decoded};
+pub(crate) use envelope::{Answer, Call, call};
 pub(crate) use fault::Fault;
 pub use fault::FaultKind;
 pub use mask::mask_urls;
+pub(crate) use size::Size;
 
 use crate::json::Quantity;
 use crate::live::metrics::ChainMetrics;
@@ -58,7 +62,10 @@ pub enum RpcError {
         found: u64,
     },
     /// Every attempt failed.
-    #[error("{chain}: {what} failed {attempts} times, the last time at {endpoint}: {reason}")]
+    #[error(
+        "{chain}: {what} failed {attempts} times, the last time at {endpoint}: {reason} (tried: {rounds} rounds over \
+         {endpoints} endpoints, with pauses between them)"
+    )]
     GaveUp {
         /// Which chain.
         chain: &'static str,
@@ -66,6 +73,10 @@ pub enum RpcError {
         what: String,
         /// How often.
         attempts: u32,
+        /// In how many rounds.
+        rounds: u32,
+        /// Over how many endpoints.
+        endpoints: usize,
         /// Of whom, the last time.
         endpoint: String,
         /// What kind of fault it was.
@@ -74,18 +85,20 @@ pub enum RpcError {
         reason: String,
     },
     /// Every endpoint refused it, and would again.
-    #[error("{chain}: {endpoint} refused {what}: {reason}")]
+    #[error("{chain}: {endpoint} refused {what}: {reason} (tried: all {endpoints} endpoints)")]
     Refused {
         /// Which chain.
         chain: &'static str,
         /// What was asked for.
         what: String,
-        /// Of whom.
+        /// Of whom, the last time.
         endpoint: String,
+        /// Of how many endpoints.
+        endpoints: usize,
         /// In its own words.
         reason: String,
     },
-    /// More was asked for than an endpoint gives at once.
+    /// No endpoint gave so much at once; less can be asked for.
     #[error("{chain}: {endpoint} does not give {what} at once: {reason}")]
     TooMuch {
         /// Which chain.
@@ -96,8 +109,6 @@ pub enum RpcError {
         endpoint: String,
         /// In its own words.
         reason: String,
-        /// How many blocks it would give, if it says so.
-        blocks_max: Option<u64>,
     },
 }
 
@@ -119,14 +130,24 @@ pub(crate) struct Rpc {
     chain_id: u64,
     endpoints: Vec<Arc<Endpoint>>,
     preferred: AtomicUsize,
-    /// `None`: for ever.
-    rounds_max: Option<u32>,
+    rounds_max: u32,
+    /// Whether requests are tried until they succeed, unless every endpoint refuses them.
+    is_forever: bool,
     metrics: ChainMetrics,
+}
+
+/// A round in which no endpoint gave an answer.
+struct Failed {
+    /// The last fault, and whose it was; `None` if all endpoints are resting.
+    last: Option<(Arc<Endpoint>, Fault)>,
+    /// Whether all of them refused.
+    is_refused: bool,
 }
 
 impl Rpc {
     /// Looks at all endpoints of a chain. At least one has to answer, and each that does has to be of the
-    /// chain. With `forever`, later requests are tried until they succeed.
+    /// chain; one that turns out to be of another chain later is not used. With `forever`, later requests are tried
+    /// until they succeed.
     pub(crate) async fn connect(
         chain: &'static str,
         chain_id: u64,
@@ -141,49 +162,64 @@ impl Rpc {
         let endpoints = options.urls.iter().map(|url| Endpoint::new(url, options.timeout).map(Arc::new));
         let endpoints = endpoints.collect::<Result<Vec<_>, _>>().map_err(unusable)?;
         let preferred = AtomicUsize::new(0);
-        let rounds_max = Some(options.rounds_max);
-        let mut rpc = Self { chain, chain_id, endpoints, preferred, rounds_max, metrics };
-        rpc.ask("its chain id", |_| async { Ok(()) }).await?;
+        let rounds_max = options.rounds_max;
+        let mut rpc = Self { chain, chain_id, endpoints, preferred, rounds_max, is_forever: false, metrics };
+        let found = rpc.ask("its chain id", |_| async { Ok(()) }).await;
         for endpoint in &rpc.endpoints {
             // Those that do not answer are asked when they are needed.
-            if endpoint.chain_id.get().is_none()
-                && let Err(error) = rpc.check_chain(endpoint).await?.map_err(|fault| endpoint.tame(fault))
+            if found.is_ok()
+                && endpoint.chain_id.get().is_none()
+                && let Err(error) = rpc.check_chain(endpoint).await.map_err(|fault| endpoint.tame(fault))
             {
                 tracing::warn!(chain, endpoint = endpoint.name, "not usable now: {error}");
             }
+            if let Some(found) = endpoint.chain_id.get().filter(|found| **found != chain_id) {
+                let (endpoint, expected) = (endpoint.name.clone(), chain_id);
+                return Err(RpcError::OtherChain { chain, endpoint, expected, found: *found });
+            }
         }
-        if forever {
-            rpc.rounds_max = None;
-        }
+        found?;
+        rpc.is_forever = forever;
         Ok(rpc)
+    }
+
+    /// The names of its endpoints.
+    pub(crate) fn names(&self) -> String {
+        let names: Vec<&str> = self.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
+        names.join(", ")
+    }
+
+    /// What the endpoint that answered last gave does not fit together: another one is asked next, if there is one.
+    pub(crate) fn doubt(&self) {
+        let next = |index: usize| Some(index.wrapping_add(1) % self.endpoints.len());
+        // It always says what is next, so that this cannot fail.
+        let _ = self.preferred.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+    }
+
+    /// How many endpoints there are.
+    pub(crate) fn endpoints(&self) -> usize {
+        self.endpoints.len()
     }
 
     pub(crate) fn chain(&self) -> &'static str {
         self.chain
     }
 
-    /// Checks the chain id of an endpoint, once. The inner error is of an endpoint that could not tell.
-    async fn check_chain(&self, endpoint: &Endpoint) -> Result<Result<(), Fault>, RpcError> {
+    /// Checks the chain id of an endpoint, which it has to tell once.
+    async fn check_chain(&self, endpoint: &Endpoint) -> Result<(), Fault> {
         let told = endpoint.chain_id.get_or_try_init(|| async {
             self.metrics.requests("eth_chainId", 1);
-            let mut answers =
-                endpoint.batch(&[call("eth_chainId", Value::Array(Vec::new()))], &self.metrics).await?;
-            let Some(answer) = answers.pop() else {
-                return Err(Fault::inconsistent("no answer".into()));
-            };
+            let calls = [call("eth_chainId", Value::Array(Vec::new()))];
+            let answer = endpoint.batch(&calls, &self.metrics).await?.pop();
+            let answer = answer.ok_or_else(|| Fault::inconsistent("no answer".into()))?;
             let id: Option<Quantity> = decoded("its chain id", answer)?;
             id.map(|id| id.0).ok_or_else(|| Fault::inconsistent("its chain id is null".into()))
         });
-        match told.await {
-            Err(fault) => Ok(Err(fault)),
-            Ok(found) if *found == self.chain_id => Ok(Ok(())),
-            Ok(found) => Err(RpcError::OtherChain {
-                chain: self.chain,
-                endpoint: endpoint.name.clone(),
-                expected: self.chain_id,
-                found: *found,
-            }),
+        let (found, expected) = (*told.await?, self.chain_id);
+        if found != expected {
+            return Err(Fault::refused(format!("it has chain id {found}, and the network {expected}")));
         }
+        Ok(())
     }
 
     /// Makes attempts, each at one endpoint, until one succeeds.
@@ -195,69 +231,50 @@ impl Rpc {
         self.ask_of(1, what, attempt).await
     }
 
-    /// The same for what is of `blocks` blocks. If it is of several, and too much for an endpoint or not
-    /// given in time by any, that is an error at once: less can be asked for.
+    /// The same for what is of `blocks` blocks. If it is of several, and no endpoint gave it, for whatever reason, that
+    /// is an error at once: less can be asked for.
     pub(crate) async fn ask_of<T, F, Fut>(&self, blocks: u64, what: &str, attempt: F) -> Result<T, RpcError>
     where
         F: Fn(Attempt) -> Fut,
         Fut: Future<Output = Result<T, Fault>>,
     {
-        let count = self.endpoints.len();
-        let (mut attempts, mut rounds, mut busy_rounds) = (0_u32, 0_u32, 0_u32);
+        let (mut attempts, mut rounds, mut busy_rounds, mut refused_rounds) = (0_u32, 0_u32, 0_u32, 0_u32);
         let mut pause = PAUSE_FIRST;
         loop {
-            let mut last = None;
-            let mut late = None;
-            let mut refused = 0_usize;
-            for offset in 0..count {
-                let index = (self.preferred.load(Ordering::Relaxed) + offset) % count;
-                let endpoint = &self.endpoints[index];
-                if endpoint.rest().is_some() {
-                    continue;
-                }
-                let made = match self.check_chain(endpoint).await? {
-                    Ok(()) => {
-                        let (endpoint, metrics) = (endpoint.clone(), self.metrics.clone());
-                        attempt(Attempt { endpoint, metrics }).await
-                    }
-                    Err(fault) => Err(fault),
-                };
-                self.metrics.received_bytes(self.endpoints.iter().map(|endpoint| endpoint.received_bytes()));
-                attempts = attempts.saturating_add(1);
-                let fault = match made {
-                    Ok(value) => {
-                        self.preferred.store(index, Ordering::Relaxed);
-                        return Ok(value);
-                    }
-                    // Also where it was found in an answer: an error of decoding repeats what it read.
-                    Err(fault) => endpoint.tame(fault),
-                };
-                self.metrics.fault(fault.kind);
-                tracing::debug!(chain = self.chain, endpoint = endpoint.name, "{what}: {fault}");
-                if blocks > 1 && fault.kind == FaultKind::TooMuch {
-                    return Err(self.too_much(what, endpoint, fault));
-                }
-                if blocks > 1 && fault.kind == FaultKind::Timeout {
-                    late = Some((endpoint, fault.clone()));
-                }
-                refused += usize::from(fault.kind == FaultKind::Refused);
-                last = Some((endpoint, fault));
-            }
-            // Some nodes do not say that it was too much, but run out of time.
-            if let Some((endpoint, fault)) = late {
-                return Err(self.too_much(what, endpoint, fault));
-            }
-            if let Some((endpoint, Fault { kind, reason, .. })) = last {
+            let failed = match self.round(what, &attempt, &mut attempts).await {
+                Ok(value) => return Ok(value),
+                Err(failed) => failed,
+            };
+            let failed_kind = failed.last.as_ref().map(|(_, fault)| fault.kind);
+            if let Some((endpoint, Fault { kind, reason, .. })) = failed.last {
                 let (chain, what, endpoint) = (self.chain, what.to_owned(), endpoint.name.clone());
-                if refused == count {
-                    return Err(RpcError::Refused { chain, what, endpoint, reason });
+                if blocks > 1 {
+                    return Err(RpcError::TooMuch { chain, what, endpoint, reason });
+                }
+                let endpoints = self.endpoints.len();
+                refused_rounds = if failed.is_refused { refused_rounds.saturating_add(1) } else { 0 };
+                // Who follows a chain may see a node's bad minutes, in which it refuses what it gave before.
+                let refused_max = if self.is_forever { self.rounds_max } else { 1 };
+                if refused_rounds >= refused_max {
+                    return Err(RpcError::Refused { chain, what, endpoint, endpoints, reason });
                 }
                 // A busy node is not a broken one: it is given more time.
-                let rounds = if kind == FaultKind::Busy { &mut busy_rounds } else { &mut rounds };
-                *rounds = rounds.saturating_add(1);
-                let most = if kind == FaultKind::Busy { BUSY_ROUNDS } else { 1 };
-                if self.rounds_max.is_some_and(|max| *rounds >= max.saturating_mul(most)) {
-                    return Err(RpcError::GaveUp { chain, what, attempts, endpoint, kind, reason });
+                let is_busy = kind == FaultKind::Busy;
+                let rounds_now = if is_busy { &mut busy_rounds } else { &mut rounds };
+                *rounds_now = rounds_now.saturating_add(1);
+                let most = self.rounds_max.saturating_mul(if is_busy { BUSY_ROUNDS } else { 1 });
+                if *rounds_now >= most && !self.is_forever {
+                    let rounds = rounds.saturating_add(busy_rounds);
+                    return Err(RpcError::GaveUp {
+                        chain,
+                        what,
+                        attempts,
+                        rounds,
+                        endpoints,
+                        endpoint,
+                        kind,
+                        reason,
+                    });
                 }
                 if pause >= PAUSE_TOLD {
                     tracing::warn!(
@@ -266,6 +283,9 @@ impl Rpc {
                         "{what} failed {attempts} times, and is tried again: {reason}"
                     );
                 }
+            }
+            if matches!(failed_kind, Some(FaultKind::Behind | FaultKind::Inconsistent)) && fastrand::bool() {
+                self.skip_turn().await;
             }
             self.metrics.retry();
             let rests = self.endpoints.iter().map(|endpoint| endpoint.rest()).min().flatten();
@@ -279,10 +299,68 @@ impl Rpc {
         }
     }
 
-    fn too_much(&self, what: &str, endpoint: &Endpoint, fault: Fault) -> RpcError {
-        let (chain, what, endpoint) = (self.chain, what.to_owned(), endpoint.name.clone());
-        let Fault { reason, blocks_max, .. } = fault;
-        RpcError::TooMuch { chain, what, endpoint, reason, blocks_max }
+    /// Makes one request too many. Where two nodes take turns behind one name, an attempt of an even number of requests
+    /// would meet the same of them at the same place for ever.
+    async fn skip_turn(&self) {
+        let index = self.preferred.load(Ordering::Relaxed) % self.endpoints.len();
+        if let Some(endpoint) = self.endpoints.get(index) {
+            let calls = [call("eth_chainId", Value::Array(Vec::new()))];
+            // Whatever it says.
+            let _ = endpoint.batch(&calls, &self.metrics).await;
+        }
+    }
+
+    /// One attempt at each endpoint, until one succeeds; else the last one's fault.
+    pub(crate) async fn once<T, F, Fut>(&self, what: &str, attempt: F) -> Result<T, Fault>
+    where
+        F: Fn(Attempt) -> Fut,
+        Fut: Future<Output = Result<T, Fault>>,
+    {
+        let failed = match self.round(what, &attempt, &mut 0).await {
+            Ok(value) => return Ok(value),
+            Err(failed) => failed,
+        };
+        let resting = || Fault::busy("all endpoints asked to be left alone".into(), None);
+        Err(failed.last.map_or_else(resting, |(_, fault)| fault))
+    }
+
+    async fn round<T, F, Fut>(&self, what: &str, attempt: &F, attempts: &mut u32) -> Result<T, Failed>
+    where
+        F: Fn(Attempt) -> Fut,
+        Fut: Future<Output = Result<T, Fault>>,
+    {
+        let count = self.endpoints.len();
+        let first = self.preferred.load(Ordering::Relaxed);
+        let (mut last, mut refused) = (None, 0);
+        for offset in 0..count {
+            let index = first.wrapping_add(offset) % count;
+            let endpoint = &self.endpoints[index];
+            if endpoint.rest().is_some() {
+                continue;
+            }
+            let made = match self.check_chain(endpoint).await {
+                Ok(()) => {
+                    let (endpoint, metrics) = (endpoint.clone(), self.metrics.clone());
+                    attempt(Attempt { endpoint, metrics }).await
+                }
+                Err(fault) => Err(fault),
+            };
+            self.metrics.received_bytes(self.endpoints.iter().map(|endpoint| endpoint.received_bytes()));
+            *attempts = attempts.saturating_add(1);
+            let fault = match made {
+                Ok(value) => {
+                    self.preferred.store(index, Ordering::Relaxed);
+                    return Ok(value);
+                }
+                // Also where it was found in an answer: an error of decoding repeats what it read.
+                Err(fault) => endpoint.tame(fault),
+            };
+            self.metrics.fault(fault.kind);
+            tracing::debug!(chain = self.chain, endpoint = endpoint.name, "{what}: {fault}");
+            refused += usize::from(fault.kind == FaultKind::Refused);
+            last = Some((endpoint.clone(), fault));
+        }
+        Err(Failed { last, is_refused: refused == count })
     }
 }
 
@@ -295,30 +373,47 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// Makes calls; their answers come in the same order.
     pub(crate) async fn batch(&self, calls: &[Call]) -> Result<Vec<Answer>, Fault> {
+        self.count(calls);
+        self.endpoint.batch(calls, &self.metrics).await
+    }
+
+    /// Makes groups of calls, each in one request, so that one node answers all of a group even where several stand
+    /// behind one name. `None` if the endpoint does not take so many calls at once.
+    pub(crate) async fn together(&self, groups: &[Vec<Call>]) -> Result<Option<Vec<Vec<Answer>>>, Fault> {
+        for group in groups {
+            self.count(group);
+        }
+        self.endpoint.together(groups, &self.metrics).await
+    }
+
+    fn count(&self, calls: &[Call]) {
         for part in calls.chunk_by(|left, right| left.method == right.method) {
             let count = u64::try_from(part.len()).unwrap_or(u64::MAX);
             self.metrics.requests(part.first().map_or("", |call| call.method), count);
         }
-        let answers = self.endpoint.batch(calls, &self.metrics).await?;
-        if answers.len() != calls.len() {
-            return Err(Fault::inconsistent(format!("{} answers to {} calls", answers.len(), calls.len())));
-        }
-        Ok(answers)
     }
 
-    /// Makes calls of one kind, none of which may be refused, and decodes what they give.
+    /// Makes calls of one kind, none of which may be refused, and decodes what they give. What is `null` is asked for
+    /// once more: of several nodes behind one name the next may have it.
     pub(crate) async fn all<T: serde::de::DeserializeOwned>(
         &self,
         what: &str,
         calls: &[Call],
     ) -> Result<Vec<Option<T>>, Fault> {
-        self.batch(calls).await?.into_iter().map(|answer| decoded(what, answer)).collect()
+        let decode = |answers: Vec<Answer>| {
+            answers.into_iter().map(|answer| decoded(what, answer)).collect::<Result<Vec<Option<T>>, _>>()
+        };
+        let mut found = decode(self.batch(calls).await?)?;
+        let is_open = |(call, found): (&Call, &Option<T>)| found.is_none().then(|| call.clone());
+        let open: Vec<Call> = calls.iter().zip(&found).filter_map(is_open).collect();
+        if !open.is_empty() {
+            let again = decode(self.batch(&open).await?)?;
+            for (found, again) in found.iter_mut().filter(|found| found.is_none()).zip(again) {
+                *found = again;
+            }
+        }
+        Ok(found)
     }
-}
-
-/// A call.
-pub(crate) fn call(method: &'static str, params: Value) -> Call {
-    Call { method, params }
 }
 
 /// Anything up to `most`, so that those who wait do not all come back at once.

@@ -15,15 +15,15 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// A running `tally serve`. It is killed when dropped.
-pub(super) struct Served {
+pub(crate) struct Served {
     /// Where it listens, as `127.0.0.1:PORT`.
-    pub(super) address: String,
-    pub(super) process: Process,
+    pub(crate) address: String,
+    pub(crate) process: Process,
 }
 
 impl Served {
     /// Serves a log, and waits until it is ready.
-    pub(super) fn start(log: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(log: &Path, more: &[&str]) -> Self {
         let log = ["serve", "--log", log.to_str().unwrap(), "--requests-per-sec", "0"];
         let args: Vec<&str> = log.into_iter().chain(more.iter().copied()).collect();
         let served = Self::with_args(&args);
@@ -32,7 +32,7 @@ impl Served {
     }
 
     /// Serves as told, on some port.
-    pub(super) fn with_args(args: &[&str]) -> Self {
+    pub(crate) fn with_args(args: &[&str]) -> Self {
         let listen = ["--listen", "127.0.0.1:0"];
         let args: Vec<&str> = args.iter().copied().chain(listen).collect();
         let mut process = process::start(&args, &[]);
@@ -41,23 +41,23 @@ impl Served {
         Self { address, process }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(super) fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         http::get(&self.address, path).expect("it answers")
     }
 
     /// An answer that has to be one.
-    pub(super) fn json(&self, path: &str) -> Value {
+    pub(crate) fn json(&self, path: &str) -> Value {
         let answer = self.get(path);
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         answer.json()
     }
 
     /// Asks until the answer is as it should be.
-    pub(super) fn wait_for(&self, path: &str, is_right: impl Fn(&Answer) -> bool) -> Answer {
+    pub(crate) fn wait_for(&self, path: &str, is_right: impl Fn(&Answer) -> bool) -> Answer {
         wait_for(path, || {
             let answer = self.get(path);
             if is_right(&answer) { Ok(answer) } else { Err(answer.body) }
@@ -65,7 +65,7 @@ impl Served {
     }
 
     /// All facts of the feed after the cursor `after`, page by page.
-    pub(super) fn facts(&self, policy: &str, after: &str) -> Vec<Value> {
+    pub(crate) fn facts(&self, policy: &str, after: &str) -> Vec<Value> {
         let mut facts = Vec::new();
         let mut cursor = after.to_owned();
         loop {

@@ -1,0 +1,59 @@
+//! From the answers of a node to L2 blocks with their signers.
+
+use super::blooms::{Blooms, Hint};
+use crate::error::DecodeFault;
+use crate::json::L2Block as L2BlockObject;
+use crate::rpc::{Answer, Fault, FaultKind, decoded};
+use crate::signer::{EMPTY_ROOT, signer_of};
+use tally_engine::{L2Block, UnixTime};
+use tally_eventlog::ProducedBlock;
+
+/// Some blocks, and what their blooms tell.
+#[derive(Default)]
+pub(crate) struct Blocks {
+    pub(crate) produced: Vec<ProducedBlock>,
+    pub(crate) hints: Vec<Hint>,
+}
+
+/// Decodes blocks from number `first` on, and recovers who signed them.
+pub(crate) fn produced(first: u64, answers: Vec<Answer>, blooms: &Blooms) -> Result<Blocks, Fault> {
+    let mut blocks: Vec<ProducedBlock> = Vec::with_capacity(answers.len());
+    let mut hints = Vec::new();
+    for (number, answer) in (first..).zip(answers) {
+        let block: Option<L2BlockObject> = decoded("a block", answer)?;
+        let Some(block) = block else {
+            return Err(Fault::temporary(FaultKind::Behind, format!("it has no block {number}")));
+        };
+        if block.number.0 != number {
+            let found = block.number.0;
+            return Err(Fault::inconsistent(format!("asked for block {number}, it gave block {found}")));
+        }
+        if let Some(before) = blocks.last()
+            && before.hash != block.parent_hash
+        {
+            let (parent, before) = (block.parent_hash, before.hash);
+            let reason =
+                format!("block {number} has the parent {parent}, but the block before it is {before}");
+            return Err(Fault::inconsistent(reason));
+        }
+        // l2geth makes no block without a transaction: a proxy may have left them out.
+        if block.transactions.0.is_none() && block.transactions_root != Some(EMPTY_ROOT) {
+            return Err(Fault::inconsistent(format!("block {number} comes without its transactions")));
+        }
+        let signer = signer_of(&block).map_err(|fault| {
+            // What is of another kind of node will not be there when it is asked again.
+            let is_other = matches!(fault, DecodeFault::NotL2geth { .. });
+            let kind = if is_other { FaultKind::Refused } else { FaultKind::Inconsistent };
+            Fault::temporary(kind, fault.to_string())
+        })?;
+        hints.extend(blooms.hint(number, block.hash, block.logs_bloom.as_ref()));
+        blocks.push(ProducedBlock {
+            number: L2Block(number),
+            hash: block.hash,
+            parent_hash: block.parent_hash,
+            timestamp: UnixTime(block.timestamp.0),
+            signer,
+        });
+    }
+    Ok(Blocks { produced: blocks, hints })
+}

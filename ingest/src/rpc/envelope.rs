@@ -1,0 +1,185 @@
+//! Calls as JSON-RPC writes them, and what its answers say of each.
+
+use super::fault::{Fault, FaultKind, NodeError};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// A call of JSON-RPC.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) method: &'static str,
+    pub(crate) params: Value,
+}
+
+/// A call.
+pub(crate) fn call(method: &'static str, params: Value) -> Call {
+    Call { method, params }
+}
+
+/// What came of one call: what it gave, or how the node refused it.
+pub(crate) type Answer = Result<Box<RawValue>, Fault>;
+
+#[derive(Serialize)]
+struct Request<'a> {
+    jsonrpc: &'static str,
+    /// The place of the call in its batch.
+    id: usize,
+    method: &'static str,
+    params: &'a Value,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    #[serde(default)]
+    id: Value,
+    #[serde(default, deserialize_with = "present")]
+    result: Option<Box<RawValue>>,
+    #[serde(default)]
+    error: Value,
+}
+
+/// A result that is there, if only as `null`.
+fn present<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(input).map(Some)
+}
+
+/// The body of a request: one call by itself, or several as a batch.
+pub(crate) fn body_of(calls: &[&Call]) -> Result<Vec<u8>, Fault> {
+    let requests: Vec<Request<'_>> = calls
+        .iter()
+        .enumerate()
+        .map(|(id, call)| Request { jsonrpc: "2.0", id, method: call.method, params: &call.params })
+        .collect();
+    let body = match &requests[..] {
+        [request] => serde_json::to_vec(request),
+        requests => serde_json::to_vec(requests),
+    };
+    body.map_err(|error| Fault::refused(format!("the request cannot be written: {error}")))
+}
+
+/// What an answer says of each of `count` calls, in their order; `None` where it says nothing. A fault is of the
+/// request as a whole.
+pub(crate) fn answers_in(body: &[u8], count: usize) -> Result<Vec<Option<Answer>>, Fault> {
+    let not_json = |error: serde_json::Error| {
+        Fault::temporary(FaultKind::NotJson, format!("an answer that is not JSON-RPC: {error}"))
+    };
+    let is_list = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    let responses: Vec<Response> = if is_list {
+        serde_json::from_slice(body).map_err(not_json)?
+    } else {
+        vec![serde_json::from_slice(body).map_err(not_json)?]
+    };
+    // One error instead of all answers, whichever call it claims to be of, is of the batch.
+    if let ([Response { error, .. }], true) = (&responses[..], count > 1)
+        && !error.is_null()
+    {
+        return Err(Fault::of_batch(&NodeError::of(error)));
+    }
+    let mut answers: Vec<Option<Answer>> = (0..count).map(|_| None).collect();
+    for Response { id, result, error } in responses {
+        let answer = match (result, error.is_null()) {
+            (Some(result), true) => Ok(result),
+            (Some(result), false) if result.get() != "null" => {
+                return Err(Fault::inconsistent("an answer with a result and an error".into()));
+            }
+            (_, false) => {
+                let error = NodeError::of(&error);
+                if id.is_null() && count > 1 {
+                    return Err(Fault::of_batch(&error));
+                }
+                Err(Fault::of_call(&error))
+            }
+            (None, true) => {
+                let reason = "an answer with neither a result nor an error".into();
+                return Err(Fault::temporary(FaultKind::NotJson, reason));
+            }
+        };
+        // Of a call that it could not read, a node does not know the id.
+        let place = if id.is_null() && answer.is_err() { Some(0) } else { number_in(&id) };
+        let slot = place.and_then(|place| answers.get_mut(place));
+        let slot = slot.ok_or_else(|| Fault::inconsistent("an answer to a call that was not made".into()))?;
+        if slot.replace(answer).is_some() {
+            return Err(Fault::inconsistent("two answers to one call".into()));
+        }
+    }
+    Ok(answers)
+}
+
+/// An id as it was sent, or as text, which some make of it.
+fn number_in(id: &Value) -> Option<usize> {
+    let number = id.as_u64().and_then(|number| usize::try_from(number).ok());
+    number.or_else(|| id.as_str()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of each of three calls: a result, the kind of an error, or nothing.
+    fn told(body: &str) -> Result<Vec<String>, (FaultKind, String)> {
+        let answers = answers_in(body.as_bytes(), 3).map_err(|fault| (fault.kind, fault.reason))?;
+        let shown = |answer: Option<Answer>| match answer {
+            Some(Ok(result)) => result.get().to_owned(),
+            Some(Err(fault)) => fault.kind.name().to_owned(),
+            None => "nothing".to_owned(),
+        };
+        Ok(answers.into_iter().map(shown).collect())
+    }
+
+    #[test]
+    fn a_call_by_itself_is_no_batch() {
+        let calls = [call("a", Value::Array(Vec::new())), call("b", Value::Array(Vec::new()))];
+        let body = |calls: &[&Call]| String::from_utf8(body_of(calls).expect("it is JSON")).expect("text");
+        assert_eq!(body(&[&calls[0]]), r#"{"jsonrpc":"2.0","id":0,"method":"a","params":[]}"#);
+        assert_eq!(
+            body(&[&calls[0], &calls[1]]),
+            r#"[{"jsonrpc":"2.0","id":0,"method":"a","params":[]},{"jsonrpc":"2.0","id":1,"method":"b","params":[]}]"#
+        );
+    }
+
+    #[test]
+    fn answers_are_told_by_their_ids() {
+        let whole = r#" [{"id":2,"result":"c"},{"id":"0","result":null,"error":null},{"id":1,"error":null,"result":[1]}]"#;
+        assert_eq!(told(whole), Ok(vec!["null".into(), "[1]".into(), "\"c\"".into()]));
+        let part = r#"[{"id":1,"error":{"code":-32601,"message":"no such method"}},{"id":2,"result":1}]"#;
+        assert_eq!(told(part), Ok(vec!["nothing".into(), "refused".into(), "1".into()]));
+        assert_eq!(told("[]"), Ok(vec!["nothing".into(); 3]));
+        let error = |body| told(body).expect_err("it contradicts itself").1;
+        assert_eq!(error(r#"[{"id":1,"result":1},{"id":1,"result":1}]"#), "two answers to one call");
+        assert_eq!(
+            error(r#"[{"id":3,"result":1},{"id":1,"result":1}]"#),
+            "an answer to a call that was not made"
+        );
+        assert_eq!(error(r#"[{"result":1},{"id":1,"result":1}]"#), "an answer to a call that was not made");
+        assert_eq!(
+            error(r#"[{"id":0,"result":1,"error":{"code":1,"message":""}},{"id":1,"result":1}]"#),
+            "an answer with a result and an error"
+        );
+        assert_eq!(
+            error(r#"[{"id":0},{"id":1,"result":1}]"#),
+            "an answer with neither a result nor an error"
+        );
+    }
+
+    #[test]
+    fn one_error_instead_of_all_answers_is_of_the_batch() {
+        let error = r#""error":{"code":-32600,"message":"batch too large, limit 2"}"#;
+        for body in [
+            format!("[{{\"id\":0,{error}}}]"),
+            format!("[{{\"id\":null,{error}}}]"),
+            format!("{{\"id\":null,{error}}}"),
+            format!("{{{error}}}"),
+            format!("[{{\"id\":0,\"result\":1}},{{\"id\":null,{error}}}]"),
+        ] {
+            let fault = told(&body).expect_err("all of it failed");
+            assert_eq!(
+                fault,
+                (FaultKind::TooMuch, "JSON-RPC error -32600: batch too large, limit 2".into()),
+                "{body}"
+            );
+        }
+        let one = answers_in(br#"{"id":null,"error":"no such thing"}"#, 1).expect("it is of the call");
+        assert!(matches!(&one[..], [Some(Err(fault))] if fault.reason.ends_with("no such thing")));
+    }
+}

@@ -1,0 +1,184 @@
+//! How much an endpoint gives at once, found out by asking: blocks in a range, calls in a batch.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// After so many good answers of a full size, once one was refused, more is asked for again.
+const PATIENCE_FIRST: u32 = 16;
+
+/// The most good answers to wait for. Of an endpoint with a hard limit one request in a thousand is wasted.
+const PATIENCE_MAX: u32 = 1_024;
+
+/// So many failures in a row are of the size, whatever their words.
+const FAILURES_IN_A_ROW: u32 = 3;
+
+/// A size that is halved when it was too much, and grows again while all is well, by halves of the way to what
+/// failed before.
+#[derive(Debug)]
+pub(crate) struct Size(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    now: u64,
+    max: u64,
+    /// What failed, and made it smaller.
+    failed: Option<u64>,
+    /// How many answers of the size of now were good.
+    good: u32,
+    /// How many requests in a row failed, and of what size the last was.
+    bad: u32,
+    bad_size: u64,
+    /// After how many good answers it grows.
+    patience: u32,
+    /// Whether anything was given since it was made smaller.
+    is_proven: bool,
+}
+
+impl Size {
+    /// A size that begins with `first` and never exceeds `max`.
+    pub(crate) fn new(first: u64, max: u64) -> Self {
+        let state = State {
+            now: first,
+            max,
+            failed: None,
+            good: 0,
+            bad: 0,
+            bad_size: 0,
+            patience: 1,
+            is_proven: true,
+        };
+        Self(Mutex::new(state))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How much to ask for now; at least 1.
+    pub(crate) fn now(&self) -> u64 {
+        self.state().now
+    }
+
+    /// So much was given.
+    pub(crate) fn given(&self, size: u64) {
+        let mut state = self.state();
+        state.is_proven = true;
+        if size >= state.bad_size {
+            state.bad = 0;
+        }
+        // Only a full size shows that the endpoint gives so much.
+        if size < state.now {
+            return;
+        }
+        state.good = state.good.saturating_add(1);
+        if state.good < state.patience {
+            return;
+        }
+        state.good = 0;
+        let now = state.now;
+        let next = match state.failed {
+            Some(failed) if failed.saturating_sub(now) / 2 > now / 8 => now + (failed - now) / 2,
+            // As near as it matters. What failed may have had another reason, so that it is tried again one day.
+            Some(_) => {
+                state.failed = None;
+                return;
+            }
+            None => now.saturating_mul(2),
+        };
+        state.now = next.min(state.max);
+        if state.patience > PATIENCE_FIRST {
+            state.patience /= 2;
+        }
+    }
+
+    /// So much was asked for, and failed. Where it is not sure that it was too much, it takes several failures in a row.
+    pub(crate) fn failed(&self, size: u64, is_too_much: bool) {
+        let mut state = self.state();
+        // Of an earlier request, for more.
+        if size > state.now {
+            return;
+        }
+        state.bad = state.bad.saturating_add(1);
+        state.bad_size = size;
+        if !is_too_much && state.bad < FAILURES_IN_A_ROW {
+            return;
+        }
+        // Several failures without a good answer between them are one.
+        if state.is_proven {
+            state.patience = state.patience.saturating_mul(2).clamp(PATIENCE_FIRST, PATIENCE_MAX);
+        }
+        state.failed = Some(size);
+        state.now = (size / 2).max(1);
+        state.is_proven = false;
+        (state.good, state.bad) = (0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks so often, of an endpoint that gives `limit` at most; returns how many requests were refused.
+    fn ask(size: &Size, times: u32, limit: u64) -> u32 {
+        let mut refused = 0;
+        for _ in 0..times {
+            let now = size.now();
+            if now > limit {
+                size.failed(now, true);
+                refused += 1;
+            } else {
+                size.given(now);
+            }
+        }
+        refused
+    }
+
+    #[test]
+    fn it_comes_near_a_limit_and_seldom_tries_more() {
+        for limit in [1, 2, 3, 10, 200, 1_000, 10_000] {
+            let size = Size::new(2_000, 100_000);
+            ask(&size, 1_000, limit);
+            let refused = ask(&size, 10_000, limit);
+            assert!(size.now() * 10 >= limit * 4, "{} of {limit}", size.now());
+            assert!(refused < 300, "{refused} of 10,000 requests were refused at a limit of {limit}");
+        }
+    }
+
+    #[test]
+    fn it_grows_at_once_where_nothing_is_refused() {
+        let size = Size::new(2_000, 100_000);
+        assert_eq!(ask(&size, 10, u64::MAX), 0);
+        assert_eq!(size.now(), 100_000);
+        size.given(5);
+        assert_eq!(size.now(), 100_000);
+    }
+
+    #[test]
+    fn an_outage_is_forgotten() {
+        let size = Size::new(100, 100);
+        for _ in 0..50 {
+            size.failed(size.now(), true);
+        }
+        assert_eq!(size.now(), 1);
+        ask(&size, 500, u64::MAX);
+        assert_eq!(size.now(), 100);
+    }
+
+    #[test]
+    fn one_failure_among_good_answers_changes_nothing_unless_it_was_too_much() {
+        let size = Size::new(100, 100);
+        for _ in 0..100 {
+            size.given(100);
+            size.given(100);
+            size.failed(100, false);
+        }
+        assert_eq!(size.now(), 100);
+        for _ in 0..FAILURES_IN_A_ROW {
+            size.failed(100, false);
+        }
+        assert_eq!(size.now(), 50, "several in a row do");
+        size.failed(100, true);
+        assert_eq!(size.now(), 50, "a failure of an earlier, larger request tells nothing");
+        size.failed(50, true);
+        assert_eq!(size.now(), 25, "one that is sure counts at once");
+    }
+}
