@@ -237,12 +237,12 @@ pub enum DecodeFault {
         transaction: B256,
     },
     /// A block that comes without the transactions that it has.
-    #[error("L2 block {block}: it comes without a transaction, but its transactionsRoot {root} is of some")]
+    #[error(
+        "L2 block {block}: it comes without a transaction, and its transactionsRoot does not say that it has none"
+    )]
     NoTransactions {
         /// Which block.
         block: u64,
-        /// The root of the tree of its transactions.
-        root: B256,
     },
     /// A signature that only half is there.
     #[error(

@@ -79,6 +79,17 @@ pub(crate) struct Header {
     pub(crate) timestamp: Quantity,
     #[serde(default, deserialize_with = "bloom")]
     pub(crate) logs_bloom: Option<Bloom>,
+    /// The root of the tree of its receipts.
+    #[serde(default)]
+    pub(crate) receipts_root: Option<B256>,
+}
+
+/// A block with the hashes of its transactions.
+#[derive(Deserialize)]
+pub(crate) struct Hashes {
+    pub(crate) number: Quantity,
+    pub(crate) hash: B256,
+    pub(crate) transactions: Vec<B256>,
 }
 
 /// A transaction of L1.

@@ -6,7 +6,7 @@ use alloy::primitives::{Address, B256, U256, b256, keccak256};
 use secp256k1::Message;
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
 
-/// The root of the tree of no transactions.
+/// The root of a tree of nothing: of the transactions of a block, or of its receipts.
 pub(crate) const EMPTY_ROOT: B256 =
     b256!("0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421");
 
@@ -61,11 +61,10 @@ fn shown<T: ToString>(value: Option<T>) -> String {
 /// signed. Other faults if they contradict each other, or no key made the signature.
 pub(crate) fn signer_of(block: &L2Block) -> Result<Option<Address>, DecodeFault> {
     let Some(L2Transaction { hash, seq_r, seq_s, seq_v }) = &block.transactions.0 else {
+        // l2geth makes no block without a transaction: a proxy may have left them out.
         return match block.transactions_root {
-            Some(root) if root != EMPTY_ROOT => {
-                Err(DecodeFault::NoTransactions { block: block.number.0, root })
-            }
-            _ => Ok(None),
+            Some(EMPTY_ROOT) => Ok(None),
+            _ => Err(DecodeFault::NoTransactions { block: block.number.0 }),
         };
     };
     if [*seq_r, *seq_s].contains(&Field::Absent) || *seq_v == Field::Absent {

@@ -156,9 +156,17 @@ fn to_itself(amount: u64) -> Value {
 }
 
 /// An endpoint of small-a that puts more into the answers, by what was asked for: transfers out of the escrow (1)
-/// or into it (2).
+/// or into it (2). The receipt of their transaction has those out of it.
 fn with_more(more: impl Fn(usize) -> Vec<Value> + Send + Sync + 'static) -> Live {
     let lies = Rule::new(move |call, told| {
+        let of_one = more(1);
+        let is_its_receipt = call["method"] == "eth_getTransactionReceipt"
+            && of_one.first().is_some_and(|log| call["params"][0] == log["transactionHash"]);
+        if is_its_receipt {
+            let mut receipt = told["result"].clone();
+            receipt["logs"].as_array_mut()?.extend(of_one);
+            return Some(json!({ "result": receipt }));
+        }
         let (place, logs) = [1, 2].into_iter().find_map(|place| Some((place, moves(call, told, place)?)))?;
         Some(json!({ "result": logs.iter().cloned().chain(more(place)).collect::<Vec<_>>() }))
     });

@@ -83,12 +83,15 @@ fn block_json(chain: &Chain, block: Option<String>, is_whole: &Value) -> String 
         return "null".into();
     };
     if chain.is_l1 {
-        // L1's are recorded without their transactions and blooms.
+        // L1's are recorded without their transactions, of which those with logs are known, and blooms.
         let header: Value = serde_json::from_str(&block).expect("a block of the recording");
         let number = number(&header["number"]);
-        let bloom = bloom_of(chain.branch(number).logs_in(number));
+        let logs = chain.branch(number).logs_in(number);
+        let mut transactions: Vec<&str> = logs.iter().map(|log| log.transaction.as_str()).collect();
+        transactions.dedup();
+        let (bloom, transactions) = (bloom_of(logs), json!(transactions));
         block.truncate(block.len() - 1);
-        return block + &format!(r#","logsBloom":"{bloom}"}}"#);
+        return block + &format!(r#","logsBloom":"{bloom}","transactions":{transactions}}}"#);
     }
     if *is_whole == true {
         return block;

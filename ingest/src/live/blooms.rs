@@ -5,10 +5,9 @@ use super::fetch::{Filter, header_call};
 use super::receipts::{InBlock, check_logs, check_same, for_each_receipt};
 use crate::abi::MetisSequencerSet::MetisSequencerSetEvents;
 use crate::error::DecodeFault;
-use crate::json::{ChainLog, Quantity};
+use crate::json::{ChainLog, Hashes};
 use crate::rpc::{Attempt, BATCH_CALLS_MAX, Call, Fault, FaultKind};
 use alloy::primitives::{Address, B256, Bloom};
-use serde::Deserialize;
 use std::collections::BTreeSet;
 
 /// The events of a contract, as blooms tell of them.
@@ -33,14 +32,6 @@ enum HintKind {
     Bloom,
     /// It has no bloom, or zeros in its place.
     Blind,
-}
-
-/// A block with the hashes of its transactions.
-#[derive(Deserialize)]
-struct Hashes {
-    number: Quantity,
-    hash: B256,
-    transactions: Vec<B256>,
 }
 
 impl Blooms {
@@ -77,6 +68,7 @@ impl Blooms {
     ) -> Result<Result<(), DecodeFault>, Fault> {
         let counts = |hint: &&Hint| hint.kind == HintKind::Bloom || !is_proven;
         let hints: Vec<&Hint> = hints.iter().copied().filter(counts).collect();
+        let mut seen: BTreeSet<(u64, B256)> = BTreeSet::new();
         // Not all at once: whoever answers says how long the lists of transactions are.
         for hints in hints.chunks(BATCH_CALLS_MAX) {
             let calls: Vec<Call> = hints.iter().map(|hint| header_call(hint.block)).collect();
@@ -99,6 +91,7 @@ impl Blooms {
                 let in_block = |transaction| InBlock { transaction, block, block_hash: hint.hash };
                 transactions.extend(found.transactions.into_iter().map(in_block));
             }
+            seen.extend(transactions.iter().map(|checked| (checked.block, checked.transaction)));
             let filters = std::slice::from_ref(&self.contract);
             for_each_receipt(attempt, &transactions, |wanted, made| {
                 let of_it =
@@ -109,8 +102,8 @@ impl Blooms {
             .await?;
         }
         // Whatever it gave besides.
-        let seen: BTreeSet<u64> = hints.iter().map(|hint| hint.block).collect();
-        let others: Vec<ChainLog> = logs.iter().filter(|log| !seen.contains(&log.block)).cloned().collect();
+        let others: Vec<ChainLog> =
+            logs.iter().filter(|log| !seen.contains(&(log.block, log.transaction_hash))).cloned().collect();
         check_logs(attempt, std::slice::from_ref(&self.contract), &others).await.map(Ok)
     }
 }

@@ -3,7 +3,12 @@
 use super::error::LiveError;
 use super::fetch::headers;
 use crate::rpc::{Attempt, Rpc};
+use std::time::Duration;
 use tally_eventlog::{RecentBlock, RecentBlocks};
+
+/// How often the chain is looked at before the log is given up, and the pause between.
+const LOOKS: usize = 4;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// How many blocks are compared at once.
 const COMPARED: usize = 32;
@@ -15,11 +20,13 @@ const COMPARED: usize = 32;
 /// [`LiveError::BelowSealed`] if they part below these, by every endpoint.
 pub(crate) async fn common_ancestor(rpc: &Rpc, recent: &RecentBlocks) -> Result<RecentBlock, LiveError> {
     let mut found = ancestor(rpc, recent).await;
-    for _ in 1..rpc.endpoints() {
+    for _ in 1..rpc.endpoints().max(LOOKS) {
         if !matches!(found, Err(LiveError::BelowSealed { .. })) {
             break;
         }
+        // Another endpoint, or another of several nodes behind one name, may be of the log's branch.
         rpc.doubt();
+        tokio::time::sleep(PAUSE).await;
         found = ancestor(rpc, recent).await;
     }
     found

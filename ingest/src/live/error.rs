@@ -25,17 +25,20 @@ pub enum LiveError {
     },
     /// The contracts' own state is another one than the log gives.
     #[error(
-        "L1: the contracts' state after block {block} is not what the log gives: {differences}. Either the log lacks \
-         events, which its endpoints never gave: compare with `tally audit live` at another endpoint, and make the log \
-         again there; or this one is wrong (tried: all {endpoints} endpoints; --state-check-hours 0 goes on without)"
+        "L1: the contracts' state after block {block} is not what the log gives, by {endpoints} in {looks} looks: \
+         {differences}. Either the log lacks events, which its endpoints never gave: compare with `tally audit live` at \
+         another endpoint, and make the log again there; or what they say now is wrong: --state-check-hours 0 goes on \
+         without it"
     )]
     OtherState {
-        /// After which block.
+        /// After which block they were compared.
         block: u64,
         /// The first fields that differ, with both values.
         differences: String,
-        /// How many endpoints were asked.
-        endpoints: usize,
+        /// How often all endpoints were asked.
+        looks: u32,
+        /// Their names.
+        endpoints: String,
     },
     /// The log could not be opened, read or written, or cannot take what a chain gave.
     #[error(transparent)]

@@ -173,18 +173,32 @@ fn range_in(mut answers: Vec<Answer>, from: u64, last: u64) -> Result<(Vec<Chain
     Ok((merged(lists.collect::<Result<_, _>>()?, from, last)?, head))
 }
 
-/// The logs of a range, and the header of its last block, of one node: asked for together. `None` if the endpoint does
-/// not take so many calls at once.
+/// The logs of a range, and the header of its last block, of one node: asked for together. `old` is a block with a log
+/// that this node has to give too, or it may keep none from so long ago. `None` if the endpoint does not take so many
+/// calls at once.
 pub(crate) async fn logs_of_one(
     attempt: &Attempt,
     filters: &[Filter],
+    old: Option<u64>,
     from: u64,
     last: u64,
 ) -> Result<Option<(Vec<ChainLog>, Header)>, Fault> {
-    let calls = range_calls(filters, from, last);
+    let old_calls = old.into_iter().flat_map(|old| filters.iter().map(move |filter| filter.range(old, old)));
+    let calls: Vec<Call> = old_calls.chain(range_calls(filters, from, last)).collect();
     let ask = async || {
-        let answers = attempt.together(std::slice::from_ref(&calls)).await?;
-        answers.map(|groups| range_in(groups.into_iter().flatten().collect(), from, last)).transpose()
+        let Some(groups) = attempt.together(std::slice::from_ref(&calls)).await? else {
+            return Ok(None);
+        };
+        let mut answers: Vec<Answer> = groups.into_iter().flatten().collect();
+        if let Some(old) = old {
+            let lists = answers.drain(..filters.len().min(answers.len()));
+            let lists = lists.map(|answer| decoded::<Vec<ChainLog>>("logs", answer));
+            if merged(lists.collect::<Result<_, _>>()?, old, old)?.is_empty() {
+                let reason = format!("it gives no log of block {old}, where there has to be one");
+                return Err(Fault::inconsistent(reason));
+            }
+        }
+        range_in(answers, from, last).map(Some)
     };
     match ask().await {
         // Of several nodes behind one name the next may have it.

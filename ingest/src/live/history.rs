@@ -31,13 +31,18 @@ impl History {
         Ok(rpc.ask(&format!("the logs of block {block}"), attempt).await?)
     }
 
+    /// The last final block known to have a log.
+    pub(crate) fn has_log(&self) -> Option<u64> {
+        *self.has_log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Checks an endpoint, once.
     pub(crate) async fn check_endpoint(&self, attempt: &Attempt) -> Result<(), Fault> {
-        let Some(block) = *self.has_log.lock().unwrap_or_else(PoisonError::into_inner) else {
+        let Some(block) = self.has_log() else {
             return Ok(());
         };
         let check = async || {
-            let of_one = logs_of_one(attempt, &self.filters, block, block).await?;
+            let of_one = logs_of_one(attempt, &self.filters, None, block, block).await?;
             let is_of_one = of_one.is_some();
             let (logs, _) = match of_one {
                 Some(found) => found,
@@ -50,7 +55,7 @@ impl History {
             let contracts: Vec<String> = contracts.into_iter().map(ToString::to_string).collect();
             let contracts = contracts.join(" or ");
             // Where several nodes answer, another of them may keep them.
-            let kind = if is_of_one { FaultKind::Refused } else { FaultKind::Inconsistent };
+            let kind = if is_of_one { FaultKind::Unfit } else { FaultKind::Inconsistent };
             Err(Fault::temporary(
                 kind,
                 format!(

@@ -3,24 +3,25 @@
 use super::branch::common_ancestor;
 use super::error::LiveError;
 use super::fetch::{
-    Filter, all_logs_call, asks_less, blocks_of, bloom_of, check_log, hash_call, header_call, headers,
-    inputs, logs_of_any, logs_of_one, merged, numbered, range, tag_call,
+    Filter, all_logs_call, asks_less, blocks_of, bloom_of, check_log, hash_call, headers, inputs,
+    logs_of_any, logs_of_one, merged, numbered, range, tag_call,
 };
 use super::follower::{Follower, Pace};
 use super::history::History;
-use super::receipts::check_logs;
+use super::receipts::{InBlock, check_logs, check_same, for_each_receipt};
 use super::state_check::{StateCheck, StateChecks};
+use super::tip::{Look, look, numbered_by};
 use super::{Finality, Piece};
 use crate::abi::LockingInfo::Relocked;
 use crate::abi::LockingPool::DistributeReward;
 use crate::abi::Metis::Transfer;
 use crate::decode::{BlockFacts, L1Decoder};
 use crate::error::UnknownTopic;
-use crate::json::{ChainLog, Header};
-use crate::rpc::{Answer, Attempt, Call, Fault, FaultKind, Rpc, Size, call, decoded};
+use crate::json::{ChainLog, Hashes, Header};
+use crate::rpc::{Attempt, Call, Fault, FaultKind, Rpc, RpcError, Size, decoded};
+use crate::signer::EMPTY_ROOT;
 use alloy::primitives::{B256, Bytes};
 use alloy::sol_types::SolEvent;
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tally_engine::{Discrepancy, L1Record, PoolState};
@@ -60,6 +61,16 @@ struct Found {
     pool: PoolState,
     /// Where it claims what the events before do not add up to.
     discrepancies: Vec<Discrepancy>,
+}
+
+/// What came of asking for a part of what is final.
+enum Part {
+    /// What happened in it, by these logs.
+    Found(Box<Found>, Vec<ChainLog>),
+    /// Its blocks have to be asked for one by one.
+    BlockByBlock,
+    /// It does not go on where the log ends.
+    OtherBranch,
 }
 
 /// Where the log stands: the last block, and the contracts' state after it.
@@ -172,13 +183,24 @@ impl L1 {
                 return Ok(());
             }
             let stand = Stand { head: follower.head(), pool, sealed };
-            let mut found = None;
-            if from <= sealed {
-                found = self.sealed_part(from, to.min(sealed), stand).await?;
-            }
-            if found.is_none() {
-                found = self.open_part(from, to, stand).await?;
-            }
+            let part = if from <= sealed {
+                self.sealed_part(from, to.min(sealed), stand).await
+            } else {
+                Ok(Part::BlockByBlock)
+            };
+            let found = match part {
+                Ok(Part::Found(found, _)) => Ok(Some(*found)),
+                Ok(Part::BlockByBlock) => self.open_part(from, to, stand).await,
+                Ok(Part::OtherBranch) => Ok(None),
+                Err(error) => Err(error),
+            };
+            let found = match found {
+                Err(LiveError::Rpc(error @ RpcError::Behind { .. })) if follower.is_following => {
+                    tracing::debug!(chain = "L1", "{error}; the head is looked at again");
+                    None
+                }
+                found => found?,
+            };
             let Some(Found { piece, pool: after, .. }) = found else {
                 // The next poll finds out where the branches part, or asks another endpoint.
                 self.rpc.doubt();
@@ -196,30 +218,20 @@ impl L1 {
     async fn tip(&self, head: Option<RecentBlock>) -> Result<Tip, LiveError> {
         let finality = self.finality;
         let attempt = move |attempt: Attempt| async move {
-            let mut calls = vec![tag_call("latest"), tag_call("finalized")];
-            calls.extend((finality == Finality::Safe).then(|| tag_call("safe")));
-            calls.extend(head.map(|head| header_call(head.number)));
-            let mut answers = attempt.batch(&calls).await?.into_iter();
-            let mut next =
-                move || answers.next().ok_or_else(|| Fault::inconsistent("an answer lacks".into()));
-            let latest: Option<Header> = decoded("the latest block", next()?)?;
-            let latest =
-                latest.ok_or_else(|| Fault::temporary(FaultKind::Behind, "it has no block yet".into()))?;
+            let tags: &[&str] =
+                if finality == Finality::Safe { &["finalized", "safe"] } else { &["finalized"] };
+            let Look { latest, tagged, at_head } = look(&attempt, tags, head).await?;
+            let mut tagged = tagged.into_iter();
             let number = latest.number.0;
-            let finalized = tagged("finalized", next()?, number, finality == Finality::Finalized)?;
+            let mut block_of = |tag, is_needed| match tagged.next() {
+                Some(answer) => numbered_by(tag, answer, number, is_needed),
+                None => Err(Fault::inconsistent("an answer lacks".into())),
+            };
+            let finalized = block_of("finalized", finality == Finality::Finalized)?;
             let target = match finality {
                 Finality::Finalized => finalized,
-                Finality::Safe => tagged("safe", next()?, number, true)?,
+                Finality::Safe => block_of("safe", true)?,
                 Finality::Confirmations(blocks) => number.checked_sub(blocks),
-            };
-            let at_head = match head {
-                None => None,
-                Some(head) if head.number > number => {
-                    let reached = head.number;
-                    let reason = format!("its head is block {number}, and the log reaches block {reached}");
-                    return Err(Fault::temporary(FaultKind::Behind, reason));
-                }
-                Some(head) => Some(numbered(decoded("a header", next()?)?, head.number)?.hash),
             };
             let sealed = finalized.or_else(|| number.checked_sub(FINAL_DEPTH)).unwrap_or_default();
             Ok(Tip { latest, target: target.unwrap_or_default(), sealed, at_head })
@@ -227,28 +239,32 @@ impl L1 {
         Ok(self.rpc.ask("the head of the chain", attempt).await?)
     }
 
-    /// A part of `from..=to`, all of which is final: as much as the node gives at once. `None` if it can only be had
-    /// block by block.
-    async fn sealed_part(&self, from: u64, to: u64, stand: Stand<'_>) -> Result<Option<Found>, LiveError> {
+    /// A part of `from..=to`, all of which is final: as much as the node gives at once.
+    async fn sealed_part(&self, from: u64, to: u64, stand: Stand<'_>) -> Result<Part, LiveError> {
         loop {
             let last = to.min(from.saturating_add(self.range.now() - 1));
             let size = last - from + 1;
             let attempt = move |attempt: Attempt| self.sealed_once(attempt, from, last, stand);
             let what = format!("the logs of blocks {from} to {last}");
-            let found = match self.rpc.ask_of(size, &what, attempt).await {
-                Ok(found) => found,
+            let part = match self.rpc.ask_of(size, &what, attempt).await {
+                Ok(part) => part,
                 Err(error) if asks_less("L1", &error, &self.range, size) => continue,
                 Err(error) => return Err(error.into()),
             };
-            let Some((found, logs)) = found else {
-                return Ok(None);
+            let Part::Found(found, logs) = part else {
+                return Ok(part);
             };
-            self.range.given(size);
+            let reached = found.piece.heads.last().map_or(last, |head| head.number);
+            self.range.given(reached - from + 1);
             self.history.saw(&logs);
             let again = |attempt| async move {
-                Ok(self.sealed_once(attempt, from, last, stand).await?.map(|(found, _)| found))
+                match self.sealed_once(attempt, from, reached, stand).await? {
+                    Part::Found(found, _) => Ok(Some(*found)),
+                    Part::BlockByBlock | Part::OtherBranch => Ok(None),
+                }
             };
-            return Ok(Some(self.second_opinion(&what, found, again).await));
+            let found = self.second_opinion(&what, *found, again).await;
+            return Ok(Part::Found(Box::new(found), logs));
         }
     }
 
@@ -258,10 +274,10 @@ impl L1 {
         from: u64,
         last: u64,
         stand: Stand<'_>,
-    ) -> Result<Option<(Found, Vec<ChainLog>)>, Fault> {
+    ) -> Result<Part, Fault> {
         self.history.check_endpoint(&attempt).await?;
         let mut last = last;
-        let of_one = logs_of_one(&attempt, &self.filters, from, last).await?;
+        let of_one = logs_of_one(&attempt, &self.filters, self.history.has_log(), from, last).await?;
         let (logs, head) = if let Some(found) = of_one {
             found
         } else {
@@ -269,18 +285,26 @@ impl L1 {
             // lack may be asked for call by call.
             let known = self.lowest_head(&attempt).await?.saturating_sub(LAG_BLOCKS);
             if known < from {
-                return Ok(None);
+                return Ok(Part::BlockByBlock);
             }
             last = last.min(known);
             logs_of_any(&attempt, &self.filters, from, last).await?
         };
         let (logs, head) = (self.wanted(logs), RecentBlock::from(&head));
-        let found = headers(&attempt, &blocks_of(&logs)).await?;
+        let mut numbers = blocks_of(&logs);
+        numbers.splice(..0, stand.head.map(|head| head.number));
+        let mut found = headers(&attempt, &numbers).await?;
+        // The log's head may not have been final, and of a branch that did not last.
+        if let Some(before) = stand.head
+            && found.remove(0).hash != before.hash
+        {
+            return Ok(Part::OtherBranch);
+        }
         let blocks = found.iter().map(|header| (header.number.0, RecentBlock::from(header)));
         let mut blocks: BTreeMap<u64, RecentBlock> = blocks.collect();
         blocks.insert(last, head);
         let found = self.found(&attempt, &logs, &blocks, vec![head], stand).await?;
-        Ok(Some((found, logs)))
+        Ok(Part::Found(Box::new(found), logs))
     }
 
     /// The lowest of several looks at the head.
@@ -375,7 +399,13 @@ impl L1 {
             return Ok(lists);
         }
         for header in found {
-            let Some(bloom) = &header.logs_bloom else {
+            let bloom = header.logs_bloom.filter(|bloom| !bloom.is_zero());
+            let Some(bloom) = &bloom else {
+                if header.logs_bloom.is_some() {
+                    // It has no log, or zeros stand in the place of its bloom.
+                    self.check_empty(attempt, header).await?;
+                    continue;
+                }
                 return Err(Fault::refused(
                     "it takes no batches, and its headers have no logsBloom: nothing proves that the logs that it gives \
                      of a block are all"
@@ -396,6 +426,21 @@ impl L1 {
             lists.extend(logs);
         }
         Ok(lists)
+    }
+
+    /// Checks that the transactions of a block made no log of the pool, by their receipts.
+    async fn check_empty(&self, attempt: &Attempt, header: &Header) -> Result<(), Fault> {
+        if header.receipts_root == Some(EMPTY_ROOT) {
+            return Ok(());
+        }
+        let (block, block_hash) = (header.number.0, header.hash);
+        let found = attempt.all::<Hashes>("a block", &[hash_call(block_hash)]).await?.pop().flatten();
+        let lacks = || Fault::temporary(FaultKind::Behind, format!("it has no block {block} ({block_hash})"));
+        let found = found.filter(|found| found.hash == block_hash).ok_or_else(lacks)?;
+        let in_block = |transaction| InBlock { transaction, block, block_hash };
+        let transactions: Vec<InBlock> = found.transactions.into_iter().map(in_block).collect();
+        for_each_receipt(attempt, &transactions, |wanted, made| check_same(wanted, &[], made, &self.filters))
+            .await
     }
 
     /// Those of some logs that were asked for. What else a node sends is left out.
@@ -454,7 +499,8 @@ impl L1 {
         F: Fn(Attempt) -> Fut,
         Fut: Future<Output = Result<Option<Found>, Fault>>,
     {
-        let Some(discrepancy) = found.discrepancies.first() else {
+        let discrepancy = found.discrepancies.first().filter(|_| self.rpc.endpoints() > 1);
+        let Some(discrepancy) = discrepancy else {
             return found;
         };
         let (events, discrepancy) = (found.piece.records.len(), discrepancy.to_string());
@@ -465,8 +511,13 @@ impl L1 {
                 other.ok_or_else(|| Fault::inconsistent(discrepancy))
             }
         };
+        let preferred = self.rpc.preferred();
         self.rpc.doubt();
-        self.rpc.once(what, more).await.unwrap_or(found)
+        let better = self.rpc.once(what, more).await;
+        if better.is_err() {
+            self.rpc.prefer(preferred);
+        }
+        better.unwrap_or(found)
     }
 
     /// Checks that there is a node that still has the logs of `block`, in which there is one.
@@ -489,50 +540,6 @@ fn check_times<'a>(
             return Err(Fault::inconsistent(format!(
                 "block {number} has the timestamp {time}, which does not come after the {before} of a block before it"
             )));
-        }
-    }
-    Ok(())
-}
-
-/// The number of the block of a tag, or `None` if there is none yet, which some nodes say by an error, by `null` or by
-/// block 0. Where it is needed, an endpoint that does not tell it is of no use.
-fn tagged(tag: &str, answer: Answer, latest: u64, is_needed: bool) -> Result<Option<u64>, Fault> {
-    let found = decoded::<Header>(tag, answer).map(|header| header.map(|header| header.number.0));
-    match found {
-        Ok(Some(number)) if number > latest => Err(Fault::inconsistent(format!(
-            "its {tag} block is {number}, above its head, which is block {latest}"
-        ))),
-        Ok(Some(number)) if number > 0 => Ok(Some(number)),
-        _ if !is_needed => Ok(None),
-        Ok(_) => Err(Fault::temporary(FaultKind::Behind, format!("it has no {tag} block yet"))),
-        Err(fault) if matches!(fault.kind, FaultKind::Refused | FaultKind::Rpc | FaultKind::NotJson) => {
-            Err(Fault::refused(format!(
-                "it does not know the block tag {tag} ({fault}); ask for a number of confirmations instead"
-            )))
-        }
-        Err(fault) => Err(fault),
-    }
-}
-
-/// Whether there is a contract at each address. Nodes that cannot tell are believed.
-pub(crate) async fn check_contracts(
-    rpc: &Rpc,
-    contracts: &[(&'static str, alloy::primitives::Address)],
-) -> Result<(), LiveError> {
-    let attempt = move |attempt: Attempt| async move {
-        let code = |address| call("eth_getCode", json!([address, "latest"]));
-        let calls: Vec<Call> = contracts.iter().map(|(_, address)| code(address)).collect();
-        let answers = attempt.batch(&calls).await?.into_iter();
-        let codes = answers.map(|answer| match decoded::<Bytes>("code", answer) {
-            Err(fault) if fault.kind == FaultKind::Refused => Ok(None),
-            code => code,
-        });
-        codes.collect::<Result<Vec<_>, Fault>>()
-    };
-    let codes = rpc.ask("the code of the contracts", attempt).await?;
-    for ((contract, address), code) in contracts.iter().zip(codes) {
-        if code.is_some_and(|code| code.is_empty()) {
-            return Err(LiveError::NoContract { chain: rpc.chain(), contract, address: *address });
         }
     }
     Ok(())

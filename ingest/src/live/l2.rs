@@ -4,17 +4,15 @@ use super::Piece;
 use super::blooms::{Blooms, Hint};
 use super::branch::common_ancestor;
 use super::error::LiveError;
-use super::fetch::{
-    Filter, asks_less, check_log, header_call, logs_of_any, logs_of_one, numbered, quantity, range, tag_call,
-};
+use super::fetch::{Filter, asks_less, logs_of_any, logs_of_one, quantity, range};
 use super::follower::{Follower, Pace};
 use super::history::History;
 use super::produced::{Blocks, produced};
+use super::tip::{Look, look};
 use crate::decode::{BlockFacts, decode_span};
 use crate::error::{DecodeFault, UnknownTopic};
-use crate::json::{ChainLog, Header};
-use crate::rpc::{Attempt, Call, Fault, FaultKind, Rpc, Size, call, decoded};
-use alloy::primitives::B256;
+use crate::json::ChainLog;
+use crate::rpc::{Attempt, Call, Fault, Rpc, RpcError, Size, call};
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 use std::sync::Arc;
@@ -65,11 +63,6 @@ pub(crate) struct L2 {
 struct Spans {
     spans: Vec<SpanRecord>,
     unknown: Vec<UnknownTopic>,
-}
-
-struct Tip {
-    latest: Header,
-    at_head: Option<B256>,
 }
 
 impl L2 {
@@ -140,7 +133,9 @@ impl L2 {
                 Ok(Some(piece)) => piece,
                 Ok(None) => return Ok(()),
                 // Of two branches, by several nodes behind one name: they will agree.
-                Err(error @ LiveError::Decode { .. }) if follower.is_following => {
+                Err(error @ (LiveError::Decode { .. } | LiveError::Rpc(RpcError::Behind { .. })))
+                    if follower.is_following =>
+                {
                     tracing::warn!(chain = "L2", "{error}; it is tried again");
                     return Ok(());
                 }
@@ -165,27 +160,8 @@ impl L2 {
     }
 
     /// Asks how far the chain reaches, and what it has at the log's head.
-    async fn tip(&self, head: Option<RecentBlock>) -> Result<Tip, LiveError> {
-        let attempt = move |attempt: Attempt| async move {
-            let mut calls = vec![tag_call("latest")];
-            calls.extend(head.map(|head| header_call(head.number)));
-            let mut answers = attempt.batch(&calls).await?.into_iter();
-            let mut next =
-                move || answers.next().ok_or_else(|| Fault::inconsistent("an answer lacks".into()));
-            let latest: Option<Header> = decoded("the latest block", next()?)?;
-            let latest =
-                latest.ok_or_else(|| Fault::temporary(FaultKind::Behind, "it has no block yet".into()))?;
-            let (number, mut at_head) = (latest.number.0, None);
-            if let Some(head) = head {
-                if head.number > number {
-                    let reached = head.number;
-                    let reason = format!("its head is block {number}, and the log reaches block {reached}");
-                    return Err(Fault::temporary(FaultKind::Behind, reason));
-                }
-                at_head = Some(numbered(decoded("a header", next()?)?, head.number)?.hash);
-            }
-            Ok(Tip { latest, at_head })
-        };
+    async fn tip(&self, head: Option<RecentBlock>) -> Result<Look, LiveError> {
+        let attempt = move |attempt: Attempt| async move { look(&attempt, &[], head).await };
         Ok(self.rpc.ask("the head of the chain", attempt).await?)
     }
 
@@ -220,7 +196,8 @@ impl L2 {
         sealed: u64,
     ) -> Result<Result<L2Piece, DecodeFault>, LiveError> {
         let starts = (from..=to).step_by(usize::try_from(BATCH_BLOCKS).unwrap_or(1));
-        let batches = stream::iter(starts).map(|start| self.blocks(start, to.min(start + BATCH_BLOCKS - 1)));
+        let batches = stream::iter(starts)
+            .map(|start| self.blocks(start, to.min(start.saturating_add(BATCH_BLOCKS - 1))));
         // All at once: how many requests fly is for the endpoint to say.
         let batches = batches.buffered(usize::try_from(STRETCH_BLOCKS / BATCH_BLOCKS).unwrap_or(1));
         let mut all = Vec::with_capacity(usize::try_from(to - from + 1).unwrap_or_default());
@@ -261,7 +238,7 @@ impl L2 {
             let most = usize::try_from(self.range.now()).unwrap_or(usize::MAX);
             let (part, after) = rest.split_at(rest.len().min(most));
             let size = u64::try_from(part.len()).unwrap_or(u64::MAX);
-            let last = first + (size - 1);
+            let last = first.saturating_add(size - 1);
             let hints: Vec<&Hint> =
                 hints.iter().filter(|hint| (first..=last).contains(&hint.block)).collect();
             let hints = &hints;
@@ -302,15 +279,17 @@ impl L2 {
         };
         let (first, last) = (first.number.0, last.number.0);
         let filters = std::slice::from_ref(&self.spans);
-        let of_one = logs_of_one(&attempt, filters, first, last).await?;
+        let of_one = logs_of_one(&attempt, filters, self.history.has_log(), first, last).await?;
         let is_proven = of_one.is_some();
         let (mut logs, head) = match of_one {
             Some(found) => found,
             None => logs_of_any(&attempt, filters, first, last).await?,
         };
         logs.retain(|log| log.address == self.identity.sequencer_set);
-        for log in logs.iter().filter(|log| log.block == last) {
-            check_log(log, &RecentBlock::from(&head))?;
+        // The blocks were asked for before, and may be others by now.
+        if let Some(block) = blocks.last().filter(|block| block.hash != head.hash) {
+            let (expected, found) = (block.hash.to_string(), head.hash.to_string());
+            return Ok(Err(DecodeFault::OtherBlock { block: last, what: "the hash", expected, found }));
         }
         if let Err(fault) = self.blooms.check(&attempt, hints, &logs, is_proven).await? {
             return Ok(Err(fault));
@@ -350,7 +329,8 @@ impl L2 {
             self.batch.given(size);
             all.produced.extend(found.produced);
             all.hints.extend(found.hints);
-            start = last + 1;
+            let Some(next) = last.checked_add(1) else { break };
+            start = next;
         }
         Ok(all)
     }

@@ -13,6 +13,7 @@ pub(crate) mod metrics;
 mod produced;
 mod receipts;
 mod state_check;
+mod tip;
 
 pub use error::LiveError;
 pub use metrics::{Metrics, Progress};
@@ -25,13 +26,14 @@ use alloy::primitives::B256;
 use append::Appender;
 use follower::{Follower, stopped};
 use futures_util::future::BoxFuture;
-use l1::{L1, L1Piece, check_contracts};
+use l1::{L1, L1Piece};
 use l2::{L2, L2Piece};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tally_engine::PoolState;
 use tally_eventlog::{EventCursor, Heads, LogError, LogReader, LogWriter, RecentBlock, RecentBlocks};
+use tip::check_contracts;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How many pieces wait for the log at most. With [`l2`]'s stretches they are a few thousand blocks.

@@ -4,7 +4,7 @@ use super::blooms::{Blooms, Hint};
 use crate::error::DecodeFault;
 use crate::json::L2Block as L2BlockObject;
 use crate::rpc::{Answer, Fault, FaultKind, decoded};
-use crate::signer::{EMPTY_ROOT, signer_of};
+use crate::signer::signer_of;
 use tally_engine::{L2Block, UnixTime};
 use tally_eventlog::ProducedBlock;
 
@@ -36,14 +36,10 @@ pub(crate) fn produced(first: u64, answers: Vec<Answer>, blooms: &Blooms) -> Res
                 format!("block {number} has the parent {parent}, but the block before it is {before}");
             return Err(Fault::inconsistent(reason));
         }
-        // l2geth makes no block without a transaction: a proxy may have left them out.
-        if block.transactions.0.is_none() && block.transactions_root != Some(EMPTY_ROOT) {
-            return Err(Fault::inconsistent(format!("block {number} comes without its transactions")));
-        }
         let signer = signer_of(&block).map_err(|fault| {
             // What is of another kind of node will not be there when it is asked again.
             let is_other = matches!(fault, DecodeFault::NotL2geth { .. });
-            let kind = if is_other { FaultKind::Refused } else { FaultKind::Inconsistent };
+            let kind = if is_other { FaultKind::Unfit } else { FaultKind::Inconsistent };
             Fault::temporary(kind, fault.to_string())
         })?;
         hints.extend(blooms.hint(number, block.hash, block.logs_bloom.as_ref()));

@@ -14,6 +14,11 @@ use tokio::time::Instant;
 /// How many differences an error names.
 const TOLD_MAX: usize = 3;
 
+/// How often all endpoints are asked before a difference counts, or before it is told that none tells, and the pause
+/// between.
+const LOOKS: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// How the log is compared with the contracts' own state: when an ingest has first come to the end of L1, and now and
 /// then while it follows.
 #[derive(Clone, Copy, Debug)]
@@ -47,54 +52,79 @@ impl StateChecks {
         let Some(StateCheck { every, differences }) = self.check else {
             return Ok(());
         };
-        if self.last.is_some_and(|last| last.elapsed() < every) {
+        // Before the pool was initialised the contracts hold nothing, and the log what they will begin with.
+        let is_due = self.last.is_none_or(|last| last.elapsed() >= every);
+        if !is_due || head.number < identity.genesis.batch_block.0 {
             return Ok(());
         }
-        self.last = Some(Instant::now());
         let block = head.number;
-        let found = Mutex::new(Vec::new());
-        let attempt = |attempt: Attempt| {
-            let found = &found;
-            async move {
-                let state = asked(&attempt, identity, L1Block(block), pool).await?;
-                let now = headers(&attempt, &[block]).await?;
-                // Of a block that is not final, the state may be of another branch meanwhile.
-                if state.block_hash != head.hash || now.first().is_none_or(|now| now.hash != head.hash) {
-                    return Err(Fault::temporary(FaultKind::Behind, format!("block {block} is another one")));
-                }
-                let differences = differences(&state, pool);
-                let Some(first) = differences.first() else {
+        let mut looks = 0;
+        let (fault, differences) = loop {
+            let (fault, found) = match compared(rpc, identity, head, pool, differences).await {
+                Ok(()) => {
+                    self.last = Some(Instant::now());
+                    tracing::info!(
+                        chain = "L1",
+                        "the contracts' state after block {block} is what the log gives"
+                    );
                     return Ok(());
-                };
-                let fault = Fault::inconsistent(first.clone());
-                *found.lock().unwrap_or_else(PoisonError::into_inner) = differences;
-                Err(fault)
+                }
+                Err(other) => other,
+            };
+            looks += 1;
+            // A node that keeps no state will not have it in a moment.
+            let is_refused = matches!(fault.kind, FaultKind::Refused | FaultKind::Rpc);
+            if looks == LOOKS || found.is_empty() && is_refused {
+                break (fault, found);
             }
+            tokio::time::sleep(PAUSE).await;
         };
-        let fault = match rpc.once("the contracts' state", attempt).await {
-            Ok(()) => {
-                tracing::info!(
-                    chain = "L1",
-                    "the contracts' state after block {block} is what the log gives"
-                );
-                return Ok(());
-            }
-            Err(fault) => fault,
-        };
-        let mut differences = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         if differences.is_empty() {
-            tracing::info!(
+            if matches!(fault.kind, FaultKind::Refused | FaultKind::Rpc) {
+                self.last = Some(Instant::now());
+            }
+            tracing::warn!(
                 chain = "L1",
                 "the contracts' state after block {block} was not compared with the log, as no endpoint tells it: {fault}"
             );
             return Ok(());
         }
         let more = differences.len().saturating_sub(TOLD_MAX);
-        differences.truncate(TOLD_MAX);
-        if more > 0 {
-            differences.push(format!("and {more} more"));
-        }
-        let (differences, endpoints) = (differences.join("; "), rpc.endpoints());
-        Err(LiveError::OtherState { block, differences, endpoints })
+        let mut told: Vec<String> = differences.into_iter().take(TOLD_MAX).collect();
+        told.extend((more > 0).then(|| format!("and {more} more")));
+        Err(LiveError::OtherState { block, differences: told.join("; "), looks, endpoints: rpc.names() })
     }
+}
+
+/// Asks each endpoint in turn for the contracts' state, until one has the log's. Else the last fault, and the differences
+/// that were found last.
+async fn compared(
+    rpc: &Rpc,
+    identity: &LogIdentity,
+    head: RecentBlock,
+    pool: &PoolState,
+    differences: fn(&ContractState, &PoolState) -> Vec<String>,
+) -> Result<(), (Fault, Vec<String>)> {
+    let block = head.number;
+    let found = Mutex::new(Vec::new());
+    let attempt = |attempt: Attempt| {
+        let found = &found;
+        async move {
+            let state = asked(&attempt, identity, L1Block(block), pool).await?;
+            let now = headers(&attempt, &[block]).await?;
+            // Of a block that is not final, the state may be of another branch meanwhile.
+            if state.block_hash != head.hash || now.first().is_none_or(|now| now.hash != head.hash) {
+                return Err(Fault::temporary(FaultKind::Behind, format!("block {block} is another one")));
+            }
+            let differences = differences(&state, pool);
+            let Some(first) = differences.first() else {
+                return Ok(());
+            };
+            let fault = Fault::inconsistent(first.clone());
+            *found.lock().unwrap_or_else(PoisonError::into_inner) = differences;
+            Err(fault)
+        }
+    };
+    let told = rpc.once("the contracts' state", attempt).await;
+    told.map_err(|fault| (fault, found.into_inner().unwrap_or_else(PoisonError::into_inner)))
 }

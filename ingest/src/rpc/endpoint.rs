@@ -1,14 +1,13 @@
 //! One endpoint: how many requests it takes at once, how many calls in each, and when it is asked again.
 
-use super::envelope::{Answer, Call, answers_in, body_of, call};
+use super::envelope::{Answer, Call, answers_in, body_of};
 use super::fault::{Fault, FaultKind};
-use super::http::{Http, HttpAnswer};
+use super::http::{ANSWER_BYTES_MAX, Http, HttpAnswer};
 use super::mask::name_of;
 use super::size::Size;
 use crate::live::metrics::ChainMetrics;
 use reqwest::Url;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -24,6 +23,9 @@ const GROW_AFTER: usize = 32;
 /// How many calls a batch holds at most. A block with its transactions has about 10 kB, so that a full
 /// batch is a megabyte.
 pub(crate) const BATCH_CALLS_MAX: usize = 100;
+
+/// How many bytes the answers to one list of calls may have in all: they are held in memory together.
+const ANSWERS_BYTES_MAX: usize = 2 * ANSWER_BYTES_MAX;
 
 /// How often a request that cannot be made smaller is sent, the pause after the first failure, and the longest: an
 /// endpoint that asks for a longer one is left to whoever knows the others.
@@ -108,6 +110,7 @@ impl Endpoint {
         let (mut failures, mut is_second) = (0, false);
         // The size of a batch that failed twice: it may have been too large, if a smaller one is answered.
         let mut blamed = None;
+        let mut bytes = 0_usize;
         while !open.is_empty() {
             let size = open.len().min(self.batch_calls()).min(most);
             let part: Vec<&Call> = open[..size].iter().map(|place| &calls[*place]).collect();
@@ -124,6 +127,7 @@ impl Endpoint {
                         if let Some(blamed) = blamed.take_if(|blamed| size < *blamed) {
                             self.batch_calls.failed(to_u64(blamed), false);
                         }
+                        bytes = bytes.saturating_add(value.get().len());
                         answers[*place] = Some(Ok(value));
                     }
                     // In a larger batch it may have been the batch that was refused.
@@ -133,6 +137,9 @@ impl Endpoint {
                     }
                     None => still_open.push(*place),
                 }
+            }
+            if bytes > ANSWERS_BYTES_MAX {
+                return Err(too_many_bytes());
             }
             if still_open.is_empty() {
                 self.batch_calls.given(to_u64(size));
@@ -149,9 +156,9 @@ impl Endpoint {
                 failures = 0;
             }
             if size > 1 {
-                let is_too_much = matches!(fault.kind, FaultKind::TooMuch | FaultKind::Timeout);
-                if is_too_much {
-                    self.batch_calls.failed(to_u64(size), true);
+                let is_too_much = fault.kind == FaultKind::TooMuch;
+                if is_too_much || fault.kind == FaultKind::Timeout {
+                    self.batch_calls.failed(to_u64(size), is_too_much);
                 }
                 // Half of it may take as long.
                 if fault.kind == FaultKind::Timeout && !refused {
@@ -196,6 +203,7 @@ impl Endpoint {
         let mut answers = Vec::with_capacity(groups.len());
         let mut most = usize::MAX;
         let (mut failures, mut is_second) = (0, false);
+        let mut bytes = 0_usize;
         while let Some(first) = groups.get(answers.len()) {
             let calls_max = self.batch_calls();
             if first.len() > calls_max {
@@ -210,11 +218,13 @@ impl Endpoint {
             let calls: Vec<&Call> = part.iter().copied().flatten().collect();
             let sent = self.send(&calls).await;
             let fault = match sent {
-                Ok(found)
-                    if found.iter().all(|answer| matches!(answer, Some(answer) if !is_passing(answer)))
-                        && !found.iter().flatten().all(Result::is_err) =>
-                {
+                Ok(found) if found.iter().all(|answer| matches!(answer, Some(Ok(_)))) => {
                     self.batch_calls.given(to_u64(calls.len()));
+                    let lens = found.iter().flatten().flatten().map(|value| value.get().len());
+                    bytes = lens.fold(bytes, usize::saturating_add);
+                    if bytes > ANSWERS_BYTES_MAX {
+                        return Err(too_many_bytes());
+                    }
                     let mut found = found.into_iter().flatten();
                     answers.extend(part.iter().map(|group| found.by_ref().take(group.len()).collect()));
                     (most, failures, is_second) = (most.saturating_mul(2), 0, false);
@@ -235,19 +245,14 @@ impl Endpoint {
                 is_second = !is_second && fault.kind.is_passing();
                 if !is_second {
                     most = part.len() / 2;
+                    failures = 0;
                 }
             } else if failures >= ATTEMPTS || !fault.kind.is_passing() {
                 // It may be the batch that is refused, or what is asked for in it.
-                if self.refuses_batches_of(calls.len()).await? {
-                    tracing::debug!(
-                        endpoint = self.name,
-                        "it takes no batches of {} calls: {fault}",
-                        calls.len()
-                    );
-                    self.batch_calls.failed(to_u64(calls.len()), true);
-                    return Ok(None);
-                }
-                return Err(fault);
+                self.answers_apart(&calls).await?;
+                tracing::debug!(endpoint = self.name, "no batches of {} calls: {fault}", calls.len());
+                self.batch_calls.failed(to_u64(calls.len()), true);
+                return Ok(None);
             }
             if part.len() == 1 || is_second || matches!(fault.kind, FaultKind::Busy | FaultKind::Connect) {
                 self.pause(&fault, failures, metrics).await?;
@@ -256,18 +261,15 @@ impl Endpoint {
         Ok(Some(answers))
     }
 
-    /// Whether it answers a simple call by itself, but not in a batch of so many.
-    async fn refuses_batches_of(&self, calls: usize) -> Result<bool, Fault> {
-        let simple = call("eth_chainId", Value::Array(Vec::new()));
-        let is_answered = |answers: Vec<Option<Answer>>| answers.iter().flatten().all(Result::is_ok);
-        // One that fails may have had a passing reason.
-        for _ in 1..ATTEMPTS {
-            let batch = self.send(&vec![&simple; calls]).await;
-            if batch.is_ok_and(|answers| answers.iter().all(Option::is_some) && is_answered(answers)) {
-                return Ok(false);
+    /// Checks that each of some calls is answered by itself.
+    async fn answers_apart(&self, calls: &[&Call]) -> Result<(), Fault> {
+        for call in calls {
+            match self.send(&[call]).await?.pop().flatten() {
+                Some(answer) => drop(answer?),
+                None => return Err(not_answered(1, 1)),
             }
         }
-        self.send(&[&simple]).await.map(is_answered)
+        Ok(())
     }
 
     /// Waits before the same is sent again; a fault if that would take longer than it takes to ask another endpoint.
@@ -347,8 +349,8 @@ impl Endpoint {
     }
 }
 
-fn is_passing(answer: &Answer) -> bool {
-    answer.as_ref().is_err_and(|fault| fault.kind.is_passing())
+fn too_many_bytes() -> Fault {
+    Fault::too_much(format!("answers above the {ANSWERS_BYTES_MAX} bytes that they may have together"))
 }
 
 fn not_answered(open: usize, calls: usize) -> Fault {

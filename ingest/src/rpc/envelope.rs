@@ -1,9 +1,11 @@
 //! Calls as JSON-RPC writes them, and what its answers say of each.
 
 use super::fault::{Fault, FaultKind, NodeError};
+use serde::de::{DeserializeSeed, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::fmt;
 
 /// A call of JSON-RPC.
 #[derive(Clone, Debug)]
@@ -36,7 +38,39 @@ struct Response {
     #[serde(default, deserialize_with = "present")]
     result: Option<Box<RawValue>>,
     #[serde(default)]
-    error: Value,
+    error: Option<Box<RawValue>>,
+}
+
+/// A list of answers, which is not read further than it may be long.
+struct Responses {
+    max: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Responses {
+    type Value = Vec<Response>;
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
+        input.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Responses {
+    type Value = Vec<Response>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of {} answers at most", self.max)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut responses = Vec::new();
+        while let Some(response) = list.next_element()? {
+            if responses.len() == self.max {
+                return Err(A::Error::invalid_length(self.max.saturating_add(1), &self));
+            }
+            responses.push(response);
+        }
+        Ok(responses)
+    }
 }
 
 /// A result that is there, if only as `null`.
@@ -66,31 +100,32 @@ pub(crate) fn answers_in(body: &[u8], count: usize) -> Result<Vec<Option<Answer>
     };
     let is_list = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     let responses: Vec<Response> = if is_list {
-        serde_json::from_slice(body).map_err(not_json)?
+        let mut input = serde_json::Deserializer::from_slice(body);
+        let responses = Responses { max: count }.deserialize(&mut input).map_err(not_json)?;
+        input.end().map_err(not_json)?;
+        responses
     } else {
         vec![serde_json::from_slice(body).map_err(not_json)?]
     };
     // One error instead of all answers, whichever call it claims to be of, is of the batch.
-    if let ([Response { error, .. }], true) = (&responses[..], count > 1)
-        && !error.is_null()
-    {
+    if let ([Response { error: Some(error), .. }], true) = (&responses[..], count > 1) {
         return Err(Fault::of_batch(&NodeError::of(error)));
     }
     let mut answers: Vec<Option<Answer>> = (0..count).map(|_| None).collect();
     for Response { id, result, error } in responses {
-        let answer = match (result, error.is_null()) {
-            (Some(result), true) => Ok(result),
-            (Some(result), false) if result.get() != "null" => {
+        let answer = match (result, error) {
+            (Some(result), None) => Ok(result),
+            (Some(result), Some(_)) if result.get() != "null" => {
                 return Err(Fault::inconsistent("an answer with a result and an error".into()));
             }
-            (_, false) => {
+            (_, Some(error)) => {
                 let error = NodeError::of(&error);
                 if id.is_null() && count > 1 {
                     return Err(Fault::of_batch(&error));
                 }
                 Err(Fault::of_call(&error))
             }
-            (None, true) => {
+            (None, None) => {
                 let reason = "an answer with neither a result nor an error".into();
                 return Err(Fault::temporary(FaultKind::NotJson, reason));
             }

@@ -1,6 +1,7 @@
 //! What can go wrong with a request, sorted by what to do about it.
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::time::Duration;
 
 /// Why a request failed.
@@ -26,8 +27,10 @@ pub enum FaultKind {
     Inconsistent,
     /// More was asked for than it gives at once.
     TooMuch,
-    /// It does not give this, or is no node that can be used: of another kind, of another chain, without old logs.
+    /// It does not give this.
     Refused,
+    /// It is no node that can be used, now or later: of another kind, of another chain, without old logs.
+    Unfit,
 }
 
 impl FaultKind {
@@ -45,6 +48,7 @@ impl FaultKind {
             Self::Inconsistent => "inconsistent",
             Self::TooMuch => "too_much",
             Self::Refused => "refused",
+            Self::Unfit => "unfit",
         }
     }
 }
@@ -54,7 +58,12 @@ impl FaultKind {
     pub(crate) fn is_passing(self) -> bool {
         match self {
             Self::Connect | Self::Broken | Self::Status | Self::Busy | Self::NotJson | Self::Rpc => true,
-            Self::Timeout | Self::Behind | Self::Inconsistent | Self::TooMuch | Self::Refused => false,
+            Self::Timeout
+            | Self::Behind
+            | Self::Inconsistent
+            | Self::TooMuch
+            | Self::Refused
+            | Self::Unfit => false,
         }
     }
 }
@@ -70,6 +79,12 @@ pub(crate) struct Fault {
     pub(crate) after: Option<Duration>,
 }
 
+/// No error of a node is longer, if it is one.
+const ERROR_BYTES_MAX: usize = 1 << 16;
+
+/// How much of a longer one is looked at.
+const ERROR_CHARS_SHOWN: usize = 1_000;
+
 /// An error as a node words it.
 #[derive(Debug)]
 pub(crate) struct NodeError {
@@ -79,7 +94,11 @@ pub(crate) struct NodeError {
 
 impl NodeError {
     /// Whatever stands in the place of an error: by the standard a code and a message, of some proxies text alone.
-    pub(crate) fn of(error: &Value) -> Self {
+    pub(crate) fn of(error: &RawValue) -> Self {
+        // What is longer than any message is not taken apart: the beginning says enough.
+        let text = error.get();
+        let error = if text.len() > ERROR_BYTES_MAX { None } else { serde_json::from_str(text).ok() };
+        let error = error.unwrap_or_else(|| Value::String(text.chars().take(ERROR_CHARS_SHOWN).collect()));
         let code = error["code"].as_i64().or_else(|| error["code"].as_str()?.parse().ok());
         let message = error["message"].as_str().or_else(|| error.as_str());
         Self {
@@ -108,6 +127,11 @@ impl Fault {
     /// It will not work however often it is tried here.
     pub(crate) fn refused(reason: String) -> Self {
         Self::temporary(FaultKind::Refused, reason)
+    }
+
+    /// It can never be used.
+    pub(crate) fn unfit(reason: String) -> Self {
+        Self::temporary(FaultKind::Unfit, reason)
     }
 
     /// Answers that do not fit each other: of a node that just changes its mind, or of two behind one name.
@@ -175,8 +199,12 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn node_error(error: &Value) -> NodeError {
+        NodeError::of(&RawValue::from_string(error.to_string()).expect("it is JSON"))
+    }
+
     fn of(code: i64, message: &str) -> Fault {
-        Fault::of_call(&NodeError::of(&json!({ "code": code, "message": message })))
+        Fault::of_call(&node_error(&json!({ "code": code, "message": message })))
     }
 
     /// What providers are known to answer, in their own words.
@@ -215,14 +243,14 @@ mod tests {
             assert_eq!(of(code, message).kind, kind, "{message}");
         }
         for message in ["batch too large, limit 10", "too many requests in batch, limit 10"] {
-            let error = NodeError::of(&json!({ "code": -32600, "message": message }));
+            let error = node_error(&json!({ "code": -32600, "message": message }));
             assert_eq!(Fault::of_batch(&error).kind, FaultKind::TooMuch);
         }
     }
 
     #[test]
     fn an_error_of_any_shape_is_one() {
-        let reason = |error: Value| Fault::of_call(&NodeError::of(&error)).reason;
+        let reason = |error: Value| Fault::of_call(&node_error(&error)).reason;
         assert_eq!(reason(json!({ "code": "-32000", "message": "no" })), "JSON-RPC error -32000: no");
         assert_eq!(reason(json!("no such key")), "JSON-RPC error 0: no such key");
         assert_eq!(reason(json!({ "reason": 7 })), "JSON-RPC error 0: {\"reason\":7}");

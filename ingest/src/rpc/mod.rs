@@ -35,6 +35,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// From this pause on, whoever watches is told.
 const PAUSE_TOLD: Duration = Duration::from_secs(4);
 
+/// After so many rounds that fail in the same way something else is tried.
+const PATIENT_ROUNDS: u32 = 3;
+
 /// How many rounds of a busy node count as one.
 const BUSY_ROUNDS: u32 = 30;
 
@@ -98,6 +101,18 @@ pub enum RpcError {
         /// In its own words.
         reason: String,
     },
+    /// No endpoint has a block that one told of.
+    #[error("{chain}: {endpoint} does not give {what}: {reason}")]
+    Behind {
+        /// Which chain it is of.
+        chain: &'static str,
+        /// What was asked for.
+        what: String,
+        /// Who was asked last.
+        endpoint: String,
+        /// In its own words.
+        reason: String,
+    },
     /// No endpoint gave so much at once; less can be asked for.
     #[error("{chain}: {endpoint} does not give {what} at once: {reason}")]
     TooMuch {
@@ -140,8 +155,9 @@ pub(crate) struct Rpc {
 struct Failed {
     /// The last fault, and whose it was; `None` if all endpoints are resting.
     last: Option<(Arc<Endpoint>, Fault)>,
-    /// Whether all of them refused.
+    /// Whether all of them refused, and whether none can be used.
     is_refused: bool,
+    is_unfit: bool,
 }
 
 impl Rpc {
@@ -189,6 +205,16 @@ impl Rpc {
         names.join(", ")
     }
 
+    /// Who is asked first.
+    pub(crate) fn preferred(&self) -> usize {
+        self.preferred.load(Ordering::Relaxed)
+    }
+
+    /// Asks this one first again.
+    pub(crate) fn prefer(&self, endpoint: usize) {
+        self.preferred.store(endpoint, Ordering::Relaxed);
+    }
+
     /// What the endpoint that answered last gave does not fit together: another one is asked next, if there is one.
     pub(crate) fn doubt(&self) {
         let next = |index: usize| Some(index.wrapping_add(1) % self.endpoints.len());
@@ -217,7 +243,7 @@ impl Rpc {
         });
         let (found, expected) = (*told.await?, self.chain_id);
         if found != expected {
-            return Err(Fault::refused(format!("it has chain id {found}, and the network {expected}")));
+            return Err(Fault::unfit(format!("it has chain id {found}, and the network {expected}")));
         }
         Ok(())
     }
@@ -228,17 +254,32 @@ impl Rpc {
         F: Fn(Attempt) -> Fut,
         Fut: Future<Output = Result<T, Fault>>,
     {
-        self.ask_of(1, what, attempt).await
+        self.ask_until(1, false, what, attempt).await
     }
 
-    /// The same for what is of `blocks` blocks. If it is of several, and no endpoint gave it, for whatever reason, that
-    /// is an error at once: less can be asked for.
+    /// The same for what is of `blocks` blocks, on the way to a chain's head. If it is of several, and no endpoint gave
+    /// it, for whatever reason, that is an error: less can be asked for. Who follows the chain has to look at its head
+    /// anew where no endpoint has a block.
     pub(crate) async fn ask_of<T, F, Fut>(&self, blocks: u64, what: &str, attempt: F) -> Result<T, RpcError>
     where
         F: Fn(Attempt) -> Fut,
         Fut: Future<Output = Result<T, Fault>>,
     {
-        let (mut attempts, mut rounds, mut busy_rounds, mut refused_rounds) = (0_u32, 0_u32, 0_u32, 0_u32);
+        self.ask_until(blocks, self.is_forever, what, attempt).await
+    }
+
+    async fn ask_until<T, F, Fut>(
+        &self,
+        blocks: u64,
+        ends_behind: bool,
+        what: &str,
+        attempt: F,
+    ) -> Result<T, RpcError>
+    where
+        F: Fn(Attempt) -> Fut,
+        Fut: Future<Output = Result<T, Fault>>,
+    {
+        let (mut attempts, mut rounds, mut busy_rounds, mut unfit_rounds) = (0_u32, 0_u32, 0_u32, 0_u32);
         let mut pause = PAUSE_FIRST;
         loop {
             let failed = match self.round(what, &attempt, &mut attempts).await {
@@ -248,14 +289,22 @@ impl Rpc {
             let failed_kind = failed.last.as_ref().map(|(_, fault)| fault.kind);
             if let Some((endpoint, Fault { kind, reason, .. })) = failed.last {
                 let (chain, what, endpoint) = (self.chain, what.to_owned(), endpoint.name.clone());
-                if blocks > 1 {
+                // Smaller requests are no help to a node that is down, or has too many of them.
+                let is_patient =
+                    kind == FaultKind::Connect || kind == FaultKind::Busy && busy_rounds < PATIENT_ROUNDS;
+                if blocks > 1 && !is_patient {
                     return Err(RpcError::TooMuch { chain, what, endpoint, reason });
                 }
+                if ends_behind && kind == FaultKind::Behind && rounds >= PATIENT_ROUNDS {
+                    return Err(RpcError::Behind { chain, what, endpoint, reason });
+                }
                 let endpoints = self.endpoints.len();
-                refused_rounds = if failed.is_refused { refused_rounds.saturating_add(1) } else { 0 };
-                // Who follows a chain may see a node's bad minutes, in which it refuses what it gave before.
-                let refused_max = if self.is_forever { self.rounds_max } else { 1 };
-                if refused_rounds >= refused_max {
+                unfit_rounds = if failed.is_unfit { unfit_rounds.saturating_add(1) } else { 0 };
+                // Who follows a chain may see a node's bad hours, in which it refuses what it gave before; and of several
+                // nodes behind one name some may be fit.
+                let is_over =
+                    if self.is_forever { unfit_rounds >= self.rounds_max } else { failed.is_refused };
+                if is_over {
                     return Err(RpcError::Refused { chain, what, endpoint, endpoints, reason });
                 }
                 // A busy node is not a broken one: it is given more time.
@@ -331,7 +380,7 @@ impl Rpc {
     {
         let count = self.endpoints.len();
         let first = self.preferred.load(Ordering::Relaxed);
-        let (mut last, mut refused) = (None, 0);
+        let (mut last, mut refused, mut unfit) = (None, 0, 0);
         for offset in 0..count {
             let index = first.wrapping_add(offset) % count;
             let endpoint = &self.endpoints[index];
@@ -357,10 +406,11 @@ impl Rpc {
             };
             self.metrics.fault(fault.kind);
             tracing::debug!(chain = self.chain, endpoint = endpoint.name, "{what}: {fault}");
-            refused += usize::from(fault.kind == FaultKind::Refused);
+            refused += usize::from(matches!(fault.kind, FaultKind::Refused | FaultKind::Unfit));
+            unfit += usize::from(fault.kind == FaultKind::Unfit);
             last = Some((endpoint.clone(), fault));
         }
-        Err(Failed { last, is_refused: refused == count })
+        Err(Failed { last, is_refused: refused == count, is_unfit: unfit == count })
     }
 }
 

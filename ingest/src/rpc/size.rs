@@ -93,8 +93,8 @@ impl Size {
     /// So much was asked for, and failed. Where it is not sure that it was too much, it takes several failures in a row.
     pub(crate) fn failed(&self, size: u64, is_too_much: bool) {
         let mut state = self.state();
-        // Of an earlier request, for more.
-        if size > state.now {
+        // Of an earlier request, for more; or of a much smaller one, which was hardly too much.
+        if size > state.now || !is_too_much && size < state.now / 4 {
             return;
         }
         state.bad = state.bad.saturating_add(1);

@@ -1,7 +1,7 @@
 //! Batches that Tally prepares, sent to contracts that check them, by whom they have to be sent.
 
 use super::calls::{setSequencerSignerCall, unlockCall, unlockClaimCall, updateBlockRewardCall};
-use super::{Chains, MPC, lock, n, signer, span};
+use super::{Chains, MPC, l2geth, lock, n, signer, span};
 use crate::support::{Tool, tally};
 use alloy::sol_types::{SolCall, SolEvent};
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -72,7 +72,7 @@ fn prepared_calls_are_taken_and_do_what_was_said() {
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let (network, log) = (path("network.toml"), path("log"));
     std::fs::write(&network, chains.network()).unwrap();
-    let (l1_url, l2_url) = (l1.url(), l2.url());
+    let (l1_url, l2_url) = (l1.url(), l2geth::in_front_of(l2));
     let ingest = || {
         let mut args = vec!["ingest", "--network", &network, "--l1-rpc", &l1_url, "--l2-rpc", &l2_url];
         args.extend(["--l1-finality", "0", "--l2-confirmations", "0", "--level", "error", "--log", &log]);

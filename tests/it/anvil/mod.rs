@@ -2,6 +2,7 @@
 //! the one that never saw it, and what it gives has to be what the contracts say.
 
 mod claims;
+mod l2geth;
 mod node;
 
 use crate::support::{Tool, tally, wait_for};
@@ -315,7 +316,7 @@ fn a_real_node_is_followed_through_a_reorg_and_its_contracts_are_audited() {
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let (network, log, fresh) = (path("network.toml"), path("log"), path("fresh"));
     std::fs::write(&network, chains.network()).unwrap();
-    let (l1_url, l2_url) = (l1.url(), l2.url());
+    let (l1_url, l2_url) = (l1.url(), l2geth::in_front_of(l2));
     let (l1_to, l2_to) = (L1_TO.to_string(), L2_TO.to_string());
     let mut ingest = vec!["ingest", "--network", &network, "--l1-rpc", &l1_url, "--l2-rpc", &l2_url];
     ingest.extend(["--l1-finality", "0", "--l2-confirmations", "0", "--level", "error"]);
@@ -390,7 +391,8 @@ fn a_real_node_is_followed_through_a_reorg_and_its_contracts_are_audited() {
     // And a change that no event tells is found.
     chains.act(0, &plantCall { id: n(2), reward: metis(1) });
     l1.mine(&[]);
-    let (status, out, err) = tally(&[&ingest[..], &["--log", &log]].concat());
+    let apart = ["--log", &log, "--state-check-hours", "0"];
+    let (status, out, err) = tally(&[&ingest[..], &apart].concat());
     assert_eq!((status, err.as_str()), (0, ""), "{out}");
     let (status, out, err) = tally(&[&audit[..], &["--format", "json"]].concat());
     assert_eq!((status, err.as_str()), (3, ""), "{out}");

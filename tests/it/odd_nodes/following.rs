@@ -1,7 +1,7 @@
 //! While the chains are followed: nothing ends that for good while another endpoint, a smaller request or a later minute
 //! could help. And all of it at once, by `ingest` and by `serve`.
 
-use super::{GoesOn, Ground, Ingest, POOL, Refused, SMALL, TINY, Unfit, every, first, kinds, on_l1, on_l2};
+use super::{GoesOn, Ground, Ingest, POOL, Refused, SMALL, TINY, every, first, kinds, on_l1, on_l2};
 use crate::live::verified_digest;
 use crate::serve::Served;
 use replay_node::{
@@ -34,21 +34,21 @@ kinds! {
     an_outage_of_l2:
         [SMALL, POOL], Refused(&["502"]), [Odd { on: On::L2, ..status_after(4, 502) }];
     a_key_that_ends:
-        [SMALL, POOL], Unfit(&["401"]), [status_after(12, 401)];
+        [SMALL, POOL], Refused(&["401"]), [status_after(12, 401)];
     a_subscription_that_ends:
-        [SMALL, POOL], Unfit(&["403"]), [status_after(12, 403)];
+        [SMALL, POOL], Refused(&["403"]), [status_after(12, 403)];
     an_address_that_is_gone:
-        [SMALL, POOL], Unfit(&["404"]), [status_after(12, 404)];
+        [SMALL, POOL], Refused(&["404"]), [status_after(12, 404)];
     logs_that_are_not_sold_any_more:
-        [SMALL, POOL], Unfit(&["eth_getLogs", "does not exist"]), [no_method_after(8, "eth_getLogs")];
+        [SMALL, POOL], Refused(&["eth_getLogs", "does not exist"]), [no_method_after(8, "eth_getLogs")];
     receipts_that_are_not_sold:
-        [SMALL, POOL], Unfit(&["eth_getTransactionReceipt", "does not exist"]),
+        [SMALL, POOL], Refused(&["eth_getTransactionReceipt", "does not exist"]),
         [on_l1(no_method_after(0, "eth_getTransactionReceipt").kind)];
     no_transactions:
-        [SMALL, POOL], Unfit(&["eth_getTransactionByHash", "does not exist"]),
+        [SMALL, POOL], Refused(&["eth_getTransactionByHash", "does not exist"]),
         [on_l1(no_method_after(0, "eth_getTransactionByHash").kind)];
     no_blocks_by_hash:
-        [SMALL, POOL], Unfit(&["eth_getBlockByHash", "does not exist"]),
+        [SMALL, POOL], Refused(&["eth_getBlockByHash", "does not exist"]),
         [on_l1(no_method_after(0, "eth_getBlockByHash").kind)];
 }
 

@@ -15,7 +15,7 @@ const ALL_SMALL: Ground = Ground { l1: 20_231_395, l2: 1_030, lag: 0, ..SMALL };
 const ALL_POOL: Ground = Ground { l1: 19_436_258, l2: 15_214_520, lag: 0, ..POOL };
 
 /// The places of all logs of the pool's contracts: block and index.
-pub(super) fn pool_logs(recording: &str) -> Vec<(u64, u64)> {
+pub(crate) fn pool_logs(recording: &str) -> Vec<(u64, u64)> {
     let dir = fixture(recording);
     let manifest: Value = serde_json::from_reader(File::open(dir.join("manifest.json")).unwrap()).unwrap();
     let contracts = &manifest["l1"]["contracts"];

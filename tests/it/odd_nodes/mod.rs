@@ -6,7 +6,7 @@ mod batches;
 mod contradictions;
 mod following;
 mod l2geth;
-mod lost_logs;
+pub(crate) mod lost_logs;
 mod ranges;
 mod second_node;
 mod state;
