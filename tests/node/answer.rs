@@ -47,6 +47,7 @@ fn result_of(chain: &Chain, call: &Value, looked: &mut bool) -> Result<String, R
     let params = &call["params"];
     match call["method"].as_str().unwrap_or_default() {
         "eth_chainId" => Ok(json!(format!("{:#x}", chain.id)).to_string()),
+        "eth_blockNumber" => Ok(json!(format!("{:#x}", chain.head())).to_string()),
         "eth_getBlockByNumber" => {
             let block = chain.block(resolved(chain, &params[0], looked)?);
             Ok(block_json(chain, block, &params[1]))

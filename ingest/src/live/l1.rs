@@ -406,7 +406,7 @@ impl L1 {
                     self.check_empty(attempt, header).await?;
                     continue;
                 }
-                return Err(Fault::refused(
+                return Err(Fault::unfit(
                     "it takes no batches, and its headers have no logsBloom: nothing proves that the logs that it gives \
                      of a block are all"
                         .into(),

@@ -3,7 +3,7 @@
 
 use super::error::LiveError;
 use super::fetch::{header_call, numbered, tag_call};
-use crate::json::Header;
+use crate::json::{Header, Quantity};
 use crate::rpc::{Answer, Attempt, Call, Fault, FaultKind, Rpc, call, decoded};
 use alloy::primitives::{B256, Bytes};
 use serde_json::json;
@@ -18,11 +18,18 @@ pub(crate) struct Look {
     pub(crate) at_head: Option<B256>,
 }
 
-/// Asks for the head, the blocks of some tags, and the block at the log's head, which the node has to have.
+/// How often the head is looked at in one request, first and later.
+const LOOKS_FIRST: usize = 8;
+const LOOKS_LATER: usize = 2;
+
+/// Asks for the head, the blocks of some tags, and the block at the log's head, which the node has to have. A head that
+/// goes back from one call of the request to the next is not of one node.
 pub(crate) async fn look(attempt: &Attempt, tags: &[&str], head: Option<RecentBlock>) -> Result<Look, Fault> {
     let mut calls = vec![tag_call("latest")];
     calls.extend(tags.iter().map(|tag| tag_call(tag)));
     calls.extend(head.map(|head| header_call(head.number)));
+    let looks = if attempt.endpoint.is_seen_first() { LOOKS_FIRST } else { LOOKS_LATER };
+    calls.extend((0..looks).map(|_| call("eth_blockNumber", json!([]))));
     let mut answers = attempt.batch(&calls).await?.into_iter();
     let mut next = || answers.next().ok_or_else(|| Fault::inconsistent("an answer lacks".into()));
     let latest: Option<Header> = decoded("the latest block", next()?)?;
@@ -38,6 +45,15 @@ pub(crate) async fn look(attempt: &Attempt, tags: &[&str], head: Option<RecentBl
         }
         Some(head) => Some(numbered(decoded("a header", next()?)?, head.number)?.hash),
     };
+    // A node that does not tell it shows nothing.
+    let mut highest = number;
+    for look in answers.filter_map(Result::ok) {
+        let seen: Option<Quantity> = decoded("the number of the latest block", Ok(look))?;
+        if seen.is_some_and(|seen| seen.0 < highest) {
+            attempt.endpoint.is_of_several_nodes();
+        }
+        highest = seen.map_or(highest, |seen| seen.0.max(highest));
+    }
     Ok(Look { latest, tagged, at_head })
 }
 

@@ -8,7 +8,7 @@ use super::size::Size;
 use crate::live::metrics::ChainMetrics;
 use reqwest::Url;
 use serde::de::DeserializeOwned;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore};
@@ -54,6 +54,10 @@ pub(crate) struct Endpoint {
     rests_until: Mutex<Option<Instant>>,
     /// Its chain id, once it told.
     pub(crate) chain_id: OnceCell<u64>,
+    /// Whether its head was looked at before.
+    is_seen: AtomicBool,
+    /// Whether several nodes were seen to answer the calls of one request.
+    is_several: AtomicBool,
     /// Set once it showed that it keeps old logs.
     pub(crate) keeps_logs: OnceCell<()>,
 }
@@ -79,6 +83,8 @@ impl Endpoint {
             batch_calls: Size::new(calls_max, calls_max),
             rests_until: Mutex::new(None),
             chain_id: OnceCell::new(),
+            is_seen: AtomicBool::new(false),
+            is_several: AtomicBool::new(false),
             keeps_logs: OnceCell::new(),
         })
     }
@@ -91,6 +97,18 @@ impl Endpoint {
     pub(crate) fn rest(&self) -> Option<Duration> {
         let until = *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
         until.and_then(|until| until.checked_duration_since(Instant::now())).filter(|rest| !rest.is_zero())
+    }
+
+    /// Whether its head is looked at for the first time.
+    pub(crate) fn is_seen_first(&self) -> bool {
+        !self.is_seen.swap(true, Ordering::Relaxed)
+    }
+
+    /// The calls of one request were answered by several nodes: from now on nothing counts as coming together.
+    pub(crate) fn is_of_several_nodes(&self) {
+        if !self.is_several.swap(true, Ordering::Relaxed) {
+            tracing::info!(endpoint = self.name, "several nodes answer the calls of one request");
+        }
     }
 
     /// How many calls it takes in one batch, by what was seen so far.
@@ -194,7 +212,7 @@ impl Endpoint {
     }
 
     /// Groups of calls, each of which is sent in one request, as whoever answers it is then one node. `None` if the
-    /// endpoint does not take so many calls in one. The answers to a group come in the order of its calls.
+    /// endpoint does not take so many calls in one, or gives them to several nodes. The answers to a group come in the order of its calls.
     pub(crate) async fn together(
         &self,
         groups: &[Vec<Call>],
@@ -206,7 +224,7 @@ impl Endpoint {
         let mut bytes = 0_usize;
         while let Some(first) = groups.get(answers.len()) {
             let calls_max = self.batch_calls();
-            if first.len() > calls_max {
+            if first.len() > calls_max || self.is_several.load(Ordering::Relaxed) {
                 return Ok(None);
             }
             let mut calls = 0;

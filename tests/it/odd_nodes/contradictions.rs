@@ -77,7 +77,7 @@ kinds! {
     logs_whose_data_is_cut_at_first:
         [SMALL, POOL], GoesOn, [first(2, lists(LogChange::CutData))];
     logs_of_another_block:
-        [SMALL, POOL], Refused(&["by its logs", "hash"]), [logs(LogChange::OtherBlock)];
+        [SMALL, POOL], Refused(&["by its logs", "hash", "is given as that of"]), [logs(LogChange::OtherBlock)];
     null_in_place_of_logs:
         [SMALL, POOL], Refused(&["null"]), [lists(LogChange::Null)];
     no_log_at_all:
@@ -136,7 +136,7 @@ kinds! {
     the_block_before_the_one_asked_for:
         [SMALL, POOL], Refused(&["asked for block"]), [header(HeaderChange::OneBefore)];
     blocks_with_other_parents:
-        [SMALL, POOL], Refused(&["parent"]), [header(HeaderChange::OtherParent)];
+        [SMALL, POOL], Refused(&["parent", "did not follow"]), [header(HeaderChange::OtherParent)];
     blocks_without_parents:
         [SMALL, POOL], Refused(&["parentHash"]), [header(HeaderChange::NoParent)];
     blocks_that_are_null:
