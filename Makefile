@@ -1,6 +1,6 @@
 # Everything is built in one profile, `release`: RocksDB is compiled once for the demo, the tests, the
 # lints and the benchmarks. Set CARGO_TARGET_DIR to share it between checkouts.
-.PHONY: deps rocksdb anvil duckdb contract build demo test test-long lint count bless-counts old-processor dist install uninstall
+.PHONY: deps rocksdb anvil duckdb contract build demo test test-long soak lint count bless-counts old-processor dist install uninstall
 
 build: rocksdb
 	cargo build --release --locked --package tally-cli
@@ -34,6 +34,12 @@ test: rocksdb anvil duckdb contract
 # With many more random histories, mutations, hostile bundles and kills.
 test-long: export TALLY_TEST_LONG = 1
 test-long: test
+
+# Whole runs drawn from seeds, for so many minutes: make soak SEED=1 MINUTES=30
+soak: export SEED := $(SEED)
+soak: export MINUTES := $(MINUTES)
+soak: rocksdb
+	./scripts/soak.sh
 
 lint: rocksdb
 	cargo fmt --all --check

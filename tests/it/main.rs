@@ -35,6 +35,7 @@ mod receipts;
 mod recordings;
 mod rollback;
 mod serve;
+mod soak;
 mod support;
 mod synth;
 mod transfers;

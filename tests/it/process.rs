@@ -35,7 +35,19 @@ pub(crate) fn kill_at_moments(args: &[&str], moments: u32, mut check: impl FnMut
 
 /// Starts the command.
 pub(crate) fn start(args: &[&str], variables: &[(&str, &str)]) -> Process {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    start_by(Command::new(std::env::current_exe().unwrap()), args, variables)
+}
+
+/// Starts the command where no file may grow beyond so many KiB: writing more fails, as on a disk that is full.
+pub(crate) fn start_with_file_limit(args: &[&str], limit_kib: u64) -> Process {
+    let mut shell = Command::new("sh");
+    // A shell counts in blocks of 512 bytes; without the trap a signal would end it in the middle of a write.
+    let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", 2 * limit_kib);
+    shell.args(["-c", &script]).arg(std::env::current_exe().unwrap());
+    start_by(shell, args, &[])
+}
+
+fn start_by(mut command: Command, args: &[&str], variables: &[(&str, &str)]) -> Process {
     command.args(["process::is_the_command", "--exact", "--nocapture", "--test-threads=1"]);
     command.env(ARGS, args.join("\n")).envs(variables.iter().copied());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -6,6 +6,7 @@ use crate::options::{Options, Reorg};
 use crate::state::States;
 use alloy_primitives::B256;
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,7 +20,8 @@ pub(crate) struct Chain {
     /// What the contracts' state was, where that is known.
     pub(crate) states: Option<Arc<States>>,
     recorded: Arc<Branch>,
-    other: Option<(Reorg, Branch)>,
+    /// The branches that L1 has yet to give up, the lowest first.
+    others: VecDeque<(Reorg, Branch)>,
     calls_at_fork: u64,
     first: u64,
     last: u64,
@@ -34,11 +36,11 @@ impl Chain {
         let id = options.l1_chain_id.unwrap_or(id);
         let mut chain = Self::new(true, id, options, recorded(directory, true), options.l1_head);
         chain.states = options.has_states.then(|| States::of(directory)).flatten();
-        if let Some(reorg) = options.reorg {
-            chain.other = Some((reorg, chain.recorded.other(directory, reorg)));
-            if options.l1_head.is_none() {
-                chain.head = reorg.at;
-            }
+        for reorg in options.reorg.iter().chain(&options.more_reorgs) {
+            chain.others.push_back((*reorg, chain.recorded.other(directory, *reorg)));
+        }
+        if let (Some(reorg), None) = (options.reorg, options.l1_head) {
+            chain.head = reorg.at;
         }
         chain
     }
@@ -51,10 +53,11 @@ impl Chain {
     fn new(is_l1: bool, id: u64, options: &Options, recorded: Arc<Branch>, head: Option<u64>) -> Self {
         let first = *recorded.blocks.first_key_value().expect("the recording has blocks").0;
         let last = *recorded.blocks.last_key_value().expect("the recording has blocks").0;
+        let last = options.ends.map_or(last, |(l1, l2)| if is_l1 { l1 } else { l2 });
         let (options, oddities) = (options.clone(), Arc::new(Oddities::of(&options.odd, is_l1)));
-        let (other, states, head) = (None, None, head.unwrap_or(last));
+        let (others, states, head) = (VecDeque::new(), None, head.unwrap_or(last));
         let (calls_at_fork, lag) = (0, 0);
-        Self { is_l1, id, options, oddities, states, recorded, other, calls_at_fork, first, last, head, lag }
+        Self { is_l1, id, options, oddities, states, recorded, others, calls_at_fork, first, last, head, lag }
     }
 
     pub(crate) fn first(&self) -> u64 {
@@ -79,21 +82,29 @@ impl Chain {
     }
 
     pub(crate) fn has_reorganized(&self) -> bool {
-        self.options.reorg.is_some() && self.other.is_none()
+        self.options.reorg.is_some() && self.others.is_empty()
     }
 
     /// Before a call is answered: the other branch stands for some calls only.
     pub(crate) fn tick(&mut self) {
-        let Some((Reorg { at, calls, .. }, _)) = &self.other else {
+        let Some(&(Reorg { at, calls, .. }, _)) = self.others.front() else {
             return;
         };
-        if self.head >= *at {
-            self.head = *at;
+        if self.head >= at {
+            self.head = at;
             self.calls_at_fork += 1;
-            if self.calls_at_fork > *calls {
+            if self.calls_at_fork > calls {
+                self.reorganize();
                 self.head = if self.options.advance_blocks > 0 { at + 1 } else { self.last };
-                self.other = None;
             }
+        }
+    }
+
+    /// Gives up the branch that the head is on, if it is not the recorded one.
+    pub(crate) fn reorganize(&mut self) {
+        if self.others.front().is_some_and(|(reorg, _)| self.head >= reorg.at) {
+            self.others.pop_front();
+            self.calls_at_fork = 0;
         }
     }
 
@@ -104,10 +115,9 @@ impl Chain {
 
     /// The branch that a block is taken from.
     pub(crate) fn branch(&self, block: u64) -> &Branch {
-        match &self.other {
-            Some((Reorg { at, depth, .. }, other)) if (at - depth + 1..=*at).contains(&block) => other,
-            _ => &self.recorded,
-        }
+        let holds = |reorg: &Reorg| (reorg.at - reorg.depth + 1..=reorg.at).contains(&block);
+        let other = self.others.iter().find(|(reorg, _)| holds(reorg));
+        other.map_or(&*self.recorded, |(_, other)| other)
     }
 
     /// A block as it was recorded, unless it is to name another parent.
@@ -125,7 +135,7 @@ impl Chain {
 
     /// The number of the block with a hash, on the branch that stands.
     pub(crate) fn block_of(&self, hash: &str) -> Option<u64> {
-        let other = self.other.as_ref().and_then(|(_, other)| other.hashes.get(hash));
+        let other = self.others.iter().find_map(|(_, other)| other.hashes.get(hash));
         let number = *other.or_else(|| self.recorded.hashes.get(hash))?;
         let is_there = self.branch(number).hashes.contains_key(hash);
         (is_there && number <= self.head()).then_some(number)
@@ -133,8 +143,8 @@ impl Chain {
 
     /// The receipt of a transaction on the branch that stands, with its logs.
     pub(crate) fn receipt(&self, hash: &str) -> Option<Value> {
-        let other =
-            self.other.as_ref().map(|(_, other)| other).filter(|other| other.places.contains_key(hash));
+        let mut others = self.others.iter().map(|(_, other)| other);
+        let other = others.find(|other| other.places.contains_key(hash));
         let branch = other.unwrap_or(&self.recorded);
         let block = *branch.places.get(hash)?;
         let is_there = std::ptr::eq(self.branch(block), branch) && block <= self.head();
@@ -143,7 +153,7 @@ impl Chain {
 
     /// A transaction on the branch that stands: of L1 whole, of L2 where it is.
     pub(crate) fn transaction(&self, hash: &str) -> Option<&Value> {
-        let other = self.other.as_ref().and_then(|(_, other)| other.transactions.get(hash));
+        let other = self.others.iter().find_map(|(_, other)| other.transactions.get(hash));
         let found = other.or_else(|| {
             let recorded = self.recorded.transactions.get(hash)?;
             let block = recorded.get("blockNumber").map(number)?;

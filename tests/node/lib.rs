@@ -58,6 +58,11 @@ impl ReplayNode {
         self.l2.chain().set_head(l2);
     }
 
+    /// L1 gives up the branch beside the recorded one, if its head is there; the head stays where it is.
+    pub fn reorganize(&self) {
+        self.l1.chain().reorganize();
+    }
+
     /// The last blocks of the recording.
     pub fn last_blocks(&self) -> (u64, u64) {
         (self.l1.chain().last(), self.l2.chain().last())
@@ -74,7 +79,7 @@ impl ReplayNode {
         l1.iter().zip(&l2).map(|(l1, l2)| l1 + l2).collect()
     }
 
-    /// Whether the other branch was given up.
+    /// Whether each other branch was given up.
     pub fn has_reorganized(&self) -> bool {
         self.l1.chain().has_reorganized()
     }

@@ -2,6 +2,7 @@
 
 use crate::odd_answers;
 use crate::options::Failure;
+use alloy_primitives::keccak256;
 use serde_json::Value;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -45,6 +46,8 @@ pub enum When {
     After(u64),
     /// Each so-manieth.
     Every(u64),
+    /// One of so many, as it falls, and the same in each run.
+    Falls(u64),
 }
 
 /// What a node does.
@@ -313,6 +316,11 @@ impl Counted {
             When::First(count) => chance <= count,
             When::After(count) => chance > count,
             When::Every(count) => chance.is_multiple_of(count),
+            When::Falls(count) => {
+                let digest = keccak256(chance.to_be_bytes());
+                let fallen = u64::from_be_bytes(digest[..8].try_into().expect("eight bytes"));
+                fallen.is_multiple_of(count)
+            }
         };
         self.played.fetch_add(u64::from(is_turn), Ordering::Relaxed);
         is_turn

@@ -13,12 +13,16 @@ pub struct Options {
     pub l1_head: Option<u64>,
     /// Where L2's head is at first.
     pub l2_head: Option<u64>,
+    /// The last blocks of L1 and of L2 that there ever are, before the recording's end.
+    pub ends: Option<(u64, u64)>,
     /// By how many blocks a head moves each time it is looked at.
     pub advance_blocks: u64,
     /// How far below the head the finalized block is; the safe one is at half of it.
     pub finalized_lag_blocks: u64,
     /// Another branch of L1, at first.
     pub reorg: Option<Reorg>,
+    /// And others after that one, each above the one before it.
+    pub more_reorgs: Vec<Reorg>,
     /// Logs of more blocks at once are refused, in the words of a provider.
     pub range_max: Option<(u64, RangeStyle)>,
     /// More logs at once are refused.
@@ -85,9 +89,11 @@ impl Default for Options {
         Self {
             l1_head: None,
             l2_head: None,
+            ends: None,
             advance_blocks: 0,
             finalized_lag_blocks: 64,
             reorg: None,
+            more_reorgs: Vec::new(),
             range_max: None,
             results_max: None,
             batch_max: None,
@@ -120,7 +126,7 @@ pub struct Reorg {
     pub at: u64,
     /// How many blocks it has.
     pub depth: u64,
-    /// For how many calls it stands.
+    /// For how many calls it stands, unless it is given up before by `ReplayNode::reorganize`.
     pub calls: u64,
 }
 

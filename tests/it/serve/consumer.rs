@@ -16,12 +16,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What a consumer makes of the feed.
-pub(super) struct Table {
+pub(crate) struct Table {
     /// That of the last fact that is in it.
-    pub(super) cursor: String,
+    pub(crate) cursor: String,
     sequence: u64,
     /// Every fact that holds.
-    pub(super) facts: Vec<Value>,
+    pub(crate) facts: Vec<Value>,
 }
 
 impl Default for Table {
@@ -32,7 +32,7 @@ impl Default for Table {
 
 impl Table {
     /// Takes a fact. Each has to come once, and in order.
-    pub(super) fn apply(&mut self, fact: Value) {
+    pub(crate) fn apply(&mut self, fact: Value) {
         let sequence = fact["sequence"].as_u64().unwrap();
         assert!(sequence > self.sequence, "fact {sequence} comes after {}", self.cursor);
         (self.sequence, self.cursor) = (sequence, fact["cursor"].as_str().unwrap().into());
@@ -55,7 +55,8 @@ impl Table {
         std::fs::rename(path.with_extension("new"), path).unwrap();
     }
 
-    fn load(path: &Path) -> Self {
+    /// What was saved, if anything was.
+    pub(crate) fn load(path: &Path) -> Self {
         match std::fs::read_to_string(path) {
             Ok(text) => {
                 let (cursor, sequence, facts) = serde_json::from_str(&text).unwrap();
@@ -68,7 +69,7 @@ impl Table {
 
 /// Reads on from what was saved, saves after each `every` facts, and dies at `until` with what it has not saved. Returns
 /// how many facts it was told.
-fn consume(address: &str, path: &Path, every: usize, as_stream: bool, until: Instant) -> usize {
+pub(crate) fn consume(address: &str, path: &Path, every: usize, as_stream: bool, until: Instant) -> usize {
     let mut table = Table::load(path);
     let (mut unsaved, mut told) = (0, 0);
     let mut take = |table: &mut Table, fact: Value| {

@@ -1,11 +1,11 @@
 //! The claim feed, over HTTP, as a process of its own.
 
 mod answers;
-mod consumer;
+pub(crate) mod consumer;
 mod contract;
 mod following;
 mod gate;
-mod http;
+pub(crate) mod http;
 mod rollbacks;
 
 use crate::process::{self, Process};
@@ -35,7 +35,11 @@ impl Served {
     pub(crate) fn with_args(args: &[&str]) -> Self {
         let listen = ["--listen", "127.0.0.1:0"];
         let args: Vec<&str> = args.iter().copied().chain(listen).collect();
-        let mut process = process::start(&args, &[]);
+        Self::of(process::start(&args, &[]))
+    }
+
+    /// A server that was started.
+    pub(crate) fn of(mut process: Process) -> Self {
         let line = process.line_with("listening at ");
         let address = line.trim().rsplit('/').next().unwrap().to_owned();
         Self { address, process }
