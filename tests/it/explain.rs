@@ -220,9 +220,10 @@ proptest! {
 fn the_text_for_people_is_as_it_was() {
     let (dir, _) = ingested("pool-a");
     let log = dir.path().to_str().unwrap();
-    let asked: [(&str, &[&str]); 3] = [
+    let asked: [(&str, &[&str]); 4] = [
         ("block", &["--block", "15222407"]),
-        ("block-locking-pool", &["--block", "15216105", "--policy", "locking-pool"]),
+        ("block-locking-pool", &["--block", "15216105", "--policy", "locking-pool@1"]),
+        ("block-locking-pool-2", &["--block", "15216105", "--policy", "locking-pool"]),
         ("epoch", &["--sequencer", "1", "--epoch", "5", "--policy", "stake-weighted"]),
     ];
     for (name, more) in asked {
