@@ -32,7 +32,8 @@ fn boundaries(criterion: &mut Criterion) {
         let log = Log::new(blocks, 32, Pattern::Random, changes);
         let timeline = Timeline::from_records(&log.l1_records().unwrap());
         let last = log.heads().l1.unwrap().timestamp;
-        let instants: Vec<UnixTime> = instants(&policy, &timeline, None, last).unwrap().into_iter().collect();
+        let instants: Vec<UnixTime> =
+            instants(&policy, &timeline, None, None, last).unwrap().into_iter().collect();
         let policies = [policy];
         let root = || replay(&*log, &policies, ReplayOptions::default()).unwrap()[0].ledger.root;
         let expected = root();

@@ -29,7 +29,7 @@ impl OwnHistory {
         let timeline = Timeline::from_records(&records);
         // Block n is made n · BLOCK_SECS after the first; the division rounds up.
         let first_block = |time: UnixTime| L2Block((time.0 - FIRST_TIME).div_ceil(BLOCK_SECS));
-        let instants = instants(policy, &timeline, None, UnixTime(end)).unwrap();
+        let instants = instants(policy, &timeline, None, None, UnixTime(end)).unwrap();
         let boundary = |time| Boundary { time, first_block: first_block(time) };
         let grid = Grid::new(L2Block(0), last, instants.into_iter().map(boundary).collect(), &[last]);
         let producers = (0..sequencers).map(|index| Some(signer(index)));
@@ -50,7 +50,7 @@ impl OwnHistory {
 
     pub(crate) fn history(&self) -> History<'_> {
         let Self { timeline, spans, batches, grid, counts, .. } = self;
-        History { timeline, spans, batches, grid, counts }
+        History { timeline, spans, batches, first_payable: None, grid, counts }
     }
 }
 

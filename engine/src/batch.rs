@@ -1,8 +1,9 @@
 //! What the `LockingPool` contract paid, and whom it can pay: the `on-chain` allocation.
 
 use crate::event::{L1Record, PoolEvent};
-use crate::ids::{BatchId, SequencerId, SpanId};
+use crate::ids::{BatchId, L2Block, SequencerId, SpanId};
 use crate::money::Wei;
+use crate::spans::Spans;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use alloy_primitives::Address;
@@ -109,11 +110,22 @@ impl Batches {
         self.end = position.saturating_add(1);
     }
 
+    /// The first span that a batch can pay. The contract's first batch begins at span 1: span 0 is never paid.
+    fn first_payable_span(&self) -> SpanId {
+        self.paid.first().map_or(SpanId(1), |batch| batch.start_span)
+    }
+
+    /// The first block from `from` on that a batch can pay, by all spans announced so far; `None` if there is none.
+    pub fn first_payable_block(&self, spans: &Spans, from: L2Block) -> Option<L2Block> {
+        let first = self.first_payable_span();
+        let mut payable = spans.as_slice().iter().filter(|span| span.id >= first);
+        let span = payable.find(|span| span.start <= span.end && from <= span.end)?;
+        Some(span.start.max(from))
+    }
+
     /// How the blocks of `span` are paid.
     pub fn payment(&self, span: SpanId) -> Payment {
-        // The contract's first batch begins at span 1: span 0 is never paid.
-        let first = self.paid.first().map_or(SpanId(1), |batch| batch.start_span);
-        if span < first {
+        if span < self.first_payable_span() {
             return Payment::Never;
         }
         let after = self.paid.partition_point(|batch| batch.end_span < span);

@@ -3,7 +3,7 @@
 use crate::batch::Batches;
 use crate::book::Book;
 use crate::error::FoldError;
-use crate::grid::{Counts, Grid};
+use crate::grid::{Counts, FirstPayable, Grid};
 use crate::ledger::{Horizon, Ledger};
 use crate::policy::Policy;
 use crate::spans::Spans;
@@ -21,6 +21,9 @@ pub struct History<'a> {
     pub spans: &'a Spans,
     /// What the contract paid.
     pub batches: &'a Batches,
+    /// The first block that a batch can pay, if the log has one. Only a policy whose epochs begin with it
+    /// ([`crate::Genesis::FirstPayable`]) needs it.
+    pub first_payable: Option<FirstPayable>,
     /// The stretches of blocks, cut at every policy's horizon. For a fold that is continued, those
     /// after its last horizon are enough, and so are the boundaries of later instants.
     pub grid: &'a Grid,

@@ -26,9 +26,28 @@ pub struct Boundary {
     pub first_block: L2Block,
 }
 
+/// The first block of a log that a batch can pay: the first in a span that is not before the first payable one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirstPayable {
+    /// Its number.
+    pub block: L2Block,
+    /// Its timestamp.
+    pub timestamp: UnixTime,
+}
+
+impl FirstPayable {
+    /// Its timestamp, if it is no later block than the `horizon`: what is said of the blocks up to there must not
+    /// change with what comes later.
+    pub fn up_to(self, horizon: L2Block) -> Option<UnixTime> {
+        (self.block <= horizon).then_some(self.timestamp)
+    }
+}
+
 /// The instants up to `until` at which an epoch of `policy` begins or `timeline` changes; those later
 /// than `after`, if given. A fold that is continued needs only those after its horizon's timestamp:
-/// whatever began by then is at or before its last block.
+/// whatever began by then is at or before its last block. `first_payable` is when the first payable block was
+/// made, if that is no later block than the horizon ([`FirstPayable::up_to`]); only a policy whose genesis is
+/// [`Genesis::FirstPayable`] needs it.
 ///
 /// # Errors
 ///
@@ -36,6 +55,7 @@ pub struct Boundary {
 pub fn instants(
     policy: &Policy,
     timeline: &Timeline,
+    first_payable: Option<UnixTime>,
     after: Option<UnixTime>,
     until: UnixTime,
 ) -> Result<BTreeSet<UnixTime>, FoldError> {
@@ -44,7 +64,7 @@ pub fn instants(
     let old = timeline.changes().partition_point(|change| is_old(change.time));
     let changes = timeline.changes().iter().skip(old).map(|change| change.time);
     let mut instants: BTreeSet<UnixTime> = changes.take_while(|time| *time <= until).collect();
-    let Some(genesis) = genesis_time(policy, timeline) else {
+    let Some(genesis) = genesis_time(policy, timeline, first_payable) else {
         return Ok(instants);
     };
     if let Some(last) = epoch_at(policy, genesis, until)? {
@@ -60,10 +80,16 @@ pub fn instants(
     Ok(instants)
 }
 
-/// When epoch 0 of `policy` begins, or `None` while nobody has locked.
-pub fn genesis_time(policy: &Policy, timeline: &Timeline) -> Option<UnixTime> {
+/// When epoch 0 of `policy` begins, or `None` while nobody has locked (and, under [`Genesis::FirstPayable`], no block
+/// can be paid: `first_payable` is as in [`instants`]).
+pub fn genesis_time(
+    policy: &Policy,
+    timeline: &Timeline,
+    first_payable: Option<UnixTime>,
+) -> Option<UnixTime> {
     match policy.genesis() {
         Genesis::FirstLock => timeline.first_lock(),
+        Genesis::FirstPayable => timeline.first_lock().into_iter().chain(first_payable).min(),
         Genesis::At(time) => Some(time),
     }
 }

@@ -69,14 +69,16 @@ pub use difference::Difference;
 pub use error::FoldError;
 pub use event::{Credit, L1Record, PoolEvent, SpanEvent, SpanRecord};
 pub use fold::{Fold, History, fold};
-pub use grid::{Boundary, Counts, EPOCHS_MAX, Grid, genesis_time, instants};
+pub use grid::{Boundary, Counts, EPOCHS_MAX, FirstPayable, Grid, genesis_time, instants};
 pub use ids::{BatchId, EpochIndex, L1Block, L2Block, SequencerId, SpanId, UnixTime};
 pub use ledger::{
     BatchLedger, Earned, EpochLedger, Horizon, Ledger, Rate, Row, SequencerTotal, Unrewarded,
     UnrewardedBlocks,
 };
 pub use money::{AmountError, Division, StakeBlocks, StakeSeconds, Wei, floor_fraction};
-pub use policy::{Allocation, Attribution, BUILT_IN, Genesis, Mrr, POLICY_BYTES_MAX, Policy, PolicyError};
+pub use policy::{
+    Allocation, Attribution, BUILT_IN, BUILT_IN_EARLIER, Genesis, Mrr, POLICY_BYTES_MAX, Policy, PolicyError,
+};
 pub use pool::{
     BatchState, Discrepancy, PoolError, PoolFault, PoolGenesis, PoolState, SequencerState, SignerState,
     Status,

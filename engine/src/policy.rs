@@ -12,12 +12,20 @@ use alloy_primitives::{B256, U256};
 use core::fmt;
 use serde::Deserialize;
 
-/// The policies that come with the engine, by name: the file of each.
+/// The policies that come with the engine, by name: the file of each, in its latest version.
 pub const BUILT_IN: [(&str, &str); 3] = [
     ("guide", include_str!("../policies/guide.toml")),
     ("stake-weighted", include_str!("../policies/stake-weighted.toml")),
     ("locking-pool", include_str!("../policies/locking-pool.toml")),
 ];
+
+/// The earlier versions of these policies, by name and version: the file of each. What was computed under one of them
+/// can be computed again.
+pub const BUILT_IN_EARLIER: [(&str, &str); 1] =
+    [("locking-pool@1", include_str!("../policies/locking-pool-1.toml"))];
+
+/// What stands between a policy's name and its version.
+const VERSION_SEPARATOR: char = '@';
 
 /// How long a policy file may be. The built-in ones have fewer than 400 bytes.
 pub const POLICY_BYTES_MAX: usize = 65_536;
@@ -77,6 +85,9 @@ impl Attribution {
 pub enum Genesis {
     /// At the timestamp of the first `Locked` event.
     FirstLock,
+    /// At that, or at the timestamp of the first block that a batch can pay if that is earlier: no block that the
+    /// contract pays lies before it. For the allocation `on-chain` alone.
+    FirstPayable,
     /// At this time.
     At(UnixTime),
 }
@@ -293,11 +304,20 @@ impl Policy {
         };
         let genesis = match file.genesis {
             None => Genesis::FirstLock,
-            Some(GenesisFile::Word(word)) if word == "first-lock" => Genesis::FirstLock,
-            Some(GenesisFile::Word(word)) => {
-                let expected = "\"first-lock\" or a unix time";
-                return Err(value_error("genesis", alloc::format!("{word:?}"), expected));
-            }
+            Some(GenesisFile::Word(word)) => match (word.as_str(), allocation) {
+                ("first-lock", _) => Genesis::FirstLock,
+                ("first-payable", Allocation::OnChain) => Genesis::FirstPayable,
+                ("first-payable", _) => {
+                    let expected = "\"first-lock\" or a unix time: what a batch can pay matters to the allocation \
+                                    \"on-chain\" alone";
+                    return Err(value_error("genesis", "\"first-payable\"", expected));
+                }
+                _ => {
+                    let expected = "\"first-lock\" or a unix time, or with the allocation \"on-chain\" \
+                                    \"first-payable\"";
+                    return Err(value_error("genesis", alloc::format!("{word:?}"), expected));
+                }
+            },
             Some(GenesisFile::Time(secs)) => Genesis::At(parse_time("genesis", secs)?),
         };
         let mut targets = Vec::from([(UnixTime(0), parse_mrr("target_mrr", &file.target_mrr)?)]);
@@ -322,16 +342,28 @@ impl Policy {
         })
     }
 
-    /// The built-in policy of this name, or `None` if there is none.
+    /// The built-in policy of this name in its latest version, or for a name such as `locking-pool@1` in that
+    /// version; `None` if there is none.
     pub fn built_in(name: &str) -> Option<Self> {
-        let (_, text) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name)?;
+        let mut all = BUILT_IN.iter().chain(&BUILT_IN_EARLIER);
         // A test reads each of them, so none fails here.
-        Self::from_toml(text).ok()
+        all.find_map(|(_, text)| Self::from_toml(text).ok().filter(|policy| policy.is_called(name)))
+    }
+
+    /// Whether this is its name, or its name and version as in `locking-pool@1`.
+    pub fn is_called(&self, name: &str) -> bool {
+        let version =
+            name.strip_prefix(&self.name).map(|rest| rest.strip_prefix(VERSION_SEPARATOR).ok_or(rest));
+        match version {
+            Some(Ok(version)) => version == self.version.to_string(),
+            Some(Err(rest)) => rest.is_empty(),
+            None => false,
+        }
     }
 
     /// The same rules with another target (at all times; `None` keeps this policy's targets and their
     /// dates), cap and allocation. Its name says that it is a variant of this policy, and its digest
-    /// tells it from all others.
+    /// tells it from all others. A genesis that only `on-chain` can have becomes the first lock.
     ///
     /// # Errors
     ///
@@ -353,7 +385,11 @@ impl Policy {
         let kept = NAME_BYTES_MAX.saturating_sub(VARIANT_SUFFIX.len());
         let name: String = base.chars().take(kept).chain(VARIANT_SUFFIX.chars()).collect();
         let targets = target.map_or_else(|| self.targets.clone(), |mrr| Vec::from([(UnixTime(0), mrr)]));
-        Ok(Self { name, allocation, cap, targets, ..self.clone() })
+        let genesis = match self.genesis {
+            Genesis::FirstPayable => Genesis::FirstLock,
+            Genesis::FirstLock | Genesis::At(_) => self.genesis,
+        };
+        Ok(Self { name, allocation, cap, genesis, targets, ..self.clone() })
     }
 
     /// What the contract pays, over this policy's epochs and in terms of its cap and targets: for comparing
@@ -442,6 +478,7 @@ impl Policy {
         line("epoch_secs", &self.epoch_secs);
         match self.genesis {
             Genesis::FirstLock => line("genesis", &"first-lock"),
+            Genesis::FirstPayable => line("genesis", &"first-payable"),
             Genesis::At(time) => line("genesis", &time),
         }
         line("initial_reward_wei", &self.initial_reward);
@@ -455,6 +492,7 @@ impl Policy {
     pub fn to_toml(&self) -> String {
         let genesis = match self.genesis {
             Genesis::FirstLock => "\"first-lock\"".to_string(),
+            Genesis::FirstPayable => "\"first-payable\"".to_string(),
             Genesis::At(time) => time.to_string(),
         };
         let mut text = alloc::format!(
@@ -502,22 +540,49 @@ mod tests {
         for (name, text) in BUILT_IN {
             let policy = Policy::from_toml(text).expect("valid");
             assert_eq!(policy.name(), name);
+            let versioned = alloc::format!("{name}@{}", policy.version());
+            assert_eq!(Policy::built_in(&versioned), Some(policy.clone()));
             assert_eq!(Policy::built_in(name), Some(policy));
         }
-        assert_eq!(Policy::built_in("nonesuch"), None);
+        for none in ["nonesuch", "", "@1", "guide@", "guide@2", "guide@01", "guide@1@1", "locking-pool@3"] {
+            assert_eq!(Policy::built_in(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn every_earlier_version_is_valid_named_by_its_version_and_earlier() {
+        for (name, text) in BUILT_IN_EARLIER {
+            let policy = Policy::from_toml(text).expect("valid");
+            assert_eq!(alloc::format!("{}@{}", policy.name(), policy.version()), name);
+            let latest = Policy::built_in(policy.name()).expect("there is a latest version");
+            assert!(policy.version() < latest.version());
+            assert_eq!(Policy::built_in(name), Some(policy));
+        }
     }
 
     #[test]
     fn published_versions_never_change() {
-        let digests = BUILT_IN.map(|(name, _)| Policy::built_in(name).expect("valid").digest().to_string());
-        assert_eq!(
-            digests,
-            [
-                "0x1263666868df45178a1e0e66f7d8e7f263ee926e8548de209c1491b02108a24c",
-                "0x7dff13348738b7e0601cbb1d6a9fe2759afd79e83cc4aa4c409da8aa3bc91e2b",
-                "0x66caa0e506d5c1349184118798a26bce3ccb9da736d3724e48c2980706d47782",
-            ]
-        );
+        let published = [
+            ("guide@1", "0x1263666868df45178a1e0e66f7d8e7f263ee926e8548de209c1491b02108a24c"),
+            ("stake-weighted@1", "0x7dff13348738b7e0601cbb1d6a9fe2759afd79e83cc4aa4c409da8aa3bc91e2b"),
+            ("locking-pool@1", "0x66caa0e506d5c1349184118798a26bce3ccb9da736d3724e48c2980706d47782"),
+            ("locking-pool@2", "0x6c98f70e66341e0ae7110fbc306b3deb4528758c5e256e02ac3b2838074cdc90"),
+        ];
+        assert_eq!(published.len(), BUILT_IN.len() + BUILT_IN_EARLIER.len(), "none is left out");
+        for (name, digest) in published {
+            assert_eq!(Policy::built_in(name).expect("valid").digest().to_string(), digest, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_contract_pays_begins_with_the_first_payable_block() {
+        let expected = "`genesis` is \"first-payable\", but has to be \"first-lock\" or a unix time: what a batch can \
+                        pay matters to the allocation \"on-chain\" alone";
+        assert_eq!(error_of("genesis", "genesis = \"first-payable\""), expected);
+        let pool = Policy::built_in("locking-pool").expect("valid");
+        assert_eq!(pool.genesis(), Genesis::FirstPayable);
+        let variant = pool.variant(None, pool.cap(), Allocation::Flat).expect("valid");
+        assert_eq!(variant.genesis(), Genesis::FirstLock);
     }
 
     #[test]

@@ -150,7 +150,7 @@ impl World {
                 self.blocks.iter().position(|(at, _)| *at >= time).expect("it is not after the horizon");
             Boundary { time, first_block: self.horizon(index).block }
         };
-        let boundaries = instants(policy, &timeline, after, to.timestamp).unwrap();
+        let boundaries = instants(policy, &timeline, None, after, to.timestamp).unwrap();
         let first = last.map_or(L2Block(FIRST_BLOCK), |last| last.block.next().unwrap());
         let grid = Grid::new(first, to.block, boundaries.into_iter().map(boundary).collect(), &[to.block]);
         let mut counts = Counts::new((0..10).map(|index| Some(signer(index))).chain([None]).collect());
@@ -174,7 +174,7 @@ impl World {
 impl Seen {
     fn history<'a>(&'a self, spans: &'a Spans) -> History<'a> {
         let Self { timeline, batches, grid, counts } = self;
-        History { timeline, spans, batches, grid, counts }
+        History { timeline, spans, batches, first_payable: None, grid, counts }
     }
 }
 

@@ -59,7 +59,7 @@ struct OpenEpoch {
 impl Walk {
     pub(crate) fn new(policy: &Policy) -> Self {
         let genesis = match policy.genesis() {
-            Genesis::FirstLock => None,
+            Genesis::FirstLock | Genesis::FirstPayable => None,
             Genesis::At(time) => Some(time),
         };
         Self {
@@ -85,7 +85,8 @@ impl Walk {
         close: &mut Close<'_>,
     ) -> Result<(), FoldError> {
         let mut index = self.first_stretch(history.grid, horizon.block)?;
-        self.genesis = self.genesis.or_else(|| genesis_time(policy, history.timeline));
+        let first_payable = history.first_payable.and_then(|first| first.up_to(horizon.block));
+        self.genesis = self.genesis.or_else(|| genesis_time(policy, history.timeline, first_payable));
         self.horizon = Some(horizon);
         let mut signers = Signers::new(history.counts);
         while let Some((first, last)) =
@@ -149,7 +150,7 @@ impl Walk {
         }
     }
 
-    /// The epoch after the open one and when it begins, or `None` while nobody has locked.
+    /// The epoch after the open one and when it begins, or `None` while there is no genesis.
     fn next_epoch(&self, policy: &Policy) -> Result<Option<(u64, UnixTime)>, FoldError> {
         let Some(genesis) = self.genesis else {
             return Ok(None);
@@ -310,7 +311,7 @@ impl Walk {
     /// must not change with what comes later.
     pub(crate) fn genesis(&self, policy: &Policy) -> Option<UnixTime> {
         self.genesis.filter(|genesis| {
-            policy.genesis() != Genesis::FirstLock
+            matches!(policy.genesis(), Genesis::At(_))
                 || self.horizon.is_some_and(|horizon| *genesis <= horizon.timestamp)
         })
     }

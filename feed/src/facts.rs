@@ -71,6 +71,8 @@ impl Facts {
         let genesis = match self.policy.genesis() {
             Genesis::At(time) => Some(time),
             Genesis::FirstLock => self.first_lock,
+            // Only what the contract pays begins so.
+            Genesis::FirstPayable => None,
         };
         // What the contract pays is told by its batches.
         let Some(genesis) = genesis.filter(|_| self.policy.allocation() != Allocation::OnChain) else {

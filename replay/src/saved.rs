@@ -17,7 +17,7 @@ use tally_engine::{
 const FORM: &str = "tally.saved.1";
 
 /// Raised with each line "Results change" of the changelog.
-const RESULTS: u32 = 1;
+const RESULTS: u32 = 2;
 
 /// No saved replay is longer: 10^9 blocks with 32 sequencers take 3 MB.
 pub const SAVED_BYTES_MAX: usize = 1 << 30;

@@ -10,8 +10,8 @@ use alloy_primitives::Address;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use tally_engine::{
-    Attribution, Batches, Counts, Grid, History, Horizon, L2Block, Policy, Spans, Timeline, UnixTime,
-    instants,
+    Attribution, Batches, Counts, FirstPayable, Genesis, Grid, History, Horizon, L2Block, Policy, Spans,
+    Timeline, UnixTime, instants,
 };
 use tally_eventlog::{Chain, EventCursor};
 
@@ -37,6 +37,7 @@ pub(crate) struct Survey<'a> {
     timeline: &'a Timeline,
     spans: &'a Spans,
     batches: &'a Batches,
+    first_payable: Option<FirstPayable>,
     grid: Grid,
     counts: Counts,
 }
@@ -87,10 +88,13 @@ impl Surveyor {
         }
         let horizons: Vec<Horizon> = ends.iter().filter_map(|(horizon, _)| *horizon).collect();
         let after = last.map(|last| last.timestamp);
+        let batches = self.batches.get_or_insert_with(|| Batches::new(source.genesis().reward_per_block));
+        let first_payable = first_payable(&blocks, &self.spans, batches, policies)?;
         let mut all_instants = BTreeSet::new();
         for (policy, (horizon, _)) in policies.iter().zip(&ends) {
             let Some(horizon) = horizon else { continue };
-            let instants = instants(policy, &self.timeline, after, horizon.timestamp);
+            let payable_from = first_payable.and_then(|first| first.up_to(horizon.block));
+            let instants = instants(policy, &self.timeline, payable_from, after, horizon.timestamp);
             all_instants.extend(instants.map_err(|error| ReplayError::of_policy(policy, error))?);
         }
         let all_instants: Vec<UnixTime> = all_instants.into_iter().collect();
@@ -117,8 +121,8 @@ impl Surveyor {
             let counted = range.as_ref().map(|range| *range.end());
             blocks.verify_after(counted.or(last.map(|last| last.block)))?;
         }
-        let batches = self.batches.get_or_insert_with(|| Batches::new(source.genesis().reward_per_block));
-        Ok(Survey { ends, timeline: &self.timeline, spans: &self.spans, batches, grid, counts })
+        let (timeline, spans) = (&self.timeline, &self.spans);
+        Ok(Survey { ends, timeline, spans, batches, first_payable, grid, counts })
     }
 }
 
@@ -129,10 +133,29 @@ impl Survey<'_> {
             timeline: self.timeline,
             spans: self.spans,
             batches: self.batches,
+            first_payable: self.first_payable,
             grid: &self.grid,
             counts: &self.counts,
         }
     }
+}
+
+/// The first block of the log that a batch can pay, if one of the policies asks for it.
+fn first_payable<S: Source>(
+    blocks: &Blocks<'_, S>,
+    spans: &Spans,
+    batches: &Batches,
+    policies: &[&Policy],
+) -> Result<Option<FirstPayable>, ReplayError> {
+    if policies.iter().all(|policy| policy.genesis() != Genesis::FirstPayable) {
+        return Ok(None);
+    }
+    let Some((first, last)) = blocks.range() else {
+        return Ok(None);
+    };
+    let block = batches.first_payable_block(spans, first).filter(|block| *block <= last);
+    let found = block.map(|block| Ok(FirstPayable { block, timestamp: blocks.timestamp(block)? }));
+    found.transpose()
 }
 
 /// A range of blocks, cut before each of `splits` that lies in it.

@@ -13,7 +13,7 @@ use tally_ingest::{Limits, ingest_recording};
 use tempfile::TempDir;
 
 /// A copy of small-a.
-fn copy() -> TempDir {
+pub(crate) fn copy() -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(fixture("small-a")).unwrap() {
         let entry = entry.unwrap();
@@ -22,7 +22,7 @@ fn copy() -> TempDir {
     copy
 }
 
-fn read_lines(path: &Path) -> Vec<Value> {
+pub(crate) fn read_lines(path: &Path) -> Vec<Value> {
     let mut text = String::new();
     flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_string(&mut text).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -34,7 +34,7 @@ fn write_text(path: &Path, text: &str) {
     std::fs::write(path, packed.finish().unwrap()).unwrap();
 }
 
-fn write_lines(path: &Path, lines: &[Value]) {
+pub(crate) fn write_lines(path: &Path, lines: &[Value]) {
     write_text(path, &lines.iter().map(|line| format!("{line}\n")).collect::<String>());
 }
 

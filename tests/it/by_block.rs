@@ -15,12 +15,12 @@ fn replayed<S: Source>(log: &S, policy: &Policy) -> Replayed {
     replay(log, std::slice::from_ref(policy), ReplayOptions::default()).unwrap().remove(0)
 }
 
-fn all<S: Source>(ledger: &BlockLedger<'_, S>) -> Vec<BlockEntry> {
+pub(crate) fn all<S: Source>(ledger: &BlockLedger<'_, S>) -> Vec<BlockEntry> {
     ledger.range().map_or(Vec::new(), |range| ledger.iter(range).map(Result::unwrap).collect())
 }
 
 /// The blocks sum to the ledger's rows, and its reasons; totals run.
-fn assert_sums(entries: &[BlockEntry], ledger: &Ledger) {
+pub(crate) fn assert_sums(entries: &[BlockEntry], ledger: &Ledger) {
     type Rows = BTreeMap<(EpochIndex, SequencerId), (u64, Wei)>;
     let mut rows = Rows::new();
     let mut totals: BTreeMap<SequencerId, Wei> = BTreeMap::new();
@@ -66,7 +66,7 @@ fn assert_sums(entries: &[BlockEntry], ledger: &Ledger) {
 }
 
 /// Each block is what the oracle says of it.
-fn assert_as_oracle(entries: &[BlockEntry], theirs: &oracle::Ledger, history: &oracle::History) {
+pub(crate) fn assert_as_oracle(entries: &[BlockEntry], theirs: &oracle::Ledger, history: &oracle::History) {
     assert_eq!(entries.len(), theirs.per_block.len());
     for ((entry, their), block) in entries.iter().zip(&theirs.per_block).zip(&history.blocks) {
         assert_eq!((entry.block.0, entry.timestamp.0), (block.number, block.timestamp));

@@ -371,8 +371,13 @@ class Fold:
         self.by_stake = policy["allocation"] == "stake-weighted"
         self.scheduled = self.by_contract or policy.get("attribution") == "scheduled"
         genesis = policy.get("genesis", "first-lock")
-        if genesis == "first-lock":
-            genesis = next(event.time for event in recording.l1 if event.name == "Locked")
+        if genesis in ("first-lock", "first-payable"):
+            times = [next(event.time for event in recording.l1 if event.name == "Locked")]
+            if genesis == "first-payable":
+                # Span 0 is never paid.
+                spans = {span for span in recording.held if span.id > 0}
+                times += [block.time for block in recording.blocks if block.span in spans][:1]
+            genesis = min(times)
         self.genesis = genesis
         self.batches = [
             (event, event.values[0][0], *event.values[1]) for event in recording.l1 if event.name == "DistributeReward"

@@ -2,12 +2,14 @@
 
 use crate::histories::{history, policy};
 use crate::memory::MemoryLog;
+use crate::recordings_moved::moved_small_a;
 use crate::support::{Tool, cases, engine_policy, fixture, ingested, tally, times};
 use engine::{EpochIndex, Unrewarded};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use tally_ingest::{Limits, ingest_recording};
 use tally_replay::{BlockLedger, Outcome, ReplayOptions, explain_block, explain_epoch, replay};
 
 const BUILT_IN: [&str; 3] = ["guide", "stake-weighted", "locking-pool"];
@@ -28,7 +30,7 @@ fn json_of(args: &[&str]) -> Value {
 }
 
 /// What the second opinion says of `explanations`: its status and its words.
-fn second_opinion(recording: &str, explanations: &[Value], signers: &Path) -> (i32, String) {
+fn second_opinion(recording: &Path, explanations: &[Value], signers: &Path) -> (i32, String) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("explanations.json");
     std::fs::write(&file, serde_json::to_vec(explanations).unwrap()).unwrap();
@@ -36,7 +38,7 @@ fn second_opinion(recording: &str, explanations: &[Value], signers: &Path) -> (i
     let output = Tool::Python
         .command()
         .arg(root().join("tests/it/explain.py"))
-        .args([&fixture(recording), &file])
+        .args([recording, &file])
         .args(policies)
         .arg(hourly())
         .arg("--signers")
@@ -104,7 +106,7 @@ fn explanations_are_what_a_second_opinion_finds_in_the_raw_recording() {
         let reasons: BTreeSet<&str> =
             all.iter().filter_map(|one| one["block"]["unrewarded"].as_str()).collect();
         assert_eq!(Vec::from_iter(reasons), ["after_unlock", "before_genesis", "no_producer"], "{recording}");
-        let (status, words) = second_opinion(recording, &all, &dir.path().join("signers.json"));
+        let (status, words) = second_opinion(&fixture(recording), &all, &dir.path().join("signers.json"));
         assert_eq!(status, 0, "{recording}: {words}");
         let words: Vec<&str> = words.split_whitespace().collect();
         let ["equal:", explained, "explanations,", values, "values"] = words[..] else {
@@ -113,6 +115,22 @@ fn explanations_are_what_a_second_opinion_finds_in_the_raw_recording() {
         assert_eq!(explained, all.len().to_string(), "{recording}");
         assert!(values.parse::<u64>().unwrap() > least, "{recording}: {values} values");
     }
+}
+
+/// So it is for blocks that were made before anybody had locked, and are paid.
+#[test]
+fn explanations_of_an_older_l2_are_what_the_second_opinion_finds() {
+    if !Tool::Python.is_there() {
+        return;
+    }
+    let (files, dir) = (moved_small_a(90_000), tempfile::tempdir().unwrap());
+    ingest_recording(files.path(), dir.path(), Limits::default()).unwrap();
+    let all = explanations(dir.path().to_str().unwrap(), "locking-pool");
+    let is_early = |one: &&Value| one["stake"]["active"] == false && one["paid_by"].is_object();
+    assert!(all.iter().filter(is_early).count() > 5, "blocks from before any lock are paid");
+    let (status, words) = second_opinion(files.path(), &all, &dir.path().join("signers.json"));
+    assert_eq!(status, 0, "{words}");
+    assert!(words.starts_with("equal:"), "{words}");
 }
 
 /// The places of the values in a JSON value, as pointers.
@@ -147,7 +165,7 @@ fn the_second_opinion_finds_a_planted_change() {
         ask(&hourly, &["--sequencer", "4", "--epoch", "3"]),
     ];
     let signers = dir.path().join("signers.json");
-    assert_eq!(second_opinion("small-a", &right, &signers).0, 0);
+    assert_eq!(second_opinion(&fixture("small-a"), &right, &signers).0, 0);
     let mut places = Vec::new();
     for (at, one) in right.iter().enumerate() {
         let mut own = Vec::new();
@@ -172,7 +190,7 @@ fn the_second_opinion_finds_a_planted_change() {
             Value::String(text) => json!(format!("{text}0")),
             Value::Null | Value::Array(_) | Value::Object(_) => json!(0),
         };
-        let (status, words) = second_opinion("small-a", &changed, &signers);
+        let (status, words) = second_opinion(&fixture("small-a"), &changed, &signers);
         let key = place.rsplit('/').find(|key| key.parse::<u64>().is_err()).unwrap();
         assert!(
             status == 3 && words.starts_with("different: ") && words.contains(key),
@@ -220,9 +238,10 @@ proptest! {
 fn the_text_for_people_is_as_it_was() {
     let (dir, _) = ingested("pool-a");
     let log = dir.path().to_str().unwrap();
-    let asked: [(&str, &[&str]); 3] = [
+    let asked: [(&str, &[&str]); 4] = [
         ("block", &["--block", "15222407"]),
-        ("block-locking-pool", &["--block", "15216105", "--policy", "locking-pool"]),
+        ("block-locking-pool", &["--block", "15216105", "--policy", "locking-pool@1"]),
+        ("block-locking-pool-2", &["--block", "15216105", "--policy", "locking-pool"]),
         ("epoch", &["--sequencer", "1", "--epoch", "5", "--policy", "stake-weighted"]),
     ];
     for (name, more) in asked {

@@ -33,6 +33,7 @@ mod oracle;
 mod process;
 mod receipts;
 mod recordings;
+mod recordings_moved;
 mod rollback;
 mod serve;
 mod soak;

@@ -19,10 +19,11 @@ fn published_results_stay() {
     let mut found = String::new();
     for name in RECORDINGS {
         let (_dir, log) = ingested(name);
-        for (policy, _) in engine::BUILT_IN {
+        for policy in ["guide@1", "stake-weighted@1", "locking-pool@1", "locking-pool@2"] {
             // Whichever engine made it.
             let receipt = Receipt { engine_version: "any".into(), ..receipt_of(&log, policy) };
-            found += &format!("{name} {policy} {} {}\n", receipt.policy.version, receipt.digest());
+            let (policy, digest) = (&receipt.policy, receipt.digest());
+            found += &format!("{name} {} {} {digest}\n", policy.name, policy.version);
         }
     }
     assert_eq!(
@@ -38,7 +39,7 @@ fn published_results_stay() {
 fn a_receipt_reads_back_and_its_file_is_the_only_one_that_says_it() {
     for name in RECORDINGS {
         let (_dir, log) = ingested(name);
-        for (policy, _) in engine::BUILT_IN {
+        for (policy, _) in engine::BUILT_IN.into_iter().chain(engine::BUILT_IN_EARLIER) {
             let receipt = receipt_of(&log, policy);
             let bytes = receipt.to_bytes();
             assert_eq!(Receipt::from_bytes(&bytes).unwrap(), receipt);

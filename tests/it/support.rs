@@ -179,7 +179,11 @@ pub(crate) fn engine_policy(policy: &oracle::Policy) -> Policy {
         (oracle::Allocation::OnChain, _) | (_, oracle::Attribution::Scheduled) => "scheduled",
         (_, oracle::Attribution::Signed) => "signed",
     };
-    let genesis = policy.genesis.map_or("\"first-lock\"".into(), |time| time.to_string());
+    let genesis = match policy.genesis {
+        oracle::Genesis::FirstLock => "\"first-lock\"".to_owned(),
+        oracle::Genesis::FirstPayable => "\"first-payable\"".to_owned(),
+        oracle::Genesis::At(time) => time.to_string(),
+    };
     let mut text = format!(
         "name = \"random\"\nversion = 1\nallocation = \"{allocation}\"\nattribution = \"{attribution}\"\n\
          cap_wei = \"{}\"\nepoch_secs = {}\ngenesis = {genesis}\ninitial_reward_wei = \"{}\"\n",
@@ -223,7 +227,11 @@ pub(crate) fn oracle_policy(name: &str) -> oracle::Policy {
         },
         cap: big(&policy.cap()),
         epoch_secs: policy.epoch_secs(),
-        genesis: None,
+        genesis: match policy.genesis() {
+            engine::Genesis::FirstLock => oracle::Genesis::FirstLock,
+            engine::Genesis::FirstPayable => oracle::Genesis::FirstPayable,
+            engine::Genesis::At(time) => oracle::Genesis::At(time.0),
+        },
         initial_reward: big(&policy.initial_reward()),
         mrr: vec![(0, 2, 10)],
         initial_reward_per_block_on_chain: BigUint::from(761_000_000_000_000_u64),

@@ -81,8 +81,8 @@ impl Api {
         let index = match policy {
             None => 0,
             Some(name) => {
-                let mut names = view.policies.iter().map(|policy| policy.replayed.policy.name());
-                names.position(|served| served == name).ok_or_else(|| {
+                let mut policies = view.policies.iter().map(|policy| &policy.replayed.policy);
+                policies.position(|policy| policy.is_called(name)).ok_or_else(|| {
                     let served: Vec<&str> =
                         view.policies.iter().map(|policy| policy.replayed.policy.name()).collect();
                     Problem::new(StatusCode::NOT_FOUND, "unknown-policy", "no such policy is served")

@@ -259,7 +259,7 @@ fn what_a_batch_credits_is_what_the_on_chain_fold_gives_its_blocks() {
     let mut batches = 0;
     for (mut history, mut policy) in cases(300) {
         policy.allocation = Allocation::OnChain;
-        policy.genesis = Some(START - 10);
+        policy.genesis = Genesis::FirstPayable;
         history.l1_head_timestamp = u64::MAX;
         let Some(first_block) = history.blocks.first().map(|block| block.number) else {
             continue;

@@ -5,7 +5,7 @@
 mod builder;
 mod checks;
 
-use super::oracle::{Allocation, Attribution, Block, History, Policy};
+use super::oracle::{Allocation, Attribution, Block, Genesis, History, Policy};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use builder::Builder;
 use engine::{
@@ -182,7 +182,10 @@ pub(crate) fn policy() -> impl Strategy<Value = Policy> {
         1 => Just(1_u128),
         1 => (1_u128..1_000).prop_map(|cap| cap | 1),
     ];
-    let genesis = prop_oneof![3 => Just(None), 2 => (START - 500..START + 4_000).prop_map(Some)];
+    let genesis = prop_oneof![
+        3 => Just(Genesis::FirstPayable),
+        2 => (START - 500..START + 4_000).prop_map(Genesis::At),
+    ];
     let reward = prop_oneof![4 => Just(INITIAL_REWARD_PER_BLOCK_WEI), 1 => 1..METIS];
     // Over powers of ten, as policy files have them.
     let odd =
@@ -191,7 +194,13 @@ pub(crate) fn policy() -> impl Strategy<Value = Policy> {
     let dates = collection::vec((1_u64..3_000, rate()), 0..=4);
     let parts = (allocation, any::<bool>(), cap, 50_u64..=5_000, 0_u8..3, genesis, reward, rate(), dates);
     parts.prop_map(|(allocation, by_schedule, cap, epoch_secs, shorter, genesis, reward, first, dates)| {
-        let by_schedule = by_schedule || allocation == Allocation::OnChain;
+        let is_on_chain = allocation == Allocation::OnChain;
+        let genesis = match genesis {
+            // Of what the contract pays, half begins as the first version did.
+            Genesis::FirstPayable if !is_on_chain || by_schedule => Genesis::FirstLock,
+            Genesis::FirstLock | Genesis::FirstPayable | Genesis::At(_) => genesis,
+        };
+        let by_schedule = by_schedule || is_on_chain;
         let mut mrr = vec![(0, first.0, first.1)];
         let mut from = START;
         for (later_secs, (numerator, denominator)) in dates {

@@ -112,7 +112,7 @@ fn policy(allocation: Allocation) -> Policy {
         attribution: Attribution::Signed,
         cap: metis(100_000),
         epoch_secs: 100,
-        genesis: None,
+        genesis: Genesis::FirstLock,
         initial_reward: BigUint::from(761_000_000_000_000_u64),
         mrr: vec![(0, 1, 5), (1_100, 1, 10)],
         initial_reward_per_block_on_chain: BigUint::from(761_000_000_000_000_u64),
@@ -286,6 +286,52 @@ fn the_on_chain_example_pays_what_the_contract_pays() {
     let ledger = fold(&history, &policy(Allocation::OnChain), None);
     assert_eq!(in_short(&ledger)[4..6], ["us", "us"]);
     assert_eq!(in_short(&ledger)[8..], ["2:761000000000000", "2:761000000000000", "2:761000000000000"]);
+}
+
+/// The same, but every block was made 100 seconds earlier: those of span 1 before anybody had locked.
+#[test]
+fn the_on_chain_example_pays_blocks_from_before_the_first_lock() {
+    let mut history = example();
+    for block in &mut history.blocks {
+        block.timestamp -= 100;
+    }
+    let from_first_lock = policy(Allocation::OnChain);
+    let from_first_payable = Policy { genesis: Genesis::FirstPayable, ..from_first_lock.clone() };
+    // Block 13, the first of span 1, is made at 960.
+    let ledger = fold(&history, &from_first_payable, None);
+    assert_eq!(
+        in_short(&ledger),
+        ["bg", "bg", "bg", "bg", "2:1000", "2:1000", "1:1000", "1:1000", "2:7", "2:7", "2:7"]
+    );
+    assert_eq!((ledger.genesis, ledger.epochs[0].n, ledger.epochs[1].start), (Some(960), 5, 1_060));
+    // 100,000 METIS from 1000 on and 40,000 from 1050 on, until 1060. W has A's blocks at
+    // 1000 and 1040, and B's at 1050.
+    assert_eq!((&ledger.epochs[0].q, &ledger.epochs[0].w), (&metis(6_400_000), &metis(240_000)));
+    // By the first lock the two blocks of span 1 lie before the genesis.
+    let ledger = fold(&history, &from_first_lock, None);
+    assert_eq!(in_short(&ledger)[..7], ["bg", "bg", "bg", "bg", "bg", "bg", "1:1000"]);
+    // With a horizon before block 13 nothing has begun, and with no later lock either.
+    let ledger = fold(&history, &from_first_payable, Some(12));
+    assert_eq!((ledger.genesis, ledger.before_genesis, ledger.epochs.len()), (None, 4, 0));
+    // Where somebody locked first, epochs begin with that.
+    let ledger = fold(&example(), &from_first_payable, None);
+    assert_eq!(ledger, fold(&example(), &from_first_lock, None));
+}
+
+/// The first thing that ever happens on L1 is a batch, which can credit nobody.
+#[test]
+fn a_batch_before_anything_else_pays_nobody_and_begins_the_epochs() {
+    let mut history = example();
+    history.blocks.iter_mut().for_each(|block| block.timestamp -= 100);
+    history.l1 = vec![batch(940, 1, 2, 1_000), lock(1_000, 1, A, 150_000), lock(1_050, 2, B, 40_000)];
+    let policy = Policy { genesis: Genesis::FirstPayable, ..policy(Allocation::OnChain) };
+    let ledger = fold(&history, &policy, None);
+    let pending = "2:761000000000000";
+    assert_eq!(
+        in_short(&ledger),
+        ["bg", "bg", "bg", "bg", "us", "us", "us", "us", pending, pending, pending]
+    );
+    assert_eq!(ledger.genesis, Some(960));
 }
 
 #[test]

@@ -60,6 +60,17 @@ pub(crate) enum Attribution {
     Scheduled,
 }
 
+/// When epoch 0 begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Genesis {
+    /// With the first lock.
+    FirstLock,
+    /// With the first lock or with the first block that the contract can ever pay, whichever is earlier.
+    FirstPayable,
+    /// At this time.
+    At(u64),
+}
+
 /// The rules' settings.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
@@ -71,8 +82,8 @@ pub(crate) struct Policy {
     pub(crate) cap: BigUint,
     /// How long an epoch is.
     pub(crate) epoch_secs: u64,
-    /// When epoch 0 begins, `None` for the first lock.
-    pub(crate) genesis: Option<u64>,
+    /// When epoch 0 begins.
+    pub(crate) genesis: Genesis,
     /// What a block earns before there is a window to compute a rate from, in wei.
     pub(crate) initial_reward: BigUint,
     /// (from this unix time, numerator, denominator), ascending, the first from 0.
@@ -291,12 +302,26 @@ enum Verdict {
 pub(crate) fn fold(history: &History, policy: &Policy, to: Option<u64>) -> Ledger {
     let timeline = Timeline::new(&history.l1);
     let spans = final_spans(&history.spans);
-    let genesis = policy.genesis.or_else(|| first_lock(&history.l1));
     let blocks = foldable(history, policy, &spans, to);
     let horizon = blocks.last().map(|block| (block.number, block.timestamp));
+    let genesis = match policy.genesis {
+        Genesis::At(time) => Some(time),
+        Genesis::FirstLock => first_lock(&history.l1),
+        Genesis::FirstPayable => {
+            let is_payable = |block: &&Block| {
+                span_of(&spans, block.number).is_some_and(|(id, _)| id >= FIRST_PAYABLE_SPAN)
+            };
+            let first = blocks.iter().copied().find(is_payable).map(|block| block.timestamp);
+            match (first_lock(&history.l1), first) {
+                (Some(lock), Some(block)) => Some(lock.min(block)),
+                (lock, block) => lock.or(block),
+            }
+        }
+    };
     // A lock after the horizon is none yet: what is said of these blocks must not change with it.
-    let is_there =
-        |genesis: &u64| policy.genesis.is_some() || horizon.is_some_and(|(_, time)| *genesis <= time);
+    let is_there = |genesis: &u64| {
+        matches!(policy.genesis, Genesis::At(_)) || horizon.is_some_and(|(_, time)| *genesis <= time)
+    };
     let mut ledger = Ledger {
         genesis: genesis.filter(is_there),
         horizon,
