@@ -221,7 +221,7 @@ fn change_header(change: HeaderChange, call: &Value, block: &mut Value) {
     match change {
         HeaderChange::TimeFalls if height.is_multiple_of(7) => block["timestamp"] = json!("0x1"),
         HeaderChange::OneBefore if by_number => {
-            block["number"] = json!(format!("{:#x}", height.saturating_sub(1)))
+            block["number"] = json!(format!("{:#x}", height.saturating_sub(1)));
         }
         HeaderChange::OtherParent => block["parentHash"] = other_hash(&block["parentHash"]),
         HeaderChange::NoParent => drop(block.as_object_mut().expect("a block").remove("parentHash")),
