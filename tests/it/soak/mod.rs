@@ -23,6 +23,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+/// The first seed where none is given: a failure in `make test` is of the change at hand, and not of a draw.
+const SEED_OF_EVERY_RUN: u64 = 26;
+
 /// How many runs go on at once: most of a run is waiting.
 const AT_ONCE: u64 = 2;
 
@@ -34,7 +37,7 @@ fn given(name: &str) -> Option<u64> {
 #[test]
 fn each_run_ends_with_the_log_of_a_perfect_observer() {
     let minutes = given("TALLY_SOAK_MINUTES").unwrap_or(1);
-    let first = given("TALLY_SOAK_SEED").unwrap_or_else(|| fastrand::u64(..1 << 32));
+    let first = given("TALLY_SOAK_SEED").unwrap_or(SEED_OF_EVERY_RUN);
     println!("`make soak SEED={first} MINUTES={minutes}` begins with the same runs");
     let (next, began) = (AtomicU64::new(first), Instant::now());
     let (figures, failures) = (Mutex::new(Figures::default()), Mutex::new(Vec::new()));
