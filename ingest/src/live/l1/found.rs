@@ -1,0 +1,112 @@
+//! What happened in some L1 blocks, once it fits the blocks, the receipts, and what happened before.
+
+use super::{Found, L1, L1Piece, Stand};
+use crate::abi::LockingInfo::Relocked;
+use crate::abi::LockingPool::DistributeReward;
+use crate::decode::{BlockFacts, L1Decoder};
+use crate::json::ChainLog;
+use crate::live::fetch::{check_log, inputs};
+use crate::live::receipts::check_logs;
+use crate::rpc::{Attempt, Fault};
+use alloy::primitives::{B256, Bytes};
+use alloy::sol_types::SolEvent;
+use std::collections::BTreeMap;
+use tally_eventlog::RecentBlock;
+
+impl L1 {
+    /// Those of some logs that were asked for. What else a node sends is left out.
+    pub(super) fn wanted(&self, mut logs: Vec<ChainLog>) -> Vec<ChainLog> {
+        logs.retain(|log| self.filters.iter().any(|filter| filter.fits(&log.address, &log.topics)));
+        logs
+    }
+
+    /// What happened in some blocks by these logs, if that fits the blocks, the transactions' receipts, and what
+    /// happened before.
+    pub(super) async fn found(
+        &self,
+        attempt: &Attempt,
+        logs: &[ChainLog],
+        blocks: &BTreeMap<u64, RecentBlock>,
+        heads: Vec<RecentBlock>,
+        stand: Stand<'_>,
+    ) -> Result<Found, Fault> {
+        let block_of = |log: &ChainLog| {
+            let lacks = || Fault::inconsistent(format!("block {} lacks", log.block));
+            blocks.get(&log.block).ok_or_else(lacks)
+        };
+        for log in logs {
+            check_log(log, block_of(log)?)?;
+        }
+        check_times(stand.head, blocks.values())?;
+        check_logs(attempt, &self.filters, logs).await?;
+        let needs_input = |log: &&ChainLog| {
+            let topic = log.topics.first();
+            topic == Some(&DistributeReward::SIGNATURE_HASH) || topic == Some(&Relocked::SIGNATURE_HASH)
+        };
+        let inputs: BTreeMap<B256, Bytes> =
+            inputs(attempt, &logs.iter().filter(needs_input).collect::<Vec<_>>()).await?;
+        let mut pool = stand.pool.clone();
+        let mut decoder = L1Decoder::new(&self.identity);
+        let (mut records, mut discrepancies) = (Vec::new(), Vec::new());
+        for log in logs {
+            let RecentBlock { number, hash, timestamp } = *block_of(log)?;
+            let facts = BlockFacts { number, hash, timestamp: timestamp.0 };
+            let record = decoder.decode(log, &facts, &pool, |hash| inputs.get(&hash).cloned());
+            if let Some(record) = record.map_err(|fault| Fault::inconsistent(fault.to_string()))? {
+                let claims = pool.apply(&record);
+                discrepancies.extend(claims.map_err(|error| Fault::inconsistent(error.to_string()))?);
+                records.push(record);
+            }
+        }
+        let unknown = decoder.unknown;
+        let piece = L1Piece { records, unknown, heads, sealed: stand.sealed };
+        Ok(Found { piece, pool, discrepancies })
+    }
+
+    /// A claim that does not add up may be the chain's, or a sign of an event that is missing before it: then every
+    /// other endpoint is asked, too, and one that has more is believed, as each event has its receipt.
+    pub(super) async fn second_opinion<F, Fut>(&self, what: &str, found: Found, again: F) -> Found
+    where
+        F: Fn(Attempt) -> Fut,
+        Fut: Future<Output = Result<Option<Found>, Fault>>,
+    {
+        let discrepancy = found.discrepancies.first().filter(|_| self.rpc.endpoints() > 1);
+        let Some(discrepancy) = discrepancy else {
+            return found;
+        };
+        let (events, discrepancy) = (found.piece.records.len(), discrepancy.to_string());
+        let more = |attempt: Attempt| {
+            let (again, discrepancy) = (again(attempt), discrepancy.clone());
+            async move {
+                let other = again.await?.filter(|other| other.piece.records.len() > events);
+                other.ok_or_else(|| Fault::inconsistent(discrepancy))
+            }
+        };
+        let preferred = self.rpc.preferred();
+        self.rpc.doubt();
+        let better = self.rpc.once(what, more).await;
+        if better.is_err() {
+            self.rpc.prefer(preferred);
+        }
+        better.unwrap_or(found)
+    }
+}
+
+/// Checks that blocks, in order, rise in time from the log's head on.
+fn check_times<'a>(
+    head: Option<RecentBlock>,
+    blocks: impl Iterator<Item = &'a RecentBlock>,
+) -> Result<(), Fault> {
+    let mut before = head;
+    for block in blocks {
+        if let Some(before) = before.replace(*block)
+            && block.timestamp <= before.timestamp
+        {
+            let (number, time, before) = (block.number, block.timestamp.0, before.timestamp.0);
+            return Err(Fault::inconsistent(format!(
+                "block {number} has the timestamp {time}, which does not come after the {before} of a block before it"
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,235 @@
+//! Following L1: what is final in ranges of logs, what is not block by block.
+
+mod found;
+mod open;
+mod sealed;
+
+use super::branch::common_ancestor;
+use super::error::LiveError;
+use super::fetch::{Filter, range};
+use super::follower::{Follower, Pace};
+use super::history::History;
+use super::state_check::{StateCheck, StateChecks};
+use super::tip::{Look, look, numbered_by};
+use super::{Finality, Piece};
+use crate::abi::Metis::Transfer;
+use crate::error::UnknownTopic;
+use crate::json::{ChainLog, Header};
+use crate::rpc::{Attempt, Fault, Rpc, RpcError, Size};
+use alloy::primitives::B256;
+use alloy::sol_types::SolEvent;
+use std::sync::Arc;
+use tally_engine::{Discrepancy, L1Record, PoolState};
+use tally_eventlog::{LogIdentity, RecentBlock};
+use tokio::sync::oneshot;
+
+/// How many blocks that are not final are fetched at once.
+const OPEN_BLOCKS: u64 = 32;
+
+/// Where a node does not say what is final, blocks so far below its head are taken to be: twice what
+/// Ethereum needs when all is well.
+const FINAL_DEPTH: u64 = 128;
+
+/// Some blocks of L1: what happened in them, and how far they reach.
+#[derive(Debug)]
+pub(crate) struct L1Piece {
+    /// What bears on rewards or moves the escrow's METIS, in order.
+    pub(crate) records: Vec<L1Record>,
+    /// The logs of the pool's contracts that were left out.
+    pub(crate) unknown: Vec<UnknownTopic>,
+    /// How far L1 is ingested with it: the last block only, or, above what is final, each block.
+    pub(crate) heads: Vec<RecentBlock>,
+    /// Up to where blocks are final.
+    pub(crate) sealed: u64,
+}
+
+/// A piece, and what it does to the contracts.
+struct Found {
+    piece: L1Piece,
+    /// The contracts' state after it.
+    pool: PoolState,
+    /// Where it claims what the events before do not add up to.
+    discrepancies: Vec<Discrepancy>,
+}
+
+/// What came of asking for a part of what is final.
+enum Part {
+    /// What happened in it, by these logs.
+    Found(Box<Found>, Vec<ChainLog>),
+    /// Its blocks have to be asked for one by one.
+    BlockByBlock,
+    /// It does not go on where the log ends.
+    OtherBranch,
+}
+
+/// Where the log stands: the last block, and the contracts' state after it.
+#[derive(Clone, Copy)]
+struct Stand<'a> {
+    head: Option<RecentBlock>,
+    pool: &'a PoolState,
+    /// Up to where blocks are final.
+    sealed: u64,
+}
+
+/// What a node says of its chain.
+struct Tip {
+    latest: Header,
+    /// The last block to ingest.
+    target: u64,
+    sealed: u64,
+    /// What the chain has at the log's head.
+    at_head: Option<B256>,
+}
+
+/// What is asked of L1.
+pub(crate) struct L1 {
+    rpc: Arc<Rpc>,
+    finality: Finality,
+    identity: LogIdentity,
+    /// All logs of the pool's contracts; METIS transfers into the escrow; and those out of it.
+    filters: [Filter; 3],
+    range: Size,
+    open_range: Size,
+    history: History,
+    state_check: Option<StateCheck>,
+}
+
+impl L1 {
+    pub(crate) fn new(
+        rpc: Arc<Rpc>,
+        identity: &LogIdentity,
+        finality: Finality,
+        state_check: Option<StateCheck>,
+    ) -> Self {
+        let escrow = B256::left_padding_from(identity.locking_info.as_slice());
+        let addresses = vec![identity.locking_info, identity.locking_pool];
+        let contracts = Filter { addresses, topics: Vec::new() };
+        let transfers = |topics| Filter { addresses: vec![identity.metis_token], topics };
+        let filters = [
+            contracts,
+            transfers(vec![Some(Transfer::SIGNATURE_HASH), None, Some(escrow)]),
+            transfers(vec![Some(Transfer::SIGNATURE_HASH), Some(escrow)]),
+        ];
+        Self {
+            rpc,
+            finality,
+            identity: identity.clone(),
+            history: History::new(filters.to_vec()),
+            filters,
+            range: range(),
+            open_range: Size::new(OPEN_BLOCKS, OPEN_BLOCKS),
+            state_check,
+        }
+    }
+
+    /// The names of its endpoints.
+    pub(crate) fn endpoints(&self) -> String {
+        self.rpc.names()
+    }
+
+    /// Follows L1 until the limit, the chain's end, or (when it is to be followed) for ever. `pool` is the contracts'
+    /// state at the log's head.
+    pub(crate) async fn follow(&self, follower: &mut Follower, mut pool: PoolState) -> Result<(), LiveError> {
+        let mut state_checks = StateChecks::new(self.state_check);
+        loop {
+            let tip = self.tip(follower.head()).await?;
+            let to = follower.limit.map_or(tip.target, |limit| limit.min(tip.target));
+            follower.metrics.chain_reaches(tip.latest.number.0, tip.latest.timestamp.0, to);
+            if let (Some(head), Some(found)) = (follower.head(), tip.at_head)
+                && head.hash != found
+            {
+                let ancestor = common_ancestor(&self.rpc, follower.recent()).await?;
+                let (sender, rolled_back) = oneshot::channel();
+                follower.roll_back(ancestor, found, Piece::L1Rollback(ancestor, sender)).await?;
+                let ended = |_| LiveError::Broken("the task that writes the log has ended");
+                pool = rolled_back.await.map_err(ended)?;
+            }
+            self.catch_up(follower, &mut pool, to, tip.sealed).await?;
+            if let Some(head) = follower.head().filter(|head| head.number >= to)
+                && !follower.is_stopped()
+            {
+                state_checks.check(&self.rpc, &self.identity, head, &pool).await?;
+            }
+            match follower.pace(tip.target).await? {
+                Pace::Done => return Ok(()),
+                Pace::Poll => {}
+            }
+        }
+    }
+
+    /// Ingests up to block `to`, or up to where another branch is found.
+    async fn catch_up(
+        &self,
+        follower: &mut Follower,
+        pool: &mut PoolState,
+        to: u64,
+        sealed: u64,
+    ) -> Result<(), LiveError> {
+        let first = self.identity.l1_first_block.0;
+        loop {
+            let from = follower.head().map_or(first, |head| head.number.saturating_add(1));
+            if from > to || follower.is_stopped() {
+                return Ok(());
+            }
+            let stand = Stand { head: follower.head(), pool, sealed };
+            let part = if from <= sealed {
+                self.sealed_part(from, to.min(sealed), stand).await
+            } else {
+                Ok(Part::BlockByBlock)
+            };
+            let found = match part {
+                Ok(Part::Found(found, _)) => Ok(Some(*found)),
+                Ok(Part::BlockByBlock) => self.open_part(from, to, stand).await,
+                Ok(Part::OtherBranch) => Ok(None),
+                Err(error) => Err(error),
+            };
+            let found = match found {
+                Err(LiveError::Rpc(error @ RpcError::Behind { .. })) if follower.is_following => {
+                    tracing::debug!(chain = "L1", "{error}; the head is looked at again");
+                    None
+                }
+                found => found?,
+            };
+            let Some(Found { piece, pool: after, .. }) = found else {
+                // The next poll finds out where the branches part, or asks another endpoint.
+                self.rpc.doubt();
+                return Ok(());
+            };
+            *pool = after;
+            for head in &piece.heads {
+                follower.push(*head, sealed);
+            }
+            follower.send(Piece::L1(piece)).await?;
+        }
+    }
+
+    /// Asks how far the chain reaches, what of it is final, and what it has at the log's head.
+    async fn tip(&self, head: Option<RecentBlock>) -> Result<Tip, LiveError> {
+        let finality = self.finality;
+        let attempt = move |attempt: Attempt| async move {
+            let tags: &[&str] =
+                if finality == Finality::Safe { &["finalized", "safe"] } else { &["finalized"] };
+            let Look { latest, tagged, at_head } = look(&attempt, tags, head).await?;
+            let mut tagged = tagged.into_iter();
+            let number = latest.number.0;
+            let mut block_of = |tag, is_needed| match tagged.next() {
+                Some(answer) => numbered_by(tag, answer, number, is_needed),
+                None => Err(Fault::inconsistent("an answer lacks".into())),
+            };
+            let finalized = block_of("finalized", finality == Finality::Finalized)?;
+            let target = match finality {
+                Finality::Finalized => finalized,
+                Finality::Safe => block_of("safe", true)?,
+                Finality::Confirmations(blocks) => number.checked_sub(blocks),
+            };
+            let sealed = finalized.or_else(|| number.checked_sub(FINAL_DEPTH)).unwrap_or_default();
+            Ok(Tip { latest, target: target.unwrap_or_default(), sealed, at_head })
+        };
+        Ok(self.rpc.ask("the head of the chain", attempt).await?)
+    }
+
+    /// Checks that there is a node that still has the logs of `block`, in which there is one.
+    pub(crate) async fn check_history(&self, block: u64) -> Result<(), LiveError> {
+        self.history.check(&self.rpc, block).await
+    }
+}
