@@ -157,6 +157,9 @@ pub enum DecodeFault {
         /// This one.
         found: B256,
     },
+    /// A span event that does not fit those before it.
+    #[error("an event is missing, in what was given or in the log before it: {0}")]
+    Span(tally_engine::SpanError),
     /// A log in a block that there is no header for.
     #[error("block {block} has a log, but no header")]
     NoHeader {
@@ -231,9 +234,9 @@ pub enum DecodeFault {
          transaction: this node is another one, and cannot tell who made a block"
     )]
     NotL2geth {
-        /// Which block.
+        /// The number of the block.
         block: u64,
-        /// Which transaction.
+        /// The hash of its first transaction.
         transaction: B256,
     },
     /// A block that comes without the transactions that it has.
@@ -241,7 +244,7 @@ pub enum DecodeFault {
         "L2 block {block}: it comes without a transaction, and its transactionsRoot does not say that it has none"
     )]
     NoTransactions {
-        /// Which block.
+        /// The number of the block.
         block: u64,
     },
     /// A signature that only half is there.

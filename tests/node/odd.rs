@@ -85,14 +85,14 @@ pub enum Kind {
     },
     /// A request with a call of this method fails as a whole; without a name, any request.
     Request {
-        /// The method.
+        /// The method that is called.
         method: &'static str,
         /// How it fails.
         refusal: Refusal,
     },
     /// Each call of this method is refused.
     Call {
-        /// The method.
+        /// The method that is called.
         method: &'static str,
         /// The error's code.
         code: i64,
@@ -150,7 +150,7 @@ pub enum Amiss {
     Answered(usize),
     /// The answer of the first call, and no list.
     FirstAlone,
-    /// `null`.
+    /// It is `null`.
     Null,
     /// A body of no bytes.
     Nothing,

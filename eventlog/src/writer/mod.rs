@@ -228,6 +228,11 @@ impl LogWriter {
         &self.pool
     }
 
+    /// The spans after everything staged.
+    pub fn spans(&self) -> &Spans {
+        &self.spans
+    }
+
     /// The last L1 record, as block and log index.
     pub fn last_l1_record(&self) -> Option<(u64, u64)> {
         self.last_l1

@@ -89,7 +89,10 @@ impl Appender {
                 // The task that asked for it may have been stopped.
                 let _ = pool.send(self.writer.pool().clone());
             }
-            Piece::L2Rollback(to) => self.roll_back(|writer| writer.rollback_l2(L2Block(to.number)))?,
+            Piece::L2Rollback(to, spans) => {
+                self.roll_back(|writer| writer.rollback_l2(L2Block(to.number)))?;
+                let _ = spans.send(self.writer.spans().clone());
+            }
         }
         if self.staged_blocks >= COMMIT_AFTER_BLOCKS {
             self.commit()?;

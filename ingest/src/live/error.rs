@@ -18,7 +18,7 @@ pub enum LiveError {
         chain: &'static str,
         /// What was asked for.
         what: String,
-        /// Of whom.
+        /// The endpoints that were asked.
         endpoints: String,
         /// What is wrong.
         fault: DecodeFault,
@@ -87,7 +87,7 @@ pub enum LiveError {
         block: u64,
         /// How often it was tried.
         attempts: u32,
-        /// Of whom.
+        /// The endpoints that were asked.
         endpoints: String,
     },
     /// A task of the ingest that ended before it should.

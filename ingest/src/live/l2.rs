@@ -16,8 +16,9 @@ use crate::rpc::{Attempt, Call, Fault, Rpc, RpcError, Size, call};
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 use std::sync::Arc;
-use tally_engine::SpanRecord;
+use tally_engine::{SpanError, SpanRecord, Spans};
 use tally_eventlog::{LogIdentity, ProducedBlock, RecentBlock};
+use tokio::sync::oneshot;
 
 /// How many blocks are checked and sent to the log together. What is kept of a block is small, so that a
 /// few thousand of them are a matter of kilobytes.
@@ -60,7 +61,7 @@ pub(crate) struct L2 {
 
 /// The span events of some blocks, and the logs that they are of.
 #[derive(Default)]
-struct Spans {
+struct SpanEvents {
     spans: Vec<SpanRecord>,
     unknown: Vec<UnknownTopic>,
 }
@@ -90,8 +91,9 @@ impl L2 {
         self.history.check(&self.rpc, block).await
     }
 
-    /// Follows L2 until the limit, the chain's end, or (when it is to be followed) for ever.
-    pub(crate) async fn follow(&self, follower: &mut Follower) -> Result<(), LiveError> {
+    /// Follows L2 until the limit, the chain's end, or (when it is to be followed) for ever. `spans` are those at the
+    /// log's head.
+    pub(crate) async fn follow(&self, follower: &mut Follower, mut spans: Spans) -> Result<(), LiveError> {
         loop {
             let tip = self.tip(follower.head()).await?;
             let latest = tip.latest.number.0;
@@ -102,9 +104,12 @@ impl L2 {
                 && head.hash != found
             {
                 let ancestor = common_ancestor(&self.rpc, follower.recent()).await?;
-                follower.roll_back(ancestor, found, Piece::L2Rollback(ancestor)).await?;
+                let (sender, rolled_back) = oneshot::channel();
+                follower.roll_back(ancestor, found, Piece::L2Rollback(ancestor, sender)).await?;
+                let ended = |_| LiveError::Broken("the task that writes the log has ended");
+                spans = rolled_back.await.map_err(ended)?;
             }
-            self.catch_up(follower, to, latest.saturating_sub(FINAL_DEPTH)).await?;
+            self.catch_up(follower, &mut spans, to, latest.saturating_sub(FINAL_DEPTH)).await?;
             match follower.pace(target).await? {
                 Pace::Done => return Ok(()),
                 Pace::Poll => {}
@@ -113,7 +118,13 @@ impl L2 {
     }
 
     /// Ingests up to block `to`, or up to where another branch is found.
-    async fn catch_up(&self, follower: &mut Follower, to: u64, sealed: u64) -> Result<(), LiveError> {
+    async fn catch_up(
+        &self,
+        follower: &mut Follower,
+        spans: &mut Spans,
+        to: u64,
+        sealed: u64,
+    ) -> Result<(), LiveError> {
         let first = self.identity.l2_first_block.0;
         let mut from = follower.head().map_or(first, |head| head.number.saturating_add(1));
         let stretches = std::iter::from_fn(|| {
@@ -129,9 +140,13 @@ impl L2 {
                 () = follower.stopped() => return Ok(()),
                 piece = stretches.next() => piece,
             };
-            let piece = match piece.transpose() {
-                Ok(Some(piece)) => piece,
-                Ok(None) => return Ok(()),
+            let Some(piece) = piece else { return Ok(()) };
+            let checked = match piece {
+                Ok(piece) => self.continued(piece, spans).await,
+                Err(error) => Err(error),
+            };
+            let (piece, after) = match checked {
+                Ok(checked) => checked,
                 // Of two branches, by several nodes behind one name: they will agree.
                 Err(error @ (LiveError::Decode { .. } | LiveError::Rpc(RpcError::Behind { .. })))
                     if follower.is_following =>
@@ -151,12 +166,44 @@ impl L2 {
                 self.rpc.doubt();
                 return Ok(());
             }
+            if let Some(after) = after {
+                *spans = after;
+            }
             for block in &piece.blocks {
                 let ProducedBlock { number, hash, timestamp, .. } = *block;
                 follower.push(RecentBlock { number: number.0, hash, timestamp }, sealed);
             }
             follower.send(Piece::L2(piece)).await?;
         }
+    }
+
+    /// Applies a piece's span events to the spans before it, which gives those after it, if it has any. Where they do
+    /// not fit, an endpoint left one out: the piece is asked for again, a few times.
+    async fn continued(
+        &self,
+        mut piece: L2Piece,
+        before: &Spans,
+    ) -> Result<(L2Piece, Option<Spans>), LiveError> {
+        let mut pause = STRETCH_PAUSE;
+        for attempts in 1.. {
+            let fault = match applied(before, &piece.spans) {
+                Ok(after) => return Ok((piece, after)),
+                Err(fault) => fault,
+            };
+            let (Some(first), Some(last)) = (piece.blocks.first(), piece.blocks.last()) else { break };
+            let (from, to) = (first.number.0, last.number.0);
+            if attempts == STRETCH_ATTEMPTS {
+                let what = format!("in {attempts} attempts, the span events of blocks {from} to {to}");
+                let (chain, endpoints) = (self.rpc.chain(), self.rpc.names());
+                return Err(LiveError::Decode { chain, what, endpoints, fault: DecodeFault::Span(fault) });
+            }
+            tracing::debug!(chain = "L2", "{fault}");
+            self.rpc.doubt();
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            piece = self.stretch(from, to, piece.sealed).await?;
+        }
+        Ok((piece, None))
     }
 
     /// Asks how far the chain reaches, and what it has at the log's head.
@@ -220,7 +267,7 @@ impl L2 {
         }
         // After the blocks, which tell where logs have to be.
         let spans = self.spans(&all, sealed, &hints).await?;
-        let piece = |Spans { spans, unknown }| L2Piece { blocks: all, spans, unknown, sealed };
+        let piece = |SpanEvents { spans, unknown }| L2Piece { blocks: all, spans, unknown, sealed };
         Ok(spans.map(piece))
     }
 
@@ -231,8 +278,8 @@ impl L2 {
         blocks: &[ProducedBlock],
         sealed: u64,
         hints: &[Hint],
-    ) -> Result<Result<Spans, DecodeFault>, LiveError> {
-        let mut all = Spans::default();
+    ) -> Result<Result<SpanEvents, DecodeFault>, LiveError> {
+        let mut all = SpanEvents::default();
         let mut rest = blocks;
         while let Some(first) = rest.first().map(|block| block.number.0) {
             let most = usize::try_from(self.range.now()).unwrap_or(usize::MAX);
@@ -272,7 +319,7 @@ impl L2 {
         attempt: Attempt,
         blocks: &[ProducedBlock],
         hints: &[&Hint],
-    ) -> Result<Result<(Spans, Vec<ChainLog>), DecodeFault>, Fault> {
+    ) -> Result<Result<(SpanEvents, Vec<ChainLog>), DecodeFault>, Fault> {
         self.history.check_endpoint(&attempt).await?;
         let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else {
             return Ok(Ok(Default::default()));
@@ -294,7 +341,7 @@ impl L2 {
         if let Err(fault) = self.blooms.check(&attempt, hints, &logs, is_proven).await? {
             return Ok(Err(fault));
         }
-        let mut found = Spans::default();
+        let mut found = SpanEvents::default();
         for log in &logs {
             let index = usize::try_from(log.block - first).unwrap_or(usize::MAX);
             let block = blocks.get(index);
@@ -345,4 +392,14 @@ impl L2 {
         let produced = tokio::task::spawn_blocking(move || produced(from, answers, &blooms));
         produced.await.map_err(|_| Fault::refused("its decoding was cut short".into()))?
     }
+}
+
+/// The spans after some events, if there are any.
+fn applied(before: &Spans, records: &[SpanRecord]) -> Result<Option<Spans>, SpanError> {
+    if records.is_empty() {
+        return Ok(None);
+    }
+    let mut after = before.clone();
+    records.iter().try_for_each(|record| after.apply(record))?;
+    Ok(Some(after))
 }

@@ -31,7 +31,7 @@ use l2::{L2, L2Piece};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tally_engine::PoolState;
+use tally_engine::{PoolState, Spans};
 use tally_eventlog::{EventCursor, Heads, LogError, LogReader, LogWriter, RecentBlock, RecentBlocks};
 use tip::check_contracts;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -93,7 +93,8 @@ enum Piece {
     /// Back to this block; whoever asks for it is given the contracts' state after it.
     L1Rollback(RecentBlock, oneshot::Sender<PoolState>),
     L2(L2Piece),
-    L2Rollback(RecentBlock),
+    /// The same, and the spans after it.
+    L2Rollback(RecentBlock, oneshot::Sender<Spans>),
 }
 
 /// The block of the log's last span event that no reorg can have taken back since.
@@ -158,15 +159,10 @@ async fn begin(options: &LiveOptions, metrics: &Metrics) -> Result<(L1, L2, LogW
     let writer = LogWriter::open(&options.log, identity)?;
     let is_begun = writer.committed().l1.is_some_and(|head| head.block >= identity.genesis.batch_block);
     let sealed = writer.recent_l1().blocks().first().map(|block| block.number);
-    let has_to_be = if is_begun {
-        // What a reorg may have taken back since need not be there.
-        writer.last_l1_record().map(|(block, _)| block).filter(|block| Some(*block) <= sealed)
-    } else {
-        Some(identity.genesis.batch_block.0)
-    };
-    if let Some(block) = has_to_be {
-        l1.check_history(block).await?;
-    }
+    // What a reorg may have taken back since need not be there: then the pool's first block is asked for.
+    let last = writer.last_l1_record().map(|(block, _)| block).filter(|block| Some(*block) <= sealed);
+    let has_to_be = last.filter(|_| is_begun).unwrap_or(identity.genesis.batch_block.0);
+    l1.check_history(has_to_be).await?;
     if let Some(block) = last_final_span(&writer, &options.log)?.or(first_span) {
         l2.check_history(block).await?;
     }
@@ -206,7 +202,7 @@ async fn ingest(
     };
     let mut follow_l1 = follower("L1", l1.endpoints(), options.limits.l1_to, writer.recent_l1());
     let mut follow_l2 = follower("L2", l2.endpoints(), options.limits.l2_to, writer.recent_l2());
-    let pool = writer.pool().clone();
+    let (pool, spans) = (writer.pool().clone(), writer.spans().clone());
     if follow_l1.head().is_none() {
         follow_l1.metrics.begins_after(identity.l1_first_block.0.saturating_sub(1), 0);
     }
@@ -230,7 +226,7 @@ async fn ingest(
         })
     };
     let l1 = guarded(Box::pin(async move { l1.follow(&mut follow_l1, pool).await }));
-    let l2 = guarded(Box::pin(async move { l2.follow(&mut follow_l2).await }));
+    let l2 = guarded(Box::pin(async move { l2.follow(&mut follow_l2, spans).await }));
     let appended = Appender::new(writer, metrics.clone()).run(pieces).await;
     if appended.is_err() {
         failed.send_replace(true);

@@ -72,7 +72,8 @@ pub(crate) fn numbered_by(
         ))),
         Ok(Some(number)) if number > 0 => Ok(Some(number)),
         Ok(_) if !is_needed => Ok(None),
-        Err(fault) if !is_needed && !matches!(fault.kind, FaultKind::Timeout | FaultKind::Busy) => Ok(None),
+        // Whatever the reason: it was asked several times, and blocks far below the head are final without it.
+        Err(_) if !is_needed => Ok(None),
         Ok(_) => Err(Fault::temporary(FaultKind::Behind, format!("it has no {tag} block yet"))),
         Err(mut fault) => {
             if matches!(fault.kind, FaultKind::Refused | FaultKind::Rpc | FaultKind::NotJson) {

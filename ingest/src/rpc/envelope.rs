@@ -34,7 +34,7 @@ struct Request<'a> {
 #[derive(Deserialize)]
 struct Response {
     #[serde(default)]
-    id: Value,
+    id: Option<Box<RawValue>>,
     #[serde(default, deserialize_with = "present")]
     result: Option<Box<RawValue>>,
     #[serde(default)]
@@ -120,7 +120,7 @@ pub(crate) fn answers_in(body: &[u8], count: usize) -> Result<Vec<Option<Answer>
             }
             (_, Some(error)) => {
                 let error = NodeError::of(&error);
-                if id.is_null() && count > 1 {
+                if id.is_none() && count > 1 {
                     return Err(Fault::of_batch(&error));
                 }
                 Err(Fault::of_call(&error))
@@ -131,7 +131,10 @@ pub(crate) fn answers_in(body: &[u8], count: usize) -> Result<Vec<Option<Answer>
             }
         };
         // Of a call that it could not read, a node does not know the id.
-        let place = if id.is_null() && answer.is_err() { Some(0) } else { number_in(&id) };
+        let place = match &id {
+            None if answer.is_err() => Some(0),
+            id => id.as_deref().and_then(number_in),
+        };
         let slot = place.and_then(|place| answers.get_mut(place));
         let slot = slot.ok_or_else(|| Fault::inconsistent("an answer to a call that was not made".into()))?;
         if slot.replace(answer).is_some() {
@@ -142,9 +145,9 @@ pub(crate) fn answers_in(body: &[u8], count: usize) -> Result<Vec<Option<Answer>
 }
 
 /// An id as it was sent, or as text, which some make of it.
-fn number_in(id: &Value) -> Option<usize> {
-    let number = id.as_u64().and_then(|number| usize::try_from(number).ok());
-    number.or_else(|| id.as_str()?.parse().ok())
+fn number_in(id: &RawValue) -> Option<usize> {
+    let text = id.get();
+    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).parse().ok()
 }
 
 #[cfg(test)]

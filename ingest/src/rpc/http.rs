@@ -97,10 +97,12 @@ impl Http {
 fn of_status(status: StatusCode, retry_after: Option<Duration>) -> Fault {
     let reason = format!("HTTP status {status}");
     match status {
-        StatusCode::PAYLOAD_TOO_LARGE => Fault::too_much(reason),
         StatusCode::TOO_MANY_REQUESTS => Fault::busy(reason, retry_after),
         StatusCode::SERVICE_UNAVAILABLE if retry_after.is_some() => Fault::busy(reason, retry_after),
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Fault::temporary(FaultKind::Status, reason),
+        // Some proxies answer so now and then, whatever the size was: what fails again is made smaller all the same.
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => {
+            Fault::temporary(FaultKind::Status, reason)
+        }
         status if status.is_server_error() => Fault::temporary(FaultKind::Status, reason),
         _ => Fault::refused(reason),
     }

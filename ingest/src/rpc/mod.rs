@@ -7,6 +7,7 @@
 
 mod endpoint;
 mod envelope;
+mod error;
 mod fault;
 mod http;
 mod mask;
@@ -14,6 +15,7 @@ mod size;
 
 pub(crate) use endpoint::{BATCH_CALLS_MAX, Endpoint, decoded};
 pub(crate) use envelope::{Answer, Call, call};
+pub use error::RpcError;
 pub(crate) use fault::Fault;
 pub use fault::FaultKind;
 pub use mask::mask_urls;
@@ -38,94 +40,8 @@ const PAUSE_TOLD: Duration = Duration::from_secs(4);
 /// After so many rounds that fail in the same way something else is tried.
 const PATIENT_ROUNDS: u32 = 3;
 
-/// How many rounds of a busy node count as one.
-const BUSY_ROUNDS: u32 = 30;
-
-/// An answer that could not be had.
-#[derive(Debug, thiserror::Error)]
-pub enum RpcError {
-    /// The endpoints of a chain cannot be used.
-    #[error("{chain}: {reason}")]
-    Endpoints {
-        /// Which chain.
-        chain: &'static str,
-        /// Why.
-        reason: String,
-    },
-    /// An endpoint of another chain.
-    #[error("{chain}: {endpoint} has chain id {found}, and the network {expected}")]
-    OtherChain {
-        /// Which chain.
-        chain: &'static str,
-        /// Which endpoint.
-        endpoint: String,
-        /// The network's chain id.
-        expected: u64,
-        /// The endpoint's.
-        found: u64,
-    },
-    /// Every attempt failed.
-    #[error(
-        "{chain}: {what} failed {attempts} times, the last time at {endpoint}: {reason} (tried: {rounds} rounds over \
-         {endpoints} endpoints, with pauses between them)"
-    )]
-    GaveUp {
-        /// Which chain.
-        chain: &'static str,
-        /// What was asked for.
-        what: String,
-        /// How often.
-        attempts: u32,
-        /// In how many rounds.
-        rounds: u32,
-        /// Over how many endpoints.
-        endpoints: usize,
-        /// Of whom, the last time.
-        endpoint: String,
-        /// What kind of fault it was.
-        kind: FaultKind,
-        /// How it failed.
-        reason: String,
-    },
-    /// Every endpoint refused it, and would again.
-    #[error("{chain}: {endpoint} refused {what}: {reason} (tried: all {endpoints} endpoints)")]
-    Refused {
-        /// Which chain.
-        chain: &'static str,
-        /// What was asked for.
-        what: String,
-        /// Of whom, the last time.
-        endpoint: String,
-        /// Of how many endpoints.
-        endpoints: usize,
-        /// In its own words.
-        reason: String,
-    },
-    /// No endpoint has a block that one told of.
-    #[error("{chain}: {endpoint} does not give {what}: {reason}")]
-    Behind {
-        /// Which chain it is of.
-        chain: &'static str,
-        /// What was asked for.
-        what: String,
-        /// Who was asked last.
-        endpoint: String,
-        /// In its own words.
-        reason: String,
-    },
-    /// No endpoint gave so much at once; less can be asked for.
-    #[error("{chain}: {endpoint} does not give {what} at once: {reason}")]
-    TooMuch {
-        /// Which chain.
-        chain: &'static str,
-        /// What was asked for.
-        what: String,
-        /// Of whom.
-        endpoint: String,
-        /// In its own words.
-        reason: String,
-    },
-}
+/// How many rounds of a busy node count as one: with 10 rounds, a single run waits for it for about 20 minutes.
+const BUSY_ROUNDS: u32 = 4;
 
 /// How to reach a chain.
 #[derive(Clone)]
@@ -148,6 +64,8 @@ pub(crate) struct Rpc {
     rounds_max: u32,
     /// Whether requests are tried until they succeed, unless every endpoint refuses them.
     is_forever: bool,
+    /// Whether the chain is to be followed: then a refusal at the start is not taken for the last word.
+    is_following: bool,
     metrics: ChainMetrics,
 }
 
@@ -179,7 +97,9 @@ impl Rpc {
         let endpoints = endpoints.collect::<Result<Vec<_>, _>>().map_err(unusable)?;
         let preferred = AtomicUsize::new(0);
         let rounds_max = options.rounds_max;
-        let mut rpc = Self { chain, chain_id, endpoints, preferred, rounds_max, is_forever: false, metrics };
+        let (is_following, is_forever) = (forever, false);
+        let mut rpc =
+            Self { chain, chain_id, endpoints, preferred, rounds_max, is_forever, is_following, metrics };
         let found = rpc.ask("its chain id", |_| async { Ok(()) }).await;
         for endpoint in &rpc.endpoints {
             // Those that do not answer are asked when they are needed.
@@ -279,7 +199,8 @@ impl Rpc {
         F: Fn(Attempt) -> Fut,
         Fut: Future<Output = Result<T, Fault>>,
     {
-        let (mut attempts, mut rounds, mut busy_rounds, mut unfit_rounds) = (0_u32, 0_u32, 0_u32, 0_u32);
+        let (mut attempts, mut rounds, mut busy_rounds) = (0_u32, 0_u32, 0_u32);
+        let (mut unfit_rounds, mut refused_rounds) = (0_u32, 0_u32);
         let mut pause = PAUSE_FIRST;
         loop {
             let failed = match self.round(what, &attempt, &mut attempts).await {
@@ -302,8 +223,13 @@ impl Rpc {
                 unfit_rounds = if failed.is_unfit { unfit_rounds.saturating_add(1) } else { 0 };
                 // Who follows a chain may see a node's bad hours, in which it refuses what it gave before; and of several
                 // nodes behind one name some may be fit.
-                let is_over =
-                    if self.is_forever { unfit_rounds >= self.rounds_max } else { failed.is_refused };
+                refused_rounds = if failed.is_refused { refused_rounds.saturating_add(1) } else { 0 };
+                let refused_max = if self.is_following { self.rounds_max } else { 1 };
+                let is_over = if self.is_forever {
+                    unfit_rounds >= self.rounds_max
+                } else {
+                    refused_rounds >= refused_max
+                };
                 if is_over {
                     return Err(RpcError::Refused { chain, what, endpoint, endpoints, reason });
                 }

@@ -93,8 +93,9 @@ impl Size {
     /// So much was asked for, and failed. Where it is not sure that it was too much, it takes several failures in a row.
     pub(crate) fn failed(&self, size: u64, is_too_much: bool) {
         let mut state = self.state();
-        // Of an earlier request, for more; or of a much smaller one, which was hardly too much.
-        if size > state.now || !is_too_much && size < state.now / 4 {
+        // Of an earlier request, for more; of a much smaller one, which was hardly too much; or of the least, which has
+        // another reason.
+        if size > state.now || !is_too_much && size < state.now / 4 || size <= 1 {
             return;
         }
         state.bad = state.bad.saturating_add(1);
@@ -161,6 +162,23 @@ mod tests {
         assert_eq!(size.now(), 1);
         ask(&size, 500, u64::MAX);
         assert_eq!(size.now(), 100);
+    }
+
+    #[test]
+    fn what_fails_by_itself_does_not_keep_it_small() {
+        let size = Size::new(64, 64);
+        while size.now() > 1 {
+            size.failed(size.now(), true);
+        }
+        for _ in 0..20 {
+            size.given(1);
+            size.failed(1, true);
+        }
+        let answers = (1..1_000).find(|_| {
+            size.given(size.now());
+            size.now() == 64
+        });
+        assert!(answers.is_some_and(|answers| answers < 200), "{answers:?}");
     }
 
     #[test]

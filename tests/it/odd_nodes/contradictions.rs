@@ -33,6 +33,9 @@ fn no_batches(on: fn(Kind) -> Odd) -> Odd {
     on(Kind::Batch { above: 1, amiss: Amiss::ErrorOfNone(-32600, "invalid request") })
 }
 
+/// The third span of pool-a; the fourth follows it in the same answer.
+const LOST_SPAN: LogChange = LogChange::Lost { block: 15_214_542, index: 0 };
+
 kinds! {
     logs_of_time_zero:
         [SMALL, POOL], GoesOn, [logs(LogChange::ZeroTime)];
@@ -145,6 +148,11 @@ kinds! {
         [SMALL, POOL], Refused(&["does not decode"]), [header(HeaderChange::PlainNumber)];
     blocks_with_more_fields:
         [SMALL, POOL], GoesOn, [header(HeaderChange::MoreFields)];
+
+    a_span_event_left_out_of_blocks_without_blooms:
+        [POOL], Refused(&["an event is missing"]), [on_l2(Kind::Logs(Where::Lists, LOST_SPAN))];
+    a_span_event_left_out_of_blocks_without_blooms_at_first:
+        [POOL], GoesOn, [first(2, on_l2(Kind::Logs(Where::Lists, LOST_SPAN)))];
 
     several_contradictions_now_and_then:
         [SMALL, POOL], GoesOn, [

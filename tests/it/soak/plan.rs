@@ -42,7 +42,7 @@ pub(super) enum Act {
     Disk(DiskFault),
 }
 
-/// A run.
+/// All that happens in one run.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) seed: u64,
