@@ -1,7 +1,7 @@
 //! Answers that contradict themselves or their neighbours: nothing of them gets into the log, and another endpoint is
 //! asked. And what only looks like it, and is plainly meant well.
 
-use super::{GoesOn, POOL, Refused, SMALL, TINY, Unfit, every, first, kinds, on_l1, on_l2};
+use super::{GoesOn, Ingest, POOL, Refused, SMALL, TINY, Unfit, every, first, kinds, on_l1, on_l2};
 use replay_node::{Amiss, BloomChange, HeaderChange, Kind, LogChange, Odd, ReceiptChange, Where};
 
 fn logs(change: LogChange) -> Odd {
@@ -174,4 +174,25 @@ kinds! {
         ];
     one_odd_block_of_ninety:
         [SMALL], GoesOn, [every(90, on_l2(Kind::Header(HeaderChange::OtherParent)))];
+}
+
+/// Lists and receipts that lie in the same way are seen by what does not add up: an endpoint whose events do is believed,
+/// also where it does not answer at once.
+#[test]
+fn totals_that_do_not_add_up_are_asked_of_another_endpoint() {
+    let lie = on_l1(Kind::Logs(Where::Both, LogChange::WrongTotal));
+    std::thread::scope(|scope| {
+        for ground in [SMALL, POOL] {
+            for failures in [0, 6] {
+                scope.spawn(move || {
+                    let what = format!("{}, {failures} failures", ground.recording);
+                    let sound = ground.options(&[first(failures, on_l1(Kind::Status(502)))]);
+                    let nodes = [ground.options(&[lie]), sound];
+                    let ingest = Ingest::from(ground, &nodes, &["--rpc-rounds", "10"]);
+                    ingest.assert_whole(&what, &ingest.once());
+                    assert!(ingest.live.node.played()[0] > 0, "{what}");
+                });
+            }
+        }
+    });
 }

@@ -10,8 +10,16 @@ use crate::live::receipts::check_logs;
 use crate::rpc::{Attempt, Fault};
 use alloy::primitives::{B256, Bytes};
 use alloy::sol_types::SolEvent;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tally_eventlog::RecentBlock;
+
+/// How often the other endpoints are asked of a claim that does not add up, while one of them does not answer, and the
+/// first pause between; each is twice the one before.
+const OPINIONS: u32 = 4;
+const OPINION_PAUSE: Duration = Duration::from_millis(500);
 
 impl L1 {
     /// Those of some logs that were asked for. What else a node sends is left out.
@@ -63,8 +71,9 @@ impl L1 {
         Ok(Found { piece, pool, discrepancies })
     }
 
-    /// A claim that does not add up may be the chain's, or a sign of an event that is missing before it: then every
-    /// other endpoint is asked, too, and one that has more is believed, as each event has its receipt.
+    /// A claim that does not add up may be the chain's, or a sign of an event that is missing before it, or of a lie.
+    /// So every other endpoint is asked, too, some times if it does not answer. One that gives more events is believed,
+    /// as each has its receipt; of as many events those that add up better are.
     pub(super) async fn second_opinion<F, Fut>(&self, what: &str, found: Found, again: F) -> Found
     where
         F: Fn(Attempt) -> Fut,
@@ -74,21 +83,36 @@ impl L1 {
         let Some(discrepancy) = discrepancy else {
             return found;
         };
-        let (events, discrepancy) = (found.piece.records.len(), discrepancy.to_string());
-        let more = |attempt: Attempt| {
-            let (again, discrepancy) = (again(attempt), discrepancy.clone());
-            async move {
-                let other = again.await?.filter(|other| other.piece.records.len() > events);
-                other.ok_or_else(|| Fault::inconsistent(discrepancy))
-            }
-        };
+        let worth = |found: &Found| (found.piece.records.len(), Reverse(found.discrepancies.len()));
+        let (told, discrepancy) = (worth(&found), discrepancy.to_string());
         let preferred = self.rpc.preferred();
-        self.rpc.doubt();
-        let better = self.rpc.once(what, more).await;
-        if better.is_err() {
-            self.rpc.prefer(preferred);
+        let mut pause = OPINION_PAUSE;
+        for _ in 0..OPINIONS {
+            let no_better = &AtomicUsize::new(0);
+            let better = |attempt: Attempt| {
+                let (again, discrepancy) = (again(attempt), discrepancy.clone());
+                async move {
+                    if let Some(other) = again.await? {
+                        if worth(&other) > told {
+                            return Ok(other);
+                        }
+                        no_better.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Err(Fault::inconsistent(discrepancy))
+                }
+            };
+            self.rpc.doubt();
+            if let Ok(better) = self.rpc.once(what, better).await {
+                return better;
+            }
+            if no_better.load(Ordering::Relaxed) == self.rpc.endpoints() {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
         }
-        better.unwrap_or(found)
+        self.rpc.prefer(preferred);
+        found
     }
 }
 
