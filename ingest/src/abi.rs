@@ -3,7 +3,7 @@
 use alloy::sol;
 
 sol! {
-    /// The escrow.
+    /// The escrow, which holds stakes and pays rewards out.
     contract LockingInfo {
         event Locked(address indexed signer, uint256 indexed sequencerId, uint256 nonce, uint256 indexed activationBatch, uint256 amount, uint256 total, bytes signerPubkey);
         event Relocked(uint256 indexed sequencerId, uint256 amount, uint256 total);
@@ -25,7 +25,7 @@ sol! {
         function rewardPayer() view returns (address);
     }
 
-    /// The manager.
+    /// The manager, which keeps sequencers, credits batches and rules exits.
     contract LockingPool {
         event DistributeReward(uint256 indexed batchId, uint256 startEpoch, uint256 endEpoch, uint256 amount, uint256 rpb);
         event RewardUpdate(uint256 newReward, uint256 oldReward);
@@ -58,7 +58,7 @@ sol! {
         );
     }
 
-    /// The set of spans, on L2.
+    /// The set of spans on L2, which says whose turn it is.
     contract MetisSequencerSet {
         event NewEpoch(uint256 indexed epochId, uint256 startBlock, uint256 endBlock, address signer);
         event ReCommitEpoch(uint256 indexed oldEpochId, uint256 indexed newEpochId, uint256 curEpochId, uint256 startBlock, uint256 endBlock, address newSigner);
@@ -66,7 +66,7 @@ sol! {
         event MpcAddressUpdated(address _newMpcAddress);
     }
 
-    /// The METIS token.
+    /// The METIS token, of which transfers to and from the escrow count.
     contract Metis {
         event Transfer(address indexed from, address indexed to, uint256 value);
     }

@@ -10,7 +10,7 @@ pub enum IngestError {
     /// A file that cannot be read to its end.
     #[error("{}, line {line}: {source}", path.display())]
     File {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
         /// How far it was read; 0 if it could not be opened.
         line: u64,
@@ -20,19 +20,19 @@ pub enum IngestError {
     /// A line that is longer than any real one.
     #[error("{}, line {line}: it is longer than the {max} bytes allowed", path.display())]
     LineTooLong {
-        /// In which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Which line.
+        /// The number of the line, from 1 on.
         line: u64,
-        /// The limit.
+        /// How many bytes a line may have.
         max: u64,
     },
     /// A line that is not the JSON object it has to be.
     #[error("{}, line {line}: {source}", path.display())]
     Json {
-        /// In which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Which line.
+        /// The number of the line, from 1 on.
         line: u64,
         /// Which field, and what is wrong with it.
         source: serde_json::Error,
@@ -40,19 +40,19 @@ pub enum IngestError {
     /// A line whose contents do not hold together.
     #[error("{}, line {line}: {fault}", path.display())]
     Line {
-        /// In which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Which line.
+        /// The number of the line, from 1 on.
         line: u64,
-        /// What is wrong.
+        /// What does not hold together.
         fault: DecodeFault,
     },
     /// A line that the log cannot take.
     #[error("{}, line {line}: {source}", path.display())]
     Append {
-        /// In which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Which line.
+        /// The number of the line, from 1 on.
         line: u64,
         /// What the log says.
         source: LogError,
@@ -68,9 +68,9 @@ pub enum DecodeFault {
     /// A number too large for what it counts.
     #[error("{what} is {value}, above {max}")]
     TooLarge {
-        /// Which number.
+        /// What the number counts.
         what: &'static str,
-        /// Its value.
+        /// The number as it was given.
         value: U256,
         /// The largest it may be.
         max: u64,
@@ -80,11 +80,11 @@ pub enum DecodeFault {
         "log {log_index} of block {block} (transaction {transaction}) is not the event that its topic says: {reason}"
     )]
     Abi {
-        /// Where.
+        /// The block that the log is in.
         block: u64,
-        /// Where in the block.
+        /// The index of the log in its block.
         log_index: u64,
-        /// In which transaction.
+        /// The transaction that made the log.
         transaction: B256,
         /// What the decoder says.
         reason: String,
@@ -92,43 +92,43 @@ pub enum DecodeFault {
     /// A log that was removed by a reorg.
     #[error("log {log_index} of block {block} was removed by a reorg")]
     Removed {
-        /// Where.
+        /// The block that the log was in.
         block: u64,
-        /// Where in the block.
+        /// The index of the log in its block.
         log_index: u64,
     },
     /// Two sources say different things of one block.
     #[error("block {block}: {what} is {found} here, but {expected} in its header")]
     OtherBlock {
-        /// Which.
+        /// The number of the block.
         block: u64,
-        /// What differs.
+        /// The field in which the two differ.
         what: &'static str,
-        /// The header's value.
+        /// The value in the header of the block.
         expected: String,
-        /// This one.
+        /// The value that was found beside it.
         found: String,
     },
     /// A block that does not come after the one before it.
     #[error("block {found} follows block {previous}: out of order")]
     OutOfOrder {
-        /// The one before.
+        /// The block that came before.
         previous: u64,
-        /// This one.
+        /// The block that came after it.
         found: u64,
     },
     /// A log that does not come after the one before it.
     #[error("log {found:?} follows log {previous:?} (block, log index): out of order")]
     LogOutOfOrder {
-        /// The one before.
+        /// The log that came before, by block and index.
         previous: (u64, u64),
-        /// This one.
+        /// The log that came after it, by block and index.
         found: (u64, u64),
     },
     /// A block on another branch.
     #[error("block {block} has the parent {found}, but the block before it is {expected}")]
     Parent {
-        /// Which.
+        /// The block whose parent is wrong.
         block: u64,
         /// The hash of the block before it.
         expected: B256,
@@ -140,21 +140,21 @@ pub enum DecodeFault {
         "block {block} has the timestamp {found}, which does not come after the {previous} of the block before it"
     )]
     Time {
-        /// Which.
+        /// The block whose timestamp is wrong.
         block: u64,
-        /// The timestamp before.
+        /// The timestamp of the block before it.
         previous: u64,
-        /// This one.
+        /// The timestamp of this block.
         found: u64,
     },
     /// The log has another block at its head.
     #[error("block {block} is {found} here, but {expected} in the log")]
     OtherBranch {
-        /// Which.
+        /// The number of the block.
         block: u64,
-        /// The log's hash.
+        /// The hash that the log has for it.
         expected: B256,
-        /// This one.
+        /// The hash that was found.
         found: B256,
     },
     /// A span event that does not fit those before it.
@@ -163,17 +163,17 @@ pub enum DecodeFault {
     /// A log in a block that there is no header for.
     #[error("block {block} has a log, but no header")]
     NoHeader {
-        /// Which.
+        /// The block that the log is in.
         block: u64,
     },
     /// A transaction that an event needs and that is not there.
     #[error("the {event} in block {block} needs transaction {transaction}, which is missing")]
     NoTransaction {
-        /// Which event.
+        /// The name of the event.
         event: &'static str,
-        /// Where.
+        /// The block that the event is in.
         block: u64,
-        /// Which transaction.
+        /// The transaction that is missing.
         transaction: B256,
     },
     /// A paid batch whose call is not in the transaction.
@@ -182,17 +182,17 @@ pub enum DecodeFault {
          fit its event (spans {start_span} to {end_span}, {amount} wei at {reward_per_block} wei a block), where one has to"
     )]
     NoBatchCall {
-        /// Which batch.
+        /// The batch that was paid.
         batch: u64,
-        /// Where.
+        /// The block that the event is in.
         block: u64,
-        /// In which transaction.
+        /// The transaction that made the event.
         transaction: B256,
-        /// Its first span.
+        /// The first span of the batch.
         start_span: u64,
-        /// Its last span.
+        /// The last span of the batch.
         end_span: u64,
-        /// Its total.
+        /// What the batch paid in all, in wei.
         amount: U256,
         /// Its reward per block.
         reward_per_block: U256,
@@ -205,11 +205,11 @@ pub enum DecodeFault {
          transaction {transaction} tells what of {amount} wei came from its rewards"
     )]
     NoRelockSource {
-        /// Whose stake.
+        /// The sequencer whose stake was raised.
         sequencer: u64,
-        /// Where.
+        /// The block that the event is in.
         block: u64,
-        /// In which transaction.
+        /// The transaction that made the event.
         transaction: B256,
         /// By how much it was raised.
         amount: U256,
@@ -219,13 +219,13 @@ pub enum DecodeFault {
         "sequencer {sequencer} in block {block}: {transferred} wei were transferred, but {amount} wei relocked"
     )]
     RelockedLess {
-        /// Whose stake.
+        /// The sequencer whose stake was raised.
         sequencer: u64,
-        /// Where.
+        /// The block that the event is in.
         block: u64,
-        /// What was transferred.
+        /// What was transferred to the escrow, in wei.
         transferred: U256,
-        /// What was relocked.
+        /// By how much the stake was raised, in wei.
         amount: U256,
     },
     /// A transaction without the fields that tell who signed its block.
@@ -252,11 +252,11 @@ pub enum DecodeFault {
         "L2 block {block}: seqR, seqS and seqV of transaction {transaction} are {found}, where all or none have to be there"
     )]
     HalfSigned {
-        /// Which block.
+        /// The block that the transaction is in.
         block: u64,
-        /// Which transaction.
+        /// The transaction that carries the signature.
         transaction: B256,
-        /// The three fields.
+        /// The three fields as they were given.
         found: String,
     },
     /// A signature that no key made.
@@ -264,35 +264,35 @@ pub enum DecodeFault {
         "L2 block {block}: the sequencer's signature of transaction {transaction} (r {r}, s {s}, v {v}) cannot be recovered: {reason}"
     )]
     Unrecoverable {
-        /// Which block.
+        /// The block that the transaction is in.
         block: u64,
-        /// Which transaction.
+        /// The transaction that carries the signature.
         transaction: B256,
-        /// The signature's r.
+        /// The r of the signature.
         r: U256,
-        /// The signature's s.
+        /// The s of the signature.
         s: U256,
         /// The signature's recovery id.
         v: u64,
-        /// libsecp256k1's own words.
+        /// What libsecp256k1 says of it.
         reason: String,
     },
     /// A file that ends before the manifest says, or holds other lines.
     #[error("the {what} is {found}, but {expected} by the manifest: the recording is not whole")]
     Incomplete {
-        /// What was compared.
+        /// What was counted.
         what: &'static str,
-        /// The manifest's number.
+        /// How many the manifest says there are.
         expected: u64,
-        /// The file's.
+        /// How many the file has.
         found: u64,
     },
     /// More transaction input than a recording may have.
     #[error("the inputs of the transactions up to here have {found} bytes, above {max}")]
     InputsTooLong {
-        /// How many so far.
+        /// How many bytes there are so far.
         found: usize,
-        /// The limit.
+        /// How many bytes are allowed.
         max: usize,
     },
     /// A recording that goes on somewhere else than where the log ends.
@@ -308,21 +308,21 @@ pub enum DecodeFault {
     /// A log with more topics than an event can have.
     #[error("log {log_index} of block {block} has {topics} topics, and 4 is the most there can be")]
     Topics {
-        /// Where.
+        /// The block that the log is in.
         block: u64,
-        /// Where in the block.
+        /// The index of the log in its block.
         log_index: u64,
-        /// How many.
+        /// How many were found.
         topics: usize,
     },
     /// A manifest that contradicts itself.
     #[error("{what} is {found}, not {expected}")]
     Manifest {
-        /// Which value.
+        /// The name of the value.
         what: &'static str,
         /// What it has to be.
         expected: String,
-        /// What it is.
+        /// The value as it was given.
         found: String,
     },
 }
@@ -331,11 +331,11 @@ pub enum DecodeFault {
 /// whoever ingests has to hear of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownTopic {
-    /// Which contract.
+    /// The contract that the log is of.
     pub contract: Address,
-    /// In which block.
+    /// The block that the log is in.
     pub block: u64,
-    /// In which transaction.
+    /// The transaction that made the log.
     pub transaction: B256,
     /// The topic, or `None` if the log has none.
     pub topic: Option<B256>,

@@ -39,7 +39,7 @@ pub enum NetworkError {
     /// A file that is no network.
     #[error("the network file {}: {reason}", path.display())]
     Invalid {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
         /// What is wrong, and where.
         reason: String,

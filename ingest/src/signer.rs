@@ -13,11 +13,11 @@ pub(crate) const EMPTY_ROOT: B256 =
 /// A sequencer's signature as l2geth gives it: `seqR`, `seqS`, `seqV`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SequencerSignature {
-    /// `seqR`.
+    /// The r of the signature, `seqR`.
     pub r: U256,
-    /// `seqS`.
+    /// The s of the signature, `seqS`.
     pub s: U256,
-    /// `seqV`, 0 or 1.
+    /// The parity of its point, `seqV`: 0 or 1.
     pub v: u64,
 }
 

@@ -13,11 +13,11 @@ use alloy::primitives::{B256, U256};
 /// What is known of the block that logs are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockFacts {
-    /// Its number.
+    /// The number of the block.
     pub number: u64,
-    /// Its hash.
+    /// The hash of the block.
     pub hash: B256,
-    /// Its timestamp.
+    /// The timestamp of the block, in Unix seconds.
     pub timestamp: u64,
 }
 

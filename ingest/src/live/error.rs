@@ -14,13 +14,13 @@ pub enum LiveError {
     /// What a chain gave, in several answers, does not hold together, also when it is asked again.
     #[error("{chain}: {what} of {endpoints} do not fit each other: {fault}")]
     Decode {
-        /// Which chain.
+        /// The chain, `L1` or `L2`.
         chain: &'static str,
         /// What was asked for.
         what: String,
         /// The endpoints that were asked.
         endpoints: String,
-        /// What is wrong.
+        /// What does not fit.
         fault: DecodeFault,
     },
     /// The contracts' own state is another one than the log gives.
@@ -37,7 +37,7 @@ pub enum LiveError {
         differences: String,
         /// How often all endpoints were asked.
         looks: u32,
-        /// Their names.
+        /// The endpoints that were asked.
         endpoints: String,
     },
     /// The log could not be opened, read or written, or cannot take what a chain gave.
@@ -49,19 +49,19 @@ pub enum LiveError {
          changed. Either the endpoint is of another branch, or the log has to be made again"
     )]
     BelowSealed {
-        /// Which chain.
+        /// The chain, `L1` or `L2`.
         chain: &'static str,
         /// The last block that the log could be rolled back to.
         block: u64,
-        /// The log's hash.
+        /// The hash that the log has for it.
         expected: B256,
-        /// The chain's.
+        /// The hash that the chain has for it.
         found: B256,
     },
     /// A chain that does not reach up to where it was to be ingested.
     #[error("{chain}: block {to} was asked for, but the chain's blocks are settled up to {settled} only")]
     NotReached {
-        /// Which chain.
+        /// The chain, `L1` or `L2`.
         chain: &'static str,
         /// The last block asked for.
         to: u64,
@@ -71,9 +71,9 @@ pub enum LiveError {
     /// An address without a contract.
     #[error("{chain}: there is no contract at {address}, where the network has the {contract}")]
     NoContract {
-        /// Which chain.
+        /// The chain, `L1` or `L2`.
         chain: &'static str,
-        /// Which contract.
+        /// The name of the contract.
         contract: &'static str,
         /// The network's address of it.
         address: Address,
@@ -81,7 +81,7 @@ pub enum LiveError {
     /// Blocks that do not follow the log's last one, which the chain has all the same.
     #[error("{chain}: in {attempts} attempts, what {endpoints} gave after block {block} did not follow it")]
     Stalled {
-        /// Which chain.
+        /// The chain, `L1` or `L2`.
         chain: &'static str,
         /// The log's last block.
         block: u64,

@@ -107,7 +107,7 @@ pub(crate) fn numbered(header: Option<Header>, number: u64) -> Result<Header, Fa
     Ok(header)
 }
 
-/// Several headers.
+/// The headers of some blocks, each of which the node has to have.
 pub(crate) async fn headers(attempt: &Attempt, numbers: &[u64]) -> Result<Vec<Header>, Fault> {
     let calls: Vec<Call> = numbers.iter().map(|number| header_call(*number)).collect();
     let headers = attempt.all::<Header>("a header", &calls).await?;

@@ -36,7 +36,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How much of a server's words is told.
 const REASON_CHARS_MAX: usize = 400;
 
-/// An endpoint.
+/// An endpoint, and what was learned of it by asking.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     /// Its scheme, host and port: all of a URL that holds no secret.

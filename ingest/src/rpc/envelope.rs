@@ -14,7 +14,7 @@ pub(crate) struct Call {
     pub(crate) params: Value,
 }
 
-/// A call.
+/// A call of JSON-RPC.
 pub(crate) fn call(method: &'static str, params: Value) -> Call {
     Call { method, params }
 }

@@ -25,7 +25,7 @@ pub enum RpcError {
         /// The chain id that the endpoint told.
         found: u64,
     },
-    /// Every attempt failed.
+    /// Every attempt at every endpoint failed.
     #[error(
         "{chain}: {what} failed {attempts} times, the last time at {endpoint}: {reason} (tried: {rounds} rounds over \
          {endpoints} endpoints, with pauses between them)"

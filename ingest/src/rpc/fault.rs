@@ -13,9 +13,9 @@ pub enum FaultKind {
     Timeout,
     /// The connection broke, or the answer was cut.
     Broken,
-    /// The server failed.
+    /// The server failed, by the HTTP status of its answer.
     Status,
-    /// Too many requests.
+    /// The server says that it gets too many requests.
     Busy,
     /// The answer was no JSON-RPC.
     NotJson,
@@ -114,7 +114,7 @@ impl Fault {
         Self { kind, reason, after: None }
     }
 
-    /// Too many requests.
+    /// The server says that it gets too many requests; `after` is how long it asked to be left alone.
     pub(crate) fn busy(reason: String, after: Option<Duration>) -> Self {
         Self { kind: FaultKind::Busy, reason, after }
     }

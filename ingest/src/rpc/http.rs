@@ -24,7 +24,7 @@ pub(crate) struct Http {
     received_bytes: Arc<AtomicU64>,
 }
 
-/// What came back.
+/// The body of an answer, and what to make of its status.
 #[derive(Debug)]
 pub(crate) struct HttpAnswer {
     pub(crate) body: Vec<u8>,

@@ -54,7 +54,7 @@ pub struct Endpoints {
     pub rounds_max: u32,
 }
 
-/// A chain's endpoints.
+/// The endpoints of a chain, and which of them is asked first.
 #[derive(Debug)]
 pub(crate) struct Rpc {
     chain: &'static str,
