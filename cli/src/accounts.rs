@@ -3,7 +3,7 @@
 use crate::accounts_args::{AccountsArgs, AccountsCommand};
 use crate::accounts_json::accounts_json;
 use crate::args::Format;
-use crate::format::{address, metis, table};
+use crate::format::{address, table};
 use crate::names::Names;
 use crate::state_json::status_name;
 use crate::{DONE, Output, policies, statement};
@@ -12,6 +12,7 @@ use std::io::Write;
 use tally_claims::{Accounts, AsOf, ChainTotals, Cut, PolicyAccount, PolicyAccounts, Until, accounts};
 use tally_engine::{Discrepancy, L1Block, SequencerId, UnixTime};
 use tally_eventlog::LogReader;
+use tally_text::{duration, metis, time};
 
 /// The columns of CSV: one row for each policy and sequencer.
 const CSV_HEADER: [&str; 19] = [
@@ -100,7 +101,7 @@ fn print_tables(
     let l1_block = or_dash(l1_block);
     match until {
         Until::Horizon => writeln!(out, "after L1 block {l1_block}, the last of the log\n")?,
-        Until::Time(time) => writeln!(out, "after L1 block {l1_block}, time {time}\n")?,
+        Until::Time(time) => writeln!(out, "after L1 block {l1_block}, up to {}\n", tally_text::time(time))?,
         Until::Nothing => writeln!(out, "after L1 block {l1_block}, before anything happened\n")?,
     }
     let header = [
@@ -115,7 +116,7 @@ fn print_tables(
     ];
     let mut chain = table(&header, 2);
     let mut claims =
-        table(&["sequencer", "claimable", "recipient", "leaving since", "stake free at", "delay s"], 3);
+        table(&["sequencer", "claimable", "recipient", "leaving since", "stake free at", "delay"], 3);
     for (id, account) in found.chain.sequencers.iter().filter(|(id, _)| is_shown(only, **id)) {
         let [stake, credited, claimed, relocked, unclaimed, claimable] = sums(&account.sums);
         let status = status_name(account.status).to_owned();
@@ -123,10 +124,10 @@ fn print_tables(
         claims.add_row([
             names.label(*id),
             account.not_claimable.map_or("yes", |why| why.code()).into(),
-            account.recipient.map_or("-".into(), address),
-            or_dash(account.exit.map(|exit| exit.since)),
-            or_dash(account.exit.map(|exit| exit.stake_free_at)),
-            or_dash(account.exit.map(|exit| exit.delay_secs)),
+            account.recipient.map_or("-".into(), tally_text::address),
+            or_dash(account.exit.map(|exit| time(exit.since))),
+            or_dash(account.exit.map(|exit| time(exit.stake_free_at))),
+            or_dash(account.exit.map(|exit| duration(exit.delay_secs))),
         ]);
     }
     if only.is_none() {
@@ -152,9 +153,9 @@ fn print_policy(
     writeln!(out, "\npolicy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
     match (horizon, stop) {
         (Some(horizon), Some(stop)) if found.as_of.until == Until::Horizon => {
-            writeln!(out, "up to block {}, time {}: {stop}", horizon.block, horizon.timestamp)?;
+            writeln!(out, "up to block {} of {}: {stop}", horizon.block, time(horizon.timestamp))?;
         }
-        (Some(horizon), _) => writeln!(out, "up to block {}, time {}", horizon.block, horizon.timestamp)?,
+        (Some(horizon), _) => writeln!(out, "up to block {} of {}", horizon.block, time(horizon.timestamp))?,
         (None, _) => writeln!(out, "no block yet")?,
     }
     writeln!(out, "{closed_epochs} epochs are closed\n")?;

@@ -2,7 +2,7 @@
 
 use crate::audit_chain_json::report_json;
 use crate::chain_args::{AuditChainArgs, ReportFormat, RuleArg};
-use crate::format::{metis, table};
+use crate::format::table;
 use crate::names::Names;
 use crate::{DIFFERENT, DONE, FAILED, Output, WrongUsage};
 use anyhow::{Context, Result};
@@ -11,6 +11,7 @@ use tally_audit::{AuditOptions, BatchAudit, ChainAudit, CountRule, Finding, Seve
 use tally_engine::BatchId;
 use tally_eventlog::LogReader;
 use tally_export::write_whole;
+use tally_text::metis;
 
 pub(crate) fn run(args: &AuditChainArgs, output: &mut Output<'_>) -> Result<u8> {
     if let (Some(from), Some(to)) = (args.from_batch, args.to_batch)

@@ -1,7 +1,7 @@
 //! `tally bundle`.
 
 use crate::bundle_args::{BundleCreateArgs, BundleShowArgs};
-use crate::format::{metis, table};
+use crate::format::table;
 use crate::replay::print_extent;
 use crate::{DONE, Output, policies};
 use anyhow::{Context, Result, bail, ensure};
@@ -10,6 +10,7 @@ use tally_engine::{L2Block, Policy, Wei};
 use tally_eventlog::{Archive, ArchiveError, LogReader, write_archive};
 use tally_export::write_whole;
 use tally_replay::{Receipt, ReplayOptions, Replayed, replay};
+use tally_text::metis;
 
 /// A bundle, of which every byte was checked, and what is in it beside the log. The receipt is sound in itself;
 /// whether it is what a replay gives is another question.

@@ -3,7 +3,7 @@
 use crate::args::PlainFormat;
 use crate::claims_args::NextBatchArgs;
 use crate::claims_json::next_batch_json;
-use crate::format::{address, metis, table, trimmed};
+use crate::format::table;
 use crate::names::Names;
 use crate::{DONE, Output};
 use anyhow::{Context, Result};
@@ -12,6 +12,7 @@ use tally_claims::{NextBatch, PreparedCall, next_batch, safe_file};
 use tally_engine::{SpanId, UnixTime};
 use tally_eventlog::LogReader;
 use tally_export::write_whole;
+use tally_text::{address, exact_metis, metis, trimmed};
 
 pub(crate) fn run(args: &NextBatchArgs, output: &mut Output<'_>) -> Result<u8> {
     let log = LogReader::open(&args.log.log)?;
@@ -61,8 +62,8 @@ fn print_tables(batch: &NextBatch, names: &Names, output: &mut Output<'_>) -> Re
     writeln!(out, "batch            {}", batch.batch)?;
     writeln!(out, "spans            {start_span} to {end_span}")?;
     writeln!(out, "L2 blocks        {first_block} to {last_block}")?;
-    writeln!(out, "reward per block {} METIS", trimmed(batch.reward_per_block.get()))?;
-    writeln!(out, "total            {} METIS for {} blocks", trimmed(batch.total.get()), batch.blocks)?;
+    writeln!(out, "reward per block {} METIS", exact_metis(batch.reward_per_block))?;
+    writeln!(out, "total            {} METIS for {} blocks", exact_metis(batch.total), batch.blocks)?;
     print_call(call, out)?;
     writeln!(out)?;
     let mut entries = table(&["signer", "sequencer", "blocks", "reward METIS"], 1);

@@ -4,13 +4,14 @@ use crate::args::{Format, PlainFormat};
 use crate::claims_args::{NextRateArgs, RateArgs};
 use crate::claims_batch::{print_call, write_safe_file};
 use crate::claims_json::{next_rate_json, rate_json};
-use crate::format::{metis, metis_difference, mrr, mrr_percent, table, trimmed};
+use crate::format::{mrr, mrr_percent, table};
 use crate::{DONE, Output, WrongUsage, policies};
 use anyhow::{Context, Result};
 use tally_claims::{ClaimsError, NextRate, RoundedWei, draw, next_rate, reward_per_block};
 use tally_engine::Wei;
 use tally_eventlog::LogReader;
 use tally_export::write_whole;
+use tally_text::{exact_metis, metis, metis_difference, time, trimmed};
 
 pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
     let policy = policies::load_one(&args.policy)?;
@@ -70,14 +71,14 @@ pub(crate) fn rate(args: &RateArgs, output: &mut Output<'_>) -> Result<u8> {
 
 /// An amount in METIS and in wei.
 fn both(amount: Wei) -> String {
-    format!("{} METIS = {amount} wei", trimmed(amount.get()))
+    format!("{} METIS = {amount} wei", exact_metis(amount))
 }
 
 fn print_tables(rate: &NextRate, output: &mut Output<'_>) -> Result<()> {
     let out = &mut output.out;
     let NextRate { policy, closed, .. } = rate;
     writeln!(out, "policy           {} {} ({})", policy.name(), policy.version(), policy.digest())?;
-    writeln!(out, "epoch            {}, from time {} to {}", closed.epoch, closed.start, closed.end)?;
+    writeln!(out, "epoch            {}, from {} to {}", closed.epoch, time(closed.start), time(closed.end))?;
     writeln!(out, "stake Q          {} wei·s", closed.stake_seconds)?;
     writeln!(out, "blocks N         {}, {} a year", closed.blocks, closed.blocks_a_year)?;
     writeln!(out, "realised MRR     {}", mrr_percent(closed.realised_mrr))?;
@@ -100,7 +101,7 @@ fn print_tables(rate: &NextRate, output: &mut Output<'_>) -> Result<()> {
     for epoch in &rate.history {
         history.add_row([
             epoch.epoch.to_string(),
-            epoch.start.to_string(),
+            time(epoch.start),
             epoch.blocks.to_string(),
             metis(epoch.reward_per_block),
             metis(epoch.on_chain),

@@ -2,7 +2,7 @@
 
 use crate::args::{ExplainArgs, PlainFormat};
 use crate::explain_json::{block_explanation_json, epoch_explanation_json};
-use crate::format::{address, fraction, mrr_percent};
+use crate::format::mrr_percent;
 use crate::ledger::check_locked;
 use crate::names::Names;
 use crate::{DONE, Output, kept, policies};
@@ -16,6 +16,7 @@ use tally_replay::{
     BlockExplanation, BlockLedger, EpochExplanation, Outcome, Place, Replayed, RewardSource, SpanPlace,
     StakeFacts, explain_block, explain_epoch,
 };
+use tally_text::{address, exact_metis, time};
 
 pub(crate) fn run(args: &ExplainArgs, output: &mut Output<'_>) -> Result<u8> {
     let policy = policies::load_one(&args.policy)?;
@@ -66,7 +67,7 @@ fn line(out: &mut dyn Write, what: &str, text: impl std::fmt::Display) -> Result
 }
 
 fn metis(wei: Wei) -> String {
-    format!("{} METIS", fraction(wei.get(), 18))
+    format!("{} METIS", exact_metis(wei))
 }
 
 fn print_policy(replayed: &Replayed, out: &mut dyn Write) -> Result<()> {
@@ -86,7 +87,8 @@ fn place(place: Option<&Place>) -> String {
     place.map_or("no event".into(), |place| {
         let Place { event, block, transaction_hash, log_index, timestamp } = place;
         format!(
-            "{event} in L1 block {block}, transaction {transaction_hash}, log {log_index}, time {timestamp}"
+            "{event} in L1 block {block} of {}, transaction {transaction_hash}, log {log_index}",
+            time(*timestamp)
         )
     })
 }
@@ -107,7 +109,7 @@ fn print_stake(policy: &Policy, stake: &StakeFacts, out: &mut dyn Write) -> Resu
 }
 
 fn print_rate(policy: &Policy, epoch: &EpochLedger, out: &mut dyn Write) -> Result<()> {
-    line(out, "epoch", format_args!("{}, from time {}", epoch.epoch, epoch.start))?;
+    line(out, "epoch", format_args!("{}, from {}", epoch.epoch, time(epoch.start)))?;
     match epoch.rate {
         Rate::Initial => line(
             out,
@@ -163,7 +165,7 @@ fn print_block(
 ) -> Result<()> {
     let (entry, policy) = (&explained.entry, &replayed.policy);
     print_policy(replayed, out)?;
-    line(out, "block", format_args!("{}, time {}", entry.block, entry.timestamp))?;
+    line(out, "block", format_args!("{} of {}", entry.block, time(entry.timestamp)))?;
     match &explained.span {
         None => line(out, "span", "none covers it")?,
         Some(SpanPlace { span, event, block, transaction_hash, log_index }) => {
@@ -225,7 +227,7 @@ fn print_epoch(
     print_rate(policy, &explained.epoch, out)?;
     for segment in &explained.segments {
         writeln!(out)?;
-        line(out, "segment", format_args!("time {} to {}", segment.from, segment.until))?;
+        line(out, "segment", format_args!("{} to {}", time(segment.from), time(segment.until)))?;
         print_stake(policy, &segment.stake, out)?;
         line(out, "part of Q", format_args!("{} wei·s", segment.stake_seconds))?;
         for paid in &segment.paid {

@@ -1,7 +1,6 @@
 //! `tally ledger show`.
 
 use crate::args::{Format, LedgerShowArgs};
-use crate::format::fraction;
 use crate::ledger_json::print_json;
 use crate::names::Names;
 use crate::{DONE, Output, kept, policies};
@@ -11,6 +10,7 @@ use tally_engine::{EpochIndex, L2Block, SequencerId};
 use tally_eventlog::LogReader;
 use tally_export::{CSV_HEADER, csv_row};
 use tally_replay::{BlockEntry, BlockLedger, Outcome, Replayed};
+use tally_text::{metis_to_the_wei, time};
 
 /// How wide the column of sequencers is at least.
 const LABEL_WIDTH: usize = "sequencer".len();
@@ -109,7 +109,7 @@ fn print_table(
     let width = labels.max().map_or(LABEL_WIDTH, |longest| longest.max(LABEL_WIDTH));
     writeln!(
         output.out,
-        "{:>12} {:>12} {:>6} {:>9} {:>width$} {:>28} {:>24} {:>28}",
+        "{:>12} {:>20} {:>6} {:>9} {:>width$} {:>28} {:>26} {:>30}",
         "block",
         "time",
         "epoch",
@@ -123,17 +123,17 @@ fn print_table(
     selection.for_each(ledger, |entry| {
         let (effective, reward, total) = match &entry.outcome {
             Outcome::Rewarded(rewarded) => (
-                fraction(rewarded.effective.get(), 18),
-                fraction(rewarded.reward.get(), 18),
-                fraction(rewarded.running_total.get(), 18),
+                metis_to_the_wei(rewarded.effective),
+                metis_to_the_wei(rewarded.reward),
+                metis_to_the_wei(rewarded.running_total),
             ),
             Outcome::Unrewarded(why) => ("-".into(), why.code().into(), "-".into()),
         };
         Ok(writeln!(
             output.out,
-            "{:>12} {:>12} {:>6} {:>9} {:>width$} {effective:>28} {reward:>24} {total:>28}",
+            "{:>12} {:>20} {:>6} {:>9} {:>width$} {effective:>28} {reward:>26} {total:>30}",
             entry.block.0,
-            entry.timestamp.0,
+            time(entry.timestamp),
             or_dash(entry.epoch),
             or_dash(entry.span),
             or_dash(entry.sequencer.map(|id| names.label(id))),

@@ -2,7 +2,7 @@
 
 use crate::args::PlainFormat;
 use crate::claims_args::MerkleArgs;
-use crate::format::{address, metis, table};
+use crate::format::{address, table};
 use crate::names::Names;
 use crate::replay_json::{log_json, policy_id_json};
 use crate::{DONE, Output, policies};
@@ -14,6 +14,7 @@ use tally_claims::{Distribution, Leaf, Withheld, distribution};
 use tally_engine::EpochIndex;
 use tally_eventlog::LogReader;
 use tally_export::write_whole;
+use tally_text::metis;
 
 pub(crate) fn run(args: &MerkleArgs, output: &mut Output<'_>) -> Result<u8> {
     let policy = policies::load_one(&args.policy)?;
@@ -71,11 +72,15 @@ fn print_tables(log: &LogReader, found: &Distribution, output: &mut Output<'_>) 
     writeln!(out, "policy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
     writeln!(out, "log head {}", log.head_digest()?)?;
     let l1_block = found.l1_block.map_or("none".into(), |block| block.to_string());
-    writeln!(out, "up to the end of epoch {}, time {}", found.epoch, found.end)?;
+    writeln!(out, "up to the end of epoch {}, {}", found.epoch, tally_text::time(found.end))?;
     writeln!(out, "recipients as of L1 block {l1_block}\n")?;
     let mut rows = table(&["sequencer", "recipient", "cumulative METIS"], 2);
     for leaf in &found.leaves {
-        rows.add_row([names.label(leaf.sequencer), address(leaf.recipient), metis(leaf.cumulative)]);
+        rows.add_row([
+            names.label(leaf.sequencer),
+            tally_text::address(leaf.recipient),
+            metis(leaf.cumulative),
+        ]);
     }
     for withheld in &found.withheld {
         let why = format!("withheld: {}", withheld.reason.code());

@@ -1,10 +1,11 @@
 //! `tally network`.
 
 use crate::args::{NetworkCommand, NetworkFromRecordingArgs, NetworkShowArgs};
-use crate::format::{address, table};
+use crate::format::table;
 use crate::{DONE, Output};
 use anyhow::Result;
 use tally_ingest::{Network, network_names, read_manifest};
+use tally_text::address;
 
 pub(crate) fn run(command: &NetworkCommand, output: &mut Output<'_>) -> Result<u8> {
     match command {

@@ -69,7 +69,7 @@ pub(crate) fn decimal(text: &str) -> Result<U256, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::trimmed;
+    use tally_text::trimmed;
 
     #[test]
     fn ranges_are_exact_and_include_their_ends() {

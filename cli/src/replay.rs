@@ -2,7 +2,7 @@
 
 use crate::activity_csv::write_activity;
 use crate::args::{Format, ReplayArgs};
-use crate::format::{metis, mrr, mrr_percent, table};
+use crate::format::{mrr, mrr_percent, table};
 use crate::names::Names;
 use crate::replay_json::replay_json;
 use crate::{DONE, Output, WrongUsage, policies};
@@ -15,6 +15,7 @@ use tally_engine::{Horizon, L2Block, REALISED_MRR_DECIMALS, Rate, UnrewardedBloc
 use tally_eventlog::LogReader;
 use tally_export::write_whole;
 use tally_replay::{Receipt, ReplayOptions, Replayed, Stop, replay, replay_with_activity};
+use tally_text::metis;
 
 pub(crate) fn run(args: &ReplayArgs, output: &mut Output<'_>) -> Result<u8> {
     let policies = policies::load(&args.policy)?;
@@ -99,7 +100,7 @@ fn print_tables(replayed: &Replayed, names: &Names, output: &mut Output<'_>) -> 
         };
         epochs.add_row([
             epoch.epoch.to_string(),
-            epoch.start.to_string(),
+            tally_text::time(epoch.start),
             epoch.earned.blocks.to_string(),
             metis(epoch.earned.reward),
             per_block,
@@ -112,7 +113,7 @@ fn print_tables(replayed: &Replayed, names: &Names, output: &mut Output<'_>) -> 
     for (id, total) in &ledger.sequencers {
         sequencers.add_row([
             names.label(*id),
-            total.signer.map_or("-".into(), crate::format::address),
+            total.signer.map_or("-".into(), tally_text::address),
             total.earned.blocks.to_string(),
             metis(total.earned.reward),
         ]);
@@ -144,7 +145,7 @@ pub(crate) fn print_extent(
     };
     let total = unrewarded.total().context("more than 2^64 - 1 blocks are unrewarded")?;
     let UnrewardedBlocks { before_genesis, no_producer, unknown_signer, after_unlock } = unrewarded;
-    writeln!(out, "up to block {}, time {}: {}", horizon.block, horizon.timestamp, stop)?;
+    writeln!(out, "up to block {} of {}: {stop}", horizon.block, tally_text::time(horizon.timestamp))?;
     writeln!(
         out,
         "{total} blocks without reward: {before_genesis} before genesis, {no_producer} no producer, \

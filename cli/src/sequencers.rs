@@ -2,7 +2,7 @@
 
 use crate::accounts::or_nothing;
 use crate::args::{Format, SequencersArgs};
-use crate::format::{address, metis, table};
+use crate::format::{address, table};
 use crate::names::Names;
 use crate::replay_json::log_json;
 use crate::state_json::status_name;
@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use tally_claims::{SequencerFacts, sequencers};
 use tally_engine::SequencerId;
 use tally_eventlog::LogReader;
+use tally_text::metis;
 
 const CSV_HEADER: [&str; 8] =
     ["sequencer", "status", "since", "owner", "signer", "signers", "recipient", "stake_wei"];
@@ -58,14 +59,15 @@ fn print_table(found: &BTreeMap<SequencerId, SequencerFacts>, output: &mut Outpu
         ["sequencer", "status", "owner", "recipient", "signers, last the present", "since", "stake METIS"];
     let mut rows = table(&header, 5);
     for (id, facts) in found {
-        let signers: Vec<String> = facts.signers.iter().map(|(signer, _)| address(*signer)).collect();
+        let signers: Vec<String> =
+            facts.signers.iter().map(|(signer, _)| tally_text::address(*signer)).collect();
         rows.add_row([
             names.label(*id),
             status_name(facts.status).into(),
-            address(facts.owner),
-            facts.recipient.map_or("-".into(), address),
+            tally_text::address(facts.owner),
+            facts.recipient.map_or("-".into(), tally_text::address),
             signers.join("\n"),
-            facts.since.to_string(),
+            tally_text::time(facts.since),
             metis(facts.stake),
         ]);
     }

@@ -2,7 +2,7 @@
 
 use crate::args::{PlainFormat, StateArgs};
 use crate::compare::differ;
-use crate::format::{address, metis, table};
+use crate::format::table;
 use crate::names::Names;
 use crate::state_json::{state_json, status_name};
 use crate::{DIFFERENT, DONE, Output};
@@ -13,6 +13,7 @@ use std::path::Path;
 use tally_engine::{L1Block, PoolState};
 use tally_eventlog::LogReader;
 use tally_replay::{StateAt, state_at};
+use tally_text::{address, duration, exact_metis, metis};
 
 /// No file of recorded states is longer; the recorded ones have 300 kB.
 const EXPECTED_BYTES_MAX: u64 = 64 << 20;
@@ -51,12 +52,12 @@ fn print_tables(
     let batch = pool.batch;
     totals.add_row(["locked METIS".to_owned(), metis(pool.total_locked)]);
     totals.add_row(["rewards paid out METIS".to_owned(), metis(pool.total_rewards_liquidated)]);
-    totals.add_row(["reward per block wei".to_owned(), pool.reward_per_block.to_string()]);
+    totals.add_row(["reward per block METIS".to_owned(), exact_metis(pool.reward_per_block)]);
     totals.add_row(["last batch".to_owned(), batch.id.to_string()]);
     totals.add_row(["its spans".to_owned(), format!("{} to {}", batch.start_span, batch.end_span)]);
     totals.add_row(["least stake METIS".to_owned(), metis(pool.min_lock)]);
     totals.add_row(["greatest stake METIS".to_owned(), metis(pool.max_lock)]);
-    totals.add_row(["exit delay s".to_owned(), pool.exit_delay_secs.to_string()]);
+    totals.add_row(["exit delay".to_owned(), duration(pool.exit_delay_secs)]);
     totals.add_row(["paused".to_owned(), pool.paused.to_string()]);
     writeln!(output.out, "{totals}\n")?;
     let mut sequencers = table(&["sequencer", "status", "signer", "stake METIS", "unclaimed METIS"], 3);

@@ -4,13 +4,14 @@ use crate::accounts::{or_nothing, warn};
 use crate::accounts_args::StatementArgs;
 use crate::accounts_json::{Details, statement_json};
 use crate::args::Format;
-use crate::format::{metis, signed_metis, table};
+use crate::format::table;
 use crate::names::Names;
 use crate::{DONE, Output, policies};
 use anyhow::Result;
 use tally_claims::{LedgerAccount, MovementKind, Statement, StatementEntry, StatementRange, statement};
 use tally_engine::{SequencerId, UnixTime};
 use tally_eventlog::LogReader;
+use tally_text::{address, metis, signed_metis, time};
 
 /// The columns of CSV.
 const CSV_HEADER: [&str; 15] = [
@@ -56,16 +57,29 @@ fn what(kind: MovementKind) -> String {
     format!("{}{details}", kind.code())
 }
 
+/// An account as people read it: addresses carry their checksum.
+fn shown(account: LedgerAccount) -> String {
+    match account {
+        LedgerAccount::Owner(owner) => format!("owner:{}", address(owner)),
+        LedgerAccount::Recipient(recipient) => format!("recipient:{}", address(recipient)),
+        LedgerAccount::Stake(_)
+        | LedgerAccount::Unclaimed(_)
+        | LedgerAccount::Accrued(_)
+        | LedgerAccount::Rewards
+        | LedgerAccount::Policy => account.to_string(),
+    }
+}
+
 fn print_tables(statement: &Statement, names: &Names, output: &mut Output<'_>) -> Result<()> {
     let out = &mut output.out;
     let StatementRange { from, to } = statement.range;
-    let from = from.map_or("the beginning".into(), |from| format!("time {from}"));
-    let to = to.map_or("the end of the log".into(), |to| format!("time {to} (not included)"));
+    let from = from.map_or("the beginning".into(), |from| time(from));
+    let to = to.map_or("the end of the log".into(), |to| format!("{} (not included)", time(to)));
     writeln!(out, "sequencer {}, from {from} to {to}", names.label(statement.sequencer))?;
     if let Some(policy) = &statement.policy {
         writeln!(out, "policy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
         match statement.horizon {
-            Some(horizon) => writeln!(out, "up to block {}, time {}", horizon.block, horizon.timestamp)?,
+            Some(horizon) => writeln!(out, "up to block {} of {}", horizon.block, time(horizon.timestamp))?,
             None => writeln!(out, "no block yet")?,
         }
     }
@@ -84,11 +98,11 @@ fn print_tables(statement: &Statement, names: &Names, output: &mut Output<'_>) -
     let mut rows = table(&header, 5);
     for StatementEntry { movement, stake, unclaimed, accrued } in &statement.entries {
         rows.add_row([
-            movement.time.to_string(),
+            time(movement.time),
             movement.place.map_or("-".into(), |place| place.block.to_string()),
             what(movement.kind),
-            movement.debit.to_string(),
-            movement.credit.to_string(),
+            shown(movement.debit),
+            shown(movement.credit),
             metis(movement.amount),
             metis(*stake),
             metis(*unclaimed),
@@ -99,7 +113,7 @@ fn print_tables(statement: &Statement, names: &Names, output: &mut Output<'_>) -
     let mut accounts = table(&["account", "opening METIS", "debits", "credits", "closing METIS"], 1);
     for line in &statement.accounts {
         accounts.add_row([
-            line.account.to_string(),
+            shown(line.account),
             signed_metis(line.opening),
             metis(line.debits),
             metis(line.credits),

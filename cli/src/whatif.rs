@@ -1,7 +1,7 @@
 //! `tally whatif`.
 
 use crate::args::{AllocationArg, Format, WhatIfArgs};
-use crate::format::{metis, metis_difference, table, trimmed};
+use crate::format::table;
 use crate::names::Names;
 use crate::range::Range;
 use crate::replay::print_extent;
@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use tally_engine::{Allocation, L2Block, Mrr, Policy, Wei};
 use tally_eventlog::LogReader;
 use tally_replay::{ReplayOptions, Variation, WhatIf};
+use tally_text::{exact_metis, metis, metis_difference, trimmed};
 
 /// How many combinations one run evaluates.
 pub(crate) const COMBINATIONS_MAX: u64 = 100_000;
@@ -171,7 +172,7 @@ fn print_tables(
 /// Target, cap in METIS, and allocation.
 fn terms(policy: &Policy) -> [String; 3] {
     let mrr = sole_target(policy).map_or("by date".into(), |mrr| mrr.to_string());
-    [mrr, trimmed(policy.cap().get()), policy.allocation().name().into()]
+    [mrr, exact_metis(policy.cap()), policy.allocation().name().into()]
 }
 
 fn print_csv(what_if: &WhatIf, variants: &[Policy], output: &mut Output<'_>) -> Result<()> {

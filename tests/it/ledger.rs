@@ -1,6 +1,7 @@
 //! `tally ledger show` as a user meets it, and the replays that are kept for it and for `tally explain`.
 
 use crate::support::{fixture, ingested, tally};
+use engine::UnixTime;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -114,15 +115,20 @@ fn every_form_says_the_same() {
                 ]
             );
             assert_eq!(csv.next().unwrap(), COLUMNS.map(|(_, field)| as_csv(&block[field])).join(","));
-            let mut expected: Vec<String> = ["l2_block", "timestamp", "epoch", "span", "sequencer"]
-                .map(|field| if block[field].is_null() { "-".into() } else { as_csv(&block[field]) })
-                .into();
+            let or_dash = |field: &str| {
+                if block[field].is_null() { "-".into() } else { as_csv(&block[field]) }
+            };
+            let time = tally_text::time(UnixTime(block["timestamp"].as_u64().unwrap()));
+            let mut expected: Vec<String> = vec![or_dash("l2_block")];
+            expected.extend(time.split(' ').map(String::from));
+            expected.extend(["epoch", "span", "sequencer"].map(or_dash));
             expected.extend(match block["unrewarded"].as_str() {
                 Some(why) => ["-".into(), why.into(), "-".into()],
                 None => ["effective_stake_wei", "reward_wei", "running_total_wei"]
                     .map(|field| metis(&block[field])),
             });
-            assert!(table.next().unwrap().split_whitespace().eq(expected));
+            let row = table.next().unwrap().replace(',', "");
+            assert!(row.split_whitespace().eq(expected), "{row}");
         }
         assert_eq!((csv.next(), table.next()), (None, None), "{policy}");
     }
