@@ -7,7 +7,8 @@ use alloy_primitives::Address;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use tally_engine::{Assessed, L2Block, Policy, SequencerId, Span, SpanId, Spans, Unrewarded};
-use tally_replay::{BlockLedger, BlockRun, ReplayError, ReplayOptions, Source, Stop, replay};
+use tally_eventlog::LogView;
+use tally_replay::{BlockLedger, BlockRun, ReplayError, ReplayOptions, Stop, replay};
 
 /// An honest chain has some hundred ranges of odd blocks; beyond this many nobody reads on, and memory is finite.
 pub(crate) const FINDINGS_MAX: usize = 100_000;
@@ -29,14 +30,14 @@ pub(crate) struct Production {
 
 impl Production {
     /// Looks at every settled block of the log. `spans` are all, and `people` all there ever were.
-    pub(crate) fn of<S: Source>(source: &S, spans: &Spans, people: &People) -> Result<Self, ReplayError> {
+    pub(crate) fn of<L: LogView>(log: &L, spans: &Spans, people: &People) -> Result<Self, ReplayError> {
         let policy = Policy::built_in("guide").expect("it is built in");
-        let replayed = replay(source, &[policy], ReplayOptions::default())?;
+        let replayed = replay(log, &[policy], ReplayOptions::default())?;
         let mut production = Self::default();
         let Some(replayed) = replayed.first() else {
             return Ok(production);
         };
-        let ledger = BlockLedger::new(source, replayed)?;
+        let ledger = BlockLedger::new(log, replayed)?;
         let last_covered = spans.as_slice().iter().map(|span| span.end).max();
         let mut rest = ledger.range();
         production.last = rest.as_ref().map(|range| *range.end());

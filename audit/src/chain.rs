@@ -11,8 +11,8 @@ use crate::{event, transaction};
 use alloy_primitives::Address;
 use std::collections::BTreeSet;
 use tally_engine::{BatchId, L1Block, L1Record, L2Block, Policy, PoolEvent, PoolState, UnixTime};
-use tally_eventlog::{EventCursor, LogError};
-use tally_replay::{ReplayError, Source, Stop, first_blocks_at};
+use tally_eventlog::{LogError, LogView};
+use tally_replay::{ReplayError, Stop, first_blocks_at};
 
 /// How to audit.
 #[derive(Clone, Copy, Debug)]
@@ -98,35 +98,31 @@ impl ChainAudit {
     }
 }
 
-/// Checks what the chain claims in `source`, the log of the pool whose escrow has this address.
+/// Checks what the chain claims in `log`.
 ///
 /// # Errors
 ///
 /// [`AuditError`] if the log cannot be read. What is wrong with the chain is a [`Finding`].
-pub fn audit_chain<S: Source>(
-    source: &S,
-    escrow: Address,
-    options: AuditOptions,
-) -> Result<ChainAudit, AuditError> {
-    let records = source.l1_records_after(&mut EventCursor::default())?;
-    let wanted = wanted(source, &records)?;
-    let schedule = Schedule::read(source, &wanted)?;
+pub fn audit_chain<L: LogView>(log: &L, options: AuditOptions) -> Result<ChainAudit, AuditError> {
+    let records = log.l1_records()?;
+    let wanted = wanted(log, &records)?;
+    let schedule = Schedule::read(log, &wanted)?;
     let production = if schedule.is_stopped {
         Production::default()
     } else {
-        Production::of(source, &schedule.spans, &People::of(&records))?
+        Production::of(log, &schedule.spans, &People::of(&records))?
     };
-    let reached = source.heads().l2.map(|head| head.block);
+    let reached = log.reach().l2.map(|head| head.block);
     let has_transfers = records.iter().any(|record| matches!(record.event, PoolEvent::MetisTransfer { .. }));
     let mut walk = Walk {
         rule: options.rule,
-        escrow,
+        escrow: log.identity().locking_info,
         schedule: &schedule,
         wanted: &wanted,
         production: &production,
         reached,
         cap: Policy::built_in("guide").expect("it is built in").cap(),
-        pool: PoolState::new(source.genesis()),
+        pool: PoolState::new(&log.identity().genesis),
         people: People::new(),
         allowed: BTreeSet::new(),
         totals: Totals::default(),
@@ -147,7 +143,7 @@ pub fn audit_chain<S: Source>(
         findings,
         batches,
         totals,
-        l1_block: source.heads().l1.map(|head| head.block),
+        l1_block: log.reach().l1.map(|head| head.block),
         l2_block: production.last,
         stopped,
         unsettled: None,
@@ -178,7 +174,7 @@ fn unsettled(production: &Production, schedule: &Schedule, batches: &[BatchAudit
 }
 
 /// The batches' spans, and where in L2 each was paid.
-fn wanted<S: Source>(source: &S, records: &[L1Record]) -> Result<Vec<Wanted>, ReplayError> {
+fn wanted<L: LogView>(log: &L, records: &[L1Record]) -> Result<Vec<Wanted>, ReplayError> {
     let mut batches = Vec::new();
     let mut instants = Vec::new();
     for record in records {
@@ -188,7 +184,7 @@ fn wanted<S: Source>(source: &S, records: &[L1Record]) -> Result<Vec<Wanted>, Re
             instants.push(UnixTime(record.timestamp.0.saturating_add(1)));
         }
     }
-    let cuts = first_blocks_at(source, &instants)?;
+    let cuts = first_blocks_at(log, &instants)?;
     let cut = |index: usize| cuts.get(index).map_or(L2Block(0), |boundary| boundary.first_block);
     let wanted = |(index, (first, last))| Wanted { first, last, cut: cut(index) };
     Ok(batches.into_iter().enumerate().map(wanted).collect())

@@ -2,15 +2,14 @@
 
 use crate::call::PreparedCall;
 use crate::error::ClaimsError;
-use crate::log_place::LogPlace;
 use alloy_primitives::Address;
 use std::collections::BTreeMap;
 use tally_engine::{
     BatchId, Batches, Discrepancy, L1Block, L2Block, PoolEvent, PoolState, SequencerId, Span, SpanId, Spans,
     UnixTime, Wei,
 };
-use tally_eventlog::{EventCursor, L1Head, LogIdentity};
-use tally_replay::{Source, StateAt, state_at, timestamp_of};
+use tally_eventlog::{EventCursor, L1Head, LogView};
+use tally_replay::{StateAt, state_at, timestamp_of};
 
 /// An entry of the call: what one sequencer is paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +65,6 @@ pub struct UnpayableBlocks {
 /// The next batch, as the contract would take it after the log's last L1 block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NextBatch {
-    /// Which log this is of.
-    pub log: LogPlace,
     /// When the log's last L1 block was made.
     pub l1_time: UnixTime,
     /// The batch: that after the last one paid.
@@ -98,8 +95,7 @@ pub struct NextBatch {
     pub discrepancies: Vec<Discrepancy>,
 }
 
-/// The next batch, up to span `to_span`, or for `None` up to the last that is finished. `identity` is what the log
-/// is of.
+/// The next batch, up to span `to_span`, or for `None` up to the last that is finished.
 ///
 /// Counted are the spans as the contract holds them now, by the rule that Themis checks. A span is *finished* when its
 /// last block is in the log and the span after it is announced: until then a recommit can still change it.
@@ -107,28 +103,24 @@ pub struct NextBatch {
 /// # Errors
 ///
 /// [`ClaimsError`] if the contract would not take a batch now, or if the log does not reach far enough to tell.
-pub fn next_batch<S: Source>(
-    source: &S,
-    identity: &LogIdentity,
-    to_span: Option<SpanId>,
-) -> Result<NextBatch, ClaimsError> {
-    let StateAt { pool, discrepancies, .. } = state_at(source, identity.l1_first_block, None)?;
-    let records = source.l1_records_after(&mut EventCursor::default())?;
-    let l1_head = source.heads().l1.ok_or(ClaimsError::NoL1)?;
+pub fn next_batch<L: LogView>(log: &L, to_span: Option<SpanId>) -> Result<NextBatch, ClaimsError> {
+    let StateAt { pool, discrepancies, .. } = state_at(log, None)?;
+    let records = log.l1_records()?;
+    let l1_head = log.reach().l1.ok_or(ClaimsError::NoL1)?;
     let (batch, start_span) = next_of(&pool)?;
     if pool.mpc_address.is_zero() {
         return Err(ClaimsError::NoSender { batch, head: l1_head.block });
     }
     let mut pauses = records.iter().filter(|record| matches!(record.event, PoolEvent::Paused { .. }));
     let paused_since = pauses.next_back().filter(|_| pool.paused).map(|record| record.block);
-    let spans = spans_of(source)?;
-    let head = source.heads().l2.map(|head| head.block);
+    let spans = spans_of(log)?;
+    let head = log.reach().l2.map(|head| head.block);
     let paid = spans_to_pay(spans.as_slice(), head, start_span, to_span)?;
     // The contract demands `startEpoch < endEpoch`: at least two spans.
     let [first, .., last] = paid else {
         return Err(ClaimsError::TooFewSpans { start: start_span, spans: paid.len() });
     };
-    check_l1_reaches(source, l1_head, last)?;
+    check_l1_reaches(log, l1_head, last)?;
     let Counted { entries, unpayable, blocks } =
         count(paid, &pool, &Batches::from_records(&records, pool.reward_per_block))?;
     let reward_per_block = pool.reward_per_block;
@@ -142,7 +134,6 @@ pub fn next_batch<S: Source>(
     }
     let credits: Vec<(Address, u64)> = priced.iter().map(|entry| (entry.signer, entry.blocks)).collect();
     Ok(NextBatch {
-        log: LogPlace::new(source, identity)?,
         l1_time: l1_head.timestamp,
         batch,
         start_span,
@@ -155,7 +146,7 @@ pub fn next_batch<S: Source>(
         reward_per_block,
         total,
         call: PreparedCall::batch_submit_rewards(
-            identity,
+            log.identity(),
             pool.mpc_address,
             batch,
             (start_span, last.id),
@@ -172,9 +163,9 @@ fn next_of(pool: &PoolState) -> Result<(BatchId, SpanId), ClaimsError> {
     pool.batch.id.next().zip(pool.batch.end_span.next()).ok_or(none)
 }
 
-fn spans_of<S: Source>(source: &S) -> Result<Spans, ClaimsError> {
+fn spans_of<L: LogView>(log: &L) -> Result<Spans, ClaimsError> {
     let mut spans = Spans::new();
-    source.for_each_span_record::<ClaimsError>(&mut EventCursor::default(), |record| {
+    log.for_each_span_record::<ClaimsError>(&mut EventCursor::default(), |record| {
         spans.apply(&record)?;
         Ok(())
     })?;
@@ -220,8 +211,8 @@ fn spans_to_pay(
 
 /// Whether L1 is known up to the end of the last span: before that a batch may have been paid, or a signer changed, that
 /// the log does not know of.
-fn check_l1_reaches<S: Source>(source: &S, l1_head: L1Head, last: &Span) -> Result<(), ClaimsError> {
-    let l2_time = timestamp_of(source, last.end)?;
+fn check_l1_reaches<L: LogView>(log: &L, l1_head: L1Head, last: &Span) -> Result<(), ClaimsError> {
+    let l2_time = timestamp_of(log, last.end)?;
     if l1_head.timestamp < l2_time {
         return Err(ClaimsError::L1Behind {
             span: last.id,

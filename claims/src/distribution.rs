@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use tally_engine::{
     Allocation, AmountError, EpochIndex, L1Block, Ledger, Policy, PoolState, SequencerId, UnixTime, Wei,
 };
-use tally_replay::{ReplayOptions, Replayed, Source, StateAt, replay, state_at};
+use tally_eventlog::LogView;
+use tally_replay::{ReplayOptions, Replayed, StateAt, replay, state_at};
 
 /// What is owed at the end of an epoch, since the beginning.
 #[derive(Clone, Debug)]
@@ -138,24 +139,22 @@ pub enum DistributionError {
     },
 }
 
-/// What `policy` owes at the end of `epoch` (`None`: the last that is closed), by everything in the log. `first` is the
-/// log's first L1 block.
+/// What `policy` owes at the end of `epoch` (`None`: the last that is closed), by everything in the log.
 ///
 /// # Errors
 ///
 /// [`DistributionError`] if the contract pays that policy, the epoch is not closed, nobody can claim anything, or the
 /// log cannot be read or folded.
-pub fn distribution<S: Source>(
-    source: &S,
-    first: L1Block,
+pub fn distribution<L: LogView>(
+    log: &L,
     policy: &Policy,
     epoch: Option<EpochIndex>,
     threads: Option<usize>,
 ) -> Result<Distribution, DistributionError> {
     check_policy(policy)?;
-    let StateAt { block, pool, .. } = state_at(source, first, None).map_err(AccountsError::from)?;
+    let StateAt { block, pool, .. } = state_at(log, None).map_err(AccountsError::from)?;
     let options = ReplayOptions { threads, ..ReplayOptions::default() };
-    let replayed = replay(source, std::slice::from_ref(policy), options).map_err(AccountsError::from)?;
+    let replayed = replay(log, std::slice::from_ref(policy), options).map_err(AccountsError::from)?;
     let ledger = replayed.first().map(|Replayed { ledger, .. }| ledger).expect("one policy gives one ledger");
     Distribution::new(policy, ledger, &pool, block, epoch)
 }

@@ -3,8 +3,8 @@
 use crate::accounts::{AccountsError, Cut, records_by};
 use alloy_primitives::Address;
 use std::collections::BTreeMap;
-use tally_engine::{L1Block, L1Record, PoolEvent, PoolState, SequencerId, Status, UnixTime, Wei};
-use tally_replay::Source;
+use tally_engine::{L1Record, PoolEvent, PoolState, SequencerId, Status, UnixTime, Wei};
+use tally_eventlog::LogView;
 
 /// A sequencer, as the contracts have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,17 +30,14 @@ impl SequencerFacts {
     }
 }
 
-/// All sequencers that there are by the end of the log. `first` is its first L1 block.
+/// All sequencers that there are by the end of the log.
 ///
 /// # Errors
 ///
 /// [`AccountsError`] if the log cannot be read, or is of no history of the contracts.
-pub fn sequencers<S: Source>(
-    source: &S,
-    first: L1Block,
-) -> Result<BTreeMap<SequencerId, SequencerFacts>, AccountsError> {
-    let (_, records) = records_by(source, first, Cut::End)?;
-    let mut pool = PoolState::new(source.genesis());
+pub fn sequencers<L: LogView>(log: &L) -> Result<BTreeMap<SequencerId, SequencerFacts>, AccountsError> {
+    let (_, records) = records_by(log, Cut::End)?;
+    let mut pool = PoolState::new(&log.identity().genesis);
     let mut signers: BTreeMap<SequencerId, Vec<(Address, UnixTime)>> = BTreeMap::new();
     for record in &records {
         pool.apply(record)?;

@@ -15,7 +15,7 @@ use tally_export::write_whole;
 pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
     let policy = policies::load_one(&args.policy)?;
     let log = LogReader::open(&args.log.log)?;
-    let rate = next_rate(&log, log.identity(), &policy, args.decimals).map_err(|error| {
+    let rate = next_rate(&log, &policy, args.decimals).map_err(|error| {
         let is_usage = matches!(error, ClaimsError::NotFlat { .. });
         if is_usage { WrongUsage(error.to_string()).into() } else { anyhow::Error::from(error) }
     })?;
@@ -36,7 +36,7 @@ pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
                 rate.policy.name(),
                 rate.policy.version(),
                 trimmed(rate.on_chain.get()),
-                rate.log.head_digest,
+                log.head_digest()?,
             );
             write_safe_file(path, call, &name, &description, rate.l1_time)?;
         }
@@ -46,7 +46,7 @@ pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
         (None, _) => {}
     }
     match args.format {
-        Format::Json => writeln!(output.out, "{:#}", next_rate_json(&rate)?)?,
+        Format::Json => writeln!(output.out, "{:#}", next_rate_json(&rate, &log)?)?,
         Format::Csv => print_csv(&rate, output)?,
         Format::Table => print_tables(&rate, output)?,
     }

@@ -105,7 +105,16 @@ pub(crate) fn same<T: PartialEq + ToString>(
     Err(LogError::Damaged { place: place.into(), what, expected, found })
 }
 
-/// How far a log reaches.
+/// Up to which block of each chain something goes: a log, or a part of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// The last L1 block; `None` before the first.
+    pub l1: Option<L1Head>,
+    /// The last L2 block; `None` before the first.
+    pub l2: Option<L2Head>,
+}
+
+/// How far a log reaches, and the digests of everything up to there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heads {
     /// Up to here on L1; `None` before the first block.
@@ -123,6 +132,11 @@ pub struct Heads {
 }
 
 impl Heads {
+    /// The last blocks, without the digests.
+    pub const fn reach(&self) -> Reach {
+        Reach { l1: self.l1, l2: self.l2 }
+    }
+
     /// Whether the last chunk (`None` if there is none) is the one that the L2 head ends.
     pub(crate) fn check_last_chunk(&self, last: Option<&ChunkHeader>) -> Result<(), LogError> {
         let end = last.and_then(|last| {

@@ -25,6 +25,7 @@ use crate::options::{CHUNKS, INDEX, L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
 use crate::reader::LogReader;
 use crate::store::EventCursor;
 use crate::times::Times;
+use crate::view::LogView;
 use alloy_primitives::B256;
 use tally_engine::L2Block;
 

@@ -2,13 +2,12 @@
 
 use crate::blocks::Blocks;
 use crate::error::ReplayError;
-use crate::source::Source;
 use alloy_primitives::Address;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use tally_engine::{Counts, FoldError, Grid, L2Block, Span, Spans};
-use tally_eventlog::{CodeCounts, IndexEntry, Producers, UNSIGNED};
+use tally_eventlog::{CodeCounts, IndexEntry, LogView, Producers, UNSIGNED};
 
 /// How many pieces each thread gets: enough that a thread which is held up leaves its rest to others, few
 /// enough that what a piece costs by itself (a cursor, tables for counting) does not show.
@@ -60,17 +59,15 @@ pub(crate) struct Counting<'a> {
 
 /// Counts the blocks of all `ranges` by stretch and producer. Counting is a sum, so the result does not depend
 /// on how the blocks are split among threads, nor on how many there are.
-pub(crate) fn count<S: Source>(
-    blocks: &Blocks<'_, S>,
+pub(crate) fn count<L: LogView>(
+    blocks: &Blocks<'_, L>,
     counting: &Counting<'_>,
     ranges: &[RangeInclusive<L2Block>],
 ) -> Result<Counts, ReplayError> {
     let tasks: Vec<(RangeInclusive<L2Block>, &[IndexEntry])> =
         ranges.iter().flat_map(|range| split(blocks, range)).collect();
-    let counted: Result<Vec<Counts>, ReplayError> = tasks
-        .into_par_iter()
-        .map(|(range, index)| count_range(blocks.source, counting, range, index))
-        .collect();
+    let counted: Result<Vec<Counts>, ReplayError> =
+        tasks.into_par_iter().map(|(range, index)| count_range(blocks.log, counting, range, index)).collect();
     let mut total = Counts::new(counting.producers.producers.clone());
     for counts in counted? {
         total.merge(&counts)?;
@@ -79,8 +76,8 @@ pub(crate) fn count<S: Source>(
 }
 
 /// Cuts a range between chunks, into pieces of about equal numbers of them.
-fn split<'a, S: Source>(
-    blocks: &'a Blocks<'_, S>,
+fn split<'a, L: LogView>(
+    blocks: &'a Blocks<'_, L>,
     range: &RangeInclusive<L2Block>,
 ) -> Vec<(RangeInclusive<L2Block>, &'a [IndexEntry])> {
     let chunks = blocks.chunks(range);
@@ -99,8 +96,8 @@ fn split<'a, S: Source>(
     ranges
 }
 
-fn count_range<S: Source>(
-    source: &S,
+fn count_range<L: LogView>(
+    log: &L,
     counting: &Counting<'_>,
     range: RangeInclusive<L2Block>,
     index: &[IndexEntry],
@@ -108,12 +105,12 @@ fn count_range<S: Source>(
     let mut counter = RangeCounter::new(counting, &range)?;
     if counting.verify {
         let mut index = index.iter();
-        source.scan_verified(range, |header, producers| {
+        log.scan_verified(range, |header, producers| {
             header.check_index_entry(index.next().copied())?;
             counter.chunk(producers)
         })?;
     } else {
-        source.scan_producers(range, |producers| counter.chunk(producers))?;
+        log.scan_producers(range, |producers| counter.chunk(producers))?;
     }
     counter.finish()
 }

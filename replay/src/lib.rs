@@ -13,7 +13,6 @@
 
 mod activity;
 mod blocks;
-mod bundled;
 mod by_block;
 mod count;
 mod error;
@@ -22,7 +21,6 @@ mod horizon;
 mod receipt;
 mod run;
 mod saved;
-mod source;
 mod state;
 mod survey;
 mod threads;
@@ -46,6 +44,5 @@ pub use receipt::{
 };
 pub use run::{Replay, ReplayOptions, Replayed, replay};
 pub use saved::{SAVED_BYTES_MAX, restore, save};
-pub use source::Source;
 pub use state::{StateAt, state_at};
 pub use whatif::{Compared, Variation, WhatIf};

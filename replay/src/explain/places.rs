@@ -2,12 +2,11 @@
 
 use crate::by_block::spans_of;
 use crate::error::ReplayError;
-use crate::source::Source;
 use alloy_primitives::{Address, B256};
 use tally_engine::{
     BatchId, L1Block, L1Record, L2Block, PoolEvent, SequencerId, Span, SpanRecord, UnixTime, Wei,
 };
-use tally_eventlog::EventCursor;
+use tally_eventlog::LogView;
 
 /// An event of the pool on L1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,8 +79,8 @@ impl Place {
 pub(crate) struct Records(Vec<L1Record>);
 
 impl Records {
-    pub(crate) fn new<S: Source>(source: &S) -> Result<Self, ReplayError> {
-        Ok(Self(source.l1_records_after(&mut EventCursor::default())?))
+    pub(crate) fn new<L: LogView>(log: &L) -> Result<Self, ReplayError> {
+        Ok(Self(log.l1_records()?))
     }
 
     /// The last record up to `time` of which `is_it` holds.
@@ -170,8 +169,8 @@ fn sets_status(event: &PoolEvent, id: SequencerId) -> Option<bool> {
 }
 
 /// The span that covers `block`, and the event that it comes from.
-pub(crate) fn span_place<S: Source>(source: &S, block: L2Block) -> Result<Option<SpanPlace>, ReplayError> {
-    let records = source.span_records_over(&(block..=block))?;
+pub(crate) fn span_place<L: LogView>(log: &L, block: L2Block) -> Result<Option<SpanPlace>, ReplayError> {
+    let records = log.span_records_over(&(block..=block))?;
     let Some(span) = spans_of(&records)?.covering(block).copied() else {
         return Ok(None);
     };
