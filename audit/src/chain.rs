@@ -5,12 +5,11 @@ use crate::blocks::{FINDINGS_MAX, Production};
 use crate::code::{Code, Severity};
 use crate::finding::Finding;
 use crate::money::Totals;
-use crate::people::People;
 use crate::schedule::{Schedule, Wanted};
 use crate::{event, transaction};
 use alloy_primitives::Address;
 use std::collections::BTreeSet;
-use tally_engine::{BatchId, L1Block, L1Record, L2Block, Policy, PoolEvent, PoolState, UnixTime};
+use tally_engine::{BatchId, L1Block, L1Record, L2Block, Policy, PoolEvent, PoolState, SignerBook, UnixTime};
 use tally_eventlog::{LogError, LogView};
 use tally_replay::{ReplayError, Stop, first_blocks_at};
 
@@ -110,7 +109,7 @@ pub fn audit_chain<L: LogView>(log: &L, options: AuditOptions) -> Result<ChainAu
     let production = if schedule.is_stopped {
         Production::default()
     } else {
-        Production::of(log, &schedule.spans, &People::of(&records))?
+        Production::of(log, &schedule.spans, &SignerBook::from_records(&records))?
     };
     let reached = log.reach().l2.map(|head| head.block);
     let has_transfers = records.iter().any(|record| matches!(record.event, PoolEvent::MetisTransfer { .. }));
@@ -123,7 +122,7 @@ pub fn audit_chain<L: LogView>(log: &L, options: AuditOptions) -> Result<ChainAu
         reached,
         cap: Policy::built_in("guide").expect("it is built in").cap(),
         pool: PoolState::new(&log.identity().genesis),
-        people: People::new(),
+        signers: SignerBook::new(),
         allowed: BTreeSet::new(),
         totals: Totals::default(),
         findings: Vec::new(),
@@ -212,7 +211,7 @@ struct Walk<'a> {
     reached: Option<L2Block>,
     cap: tally_engine::Wei,
     pool: PoolState,
-    people: People,
+    signers: SignerBook,
     allowed: BTreeSet<Address>,
     totals: Totals,
     findings: Vec<Finding>,
@@ -278,7 +277,7 @@ impl Walk<'_> {
         for record in group {
             event::check(record, &self.pool, &mut self.allowed, self.cap, &mut self.findings);
             self.check_batch(record);
-            self.people.meet(record);
+            self.signers.apply(record);
             match self.pool.apply(record) {
                 Ok(discrepancies) => {
                     let found = discrepancies.iter().map(|it| event::of_discrepancy(record, it));
@@ -301,7 +300,7 @@ impl Walk<'_> {
         let evidence = Evidence {
             rule: self.rule,
             pool: &self.pool,
-            people: &self.people,
+            signers: &self.signers,
             spans,
             final_spans: self.schedule.spans.as_slice(),
             production: self.production,

@@ -11,7 +11,6 @@ mod code;
 mod event;
 mod finding;
 mod money;
-mod people;
 mod schedule;
 mod transaction;
 

@@ -5,8 +5,8 @@ use crate::error::ClaimsError;
 use alloy_primitives::Address;
 use std::collections::BTreeMap;
 use tally_engine::{
-    BatchId, Batches, Discrepancy, L1Block, L2Block, PoolEvent, PoolState, SequencerId, Span, SpanId, Spans,
-    UnixTime, Wei,
+    BatchId, Discrepancy, L1Block, L2Block, PoolEvent, PoolState, ScheduledBlocks, SequencerId, SignerBook,
+    Span, SpanId, Spans, UnixTime, Wei,
 };
 use tally_eventlog::{EventCursor, L1Head, LogView};
 use tally_replay::{StateAt, state_at, timestamp_of};
@@ -121,8 +121,7 @@ pub fn next_batch<L: LogView>(log: &L, to_span: Option<SpanId>) -> Result<NextBa
         return Err(ClaimsError::TooFewSpans { start: start_span, spans: paid.len() });
     };
     check_l1_reaches(log, l1_head, last)?;
-    let Counted { entries, unpayable, blocks } =
-        count(paid, &pool, &Batches::from_records(&records, pool.reward_per_block))?;
+    let Counted { entries, unpayable, blocks } = count(paid, &pool, &SignerBook::from_records(&records))?;
     let reward_per_block = pool.reward_per_block;
     let mut total = Wei::ZERO;
     let mut priced = Vec::with_capacity(entries.len());
@@ -233,54 +232,24 @@ struct Counted {
     blocks: u64,
 }
 
-/// Sums `end - start + 1` for each signer, and puts it under the present signer of its sequencer.
-fn count(spans: &[Span], pool: &PoolState, known: &Batches) -> Result<Counted, ClaimsError> {
+/// Counts the blocks of the spans, and puts each sequencer's under its present signer.
+fn count(spans: &[Span], pool: &PoolState, book: &SignerBook) -> Result<Counted, ClaimsError> {
     let ids = |span: Option<&Span>| span.map_or(SpanId(0), |span| span.id);
     let (start, end) = (ids(spans.first()), ids(spans.last()));
-    let add = |sum: &mut u64, blocks: u64| -> Result<(), ClaimsError> {
-        *sum = sum.checked_add(blocks).ok_or(ClaimsError::TooManyBlocks { start, end })?;
-        Ok(())
-    };
-    let mut by_signer: BTreeMap<Address, u64> = BTreeMap::new();
-    for span in spans {
-        // An emptied span ends just before it starts.
-        let after_end = span.end.next().ok_or(ClaimsError::TooManyBlocks { start, end })?;
-        let blocks =
-            after_end.0.checked_sub(span.start.0).ok_or(ClaimsError::TooManyBlocks { start, end })?;
-        add(by_signer.entry(span.signer).or_default(), blocks)?;
-    }
-    let mut entries: BTreeMap<SequencerId, (Address, u64)> = BTreeMap::new();
-    let mut unpayable = Vec::new();
-    let (mut paid, mut unpaid) = (0, 0);
-    for (signer, blocks) in by_signer {
-        match creditable(&signer, pool, known) {
-            Ok((sequencer, present)) => {
-                add(&mut entries.entry(sequencer).or_insert((present, 0)).1, blocks)?;
-                add(&mut paid, blocks)?;
-            }
-            Err(why) => {
-                unpayable.push(UnpayableBlocks { signer, blocks, why });
-                add(&mut unpaid, blocks)?;
-            }
-        }
-    }
-    if entries.is_empty() {
+    let too_many = || ClaimsError::TooManyBlocks { start, end };
+    let ScheduledBlocks { payable, unpayable } = ScheduledBlocks::of(spans, book).ok_or_else(too_many)?;
+    let sum = |all: u64, blocks: &u64| all.checked_add(*blocks).ok_or_else(too_many);
+    let paid = payable.values().try_fold(0, sum)?;
+    let unpaid = unpayable.values().try_fold(0, sum)?;
+    if payable.is_empty() {
         return Err(ClaimsError::NobodyToPay { start, end, unpayable: unpaid });
     }
-    unpayable.sort_by_key(|unpayable| (unpayable.why.sequencer(), unpayable.signer));
-    Ok(Counted { entries, unpayable, blocks: paid })
-}
-
-/// The sequencer that `signer` stands or stood for, and the signer under which the contract credits it now.
-fn creditable(
-    signer: &Address,
-    pool: &PoolState,
-    known: &Batches,
-) -> Result<(SequencerId, Address), Unpayable> {
-    let sequencer = known.sequencer_of(signer, None).ok_or(Unpayable::UnknownSigner)?;
-    let present = pool.sequencers.get(&sequencer).map(|state| state.signer);
-    present
-        .filter(|present| pool.creditable(present) == Some(sequencer))
-        .map(|present| (sequencer, present))
-        .ok_or(Unpayable::SequencerGone(sequencer))
+    let present =
+        |sequencer| pool.sequencers.get(&sequencer).expect("the book is of the pool's records").signer;
+    let entries = payable.into_iter().map(|(id, blocks)| (id, (present(id), blocks)));
+    let unpayable = unpayable.into_iter().map(|((sequencer, signer), blocks)| {
+        let why = sequencer.map_or(Unpayable::UnknownSigner, Unpayable::SequencerGone);
+        UnpayableBlocks { signer, blocks, why }
+    });
+    Ok(Counted { entries: entries.collect(), unpayable: unpayable.collect(), blocks: paid })
 }

@@ -3,7 +3,7 @@
 use crate::accounts::{AccountsError, Cut, records_by};
 use alloy_primitives::Address;
 use std::collections::BTreeMap;
-use tally_engine::{L1Record, PoolEvent, PoolState, SequencerId, Status, UnixTime, Wei};
+use tally_engine::{ChangeKind, PoolState, SequencerId, Status, UnixTime, Wei};
 use tally_eventlog::LogView;
 
 /// A sequencer, as the contracts have it.
@@ -41,8 +41,10 @@ pub fn sequencers<L: LogView>(log: &L) -> Result<BTreeMap<SequencerId, Sequencer
     let mut signers: BTreeMap<SequencerId, Vec<(Address, UnixTime)>> = BTreeMap::new();
     for record in &records {
         pool.apply(record)?;
-        if let Some((id, signer)) = introduced(record) {
-            signers.entry(id).or_default().push((signer, record.timestamp));
+        for (id, change) in record.event.changes() {
+            if let ChangeKind::Signer(signer) = change {
+                signers.entry(id).or_default().push((signer, record.timestamp));
+            }
         }
     }
     let facts = pool.sequencers.into_iter().map(|(id, state)| {
@@ -53,15 +55,4 @@ pub fn sequencers<L: LogView>(log: &L) -> Result<BTreeMap<SequencerId, Sequencer
         (id, SequencerFacts { status, since, owner, signers, recipient, stake })
     });
     Ok(facts.collect())
-}
-
-/// The signer that a record introduces, and whose.
-fn introduced(record: &L1Record) -> Option<(SequencerId, Address)> {
-    if let PoolEvent::Locked { sequencer, signer, .. }
-    | PoolEvent::SignerChange { sequencer, new_signer: signer, .. } = record.event
-    {
-        Some((sequencer, signer))
-    } else {
-        None
-    }
 }

@@ -5,6 +5,7 @@ use crate::error::FoldError;
 use crate::ids::{BatchId, SequencerId};
 use crate::ledger::{BatchLedger, Earned, Unrewarded};
 use crate::money::Wei;
+use crate::schedule::Payee;
 use crate::spans::{Span, Spans};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -40,13 +41,11 @@ impl Credit {
             Payment::Paid(batch) => (Some(batch), batch.reward_per_block),
             Payment::Pending(reward) => (None, reward),
         };
-        let Some(sequencer) = batches.sequencer_of(&span.signer, batch.as_ref()) else {
-            return Ok(Self::Nothing(Unrewarded::UnknownSigner));
-        };
-        if batches.is_gone(sequencer, batch.as_ref()) {
-            return Ok(Self::Nothing(Unrewarded::AfterUnlock));
-        }
-        Ok(Self::To { sequencer, each, batch })
+        Ok(match batches.signers().payee(&span.signer, batch.as_ref()) {
+            Payee::Sequencer(sequencer) => Self::To { sequencer, each, batch },
+            Payee::Gone(_) => Self::Nothing(Unrewarded::AfterUnlock),
+            Payee::Unknown => Self::Nothing(Unrewarded::UnknownSigner),
+        })
     }
 }
 

@@ -53,6 +53,7 @@ mod money;
 mod policy;
 mod pool;
 mod rate;
+mod schedule;
 mod signers;
 mod spans;
 mod spread;
@@ -84,6 +85,7 @@ pub use pool::{
     Status,
 };
 pub use rate::{REALISED_MRR_DECIMALS, Window, YEAR_SECS, realised_mrr, reward_division};
+pub use schedule::{Exit, Payee, Piece, ScheduledBlocks, SignerBook, SpanCursor};
 pub use spans::{Span, SpanError, SpanFault, Spans};
 pub use spread::{InTurn, Spread};
 pub use timeline::{Change, ChangeKind, Roster, Standing, Timeline};

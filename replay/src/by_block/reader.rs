@@ -5,7 +5,9 @@ use crate::error::ReplayError;
 use std::collections::BTreeMap;
 use std::mem;
 use std::ops::{Range, RangeInclusive};
-use tally_engine::{Assessed, Assessor, EpochIndex, FoldError, L2Block, Span, Spans, UnixTime, Wei};
+use tally_engine::{
+    Assessed, Assessor, EpochIndex, FoldError, L2Block, Span, SpanCursor, Spans, UnixTime, Wei,
+};
 use tally_eventlog::{
     CHUNK_BLOCKS_MAX, CodeCounts, LogError, LogView, Producers, Times, UNSIGNED, chunk_start,
 };
@@ -320,22 +322,10 @@ impl<'w, 'l, 'a, L: LogView> Walk<'w, 'l, 'a, L> {
         blocks: u64,
         totals: &mut [Wei],
     ) -> Result<(), ReplayError> {
-        let end = first.0.saturating_add(blocks);
-        let mut block = first;
-        while block.0 < end {
-            let span = self.spans.covering(block);
-            let next = match span {
-                Some(span) => span.end.next(),
-                None => self.spans.next_covered(block),
-            };
-            let next = next.map_or(end, |next| next.0.min(end));
-            let slotted = self.of_span(span)?;
-            add(
-                totals,
-                &slotted,
-                next.checked_sub(block.0).expect("a span that covers a block ends after it"),
-            )?;
-            block = L2Block(next);
+        let last = L2Block(first.0.saturating_add(blocks).saturating_sub(1));
+        for piece in SpanCursor::new(self.spans).pieces(first, last) {
+            let slotted = self.of_span(piece.span)?;
+            add(totals, &slotted, piece.blocks().expect("they lie in one chunk"))?;
         }
         Ok(())
     }
@@ -349,7 +339,7 @@ impl<'w, 'l, 'a, L: LogView> Walk<'w, 'l, 'a, L> {
         totals: &mut [Wei],
         each: &mut impl FnMut(&BlockRun<'_>),
     ) -> Result<(), ReplayError> {
-        let (is_scheduled, spans) = (self.ledger.is_scheduled(), self.spans);
+        let (is_scheduled, mut spans) = (self.ledger.is_scheduled(), SpanCursor::new(self.spans));
         let (mut runs, mut stamps) = (mem::take(&mut self.scratch.runs), mem::take(&mut self.scratch.times));
         runs.clear();
         producers.for_each_run(range.clone(), |code, blocks| runs.push((code, blocks)))?;
@@ -359,7 +349,6 @@ impl<'w, 'l, 'a, L: LogView> Walk<'w, 'l, 'a, L> {
         }
         let mut block = L2Block(producers.first_block().0.saturating_add(u64::from(range.start)));
         let mut left = stamps.as_slice();
-        let mut span: Option<&Span> = None;
         for (code, mut blocks) in runs.iter().copied() {
             while blocks > 0 {
                 let cut = || LogError::Undecodable {
@@ -367,16 +356,11 @@ impl<'w, 'l, 'a, L: LogView> Walk<'w, 'l, 'a, L> {
                     reason: "they end before it".into(),
                 };
                 self.reach(*left.first().ok_or_else(cut)?)?;
-                if !span.is_some_and(|span| (span.start..=span.end).contains(&block)) {
-                    span = spans.covering(block);
-                }
                 // As many as have all but the time in common.
-                let next_span = match span {
-                    Some(span) => span.end.next(),
-                    None => spans.next_covered(block),
-                };
-                let in_span = next_span.map_or(u64::MAX, |next| next.0.saturating_sub(block.0));
-                let together = usize::from(blocks).min(usize::try_from(in_span).unwrap_or(usize::MAX));
+                let rest = L2Block(block.0.saturating_add(u64::from(blocks)).saturating_sub(1));
+                let piece = spans.piece(block, rest);
+                let together = piece.blocks().and_then(|blocks| usize::try_from(blocks).ok());
+                let (span, together) = (piece.span, together.expect("they lie in one chunk"));
                 let mut now = left.get(..together).unwrap_or(left);
                 if let Some(until) = self.assessor.until().filter(|until| now.last() >= Some(until)) {
                     now = now.get(..now.partition_point(|time| *time < until)).unwrap_or(now);

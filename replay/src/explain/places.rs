@@ -4,7 +4,7 @@ use crate::by_block::spans_of;
 use crate::error::ReplayError;
 use alloy_primitives::{Address, B256};
 use tally_engine::{
-    BatchId, L1Block, L1Record, L2Block, PoolEvent, SequencerId, Span, SpanRecord, UnixTime, Wei,
+    BatchId, ChangeKind, L1Block, L1Record, L2Block, PoolEvent, SequencerId, Span, SpanRecord, UnixTime, Wei,
 };
 use tally_eventlog::LogView;
 
@@ -94,8 +94,7 @@ impl Records {
         let stake_event = self.last(time, |event| sets_stake(event, sequencer).is_some());
         let status_event = self.last(time, |event| sets_status(event, sequencer).is_some());
         // Before any event there is no stake.
-        let stake = stake_event.map_or(Some(Wei::ZERO), |record| sets_stake(&record.event, sequencer));
-        let stake = stake.expect("the event was found by its setting a stake");
+        let stake = stake_event.and_then(|record| sets_stake(&record.event, sequencer)).unwrap_or(Wei::ZERO);
         let active = status_event.and_then(|record| sets_status(&record.event, sequencer)).unwrap_or(false);
         StakeFacts {
             stake,
@@ -125,10 +124,8 @@ impl Records {
     /// The event by which `signer` came to stand for its sequencer. There is one at most, and under `on-chain` it
     /// may come after the block, as long as it comes before the batch.
     pub(crate) fn introduction(&self, signer: &Address) -> Option<Place> {
-        let introduces = |event: &PoolEvent| {
-            matches!(event, PoolEvent::Locked { signer: new, .. } | PoolEvent::SignerChange { new_signer: new, .. }
-                if new == signer)
-        };
+        let introduces =
+            |event: &PoolEvent| event.changes().any(|(_, change)| change == ChangeKind::Signer(*signer));
         self.last(UnixTime(u64::MAX), introduces).map(Place::of)
     }
 
@@ -144,28 +141,22 @@ impl Records {
 
 /// The stake that an event gives a sequencer.
 fn sets_stake(event: &PoolEvent, id: SequencerId) -> Option<Wei> {
-    let set = if let PoolEvent::Locked { sequencer, amount, .. } = event {
-        Some((sequencer, *amount))
-    } else if let PoolEvent::LockUpdate { sequencer, new_amount, .. } = event {
-        Some((sequencer, *new_amount))
-    } else if let PoolEvent::Unlocked { sequencer, .. } = event {
-        Some((sequencer, Wei::ZERO))
-    } else {
-        None
+    let stake = |change| match change {
+        ChangeKind::Stake(stake) => Some(stake),
+        ChangeKind::Left => Some(Wei::ZERO),
+        ChangeKind::Activated | ChangeKind::Deactivated | ChangeKind::Signer(_) => None,
     };
-    set.filter(|(sequencer, _)| **sequencer == id).map(|(_, stake)| stake)
+    event.changes().filter(|(sequencer, _)| *sequencer == id).find_map(|(_, change)| stake(change))
 }
 
 /// Whether a sequencer is active after an event that says so.
 fn sets_status(event: &PoolEvent, id: SequencerId) -> Option<bool> {
-    let set = if let PoolEvent::Locked { sequencer, .. } = event {
-        Some((sequencer, true))
-    } else if let PoolEvent::UnlockInit { sequencer, .. } = event {
-        Some((sequencer, false))
-    } else {
-        None
+    let active = |change| match change {
+        ChangeKind::Activated => Some(true),
+        ChangeKind::Deactivated => Some(false),
+        ChangeKind::Stake(_) | ChangeKind::Left | ChangeKind::Signer(_) => None,
     };
-    set.filter(|(sequencer, _)| **sequencer == id).map(|(_, active)| active)
+    event.changes().filter(|(sequencer, _)| *sequencer == id).find_map(|(_, change)| active(change))
 }
 
 /// The span that covers `block`, and the event that it comes from.
