@@ -1,6 +1,7 @@
 //! A part of a log: what there was by the end of some chunk, which is a log by itself, or what is final.
 
 use crate::chunk::{CHUNK_BLOCKS_MAX, ChunkHeader, chunk_start};
+use crate::events::EventCursor;
 use crate::heads::{Chain, Heads, L1Head, L2Head, Reach};
 use crate::index::IndexEntry;
 use crate::keys::{event_key, unlinked};
@@ -8,7 +9,6 @@ use crate::options::{CHUNKS, SIGNERS, SPAN_EVENTS};
 use crate::producers::Producers;
 use crate::reader::LogReader;
 use crate::recent::RecentBlock;
-use crate::store::EventCursor;
 use crate::times::Times;
 use crate::view::LogView;
 use crate::{LogError, LogIdentity};

@@ -2,6 +2,7 @@
 
 use crate::check::ChunkCheck;
 use crate::chunk::{ChunkHeader, chunk_start};
+use crate::events::EventCursor;
 use crate::heads::{Chain, Reach, same};
 use crate::index::{IndexEntry, decode_page, page_key};
 use crate::keys::{chunk_of, event_key, event_of, event_place, unlinked};
@@ -9,7 +10,6 @@ use crate::options::{CHUNKS, INDEX, PRODUCERS, SPAN_EVENTS, TIMES};
 use crate::producers::Producers;
 use crate::reader::{LogReader, no_column};
 use crate::record::decode_span;
-use crate::store::EventCursor;
 use crate::times::Times;
 use crate::view::LogView;
 use crate::{LogError, LogIdentity};

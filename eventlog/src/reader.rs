@@ -1,11 +1,12 @@
 //! Reading a log.
 
 use crate::chunk::{ChunkHeader, column_digest};
+use crate::events::EventCursor;
 use crate::heads::{Heads, same};
 use crate::keys::unlinked;
 use crate::options::{CHUNKS, COLUMN_FAMILIES, L1_EVENTS, PRODUCERS, SIGNERS, SPAN_EVENTS, TIMES};
 use crate::recent::{RecentBlock, RecentBlocks, Side};
-use crate::store::{EventCursor, Store, is_database, probe};
+use crate::store::{Store, is_database, probe};
 use crate::view::LogView;
 use crate::{LogError, LogIdentity};
 use alloy_primitives::B256;

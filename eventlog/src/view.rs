@@ -1,10 +1,10 @@
 //! One way to read a log, whatever it is in.
 
 use crate::chunk::ChunkHeader;
+use crate::events::EventCursor;
 use crate::heads::Reach;
 use crate::index::IndexEntry;
 use crate::producers::Producers;
-use crate::store::EventCursor;
 use crate::times::Times;
 use crate::{LogError, LogIdentity};
 use alloy_primitives::{Address, B256};

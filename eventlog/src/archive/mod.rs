@@ -14,13 +14,13 @@ pub use write::write_archive;
 
 use crate::check::{ChunkCheck, CodeOrder, L1Check, SpanCheck, check_signers};
 use crate::chunk::{ChunkHeader, chunk_start};
+use crate::events::EventCursor;
 use crate::heads::{Chain, Heads, Reach, same};
 use crate::index::IndexEntry;
 use crate::keys::{event_key, event_place};
 use crate::producers::Producers;
 use crate::record::{decode, decode_l1, decode_span};
 use crate::signers::SIGNERS_MAX;
-use crate::store::EventCursor;
 use crate::times::Times;
 use crate::view::LogView;
 use crate::{LogError, LogIdentity, options};

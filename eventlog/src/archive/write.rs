@@ -5,12 +5,12 @@ use super::error::ArchiveError;
 use super::format::{ArchiveSection, MAGIC, SECTIONS, bundle_digest, encode_table};
 use crate::LogError;
 use crate::check::{CodeOrder, L1Check, SpanCheck, check_signers};
+use crate::events::EventCursor;
 use crate::heads::{Chain, Heads};
 use crate::keys::event_key;
 use crate::options::{L1_EVENTS, SIGNERS, SPAN_EVENTS};
 use crate::part::{LogPart, LogPrefix};
 use crate::record::{encode, encode_l1, encode_span};
-use crate::store::EventCursor;
 use crate::view::LogView;
 use alloy_primitives::B256;
 use std::io::Write;
@@ -120,7 +120,7 @@ impl Sections<'_> {
         Ok(chain.extended(key, bytes))
     }
 
-    /// Ends a section.
+    /// Ends the section that is open.
     fn close(&mut self) {
         let name = SECTIONS[self.done.len()];
         let digest = B256::from(*self.hasher.finalize().as_bytes());
