@@ -23,15 +23,15 @@ pub enum CountRule {
 /// A batch as it was paid, and as it is counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchAudit {
-    /// Which.
+    /// The number of the batch.
     pub batch: BatchId,
     /// The L1 block it was paid in.
     pub l1_block: L1Block,
     /// The transaction that paid it.
     pub transaction: B256,
-    /// Its first span.
+    /// The first span that it pays.
     pub start_span: SpanId,
-    /// Its last span.
+    /// The last span that it pays.
     pub end_span: SpanId,
     /// The first and the last block of its spans; `None` where the log has none of them.
     pub l2_blocks: Option<RangeInclusive<L2Block>>,
@@ -232,7 +232,7 @@ impl BatchAudit {
         Some(())
     }
 
-    /// Counts by signature.
+    /// Counts the blocks of the batch by who signed them.
     fn sign(&mut self, evidence: &Evidence<'_>) {
         let is_final = |span: &Span| {
             let index = evidence.final_spans.binary_search_by_key(&span.id, |other| other.id);

@@ -13,7 +13,7 @@ use tally_engine::{BatchId, L1Block, L1Record, L2Block, Policy, PoolEvent, PoolS
 use tally_eventlog::{LogError, LogView};
 use tally_replay::{ReplayError, Stop, first_blocks_at};
 
-/// How to audit.
+/// How batches are counted, and which of them are reported.
 #[derive(Clone, Copy, Debug)]
 pub struct AuditOptions {
     /// How the blocks of a batch are counted.
@@ -48,7 +48,7 @@ pub struct ChainAudit {
 pub enum Verdict {
     /// Everything was checked, and nothing is wrong.
     Verified,
-    /// Something is wrong.
+    /// At least one finding is an error.
     Different,
     /// Nothing was found wrong, but not everything could be checked.
     Unverified,
@@ -63,9 +63,9 @@ pub enum AuditError {
     /// A sum does not work out.
     #[error("L1 block {block}: {error}")]
     Amount {
-        /// Where.
+        /// The L1 block whose sum it is.
         block: L1Block,
-        /// Both values.
+        /// The operation and both values.
         error: tally_engine::AmountError,
     },
 }

@@ -16,11 +16,11 @@ use tally_replay::{StateAt, state_at, timestamp_of};
 pub struct BatchEntry {
     /// Its present signer, under which the contract credits it.
     pub signer: Address,
-    /// Which.
+    /// The sequencer that is paid.
     pub sequencer: SequencerId,
     /// The blocks of its spans, whichever of its signers they name; 0 if all these spans were emptied.
     pub blocks: u64,
-    /// What they earn.
+    /// The reward of these blocks.
     pub reward: Wei,
 }
 
@@ -56,7 +56,7 @@ impl Unpayable {
 pub struct UnpayableBlocks {
     /// The signer that their spans name.
     pub signer: Address,
-    /// How many.
+    /// How many blocks they are.
     pub blocks: u64,
     /// Why they cannot be paid.
     pub why: Unpayable,
@@ -71,7 +71,7 @@ pub struct NextBatch {
     pub batch: BatchId,
     /// Its first span: that after the last one paid.
     pub start_span: SpanId,
-    /// Its last span.
+    /// The last span of the batch.
     pub end_span: SpanId,
     /// The first block of the first span.
     pub first_block: L2Block,

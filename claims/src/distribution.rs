@@ -14,11 +14,11 @@ use tally_replay::{ReplayOptions, Replayed, StateAt, replay, state_at};
 /// What is owed at the end of an epoch, since the beginning.
 #[derive(Clone, Debug)]
 pub struct Distribution {
-    /// The rules.
+    /// The policy that the rewards follow.
     pub policy: Policy,
     /// The last epoch that counts.
     pub epoch: EpochIndex,
-    /// When it ended.
+    /// When the epoch ended.
     pub end: UnixTime,
     /// The last L1 block of the log: who the recipients were by then.
     pub l1_block: Option<L1Block>,
@@ -39,11 +39,11 @@ pub struct Distribution {
 /// What is owed to a sequencer that cannot claim it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Withheld {
-    /// Whom.
+    /// The sequencer whose reward it is.
     pub sequencer: SequencerId,
     /// How much since the beginning.
     pub cumulative: Wei,
-    /// Why.
+    /// Why it is withheld.
     pub reason: WithheldReason,
 }
 
@@ -75,21 +75,21 @@ pub enum DistributionError {
          policy that is \"flat\" or \"stake-weighted\""
     )]
     PaidByContract {
-        /// Which policy.
+        /// The name of the policy.
         policy: String,
     },
     /// No epoch is over, as far as the log tells.
     #[error("no epoch of policy {policy} is closed yet: the log has no block of epoch 1")]
     NoneClosed {
-        /// Which policy.
+        /// The name of the policy.
         policy: String,
     },
     /// The epoch is not over, as far as the log tells.
     #[error("epoch {asked} of policy {policy} is asked for, but the last that is closed is {last}")]
     NotClosed {
-        /// Which epoch.
+        /// The epoch that was asked for.
         asked: u64,
-        /// Of which policy.
+        /// The name of the policy.
         policy: String,
         /// The last closed epoch.
         last: EpochIndex,
@@ -100,11 +100,11 @@ pub enum DistributionError {
          which {withheld} wei are withheld, and a tree has at least one leaf"
     )]
     NoLeaf {
-        /// Which policy.
+        /// The name of the policy.
         policy: String,
         /// The last epoch that counts.
         epoch: EpochIndex,
-        /// What was accrued.
+        /// What all sequencers have accrued.
         accrued: Wei,
         /// What of it is withheld.
         withheld: Wei,
@@ -132,7 +132,7 @@ pub enum DistributionError {
     /// A sequencer earned that never locked.
     #[error("sequencer {sequencer} accrued rewards by epoch {epoch}, but the contracts know none of that id")]
     Unknown {
-        /// Which.
+        /// The sequencer whose sum it is.
         sequencer: SequencerId,
         /// The last epoch that counts.
         epoch: EpochIndex,

@@ -73,9 +73,9 @@ pub fn reward_per_block(stake: Wei, every: BlockSecs, target: Mrr) -> Result<Wei
 /// The last epoch that is over: the window of the next rate, unless nothing happened in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClosedEpoch {
-    /// Which.
+    /// The index of the epoch.
     pub epoch: EpochIndex,
-    /// When it began.
+    /// When the epoch began.
     pub start: UnixTime,
     /// When it was over: the first second of the next.
     pub end: UnixTime,
@@ -94,7 +94,7 @@ pub struct ClosedEpoch {
 pub struct NextRate {
     /// When the log's last L1 block was made.
     pub l1_time: UnixTime,
-    /// By which rules.
+    /// The policy whose rate it is.
     pub policy: Policy,
     /// The last block folded.
     pub horizon: Horizon,

@@ -9,20 +9,20 @@ use tally_eventlog::LogView;
 /// A reward per block that the contract was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PaidRate {
-    /// When.
+    /// When the contract was given it.
     pub time: UnixTime,
-    /// In which block.
+    /// The L1 block in which it was given.
     pub block: L1Block,
     /// The reward per block from then on.
     pub reward_per_block: Wei,
 }
 
-/// One epoch.
+/// One epoch of a policy, beside what the contract paid in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateHistory {
-    /// Which.
+    /// The index of the epoch.
     pub epoch: EpochIndex,
-    /// When it begins.
+    /// When the epoch begins.
     pub start: UnixTime,
     /// When it ends: where the next begins, or, if it is open, the horizon's timestamp.
     pub until: UnixTime,

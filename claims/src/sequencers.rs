@@ -11,7 +11,7 @@ use tally_eventlog::LogView;
 pub struct SequencerFacts {
     /// Where it is between locking and leaving.
     pub status: Status,
-    /// When it locked.
+    /// When the sequencer locked its first stake.
     pub since: UnixTime,
     /// Who controls the stake; the last owner, if it is gone.
     pub owner: Address,

@@ -10,11 +10,11 @@ use alloc::vec::Vec;
 /// A batch that was paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PaidBatch {
-    /// Which.
+    /// The number of the batch.
     pub id: BatchId,
-    /// Its first span.
+    /// The first span that it paid.
     pub start_span: SpanId,
-    /// Its last span.
+    /// The last span that it paid.
     pub end_span: SpanId,
     /// What a block of it earned.
     pub reward_per_block: Wei,
@@ -42,7 +42,7 @@ pub struct Batches {
 pub enum Payment {
     /// Never: the span lies before the first that a batch can pay.
     Never,
-    /// In this batch.
+    /// This batch paid it.
     Paid(PaidBatch),
     /// Not yet: valued at the present reward per block.
     Pending(Wei),

@@ -23,7 +23,7 @@ pub(crate) struct Contract {
 pub(crate) enum Credit {
     /// `each` to this sequencer, in `batch`, or later for `None`.
     To { sequencer: SequencerId, each: Wei, batch: Option<PaidBatch> },
-    /// Not at all.
+    /// They are not paid.
     Nothing(Unrewarded),
 }
 
@@ -50,7 +50,7 @@ impl Credit {
 }
 
 impl Contract {
-    /// Pays `blocks` blocks.
+    /// Pays for `blocks` blocks, `each` of them.
     pub(crate) fn pay(
         &mut self,
         sequencer: SequencerId,
@@ -77,7 +77,7 @@ impl Contract {
         &self.epoch
     }
 
-    /// Begins another epoch.
+    /// Begins another epoch, in which nothing is paid yet.
     pub(crate) fn begin_epoch(&mut self) {
         self.epoch.clear();
     }

@@ -79,7 +79,7 @@ impl<'a> SpanCursor<'a> {
 
 /// Where a sequencer began its exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exit {
+pub struct ExitStart {
     /// The L1 block of the event.
     pub block: L1Block,
     /// The transaction that emitted it.
@@ -106,12 +106,12 @@ pub struct SignerBook {
     /// Each with how many records there were before.
     signers: BTreeMap<Address, (SequencerId, usize)>,
     gone: BTreeMap<SequencerId, usize>,
-    exits: BTreeMap<SequencerId, Exit>,
+    exits: BTreeMap<SequencerId, ExitStart>,
     records: usize,
 }
 
 impl SignerBook {
-    /// Nobody yet.
+    /// A book in which nobody stands yet.
     pub const fn new() -> Self {
         Self { signers: BTreeMap::new(), gone: BTreeMap::new(), exits: BTreeMap::new(), records: 0 }
     }
@@ -135,7 +135,7 @@ impl SignerBook {
                 ChangeKind::Deactivated => {
                     let (block, transaction, time) =
                         (record.block, record.transaction_hash, record.timestamp);
-                    self.exits.insert(sequencer, Exit { block, transaction, time });
+                    self.exits.insert(sequencer, ExitStart { block, transaction, time });
                 }
                 ChangeKind::Left => {
                     self.gone.insert(sequencer, self.records);
@@ -170,7 +170,7 @@ impl SignerBook {
     }
 
     /// Where `sequencer` began its exit, or `None` if it has not.
-    pub fn exit_of(&self, sequencer: SequencerId) -> Option<&Exit> {
+    pub fn exit_of(&self, sequencer: SequencerId) -> Option<&ExitStart> {
         self.exits.get(&sequencer)
     }
 }

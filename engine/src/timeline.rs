@@ -12,9 +12,9 @@ use alloy_primitives::Address;
 pub struct Change {
     /// The timestamp of the L1 block: the change holds for every L2 block at or after it.
     pub time: UnixTime,
-    /// Whose.
+    /// The sequencer that it is about.
     pub sequencer: SequencerId,
-    /// What.
+    /// What changes from then on.
     pub kind: ChangeKind,
 }
 
@@ -137,7 +137,7 @@ pub struct Standing {
     pub stake: Wei,
     /// From `Locked` to `UnlockInit`.
     pub active: bool,
-    /// Its present signer.
+    /// The signer that it has now.
     pub signer: Address,
 }
 
@@ -149,7 +149,7 @@ impl Standing {
 }
 
 impl Roster {
-    /// Plays one change.
+    /// Applies one change to the standings.
     pub fn apply(&mut self, change: &Change) {
         let next = self.members.len();
         let slot = *self.slots.entry(change.sequencer).or_insert(next);

@@ -1,5 +1,6 @@
 //! The walk along the chain: it takes the stretches of blocks in order, lets the sequencers change
-//! and the epochs begin in between, and tells what each epoch saw.
+//! and the epochs begin in between, and reports, for each epoch, who made how many blocks at which
+//! stake.
 //!
 //! It can stop at any horizon and go on later. An epoch that is over is handed out and forgotten, so
 //! that what a walk holds, and what going on costs, does not grow with what lies behind.

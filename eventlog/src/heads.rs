@@ -11,13 +11,13 @@ use tally_engine::{L1Block, L2Block, UnixTime};
 /// The last L1 block that is in the log, with or without an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct L1Head {
-    /// Its number.
+    /// The number of the block.
     #[serde(with = "l1_block")]
     pub block: L1Block,
-    /// Its hash.
+    /// The hash of the block.
     #[serde(with = "hash")]
     pub hash: B256,
-    /// Its timestamp.
+    /// The timestamp of the block.
     #[serde(with = "time")]
     pub timestamp: UnixTime,
 }
@@ -25,13 +25,13 @@ pub struct L1Head {
 /// The last L2 block that is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct L2Head {
-    /// Its number.
+    /// The number of the block.
     #[serde(with = "l2_block")]
     pub block: L2Block,
-    /// Its hash.
+    /// The hash of the block.
     #[serde(with = "hash")]
     pub hash: B256,
-    /// Its timestamp.
+    /// The timestamp of the block.
     #[serde(with = "time")]
     pub timestamp: UnixTime,
 }
@@ -121,9 +121,9 @@ pub struct Heads {
     pub l1: Option<L1Head>,
     /// Up to here on L2; `None` before the first block.
     pub l2: Option<L2Head>,
-    /// The L1 records.
+    /// The chain of the L1 records.
     pub l1_events: Chain,
-    /// The span events.
+    /// The chain of the span events.
     pub span_events: Chain,
     /// The signers of L2 blocks.
     pub signers: Chain,

@@ -16,14 +16,14 @@ pub enum Stop {
     /// The next block is later than the last L1 block in the log: what it earns may depend on events
     /// that are not ingested yet.
     L1Behind {
-        /// The next block.
+        /// The block after the horizon.
         next: L2Block,
         /// The timestamp of the last L1 block, or `None` if there is none.
         l1_timestamp: Option<UnixTime>,
     },
     /// Nobody signed the next block (or signatures do not count), and no announced span covers it.
     Unsettled {
-        /// The next block.
+        /// The block after the horizon.
         next: L2Block,
     },
 }

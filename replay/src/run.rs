@@ -12,7 +12,7 @@ use tally_eventlog::{CHUNK_BLOCKS_MAX, LogView};
 /// One policy's part of a replay.
 #[derive(Clone, Debug)]
 pub struct Replayed {
-    /// The rules.
+    /// The policy that was folded under.
     pub policy: Policy,
     /// What they make of the log.
     pub ledger: Ledger,
@@ -20,7 +20,7 @@ pub struct Replayed {
     pub stop: Stop,
 }
 
-/// How to replay.
+/// Up to where, on how many threads and how carefully to replay.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReplayOptions<'a> {
     /// The last block, if the log reaches further.
@@ -82,7 +82,7 @@ impl Part {
 }
 
 impl Replay {
-    /// Nothing replayed yet.
+    /// A replay that has folded nothing yet.
     pub fn new(policies: &[Policy]) -> Self {
         let part = |policy: &Policy| Part { fold: Fold::new(policy.clone()), stop: Stop::LogEnd };
         let parts = policies.iter().map(part).collect();
@@ -101,7 +101,7 @@ impl Replay {
         if self.has_failed {
             return Err(ReplayError::Unusable);
         }
-        // Stays so unless all of it succeeds.
+        // Poisoned until the whole step has succeeded.
         self.has_failed = true;
         Threads::new(options.threads)?.run(|| self.advance_here(log, options))?;
         self.has_failed = false;

@@ -9,7 +9,7 @@ use tally_eventlog::LogView;
 pub struct StateAt {
     /// Which block; `None` in a log without L1.
     pub block: Option<L1Block>,
-    /// The state.
+    /// The state of both contracts.
     pub pool: PoolState,
     /// Where records claim what the records before them do not add up to.
     pub discrepancies: Vec<Discrepancy>,

@@ -25,9 +25,9 @@ pub struct WhatIf {
 /// What a variant would pay, beside what the base policy does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variation<'a> {
-    /// The variant.
+    /// The policy of the variant.
     pub policy: &'a Policy,
-    /// All sequencers together.
+    /// All sequencers taken together.
     pub total: Compared,
     /// Each sequencer with rewarded blocks, by id: the same for every variant.
     pub sequencers: BTreeMap<SequencerId, Compared>,
@@ -61,7 +61,7 @@ impl WhatIf {
         Ok(Self { base, replayed, paid, threads: Threads::new(options.threads)? })
     }
 
-    /// The base policy.
+    /// The policy that variants are compared with.
     pub const fn base(&self) -> &Policy {
         &self.base
     }

@@ -5,7 +5,7 @@ use tally_engine::{L1Block, L1Record, Policy, UnixTime};
 use tally_eventlog::LogView;
 use tally_replay::{ReplayError, ReplayOptions, Replayed, Stop, last_block_by, replay};
 
-/// Up to when.
+/// Up to when the accounts go, as it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// Everything in the log.

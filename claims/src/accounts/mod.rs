@@ -25,7 +25,7 @@ use tally_eventlog::LogView;
 /// The accounts of all sequencers.
 #[derive(Clone, Debug)]
 pub struct Accounts {
-    /// Up to when.
+    /// Up to when they go.
     pub as_of: AsOf,
     /// What the contracts owe.
     pub chain: ChainAccounts,

@@ -25,7 +25,7 @@ pub struct StatementRange {
 /// What moved on a sequencer's accounts.
 #[derive(Clone, Debug)]
 pub struct Statement {
-    /// Whose.
+    /// The sequencer whose statement it is.
     pub sequencer: SequencerId,
     /// From when to when.
     pub range: StatementRange,
@@ -119,7 +119,7 @@ pub fn statement<L: LogView>(
 }
 
 impl StatementRange {
-    /// Its last second.
+    /// The last second of the range, as a cut.
     fn closing(self) -> Result<Cut, AccountsError> {
         let Some(to) = self.to else { return Ok(Cut::End) };
         let from = self.from.unwrap_or_default();

@@ -25,9 +25,9 @@ use tally_eventlog::LogView;
 /// One block of the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockEntry {
-    /// Its number.
+    /// The number of the block.
     pub block: L2Block,
-    /// Its timestamp.
+    /// The timestamp of the block.
     pub timestamp: UnixTime,
     /// The epoch that it is in, or `None` before epoch 0.
     pub epoch: Option<EpochIndex>,
@@ -39,16 +39,16 @@ pub struct BlockEntry {
     pub producer: Option<Address>,
     /// The sequencer that the producer stands for, if it is known.
     pub sequencer: Option<SequencerId>,
-    /// What it earned.
+    /// What the block earned.
     pub outcome: Outcome,
 }
 
 /// What a block earned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Something.
+    /// It earned a reward, which may be 0 wei.
     Rewarded(Rewarded),
-    /// Nothing.
+    /// It earned nothing, for this reason.
     Unrewarded(Unrewarded),
 }
 
@@ -257,7 +257,7 @@ pub(crate) fn spans_of(records: &[SpanRecord]) -> Result<Spans, ReplayError> {
 pub struct BlockRun<'r> {
     /// The first one's number.
     pub first_block: L2Block,
-    /// Their timestamps.
+    /// The timestamps of the blocks.
     pub times: &'r [UnixTime],
     /// The epoch that they are in, or `None` before epoch 0.
     pub epoch: Option<EpochIndex>,

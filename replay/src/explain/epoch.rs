@@ -13,7 +13,7 @@ use tally_eventlog::LogView;
 /// Everything that decides what a sequencer earned in an epoch.
 #[derive(Clone, Debug)]
 pub struct EpochExplanation {
-    /// The sequencer.
+    /// The sequencer that is explained.
     pub sequencer: SequencerId,
     /// The epoch, with the rate and the window that this comes from.
     pub epoch: EpochLedger,
@@ -32,7 +32,7 @@ pub struct EpochExplanation {
 /// A part of an epoch over which a sequencer's stake and status were the same.
 #[derive(Clone, Debug)]
 pub struct Segment {
-    /// Its first second.
+    /// The first second of the segment.
     pub from: UnixTime,
     /// The second after its last.
     pub until: UnixTime,
@@ -47,7 +47,7 @@ pub struct Segment {
 /// Blocks that earned the same.
 #[derive(Clone, Debug)]
 pub struct Paid {
-    /// What each earned.
+    /// The reward of each of these blocks.
     pub reward: Wei,
     /// How many, and what they earned together.
     pub earned: Earned,

@@ -13,11 +13,11 @@ use tally_eventlog::LogView;
 pub struct Place {
     /// The event's name, as the contract has it.
     pub event: &'static str,
-    /// The L1 block.
+    /// The L1 block of the event.
     pub block: L1Block,
     /// Its timestamp: the event holds from then on.
     pub timestamp: UnixTime,
-    /// The transaction.
+    /// The transaction that emitted it.
     pub transaction_hash: B256,
     /// The log's index in the block.
     pub log_index: u64,
@@ -32,7 +32,7 @@ pub struct SpanPlace {
     pub event: &'static str,
     /// The L2 block of the event.
     pub block: L2Block,
-    /// The transaction.
+    /// The transaction that emitted it.
     pub transaction_hash: B256,
     /// The log's index in the block.
     pub log_index: u64,
