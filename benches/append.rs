@@ -8,7 +8,7 @@ use alloy_primitives::{Address, B256, U256};
 use common::{Log, blocks};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tally_engine::{L2Block, SpanRecord};
-use tally_eventlog::{LogError, LogIdentity, LogWriter, ProducedBlock};
+use tally_eventlog::{LogError, LogIdentity, LogView, LogWriter, ProducedBlock};
 use tally_synth::Pattern;
 use tempfile::TempDir;
 

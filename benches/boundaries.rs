@@ -7,7 +7,7 @@ mod common;
 use common::{Log, blocks};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tally_engine::{Policy, Timeline, UnixTime, instants};
-use tally_eventlog::LogError;
+use tally_eventlog::{LogError, LogView};
 use tally_replay::{ReplayOptions, replay};
 use tally_synth::Pattern;
 

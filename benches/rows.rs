@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use tally_engine::{L2Block, Policy, Roster, Spans, Timeline, Wei};
-use tally_eventlog::{LogError, LogReader, UNSIGNED};
+use tally_eventlog::{LogError, LogReader, LogView, UNSIGNED};
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();

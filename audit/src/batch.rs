@@ -3,12 +3,12 @@
 use crate::blocks::Production;
 use crate::code::Code;
 use crate::finding::Finding;
-use crate::people::People;
 use alloy_primitives::{Address, B256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use tally_engine::{
-    BatchId, Credit, L1Block, L1Record, L2Block, PoolEvent, PoolState, SequencerId, Span, SpanId, Status, Wei,
+    BatchId, Credit, L1Block, L1Record, L2Block, Payee, PoolEvent, PoolState, ScheduledBlocks, SequencerId,
+    SignerBook, Span, SpanId, Status, Wei,
 };
 
 /// How the blocks of a batch are counted.
@@ -23,15 +23,15 @@ pub enum CountRule {
 /// A batch as it was paid, and as it is counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchAudit {
-    /// Which.
+    /// The number of the batch.
     pub batch: BatchId,
     /// The L1 block it was paid in.
     pub l1_block: L1Block,
     /// The transaction that paid it.
     pub transaction: B256,
-    /// Its first span.
+    /// The first span that it pays.
     pub start_span: SpanId,
-    /// Its last span.
+    /// The last span that it pays.
     pub end_span: SpanId,
     /// The first and the last block of its spans; `None` where the log has none of them.
     pub l2_blocks: Option<RangeInclusive<L2Block>>,
@@ -65,8 +65,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) rule: CountRule,
     /// The contract just before.
     pub(crate) pool: &'a PoolState,
-    /// Who signers stood for just before.
-    pub(crate) people: &'a People,
+    /// Whom signers stood for just before.
+    pub(crate) signers: &'a SignerBook,
     /// The batch's spans as the contract held them then.
     pub(crate) spans: &'a [Span],
     /// The spans as they are at the end of the log.
@@ -75,6 +75,13 @@ pub(crate) struct Evidence<'a> {
     /// The first L2 block made after the batch was paid, and whether the log reaches up to it.
     pub(crate) cut: L2Block,
     pub(crate) reaches_cut: bool,
+}
+
+impl Evidence<'_> {
+    /// The signer that a sequencer had just before.
+    fn present_signer(&self, sequencer: SequencerId) -> Option<Address> {
+        self.pool.sequencers.get(&sequencer).map(|state| state.signer)
+    }
 }
 
 impl BatchAudit {
@@ -193,35 +200,39 @@ impl BatchAudit {
         at: &impl Fn(Code) -> Finding,
         findings: &mut Vec<Finding>,
     ) -> Option<()> {
+        let ScheduledBlocks { payable, unpayable } = ScheduledBlocks::of(evidence.spans, evidence.signers)?;
+        let payable = payable.into_iter().map(|(id, blocks)| (Some(id), blocks, 0));
+        let gone = unpayable.into_iter().map(|((id, _), blocks)| (id, blocks, blocks));
+        // Emptied spans give nobody anything.
+        for (id, blocks, unpayable) in payable.chain(gone).filter(|(_, blocks, _)| *blocks > 0) {
+            let Some(id) = id else { continue };
+            let share = self.sequencers.entry(id).or_default();
+            share.scheduled = share.scheduled.checked_add(blocks)?;
+            share.unpayable = share.unpayable.checked_add(unpayable)?;
+        }
         let mut rotated: BTreeMap<Address, SequencerId> = BTreeMap::new();
         for span in evidence.spans.iter().filter(|span| span.start <= span.end) {
-            let blocks = span.end.0.checked_sub(span.start.0)?.checked_add(1)?;
-            let range = span.start..=span.end;
-            let Some(sequencer) = evidence.people.sequencer_of(&span.signer) else {
-                let finding = at(Code::UnknownScheduled).of_span(span.id).blocks(range);
-                findings.push(finding.found_address(&span.signer));
-                continue;
-            };
-            let share = self.sequencers.entry(sequencer).or_default();
-            share.scheduled = share.scheduled.checked_add(blocks)?;
-            let state = evidence.pool.sequencers.get(&sequencer);
-            if state.is_none_or(|state| state.status == Status::Unlocked) {
-                share.unpayable = share.unpayable.checked_add(blocks)?;
-                let finding = at(Code::UnpayableBlocks).of(sequencer).of_span(span.id).blocks(range);
-                findings.push(finding.values(&blocks, &0));
-            } else if state.is_some_and(|state| state.signer != span.signer) {
-                rotated.insert(span.signer, sequencer);
+            let at = |code| at(code).of_span(span.id).blocks(span.start..=span.end);
+            match evidence.signers.payee(&span.signer, None) {
+                Payee::Unknown => findings.push(at(Code::UnknownScheduled).found_address(&span.signer)),
+                Payee::Gone(id) => {
+                    findings.push(at(Code::UnpayableBlocks).of(id).values(&span.blocks()?, &0));
+                }
+                Payee::Sequencer(id) if evidence.present_signer(id) != Some(span.signer) => {
+                    rotated.insert(span.signer, id);
+                }
+                Payee::Sequencer(_) => {}
             }
         }
         for (signer, sequencer) in rotated {
-            let present = evidence.pool.sequencers.get(&sequencer).map(|state| state.signer);
             let finding = at(Code::RotatedSigner).of(sequencer).found_address(&signer);
-            findings.push(Finding { expected: present.map(|signer| format!("{signer:#x}")), ..finding });
+            let present = evidence.present_signer(sequencer).map(|signer| format!("{signer:#x}"));
+            findings.push(Finding { expected: present, ..finding });
         }
         Some(())
     }
 
-    /// Counts by signature.
+    /// Counts the blocks of the batch by who signed them.
     fn sign(&mut self, evidence: &Evidence<'_>) {
         let is_final = |span: &Span| {
             let index = evidence.final_spans.binary_search_by_key(&span.id, |other| other.id);
@@ -238,7 +249,7 @@ impl BatchAudit {
         for span in evidence.spans {
             for (by, blocks) in evidence.production.signed(span.id) {
                 let producer = by.unwrap_or(span.signer);
-                let Some(sequencer) = evidence.people.sequencer_of(&producer) else { continue };
+                let Some(sequencer) = evidence.signers.sequencer_of(&producer) else { continue };
                 let share = self.sequencers.entry(sequencer).or_default();
                 let signed = share.signed.unwrap_or(0).checked_add(blocks);
                 share.signed = Some(signed.expect("all blocks of the log together fit"));

@@ -2,12 +2,12 @@
 
 use crate::code::Code;
 use crate::finding::Finding;
-use crate::people::People;
 use alloy_primitives::Address;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use tally_engine::{Assessed, L2Block, Policy, SequencerId, Span, SpanId, Spans, Unrewarded};
-use tally_replay::{BlockLedger, BlockRun, ReplayError, ReplayOptions, Source, Stop, replay};
+use tally_engine::{Assessed, L2Block, Policy, SequencerId, SignerBook, Span, SpanId, Spans, Unrewarded};
+use tally_eventlog::LogView;
+use tally_replay::{BlockLedger, BlockRun, ReplayError, ReplayOptions, Stop, replay};
 
 /// An honest chain has some hundred ranges of odd blocks; beyond this many nobody reads on, and memory is finite.
 pub(crate) const FINDINGS_MAX: usize = 100_000;
@@ -28,21 +28,21 @@ pub(crate) struct Production {
 }
 
 impl Production {
-    /// Looks at every settled block of the log. `spans` are all, and `people` all there ever were.
-    pub(crate) fn of<S: Source>(source: &S, spans: &Spans, people: &People) -> Result<Self, ReplayError> {
+    /// Looks at every settled block of the log. `spans` are all, and `signers` all there ever were.
+    pub(crate) fn of<L: LogView>(log: &L, spans: &Spans, signers: &SignerBook) -> Result<Self, ReplayError> {
         let policy = Policy::built_in("guide").expect("it is built in");
-        let replayed = replay(source, &[policy], ReplayOptions::default())?;
+        let replayed = replay(log, &[policy], ReplayOptions::default())?;
         let mut production = Self::default();
         let Some(replayed) = replayed.first() else {
             return Ok(production);
         };
-        let ledger = BlockLedger::new(source, replayed)?;
+        let ledger = BlockLedger::new(log, replayed)?;
         let last_covered = spans.as_slice().iter().map(|span| span.end).max();
         let mut rest = ledger.range();
         production.last = rest.as_ref().map(|range| *range.end());
         production.stop = Some(replayed.stop);
         let mut reader = ledger.reader();
-        let mut look = Look { spans, people, last_covered, owed: Lane::default(), after: Lane::default() };
+        let mut look = Look { spans, signers, last_covered, owed: Lane::default(), after: Lane::default() };
         while let Some(range) = rest {
             rest = reader.next_chunk(&range, &mut |run| look.take(run, &mut production))?;
             if production.findings.len() > FINDINGS_MAX {
@@ -67,7 +67,7 @@ impl Production {
 
 struct Look<'a> {
     spans: &'a Spans,
-    people: &'a People,
+    signers: &'a SignerBook,
     last_covered: Option<L2Block>,
     owed: Lane,
     after: Lane,
@@ -104,8 +104,8 @@ impl Look<'_> {
             return is_between.then(|| Finding::new(Code::NoSpan));
         };
         let signer = signer?;
-        let scheduled = self.people.sequencer_of(&span.signer);
-        let Some(maker) = self.people.sequencer_of(&signer) else {
+        let scheduled = self.signers.sequencer_of(&span.signer);
+        let Some(maker) = self.signers.sequencer_of(&signer) else {
             return Some(Finding::new(Code::UnknownProducer).of_span(span.id).found_address(&signer));
         };
         if scheduled == Some(maker) {
@@ -119,7 +119,7 @@ impl Look<'_> {
     fn after_unlock(&self, sequencer: SequencerId, first_time: &impl ToString) -> Finding {
         let mut finding = Finding::new(Code::ProducedAfterUnlock).of(sequencer).field("timestamp");
         finding = finding.found(first_time);
-        if let Some(unlock) = self.people.unlock_of(sequencer) {
+        if let Some(unlock) = self.signers.exit_of(sequencer) {
             finding = finding.expected(&unlock.time);
             finding.l1_block = Some(unlock.block);
             finding.transaction = Some(unlock.transaction);

@@ -5,16 +5,15 @@ use crate::blocks::{FINDINGS_MAX, Production};
 use crate::code::{Code, Severity};
 use crate::finding::Finding;
 use crate::money::Totals;
-use crate::people::People;
 use crate::schedule::{Schedule, Wanted};
 use crate::{event, transaction};
 use alloy_primitives::Address;
 use std::collections::BTreeSet;
-use tally_engine::{BatchId, L1Block, L1Record, L2Block, Policy, PoolEvent, PoolState, UnixTime};
-use tally_eventlog::{EventCursor, LogError};
-use tally_replay::{ReplayError, Source, Stop, first_blocks_at};
+use tally_engine::{BatchId, L1Block, L1Record, L2Block, Policy, PoolEvent, PoolState, SignerBook, UnixTime};
+use tally_eventlog::{LogError, LogView};
+use tally_replay::{ReplayError, Stop, first_blocks_at};
 
-/// How to audit.
+/// How batches are counted, and which of them are reported.
 #[derive(Clone, Copy, Debug)]
 pub struct AuditOptions {
     /// How the blocks of a batch are counted.
@@ -49,7 +48,7 @@ pub struct ChainAudit {
 pub enum Verdict {
     /// Everything was checked, and nothing is wrong.
     Verified,
-    /// Something is wrong.
+    /// At least one finding is an error.
     Different,
     /// Nothing was found wrong, but not everything could be checked.
     Unverified,
@@ -64,9 +63,9 @@ pub enum AuditError {
     /// A sum does not work out.
     #[error("L1 block {block}: {error}")]
     Amount {
-        /// Where.
+        /// The L1 block whose sum it is.
         block: L1Block,
-        /// Both values.
+        /// The operation and both values.
         error: tally_engine::AmountError,
     },
 }
@@ -98,36 +97,32 @@ impl ChainAudit {
     }
 }
 
-/// Checks what the chain claims in `source`, the log of the pool whose escrow has this address.
+/// Checks what the chain claims in `log`.
 ///
 /// # Errors
 ///
 /// [`AuditError`] if the log cannot be read. What is wrong with the chain is a [`Finding`].
-pub fn audit_chain<S: Source>(
-    source: &S,
-    escrow: Address,
-    options: AuditOptions,
-) -> Result<ChainAudit, AuditError> {
-    let records = source.l1_records_after(&mut EventCursor::default())?;
-    let wanted = wanted(source, &records)?;
-    let schedule = Schedule::read(source, &wanted)?;
+pub fn audit_chain<L: LogView>(log: &L, options: AuditOptions) -> Result<ChainAudit, AuditError> {
+    let records = log.l1_records()?;
+    let wanted = wanted(log, &records)?;
+    let schedule = Schedule::read(log, &wanted)?;
     let production = if schedule.is_stopped {
         Production::default()
     } else {
-        Production::of(source, &schedule.spans, &People::of(&records))?
+        Production::of(log, &schedule.spans, &SignerBook::from_records(&records))?
     };
-    let reached = source.heads().l2.map(|head| head.block);
+    let reached = log.reach().l2.map(|head| head.block);
     let has_transfers = records.iter().any(|record| matches!(record.event, PoolEvent::MetisTransfer { .. }));
     let mut walk = Walk {
         rule: options.rule,
-        escrow,
+        escrow: log.identity().locking_info,
         schedule: &schedule,
         wanted: &wanted,
         production: &production,
         reached,
         cap: Policy::built_in("guide").expect("it is built in").cap(),
-        pool: PoolState::new(source.genesis()),
-        people: People::new(),
+        pool: PoolState::new(&log.identity().genesis),
+        signers: SignerBook::new(),
         allowed: BTreeSet::new(),
         totals: Totals::default(),
         findings: Vec::new(),
@@ -147,7 +142,7 @@ pub fn audit_chain<S: Source>(
         findings,
         batches,
         totals,
-        l1_block: source.heads().l1.map(|head| head.block),
+        l1_block: log.reach().l1.map(|head| head.block),
         l2_block: production.last,
         stopped,
         unsettled: None,
@@ -178,7 +173,7 @@ fn unsettled(production: &Production, schedule: &Schedule, batches: &[BatchAudit
 }
 
 /// The batches' spans, and where in L2 each was paid.
-fn wanted<S: Source>(source: &S, records: &[L1Record]) -> Result<Vec<Wanted>, ReplayError> {
+fn wanted<L: LogView>(log: &L, records: &[L1Record]) -> Result<Vec<Wanted>, ReplayError> {
     let mut batches = Vec::new();
     let mut instants = Vec::new();
     for record in records {
@@ -188,7 +183,7 @@ fn wanted<S: Source>(source: &S, records: &[L1Record]) -> Result<Vec<Wanted>, Re
             instants.push(UnixTime(record.timestamp.0.saturating_add(1)));
         }
     }
-    let cuts = first_blocks_at(source, &instants)?;
+    let cuts = first_blocks_at(log, &instants)?;
     let cut = |index: usize| cuts.get(index).map_or(L2Block(0), |boundary| boundary.first_block);
     let wanted = |(index, (first, last))| Wanted { first, last, cut: cut(index) };
     Ok(batches.into_iter().enumerate().map(wanted).collect())
@@ -216,7 +211,7 @@ struct Walk<'a> {
     reached: Option<L2Block>,
     cap: tally_engine::Wei,
     pool: PoolState,
-    people: People,
+    signers: SignerBook,
     allowed: BTreeSet<Address>,
     totals: Totals,
     findings: Vec<Finding>,
@@ -282,7 +277,7 @@ impl Walk<'_> {
         for record in group {
             event::check(record, &self.pool, &mut self.allowed, self.cap, &mut self.findings);
             self.check_batch(record);
-            self.people.meet(record);
+            self.signers.apply(record);
             match self.pool.apply(record) {
                 Ok(discrepancies) => {
                     let found = discrepancies.iter().map(|it| event::of_discrepancy(record, it));
@@ -305,7 +300,7 @@ impl Walk<'_> {
         let evidence = Evidence {
             rule: self.rule,
             pool: &self.pool,
-            people: &self.people,
+            signers: &self.signers,
             spans,
             final_spans: self.schedule.spans.as_slice(),
             production: self.production,

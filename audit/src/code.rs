@@ -32,7 +32,7 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// All there are.
+            /// All codes, in the order of this list.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
             /// Its name in reports.

@@ -18,7 +18,7 @@ pub struct Finding {
     pub span: Option<SpanId>,
     /// The L1 block of the event.
     pub l1_block: Option<L1Block>,
-    /// Its transaction.
+    /// The L1 transaction of the event.
     pub transaction: Option<B256>,
     /// The L2 transaction of a span event.
     pub l2_transaction: Option<B256>,
@@ -28,7 +28,7 @@ pub struct Finding {
     pub field: Option<&'static str>,
     /// What it should be: blocks, wei, seconds or an address.
     pub expected: Option<String>,
-    /// What it is.
+    /// The value that the chain has.
     pub found: Option<String>,
     /// What the other rule counts, for counted blocks.
     pub other_count: Option<u64>,

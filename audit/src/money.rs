@@ -16,7 +16,7 @@ pub struct Totals {
     pub relocked: Wei,
     /// Credited, and neither paid out nor relocked.
     pub open: Wei,
-    /// All stakes.
+    /// The sum of all stakes.
     pub locked: Wei,
     /// METIS that came into the escrow and belongs to nobody.
     pub donated: Wei,

@@ -3,8 +3,8 @@
 use crate::code::Code;
 use crate::finding::Finding;
 use tally_engine::{L2Block, Span, SpanEvent, SpanId, SpanRecord, Spans};
-use tally_eventlog::EventCursor;
-use tally_replay::{ReplayError, Source};
+use tally_eventlog::{EventCursor, LogView};
+use tally_replay::ReplayError;
 
 /// The spans of a batch, and up to where the contract's events count for it.
 #[derive(Clone, Copy)]
@@ -29,10 +29,10 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// Reads all span events. The batches are in order, and so are their cuts.
-    pub(crate) fn read<S: Source>(source: &S, wanted: &[Wanted]) -> Result<Self, ReplayError> {
+    pub(crate) fn read<L: LogView>(log: &L, wanted: &[Wanted]) -> Result<Self, ReplayError> {
         let mut schedule = Self::default();
         let mut last: Option<(L2Block, u64)> = None;
-        source.for_each_span_record::<ReplayError>(&mut EventCursor::default(), |record| {
+        log.for_each_span_record::<ReplayError>(&mut EventCursor::default(), |record| {
             if schedule.is_stopped {
                 return Ok(());
             }

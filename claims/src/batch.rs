@@ -2,26 +2,25 @@
 
 use crate::call::PreparedCall;
 use crate::error::ClaimsError;
-use crate::log_place::LogPlace;
 use alloy_primitives::Address;
 use std::collections::BTreeMap;
 use tally_engine::{
-    BatchId, Batches, Discrepancy, L1Block, L2Block, PoolEvent, PoolState, SequencerId, Span, SpanId, Spans,
-    UnixTime, Wei,
+    BatchId, Discrepancy, L1Block, L2Block, PoolEvent, PoolState, ScheduledBlocks, SequencerId, SignerBook,
+    Span, SpanId, Spans, UnixTime, Wei,
 };
-use tally_eventlog::{EventCursor, L1Head, LogIdentity};
-use tally_replay::{Source, StateAt, state_at, timestamp_of};
+use tally_eventlog::{EventCursor, L1Head, LogView};
+use tally_replay::{StateAt, state_at, timestamp_of};
 
 /// An entry of the call: what one sequencer is paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchEntry {
     /// Its present signer, under which the contract credits it.
     pub signer: Address,
-    /// Which.
+    /// The sequencer that is paid.
     pub sequencer: SequencerId,
     /// The blocks of its spans, whichever of its signers they name; 0 if all these spans were emptied.
     pub blocks: u64,
-    /// What they earn.
+    /// The reward of these blocks.
     pub reward: Wei,
 }
 
@@ -57,7 +56,7 @@ impl Unpayable {
 pub struct UnpayableBlocks {
     /// The signer that their spans name.
     pub signer: Address,
-    /// How many.
+    /// How many blocks they are.
     pub blocks: u64,
     /// Why they cannot be paid.
     pub why: Unpayable,
@@ -66,15 +65,13 @@ pub struct UnpayableBlocks {
 /// The next batch, as the contract would take it after the log's last L1 block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NextBatch {
-    /// Which log this is of.
-    pub log: LogPlace,
     /// When the log's last L1 block was made.
     pub l1_time: UnixTime,
     /// The batch: that after the last one paid.
     pub batch: BatchId,
     /// Its first span: that after the last one paid.
     pub start_span: SpanId,
-    /// Its last span.
+    /// The last span of the batch.
     pub end_span: SpanId,
     /// The first block of the first span.
     pub first_block: L2Block,
@@ -98,8 +95,7 @@ pub struct NextBatch {
     pub discrepancies: Vec<Discrepancy>,
 }
 
-/// The next batch, up to span `to_span`, or for `None` up to the last that is finished. `identity` is what the log
-/// is of.
+/// The next batch, up to span `to_span`, or for `None` up to the last that is finished.
 ///
 /// Counted are the spans as the contract holds them now, by the rule that Themis checks. A span is *finished* when its
 /// last block is in the log and the span after it is announced: until then a recommit can still change it.
@@ -107,30 +103,25 @@ pub struct NextBatch {
 /// # Errors
 ///
 /// [`ClaimsError`] if the contract would not take a batch now, or if the log does not reach far enough to tell.
-pub fn next_batch<S: Source>(
-    source: &S,
-    identity: &LogIdentity,
-    to_span: Option<SpanId>,
-) -> Result<NextBatch, ClaimsError> {
-    let StateAt { pool, discrepancies, .. } = state_at(source, identity.l1_first_block, None)?;
-    let records = source.l1_records_after(&mut EventCursor::default())?;
-    let l1_head = source.heads().l1.ok_or(ClaimsError::NoL1)?;
+pub fn next_batch<L: LogView>(log: &L, to_span: Option<SpanId>) -> Result<NextBatch, ClaimsError> {
+    let StateAt { pool, discrepancies, .. } = state_at(log, None)?;
+    let records = log.l1_records()?;
+    let l1_head = log.reach().l1.ok_or(ClaimsError::NoL1)?;
     let (batch, start_span) = next_of(&pool)?;
     if pool.mpc_address.is_zero() {
         return Err(ClaimsError::NoSender { batch, head: l1_head.block });
     }
     let mut pauses = records.iter().filter(|record| matches!(record.event, PoolEvent::Paused { .. }));
     let paused_since = pauses.next_back().filter(|_| pool.paused).map(|record| record.block);
-    let spans = spans_of(source)?;
-    let head = source.heads().l2.map(|head| head.block);
+    let spans = spans_of(log)?;
+    let head = log.reach().l2.map(|head| head.block);
     let paid = spans_to_pay(spans.as_slice(), head, start_span, to_span)?;
     // The contract demands `startEpoch < endEpoch`: at least two spans.
     let [first, .., last] = paid else {
         return Err(ClaimsError::TooFewSpans { start: start_span, spans: paid.len() });
     };
-    check_l1_reaches(source, l1_head, last)?;
-    let Counted { entries, unpayable, blocks } =
-        count(paid, &pool, &Batches::from_records(&records, pool.reward_per_block))?;
+    check_l1_reaches(log, l1_head, last)?;
+    let Counted { entries, unpayable, blocks } = count(paid, &pool, &SignerBook::from_records(&records))?;
     let reward_per_block = pool.reward_per_block;
     let mut total = Wei::ZERO;
     let mut priced = Vec::with_capacity(entries.len());
@@ -142,7 +133,6 @@ pub fn next_batch<S: Source>(
     }
     let credits: Vec<(Address, u64)> = priced.iter().map(|entry| (entry.signer, entry.blocks)).collect();
     Ok(NextBatch {
-        log: LogPlace::new(source, identity)?,
         l1_time: l1_head.timestamp,
         batch,
         start_span,
@@ -155,7 +145,7 @@ pub fn next_batch<S: Source>(
         reward_per_block,
         total,
         call: PreparedCall::batch_submit_rewards(
-            identity,
+            log.identity(),
             pool.mpc_address,
             batch,
             (start_span, last.id),
@@ -172,9 +162,9 @@ fn next_of(pool: &PoolState) -> Result<(BatchId, SpanId), ClaimsError> {
     pool.batch.id.next().zip(pool.batch.end_span.next()).ok_or(none)
 }
 
-fn spans_of<S: Source>(source: &S) -> Result<Spans, ClaimsError> {
+fn spans_of<L: LogView>(log: &L) -> Result<Spans, ClaimsError> {
     let mut spans = Spans::new();
-    source.for_each_span_record::<ClaimsError>(&mut EventCursor::default(), |record| {
+    log.for_each_span_record::<ClaimsError>(&mut EventCursor::default(), |record| {
         spans.apply(&record)?;
         Ok(())
     })?;
@@ -220,8 +210,8 @@ fn spans_to_pay(
 
 /// Whether L1 is known up to the end of the last span: before that a batch may have been paid, or a signer changed, that
 /// the log does not know of.
-fn check_l1_reaches<S: Source>(source: &S, l1_head: L1Head, last: &Span) -> Result<(), ClaimsError> {
-    let l2_time = timestamp_of(source, last.end)?;
+fn check_l1_reaches<L: LogView>(log: &L, l1_head: L1Head, last: &Span) -> Result<(), ClaimsError> {
+    let l2_time = timestamp_of(log, last.end)?;
     if l1_head.timestamp < l2_time {
         return Err(ClaimsError::L1Behind {
             span: last.id,
@@ -242,54 +232,24 @@ struct Counted {
     blocks: u64,
 }
 
-/// Sums `end - start + 1` for each signer, and puts it under the present signer of its sequencer.
-fn count(spans: &[Span], pool: &PoolState, known: &Batches) -> Result<Counted, ClaimsError> {
+/// Counts the blocks of the spans, and puts each sequencer's under its present signer.
+fn count(spans: &[Span], pool: &PoolState, book: &SignerBook) -> Result<Counted, ClaimsError> {
     let ids = |span: Option<&Span>| span.map_or(SpanId(0), |span| span.id);
     let (start, end) = (ids(spans.first()), ids(spans.last()));
-    let add = |sum: &mut u64, blocks: u64| -> Result<(), ClaimsError> {
-        *sum = sum.checked_add(blocks).ok_or(ClaimsError::TooManyBlocks { start, end })?;
-        Ok(())
-    };
-    let mut by_signer: BTreeMap<Address, u64> = BTreeMap::new();
-    for span in spans {
-        // An emptied span ends just before it starts.
-        let after_end = span.end.next().ok_or(ClaimsError::TooManyBlocks { start, end })?;
-        let blocks =
-            after_end.0.checked_sub(span.start.0).ok_or(ClaimsError::TooManyBlocks { start, end })?;
-        add(by_signer.entry(span.signer).or_default(), blocks)?;
-    }
-    let mut entries: BTreeMap<SequencerId, (Address, u64)> = BTreeMap::new();
-    let mut unpayable = Vec::new();
-    let (mut paid, mut unpaid) = (0, 0);
-    for (signer, blocks) in by_signer {
-        match creditable(&signer, pool, known) {
-            Ok((sequencer, present)) => {
-                add(&mut entries.entry(sequencer).or_insert((present, 0)).1, blocks)?;
-                add(&mut paid, blocks)?;
-            }
-            Err(why) => {
-                unpayable.push(UnpayableBlocks { signer, blocks, why });
-                add(&mut unpaid, blocks)?;
-            }
-        }
-    }
-    if entries.is_empty() {
+    let too_many = || ClaimsError::TooManyBlocks { start, end };
+    let ScheduledBlocks { payable, unpayable } = ScheduledBlocks::of(spans, book).ok_or_else(too_many)?;
+    let sum = |all: u64, blocks: &u64| all.checked_add(*blocks).ok_or_else(too_many);
+    let paid = payable.values().try_fold(0, sum)?;
+    let unpaid = unpayable.values().try_fold(0, sum)?;
+    if payable.is_empty() {
         return Err(ClaimsError::NobodyToPay { start, end, unpayable: unpaid });
     }
-    unpayable.sort_by_key(|unpayable| (unpayable.why.sequencer(), unpayable.signer));
-    Ok(Counted { entries, unpayable, blocks: paid })
-}
-
-/// The sequencer that `signer` stands or stood for, and the signer under which the contract credits it now.
-fn creditable(
-    signer: &Address,
-    pool: &PoolState,
-    known: &Batches,
-) -> Result<(SequencerId, Address), Unpayable> {
-    let sequencer = known.sequencer_of(signer, None).ok_or(Unpayable::UnknownSigner)?;
-    let present = pool.sequencers.get(&sequencer).map(|state| state.signer);
-    present
-        .filter(|present| pool.creditable(present) == Some(sequencer))
-        .map(|present| (sequencer, present))
-        .ok_or(Unpayable::SequencerGone(sequencer))
+    let present =
+        |sequencer| pool.sequencers.get(&sequencer).expect("the book is of the pool's records").signer;
+    let entries = payable.into_iter().map(|(id, blocks)| (id, (present(id), blocks)));
+    let unpayable = unpayable.into_iter().map(|((sequencer, signer), blocks)| {
+        let why = sequencer.map_or(Unpayable::UnknownSigner, Unpayable::SequencerGone);
+        UnpayableBlocks { signer, blocks, why }
+    });
+    Ok(Counted { entries: entries.collect(), unpayable: unpayable.collect(), blocks: paid })
 }

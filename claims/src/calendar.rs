@@ -29,7 +29,7 @@ const STEPS_SECS: [i64; 12] = [
 /// Where to write dates along an axis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DatePoints {
-    /// When.
+    /// The instants, in Unix seconds.
     pub(crate) points: Vec<i64>,
     /// Whether each is at midnight.
     pub(crate) days_only: bool,

@@ -15,7 +15,7 @@ sol! {
 pub struct Argument {
     /// Its name in the contract.
     pub name: &'static str,
-    /// Its type there.
+    /// The argument's type in Solidity.
     pub kind: &'static str,
     /// Its value: numbers in decimal, lists as JSON lists of strings.
     pub value: String,
@@ -26,15 +26,15 @@ pub struct Argument {
 pub struct PreparedCall {
     /// The chain that the contract is on.
     pub chain_id: u64,
-    /// The contract, `LockingPool`.
+    /// The address of the contract `LockingPool`.
     pub contract: Address,
     /// Who has to send it; `None` for the contract's owner, whom the log does not know.
     pub sender: Option<Address>,
-    /// The function's name.
+    /// The name of the function.
     pub function: &'static str,
     /// The arguments, in order.
     pub arguments: Vec<Argument>,
-    /// The transaction's input.
+    /// The input of the transaction, with the selector.
     pub calldata: Bytes,
 }
 

@@ -8,16 +8,17 @@ use std::collections::BTreeMap;
 use tally_engine::{
     Allocation, AmountError, EpochIndex, L1Block, Ledger, Policy, PoolState, SequencerId, UnixTime, Wei,
 };
-use tally_replay::{ReplayOptions, Replayed, Source, StateAt, replay, state_at};
+use tally_eventlog::LogView;
+use tally_replay::{ReplayOptions, Replayed, StateAt, replay, state_at};
 
 /// What is owed at the end of an epoch, since the beginning.
 #[derive(Clone, Debug)]
 pub struct Distribution {
-    /// The rules.
+    /// The policy that the rewards follow.
     pub policy: Policy,
     /// The last epoch that counts.
     pub epoch: EpochIndex,
-    /// When it ended.
+    /// When the epoch ended.
     pub end: UnixTime,
     /// The last L1 block of the log: who the recipients were by then.
     pub l1_block: Option<L1Block>,
@@ -38,11 +39,11 @@ pub struct Distribution {
 /// What is owed to a sequencer that cannot claim it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Withheld {
-    /// Whom.
+    /// The sequencer whose reward it is.
     pub sequencer: SequencerId,
     /// How much since the beginning.
     pub cumulative: Wei,
-    /// Why.
+    /// Why it is withheld.
     pub reason: WithheldReason,
 }
 
@@ -74,21 +75,21 @@ pub enum DistributionError {
          policy that is \"flat\" or \"stake-weighted\""
     )]
     PaidByContract {
-        /// Which policy.
+        /// The name of the policy.
         policy: String,
     },
     /// No epoch is over, as far as the log tells.
     #[error("no epoch of policy {policy} is closed yet: the log has no block of epoch 1")]
     NoneClosed {
-        /// Which policy.
+        /// The name of the policy.
         policy: String,
     },
     /// The epoch is not over, as far as the log tells.
     #[error("epoch {asked} of policy {policy} is asked for, but the last that is closed is {last}")]
     NotClosed {
-        /// Which epoch.
+        /// The epoch that was asked for.
         asked: u64,
-        /// Of which policy.
+        /// The name of the policy.
         policy: String,
         /// The last closed epoch.
         last: EpochIndex,
@@ -99,11 +100,11 @@ pub enum DistributionError {
          which {withheld} wei are withheld, and a tree has at least one leaf"
     )]
     NoLeaf {
-        /// Which policy.
+        /// The name of the policy.
         policy: String,
         /// The last epoch that counts.
         epoch: EpochIndex,
-        /// What was accrued.
+        /// What all sequencers have accrued.
         accrued: Wei,
         /// What of it is withheld.
         withheld: Wei,
@@ -131,31 +132,29 @@ pub enum DistributionError {
     /// A sequencer earned that never locked.
     #[error("sequencer {sequencer} accrued rewards by epoch {epoch}, but the contracts know none of that id")]
     Unknown {
-        /// Which.
+        /// The sequencer whose sum it is.
         sequencer: SequencerId,
         /// The last epoch that counts.
         epoch: EpochIndex,
     },
 }
 
-/// What `policy` owes at the end of `epoch` (`None`: the last that is closed), by everything in the log. `first` is the
-/// log's first L1 block.
+/// What `policy` owes at the end of `epoch` (`None`: the last that is closed), by everything in the log.
 ///
 /// # Errors
 ///
 /// [`DistributionError`] if the contract pays that policy, the epoch is not closed, nobody can claim anything, or the
 /// log cannot be read or folded.
-pub fn distribution<S: Source>(
-    source: &S,
-    first: L1Block,
+pub fn distribution<L: LogView>(
+    log: &L,
     policy: &Policy,
     epoch: Option<EpochIndex>,
     threads: Option<usize>,
 ) -> Result<Distribution, DistributionError> {
     check_policy(policy)?;
-    let StateAt { block, pool, .. } = state_at(source, first, None).map_err(AccountsError::from)?;
+    let StateAt { block, pool, .. } = state_at(log, None).map_err(AccountsError::from)?;
     let options = ReplayOptions { threads, ..ReplayOptions::default() };
-    let replayed = replay(source, std::slice::from_ref(policy), options).map_err(AccountsError::from)?;
+    let replayed = replay(log, std::slice::from_ref(policy), options).map_err(AccountsError::from)?;
     let ledger = replayed.first().map(|Replayed { ledger, .. }| ledger).expect("one policy gives one ledger");
     Distribution::new(policy, ledger, &pool, block, epoch)
 }

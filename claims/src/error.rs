@@ -19,9 +19,9 @@ pub enum ClaimsError {
     /// An amount does not fit.
     #[error("{what}: {error}")]
     Amount {
-        /// Which.
+        /// The amount that was being computed.
         what: &'static str,
-        /// Why.
+        /// The operation that failed, and both values.
         error: AmountError,
     },
     /// Nobody can send a batch.
@@ -29,7 +29,7 @@ pub enum ClaimsError {
         "no MPC address is set up to L1 block {head}, the last in the log: nobody can submit batch {batch}"
     )]
     NoSender {
-        /// The next batch.
+        /// The number of the next batch.
         batch: BatchId,
         /// The log's last block.
         head: L1Block,
@@ -40,9 +40,9 @@ pub enum ClaimsError {
     /// There is no batch or span after the last that fits in 64 bits.
     #[error("batch {batch}, up to span {end_span}, is the last that can be numbered")]
     NoNext {
-        /// The last batch.
+        /// The number of the last batch.
         batch: BatchId,
-        /// Its last span.
+        /// The last span that it paid.
         end_span: SpanId,
     },
     /// A span is asked for that is paid already.
@@ -64,9 +64,9 @@ pub enum ClaimsError {
     /// A span of the batch goes on.
     #[error("span {span} is not finished: it ends at L2 block {end}, and the log reaches block {head}")]
     Unfinished {
-        /// Which.
+        /// The span that was asked for.
         span: SpanId,
-        /// Its last block.
+        /// The last block of the span.
         end: L2Block,
         /// The log's last, or "none".
         head: String,
@@ -77,9 +77,9 @@ pub enum ClaimsError {
          {head}, and until then a recommit can change it"
     )]
     Unsettled {
-        /// Which.
+        /// The span that was asked for.
         span: SpanId,
-        /// Its last block.
+        /// The last block of the span.
         end: L2Block,
         /// The one after it.
         next: SpanId,
@@ -89,7 +89,7 @@ pub enum ClaimsError {
     /// The contract takes no batch of a single span.
     #[error("a batch from span {start} on needs at least 2 finished spans, and has {spans}")]
     TooFewSpans {
-        /// Its first span.
+        /// The first span of the batch.
         start: SpanId,
         /// How many are finished, or asked for.
         spans: usize,
@@ -102,21 +102,21 @@ pub enum ClaimsError {
     L1Behind {
         /// The batch's last span.
         span: SpanId,
-        /// Its last block.
+        /// The last block of the span.
         l2_block: L2Block,
         /// When that was made.
         l2_time: UnixTime,
         /// The log's last L1 block.
         l1_block: L1Block,
-        /// Its timestamp.
+        /// The timestamp of that L1 block.
         l1_time: UnixTime,
     },
     /// More blocks than can be counted.
     #[error("spans {start} to {end} have more than 2^64 - 1 blocks")]
     TooManyBlocks {
-        /// The first span.
+        /// The first span of the batch.
         start: SpanId,
-        /// The last.
+        /// The last span of the batch.
         end: SpanId,
     },
     /// No entry is left, and the contract takes no batch without any.
@@ -124,11 +124,11 @@ pub enum ClaimsError {
         "of the {unpayable} blocks of spans {start} to {end} none can be paid, and the contract takes no empty batch"
     )]
     NobodyToPay {
-        /// The first span.
+        /// The first span of the batch.
         start: SpanId,
-        /// The last.
+        /// The last span of the batch.
         end: SpanId,
-        /// Their blocks.
+        /// How many blocks they have.
         unpayable: u64,
     },
     /// The policy has no single reward per block.
@@ -137,15 +137,15 @@ pub enum ClaimsError {
          block: take one that is \"flat\""
     )]
     NotFlat {
-        /// Which.
+        /// The name of the policy.
         policy: String,
-        /// How it pays.
+        /// The allocation by which it pays.
         allocation: &'static str,
     },
     /// No epoch is over.
     #[error("no epoch is over yet under policy {policy}: {}", open_epoch(.until.as_ref(), .end.as_ref()))]
     NoClosedEpoch {
-        /// Which.
+        /// The name of the policy.
         policy: String,
         /// How far it is replayed; `None` if no block can be folded, or none is in an epoch.
         until: Option<UnixTime>,
@@ -155,9 +155,9 @@ pub enum ClaimsError {
     /// The time after an epoch does not fit in 64 bits.
     #[error("epoch {epoch} begins at {start} and would end after the year 500 billion")]
     NoEnd {
-        /// Which.
+        /// The index of the epoch.
         epoch: EpochIndex,
-        /// When it begins.
+        /// When the epoch begins.
         start: UnixTime,
     },
     /// More blocks a year than can be counted.
@@ -173,13 +173,13 @@ pub enum ClaimsError {
         "the reward per block comes to 0 (before rounding: {exact_wei} wei), which the contract does not take"
     )]
     NoReward {
-        /// Before rounding.
+        /// The exact reward, in wei.
         exact_wei: String,
     },
     /// Decimals that a METIS does not have.
     #[error("{decimals} decimals are asked for, but a METIS has {max}")]
     TooManyDecimals {
-        /// How many.
+        /// How many decimals were asked for.
         decimals: u8,
         /// How many there are.
         max: u8,
@@ -187,13 +187,13 @@ pub enum ClaimsError {
     /// A text that is no time between blocks.
     #[error("{text:?} is no number of seconds from 0.000001 to 1000000000, with at most 6 decimals")]
     NoBlockSecs {
-        /// The text.
+        /// The text as it was given.
         text: String,
     },
     /// The time of the log's head, in ms, does not fit in 64 bits.
     #[error("the log's L1 ends at time {l1_time}, which in milliseconds is above 2^64 - 1")]
     HeadTime {
-        /// In seconds.
+        /// The time of the L1 block, in Unix seconds.
         l1_time: UnixTime,
     },
     /// The picture could not be drawn.

@@ -1,5 +1,11 @@
 //! What the pool owes and pays, from a log and its replay.
 //!
+//! # Concepts
+//!
+//! The contracts **credit** a sequencer with the rewards of each batch, and what was not **claimed** or **relocked** is
+//! **unclaimed**. A policy lets rewards **accrue** block by block; those of closed epochs are **claimable**. Both are
+//! kept as movements from one account to another, and every sum is checked against the contracts' state or the ledger.
+//!
 //! - [`next_batch`] prepares the next `batchSubmitRewards` call: who is paid for how many blocks;
 //! - [`next_rate`] says what the reward per block has to be to hold the target, and what it was, and
 //!   [`draw`] draws that; [`reward_per_block`] is the same rule for a given stake and pace;
@@ -8,6 +14,25 @@
 //!   the accounts of one;
 //! - [`sequencers()`] tells who they are, and a [`Registry`] what they are called;
 //! - a [`Distribution`] is what a policy owes at the end of an epoch, with a [`MerkleTree`] to claim it by.
+//!
+//! ```
+//! use std::path::Path;
+//! use tally_claims::{Cut, accounts, sequencers};
+//! use tally_eventlog::Archive;
+//!
+//! let log = Archive::open(Path::new("../fixtures/small-a.bundle"))?;
+//! let owed = accounts(&log, Cut::End, &[], None)?;
+//! assert!(owed.chain.sequencers.keys().eq(sequencers(&log)?.keys()));
+//! for (id, account) in &owed.chain.sequencers {
+//!     println!("sequencer {id} was credited {} wei", account.sums.credited);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Errors
+//!
+//! Each kind of question has an error of its own, since callers sort them: [`ClaimsError`] for calls that cannot be
+//! prepared, [`AccountsError`], [`DistributionError`] and [`RegistryError`]. A panic is a fault of this crate.
 
 mod accounts;
 mod batch;
@@ -15,8 +40,6 @@ mod calendar;
 mod call;
 mod distribution;
 mod error;
-mod known;
-mod log_place;
 mod merkle;
 mod names;
 mod plot;
@@ -35,7 +58,6 @@ pub use batch::{BatchEntry, NextBatch, Unpayable, UnpayableBlocks, next_batch};
 pub use call::{Argument, PreparedCall};
 pub use distribution::{Distribution, DistributionError, Withheld, WithheldReason, distribution};
 pub use error::ClaimsError;
-pub use log_place::LogPlace;
 pub use merkle::{Leaf, MerkleTree};
 pub use names::{NAME_CHARS_MAX, Names, REGISTRY_BYTES_MAX, Registry, RegistryError};
 pub use plot::draw;

@@ -16,7 +16,7 @@ const LEAF_ENCODING: [&str; 3] = ["uint256", "address", "uint256"];
 /// What a distribution owes a sequencer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leaf {
-    /// Whom.
+    /// The sequencer that may claim.
     pub sequencer: SequencerId,
     /// Who may claim it.
     pub recipient: Address,
@@ -75,7 +75,7 @@ impl MerkleTree {
         Some(Self { nodes, leaves: leaves.iter().copied().zip(places).collect() })
     }
 
-    /// The root.
+    /// The root hash of the tree.
     pub fn root(&self) -> B256 {
         self.nodes[0]
     }

@@ -49,15 +49,15 @@ pub enum RegistryError {
     /// It is not a JSON array of objects with a name and two addresses.
     #[error("it is no list of names and addresses: {reason}")]
     Syntax {
-        /// Why not.
+        /// What the JSON reader said.
         reason: String,
     },
     /// An address is none.
     #[error("entry {index} (from 0): {field} is not 0x and 40 hexadecimal digits, but {found:?}")]
     Address {
-        /// Which entry.
+        /// The index of the entry, from 0.
         index: usize,
-        /// Which field.
+        /// The field of the entry.
         field: &'static str,
         /// What is there, cut.
         found: String,
@@ -65,15 +65,15 @@ pub enum RegistryError {
     /// A name has nothing in it that can be shown.
     #[error("entry {index} (from 0) has no name that can be shown")]
     NoName {
-        /// Which entry.
+        /// The index of the entry, from 0.
         index: usize,
     },
     /// Two entries are of one address.
     #[error("{first:?} and {second:?} have the same {field}, {address:#x}")]
     Twice {
-        /// Which field.
+        /// The field that has the address.
         field: &'static str,
-        /// The address.
+        /// The address that is there twice.
         address: Address,
         /// The name of the one.
         first: String,
@@ -114,7 +114,7 @@ impl Registry {
     }
 }
 
-/// An address, strictly.
+/// Reads an address: 40 hexadecimal digits after `0x`, nothing else.
 fn parse(text: &str, index: usize, field: &'static str) -> Result<Address, RegistryError> {
     let digits = text.strip_prefix("0x").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let bytes = digits.and_then(|digits| hex::decode(digits).ok());

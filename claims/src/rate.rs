@@ -2,7 +2,6 @@
 
 use crate::call::PreparedCall;
 use crate::error::ClaimsError;
-use crate::log_place::LogPlace;
 use crate::rate_history::{RateHistory, history, paid_rates};
 use crate::rounding::RoundedWei;
 use alloy_primitives::U256;
@@ -12,8 +11,8 @@ use tally_engine::{
     Allocation, Difference, EpochIndex, EpochLedger, Horizon, Ledger, Mrr, Policy, Rate, StakeBlocks,
     StakeSeconds, UnixTime, Wei, Window, YEAR_SECS, floor_fraction,
 };
-use tally_eventlog::LogIdentity;
-use tally_replay::{ReplayOptions, Replayed, Source, Stop, replay, state_at};
+use tally_eventlog::LogView;
+use tally_replay::{ReplayOptions, Replayed, Stop, replay, state_at};
 
 /// How many decimals a [`BlockSecs`] may have.
 const BLOCK_SECS_DECIMALS: usize = 6;
@@ -74,9 +73,9 @@ pub fn reward_per_block(stake: Wei, every: BlockSecs, target: Mrr) -> Result<Wei
 /// The last epoch that is over: the window of the next rate, unless nothing happened in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClosedEpoch {
-    /// Which.
+    /// The index of the epoch.
     pub epoch: EpochIndex,
-    /// When it began.
+    /// When the epoch began.
     pub start: UnixTime,
     /// When it was over: the first second of the next.
     pub end: UnixTime,
@@ -93,11 +92,9 @@ pub struct ClosedEpoch {
 /// What the reward per block has to be from the end of the last closed epoch on.
 #[derive(Clone, Debug)]
 pub struct NextRate {
-    /// Which log this is of.
-    pub log: LogPlace,
     /// When the log's last L1 block was made.
     pub l1_time: UnixTime,
-    /// By which rules.
+    /// The policy whose rate it is.
     pub policy: Policy,
     /// The last block folded.
     pub horizon: Horizon,
@@ -131,14 +128,13 @@ impl NextRate {
 }
 
 /// The reward per block of the epoch that is open where the replay ends, and how it and the contract's came to be.
-/// `decimals` is how many decimals of METIS it may have. `identity` is what the log is of.
+/// `decimals` is how many decimals of METIS it may have.
 ///
 /// # Errors
 ///
 /// [`ClaimsError`] if the policy is not `flat`, if no epoch is over, or if the log cannot be replayed.
-pub fn next_rate<S: Source>(
-    source: &S,
-    identity: &LogIdentity,
+pub fn next_rate<L: LogView>(
+    log: &L,
     policy: &Policy,
     decimals: Option<u8>,
 ) -> Result<NextRate, ClaimsError> {
@@ -147,14 +143,14 @@ pub fn next_rate<S: Source>(
         return Err(ClaimsError::NotFlat { policy: policy.name().into(), allocation });
     }
     let policies = [policy.clone(), policy.on_chain()];
-    let replayed = replay(source, &policies, ReplayOptions::default())?;
+    let replayed = replay(log, &policies, ReplayOptions::default())?;
     let [Replayed { ledger, stop, .. }, Replayed { ledger: paid, .. }] = &replayed[..] else {
         unreachable!("there is a ledger for each of two policies");
     };
     let [.., closed, open] = &ledger.epochs[..] else {
         return Err(no_closed_epoch(policy, ledger)?);
     };
-    let (Some(horizon), Some(l1_head)) = (ledger.horizon, source.heads().l1) else {
+    let (Some(horizon), Some(l1_head)) = (ledger.horizon, log.reach().l1) else {
         unreachable!("a ledger with epochs has a horizon, and that lies within L1");
     };
     let reward = reward_of(policy, open.rate)?;
@@ -163,10 +159,9 @@ pub fn next_rate<S: Source>(
     if proposed.is_zero() {
         return Err(ClaimsError::NoReward { exact_wei: reward.to_string() });
     }
-    let on_chain = state_at(source, identity.l1_first_block, None)?.pool.reward_per_block;
-    let call = (proposed != on_chain).then(|| PreparedCall::update_block_reward(identity, proposed));
+    let on_chain = state_at(log, None)?.pool.reward_per_block;
+    let call = (proposed != on_chain).then(|| PreparedCall::update_block_reward(log.identity(), proposed));
     Ok(NextRate {
-        log: LogPlace::new(source, identity)?,
         l1_time: l1_head.timestamp,
         policy: policy.clone(),
         horizon,
@@ -179,7 +174,7 @@ pub fn next_rate<S: Source>(
         on_chain,
         difference: Difference::new(proposed, on_chain),
         call,
-        history: history(policy, ledger, paid, horizon, &paid_rates(source)?)?,
+        history: history(policy, ledger, paid, horizon, &paid_rates(log)?)?,
     })
 }
 

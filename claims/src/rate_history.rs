@@ -4,26 +4,25 @@ use crate::error::ClaimsError;
 use crate::rate::{end_of, reward_of};
 use alloy_primitives::U256;
 use tally_engine::{EpochIndex, Horizon, L1Block, Ledger, Mrr, Policy, PoolEvent, Rate, UnixTime, Wei};
-use tally_eventlog::EventCursor;
-use tally_replay::Source;
+use tally_eventlog::LogView;
 
 /// A reward per block that the contract was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PaidRate {
-    /// When.
+    /// When the contract was given it.
     pub time: UnixTime,
-    /// In which block.
+    /// The L1 block in which it was given.
     pub block: L1Block,
     /// The reward per block from then on.
     pub reward_per_block: Wei,
 }
 
-/// One epoch.
+/// One epoch of a policy, beside what the contract paid in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateHistory {
-    /// Which.
+    /// The index of the epoch.
     pub epoch: EpochIndex,
-    /// When it begins.
+    /// When the epoch begins.
     pub start: UnixTime,
     /// When it ends: where the next begins, or, if it is open, the horizon's timestamp.
     pub until: UnixTime,
@@ -58,9 +57,9 @@ pub(crate) struct PaidRates {
 }
 
 /// All that the log tells.
-pub(crate) fn paid_rates<S: Source>(source: &S) -> Result<PaidRates, ClaimsError> {
+pub(crate) fn paid_rates<L: LogView>(log: &L) -> Result<PaidRates, ClaimsError> {
     let mut changes = Vec::new();
-    for record in source.l1_records_after(&mut EventCursor::default())? {
+    for record in log.l1_records()? {
         if let PoolEvent::RewardUpdate { new_reward, .. } = record.event {
             changes.push(PaidRate {
                 time: record.timestamp,
@@ -69,7 +68,7 @@ pub(crate) fn paid_rates<S: Source>(source: &S) -> Result<PaidRates, ClaimsError
             });
         }
     }
-    Ok(PaidRates { initial: source.genesis().reward_per_block, changes })
+    Ok(PaidRates { initial: log.identity().genesis.reward_per_block, changes })
 }
 
 /// The epochs of `ledger`, which is `policy`'s, beside those of `paid`, which is the contract's over the same epochs.

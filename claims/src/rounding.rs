@@ -12,7 +12,7 @@ pub const METIS_DECIMALS: u8 = 18;
 pub struct RoundedWei {
     /// How many decimals of METIS it may have.
     pub decimals: u8,
-    /// The amount.
+    /// The amount after rounding, in wei.
     pub amount: Wei,
 }
 

@@ -3,15 +3,15 @@
 use crate::accounts::{AccountsError, Cut, records_by};
 use alloy_primitives::Address;
 use std::collections::BTreeMap;
-use tally_engine::{L1Block, L1Record, PoolEvent, PoolState, SequencerId, Status, UnixTime, Wei};
-use tally_replay::Source;
+use tally_engine::{ChangeKind, PoolState, SequencerId, Status, UnixTime, Wei};
+use tally_eventlog::LogView;
 
 /// A sequencer, as the contracts have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SequencerFacts {
     /// Where it is between locking and leaving.
     pub status: Status,
-    /// When it locked.
+    /// When the sequencer locked its first stake.
     pub since: UnixTime,
     /// Who controls the stake; the last owner, if it is gone.
     pub owner: Address,
@@ -30,22 +30,21 @@ impl SequencerFacts {
     }
 }
 
-/// All sequencers that there are by the end of the log. `first` is its first L1 block.
+/// All sequencers that there are by the end of the log.
 ///
 /// # Errors
 ///
 /// [`AccountsError`] if the log cannot be read, or is of no history of the contracts.
-pub fn sequencers<S: Source>(
-    source: &S,
-    first: L1Block,
-) -> Result<BTreeMap<SequencerId, SequencerFacts>, AccountsError> {
-    let (_, records) = records_by(source, first, Cut::End)?;
-    let mut pool = PoolState::new(source.genesis());
+pub fn sequencers<L: LogView>(log: &L) -> Result<BTreeMap<SequencerId, SequencerFacts>, AccountsError> {
+    let (_, records) = records_by(log, Cut::End)?;
+    let mut pool = PoolState::new(&log.identity().genesis);
     let mut signers: BTreeMap<SequencerId, Vec<(Address, UnixTime)>> = BTreeMap::new();
     for record in &records {
         pool.apply(record)?;
-        if let Some((id, signer)) = introduced(record) {
-            signers.entry(id).or_default().push((signer, record.timestamp));
+        for (id, change) in record.event.changes() {
+            if let ChangeKind::Signer(signer) = change {
+                signers.entry(id).or_default().push((signer, record.timestamp));
+            }
         }
     }
     let facts = pool.sequencers.into_iter().map(|(id, state)| {
@@ -56,15 +55,4 @@ pub fn sequencers<S: Source>(
         (id, SequencerFacts { status, since, owner, signers, recipient, stake })
     });
     Ok(facts.collect())
-}
-
-/// The signer that a record introduces, and whose.
-fn introduced(record: &L1Record) -> Option<(SequencerId, Address)> {
-    if let PoolEvent::Locked { sequencer, signer, .. }
-    | PoolEvent::SignerChange { sequencer, new_signer: signer, .. } = record.event
-    {
-        Some((sequencer, signer))
-    } else {
-        None
-    }
 }

@@ -48,8 +48,7 @@ pub(crate) fn run(args: &AccountsArgs, output: &mut Output<'_>) -> Result<u8> {
         (None, Some(time)) => Cut::Time(UnixTime(time)),
         (None, None) => Cut::End,
     };
-    let first = log.identity().l1_first_block;
-    let found = accounts(&log, first, cut, &policies, args.threads.map(usize::from))?;
+    let found = accounts(&log, cut, &policies, args.threads.map(usize::from))?;
     let only = args.sequencer.map(SequencerId);
     if let Some(id) = only
         && !found.chain.sequencers.contains_key(&id)

@@ -8,6 +8,7 @@ use crate::{DIFFERENT, DONE, Output};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tally_engine::L2Block;
+use tally_eventlog::LogView;
 use tally_replay::Receipt;
 
 pub(crate) fn run(args: &AuditBundleArgs, output: &mut Output<'_>) -> Result<u8> {

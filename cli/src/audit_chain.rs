@@ -26,7 +26,7 @@ pub(crate) fn run(args: &AuditChainArgs, output: &mut Output<'_>) -> Result<u8> 
     };
     let (from_batch, to_batch) = (args.from_batch.map(BatchId), args.to_batch.map(BatchId));
     let options = AuditOptions { rule, from_batch, to_batch };
-    let audit = audit_chain(&log, log.identity().locking_info, options)?;
+    let audit = audit_chain(&log, options)?;
     let report = match args.report_format {
         ReportFormat::Text => report_text(&audit, rule, &Names::load(output.registry, &log)?)?,
         ReportFormat::Json => format!("{:#}\n", report_json(&log, &audit, rule)?),

@@ -4,7 +4,7 @@ use crate::audit_chain::rule_name;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 use tally_audit::{BatchAudit, ChainAudit, CountRule, Finding, Severity, Verdict};
-use tally_eventlog::LogReader;
+use tally_eventlog::{LogReader, LogView};
 
 /// `docs/audit.md` has the shape.
 pub(crate) fn report_json(log: &LogReader, audit: &ChainAudit, rule: CountRule) -> Result<Value> {

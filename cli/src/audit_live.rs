@@ -10,19 +10,18 @@ use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::fmt;
 use tally_engine::{L1Block, PoolState};
-use tally_eventlog::LogReader;
+use tally_eventlog::{LogReader, LogView};
 use tally_ingest::{ContractState, contract_state};
 use tally_replay::{StateAt, state_at};
 
 pub(crate) fn run(args: &AuditLiveArgs, output: &mut Output<'_>) -> Result<u8> {
     let log = LogReader::open(&args.log.log)?;
-    let identity = log.identity();
-    let StateAt { block, pool, .. } = state_at(&log, identity.l1_first_block, args.at_l1_block.map(L1Block))?;
+    let StateAt { block, pool, .. } = state_at(&log, args.at_l1_block.map(L1Block))?;
     let Some(block) = block else {
         bail!("the log holds no L1 block to compare at");
     };
     let endpoints = endpoints(&args.l1_rpc, &args.rpc);
-    let contracts = runtime()?.block_on(contract_state(&endpoints, identity, block, &pool))?;
+    let contracts = runtime()?.block_on(contract_state(&endpoints, log.identity(), block, &pool))?;
     if let Some(head) = log.heads().l1.filter(|head| head.block == block)
         && head.hash != contracts.block_hash
     {

@@ -7,7 +7,7 @@ use crate::{DONE, Output, policies};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use tally_engine::{L2Block, Policy, Wei};
-use tally_eventlog::{Archive, ArchiveError, LogReader, write_archive};
+use tally_eventlog::{Archive, ArchiveError, LogReader, LogView, write_archive};
 use tally_export::write_whole;
 use tally_replay::{Receipt, ReplayOptions, Replayed, replay};
 use tally_text::metis;
@@ -37,7 +37,8 @@ impl Bundle {
     /// What the bundle's log gives under its policy, every byte checked once more.
     pub(crate) fn replay(&self, threads: Option<u16>) -> Result<Replayed> {
         let to = self.receipt.to.map(L2Block);
-        let options = ReplayOptions { to, threads: threads.map(usize::from), verify: true, splits: &[] };
+        let threads = threads.map(usize::from);
+        let options = ReplayOptions { to, threads, verify: true, ..ReplayOptions::default() };
         let mut replayed = replay(&self.archive, std::slice::from_ref(&self.policy), options)?;
         replayed.pop().context("a replay of one policy gives one ledger")
     }
@@ -48,10 +49,11 @@ pub(crate) fn create(args: &BundleCreateArgs, output: &mut Output<'_>) -> Result
     let log = LogReader::open(&args.log.log)?;
     let to = last_block(args, &log)?;
     let prefix = log.prefix(to)?;
-    let options = ReplayOptions { to, threads: args.threads.map(usize::from), verify: true, splits: &[] };
-    let replayed = replay(&prefix, std::slice::from_ref(&policy), options)?;
+    let threads = args.threads.map(usize::from);
+    let options = ReplayOptions { to, threads, verify: true, ..ReplayOptions::default() };
+    let replayed = replay(prefix.part(), std::slice::from_ref(&policy), options)?;
     let replayed = replayed.first().context("a replay of one policy gives one ledger")?;
-    let receipt = Receipt::new(prefix.identity(), prefix.heads(), to, replayed)?;
+    let receipt = Receipt::new(log.identity(), prefix.heads(), to, replayed)?;
     let bytes = receipt.to_bytes();
     let digest = write_whole::<_, ArchiveError>(&args.out, |out| {
         write_archive(&prefix, &policy.to_toml(), &bytes, out)

@@ -16,7 +16,7 @@ use tally_text::{address, exact_metis, metis, trimmed};
 
 pub(crate) fn run(args: &NextBatchArgs, output: &mut Output<'_>) -> Result<u8> {
     let log = LogReader::open(&args.log.log)?;
-    let batch = next_batch(&log, log.identity(), args.to_span.map(SpanId))?;
+    let batch = next_batch(&log, args.to_span.map(SpanId))?;
     for discrepancy in &batch.discrepancies {
         writeln!(output.err, "warning: {discrepancy}")?;
     }
@@ -32,12 +32,12 @@ pub(crate) fn run(args: &NextBatchArgs, output: &mut Output<'_>) -> Result<u8> {
             batch.blocks,
             trimmed(batch.reward_per_block.get()),
             trimmed(batch.total.get()),
-            batch.log.head_digest,
+            log.head_digest()?,
         );
         write_safe_file(path, &batch.call, &name, &description, batch.l1_time)?;
     }
     match args.format {
-        PlainFormat::Json => writeln!(output.out, "{:#}", next_batch_json(&batch))?,
+        PlainFormat::Json => writeln!(output.out, "{:#}", next_batch_json(&batch, &log)?)?,
         PlainFormat::Table => print_tables(&batch, &Names::load(output.registry, &log)?, output)?,
     }
     Ok(DONE)

@@ -5,11 +5,12 @@ use crate::format::{address, mrr};
 use crate::replay_json::{horizon_json, policy_id_json, rate_json as epoch_rate_json, stopped_json};
 use anyhow::Result;
 use serde_json::{Value, json};
-use tally_claims::{LogPlace, NextBatch, NextRate, PreparedCall, RateHistory, RoundedWei};
+use tally_claims::{NextBatch, NextRate, PreparedCall, RateHistory, RoundedWei};
 use tally_engine::Wei;
+use tally_eventlog::LogReader;
 
 /// The next batch.
-pub(crate) fn next_batch_json(batch: &NextBatch) -> Value {
+pub(crate) fn next_batch_json(batch: &NextBatch, log: &LogReader) -> Result<Value> {
     let entries = batch.entries.iter().map(|entry| {
         json!({
             "signer": address(entry.signer),
@@ -26,8 +27,8 @@ pub(crate) fn next_batch_json(batch: &NextBatch) -> Value {
             "why": blocks.why.code(),
         })
     });
-    json!({
-        "log": log_json(&batch.log),
+    Ok(json!({
+        "log": log_json(log)?,
         "batch": batch.batch.0,
         "start_span": batch.start_span.0,
         "end_span": batch.end_span.0,
@@ -40,16 +41,16 @@ pub(crate) fn next_batch_json(batch: &NextBatch) -> Value {
         "unpayable": unpayable.collect::<Vec<_>>(),
         "paused_since_l1_block": batch.paused_since.map(|block| block.0),
         "call": call_json(&batch.call),
-    })
+    }))
 }
 
 /// The next rate, and the history of the rate.
-pub(crate) fn next_rate_json(rate: &NextRate) -> Result<Value> {
+pub(crate) fn next_rate_json(rate: &NextRate, log: &LogReader) -> Result<Value> {
     let NextRate { closed, policy, .. } = rate;
     let history: Result<Vec<Value>> = rate.history.iter().map(|epoch| history_json(rate, epoch)).collect();
     Ok(json!({
         "policy": policy_id_json(policy),
-        "log": log_json(&rate.log),
+        "log": log_json(log)?,
         "horizon": horizon_json(Some(rate.horizon)),
         "stopped": stopped_json(rate.stop),
         "closed_epoch": {
@@ -113,12 +114,13 @@ fn rounded_json(rounded: Option<RoundedWei>) -> Value {
     )
 }
 
-fn log_json(log: &LogPlace) -> Value {
-    json!({
-        "head_digest": log.head_digest,
-        "l1_block": log.l1_block.map(|block| block.0),
-        "l2_block": log.l2_block.map(|block| block.0),
-    })
+fn log_json(log: &LogReader) -> Result<Value> {
+    let heads = log.heads();
+    Ok(json!({
+        "head_digest": log.head_digest()?,
+        "l1_block": heads.l1.map(|head| head.block.0),
+        "l2_block": heads.l2.map(|head| head.block.0),
+    }))
 }
 
 fn call_json(call: &PreparedCall) -> Value {

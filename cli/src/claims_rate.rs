@@ -16,7 +16,7 @@ use tally_text::{exact_metis, metis, metis_difference, time, trimmed};
 pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
     let policy = policies::load_one(&args.policy)?;
     let log = LogReader::open(&args.log.log)?;
-    let rate = next_rate(&log, log.identity(), &policy, args.decimals).map_err(|error| {
+    let rate = next_rate(&log, &policy, args.decimals).map_err(|error| {
         let is_usage = matches!(error, ClaimsError::NotFlat { .. });
         if is_usage { WrongUsage(error.to_string()).into() } else { anyhow::Error::from(error) }
     })?;
@@ -37,7 +37,7 @@ pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
                 rate.policy.name(),
                 rate.policy.version(),
                 trimmed(rate.on_chain.get()),
-                rate.log.head_digest,
+                log.head_digest()?,
             );
             write_safe_file(path, call, &name, &description, rate.l1_time)?;
         }
@@ -47,7 +47,7 @@ pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
         (None, _) => {}
     }
     match args.format {
-        Format::Json => writeln!(output.out, "{:#}", next_rate_json(&rate)?)?,
+        Format::Json => writeln!(output.out, "{:#}", next_rate_json(&rate, &log)?)?,
         Format::Csv => print_csv(&rate, output)?,
         Format::Table => print_tables(&rate, output)?,
     }

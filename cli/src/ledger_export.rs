@@ -4,7 +4,7 @@ use crate::args::{ExportFormat, LedgerExportArgs};
 use crate::{DONE, Output, policies};
 use anyhow::{Context, Result};
 use std::time::Instant;
-use tally_eventlog::LogReader;
+use tally_eventlog::{LogReader, LogView};
 use tally_export::{Exported, export};
 use tally_replay::{BlockLedger, Receipt, ReplayOptions, replay};
 

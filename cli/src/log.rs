@@ -5,7 +5,7 @@ use crate::format::{address, table};
 use crate::{DIFFERENT, DONE, Output};
 use anyhow::Result;
 use serde_json::{Map, Value, json};
-use tally_eventlog::{FORMAT, LogReader};
+use tally_eventlog::{FORMAT, LogReader, LogView};
 
 pub(crate) fn info(args: &InfoArgs, output: &mut Output<'_>) -> Result<u8> {
     let log = LogReader::open(&args.log.log)?;

@@ -19,8 +19,8 @@ use tally_text::metis;
 pub(crate) fn run(args: &MerkleArgs, output: &mut Output<'_>) -> Result<u8> {
     let policy = policies::load_one(&args.policy)?;
     let log = LogReader::open(&args.log.log)?;
-    let (first, epoch) = (log.identity().l1_first_block, args.epoch.map(EpochIndex));
-    let found = distribution(&log, first, &policy, epoch, args.threads.map(usize::from))?;
+    let epoch = args.epoch.map(EpochIndex);
+    let found = distribution(&log, &policy, epoch, args.threads.map(usize::from))?;
     write(&args.out, &found.tree.to_json())?;
     if let Some(path) = &args.proofs {
         write(path, &found.proofs_json())?;

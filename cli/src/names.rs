@@ -17,7 +17,7 @@ impl Names {
     pub(crate) fn load(registry: Option<&Path>, log: &LogReader) -> Result<Self> {
         match registry {
             None => Ok(Self::default()),
-            Some(path) => Self::of(Some(path), &sequencers(log, log.identity().l1_first_block)?),
+            Some(path) => Self::of(Some(path), &sequencers(log)?),
         }
     }
 

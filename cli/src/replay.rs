@@ -12,7 +12,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 use tally_engine::{Horizon, L2Block, REALISED_MRR_DECIMALS, Rate, UnrewardedBlocks, floor_fraction};
-use tally_eventlog::LogReader;
+use tally_eventlog::{LogReader, LogView};
 use tally_export::write_whole;
 use tally_replay::{Receipt, ReplayOptions, Replayed, Stop, replay, replay_with_activity};
 use tally_text::metis;
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &ReplayArgs, output: &mut Output<'_>) -> Result<u8> {
         to: args.to.map(L2Block),
         threads: args.threads.map(usize::from),
         verify: args.verify,
-        splits: &[],
+        ..ReplayOptions::default()
     };
     #[expect(clippy::disallowed_methods, reason = "it is told, and is in no result")]
     let start = Instant::now();

@@ -20,7 +20,7 @@ const CSV_HEADER: [&str; 8] =
 
 pub(crate) fn run(args: &SequencersArgs, output: &mut Output<'_>) -> Result<u8> {
     let log = LogReader::open(&args.log.log)?;
-    let found = sequencers(&log, log.identity().l1_first_block)?;
+    let found = sequencers(&log)?;
     match args.format {
         Format::Json => {
             let names = Names::of(output.registry, &found)?;

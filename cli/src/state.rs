@@ -20,11 +20,10 @@ const EXPECTED_BYTES_MAX: u64 = 64 << 20;
 
 pub(crate) fn run(args: &StateArgs, output: &mut Output<'_>) -> Result<u8> {
     let log = LogReader::open(&args.log.log)?;
-    let first = log.identity().l1_first_block;
     if let Some(path) = &args.expect {
         return compare(&log, path, args.at_l1_block, output);
     }
-    let StateAt { block, pool, discrepancies } = state_at(&log, first, args.at_l1_block.map(L1Block))?;
+    let StateAt { block, pool, discrepancies } = state_at(&log, args.at_l1_block.map(L1Block))?;
     for discrepancy in discrepancies {
         writeln!(output.err, "warning: {discrepancy}")?;
     }
@@ -91,7 +90,7 @@ fn compare(log: &LogReader, path: &Path, up_to: Option<u64>, output: &mut Output
             beyond += 1;
             continue;
         }
-        let at = state_at(log, log.identity().l1_first_block, Some(L1Block(block)))?;
+        let at = state_at(log, Some(L1Block(block)))?;
         compared += 1;
         differ(&mut String::new(), recorded, &state_json(&at.pool), &mut |field, recorded, ours| {
             differences += 1;

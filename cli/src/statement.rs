@@ -36,8 +36,8 @@ pub(crate) fn run(args: &StatementArgs, output: &mut Output<'_>) -> Result<u8> {
     let policy = args.policy.as_deref().map(policies::load_one).transpose()?;
     let log = LogReader::open(&args.log.log)?;
     let range = StatementRange { from: args.from.map(UnixTime), to: args.to.map(UnixTime) };
-    let (first, id) = (log.identity().l1_first_block, SequencerId(args.sequencer));
-    let found = statement(&log, first, id, policy.as_ref(), range, args.threads.map(usize::from))?;
+    let id = SequencerId(args.sequencer);
+    let found = statement(&log, id, policy.as_ref(), range, args.threads.map(usize::from))?;
     warn(&found.discrepancies, output)?;
     match args.format {
         Format::Json => writeln!(output.out, "{:#}", statement_json(&log, &found)?)?,

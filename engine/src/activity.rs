@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 /// A sequencer in an epoch, as long as its stake was the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ActivityRow {
-    /// Which.
+    /// The sequencer that the row is of.
     pub sequencer: SequencerId,
     /// Its stake while active, in wei, not capped.
     pub stake: Wei,
@@ -28,9 +28,9 @@ pub struct ActivityRow {
 /// One epoch; the last reaches up to the horizon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EpochActivity {
-    /// Which.
+    /// The index of the epoch.
     pub epoch: EpochIndex,
-    /// When it begins.
+    /// When the epoch begins.
     pub start: UnixTime,
     /// In order of sequencers, then of stakes, each pair once; none without blocks and seconds.
     pub rows: Vec<ActivityRow>,

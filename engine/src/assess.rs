@@ -20,7 +20,7 @@ use alloy_primitives::Address;
 pub enum Assessed {
     /// Something (which may be 0 wei).
     Rewarded {
-        /// Whom.
+        /// The sequencer that is rewarded.
         sequencer: SequencerId,
         /// Its stake at that time, capped. Under `on-chain` 0 if it was not active, and paid all the same.
         effective: Wei,
@@ -29,9 +29,9 @@ pub enum Assessed {
         /// Under `on-chain`: the batch that paid it, or `None` if it is pending.
         batch: Option<BatchId>,
     },
-    /// Nothing.
+    /// The block earns nothing.
     Unrewarded {
-        /// Why.
+        /// Why the block earns nothing.
         reason: Unrewarded,
         /// The sequencer that the producer stands for, if it is known.
         sequencer: Option<SequencerId>,
@@ -41,7 +41,7 @@ pub enum Assessed {
 /// What a ledger was folded from, as far as single blocks need it.
 #[derive(Clone, Copy, Debug)]
 pub struct Basis<'a> {
-    /// The rules.
+    /// The policy of the ledger.
     pub policy: &'a Policy,
     /// What they gave, up to a horizon at or after every block that is asked about.
     pub ledger: &'a Ledger,

@@ -1,36 +1,40 @@
 //! What the `LockingPool` contract paid, and whom it can pay: the `on-chain` allocation.
 
 use crate::event::{L1Record, PoolEvent};
-use crate::ids::{BatchId, L2Block, SequencerId, SpanId};
+use crate::ids::{BatchId, L2Block, SpanId};
 use crate::money::Wei;
+use crate::schedule::SignerBook;
 use crate::spans::Spans;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use alloy_primitives::Address;
 
 /// A batch that was paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PaidBatch {
-    /// Which.
+    /// The number of the batch.
     pub id: BatchId,
-    /// Its first span.
+    /// The first span that it paid.
     pub start_span: SpanId,
-    /// Its last span.
+    /// The last span that it paid.
     pub end_span: SpanId,
     /// What a block of it earned.
     pub reward_per_block: Wei,
     /// How many records there were before it was paid.
-    position: usize,
+    records_before: usize,
 }
 
-/// All paid batches, and who could be credited when.
+impl PaidBatch {
+    /// How many of the pool's records there were before it was paid.
+    pub(crate) const fn records_before(&self) -> usize {
+        self.records_before
+    }
+}
+
+/// All paid batches, and whom they could credit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batches {
     paid: Vec<PaidBatch>,
-    signers: BTreeMap<Address, (SequencerId, usize)>,
-    unlocked: BTreeMap<SequencerId, usize>,
+    signers: SignerBook,
     current_reward: Wei,
-    end: usize,
 }
 
 /// How the contract pays the blocks of a span.
@@ -38,7 +42,7 @@ pub struct Batches {
 pub enum Payment {
     /// Never: the span lies before the first that a batch can pay.
     Never,
-    /// In this batch.
+    /// This batch paid it.
     Paid(PaidBatch),
     /// Not yet: valued at the present reward per block.
     Pending(Wei),
@@ -49,13 +53,7 @@ pub enum Payment {
 impl Batches {
     /// No batches yet. `initial_reward` is the reward per block before the first `RewardUpdate`.
     pub const fn new(initial_reward: Wei) -> Self {
-        Self {
-            paid: Vec::new(),
-            signers: BTreeMap::new(),
-            unlocked: BTreeMap::new(),
-            current_reward: initial_reward,
-            end: 0,
-        }
+        Self { paid: Vec::new(), signers: SignerBook::new(), current_reward: initial_reward }
     }
 
     /// Takes the batches out of the pool's records, with [`Batches::new`] and [`Batches::apply`].
@@ -69,45 +67,20 @@ impl Batches {
 
     /// Takes one more record of the pool, the next in (block, log index) order.
     pub fn apply(&mut self, record: &L1Record) {
-        let position = self.end;
-        match &record.event {
-            PoolEvent::Locked { signer, sequencer, .. }
-            | PoolEvent::SignerChange { new_signer: signer, sequencer, .. } => {
-                self.signers.insert(*signer, (*sequencer, position));
-            }
-            PoolEvent::Unlocked { sequencer, .. } => {
-                self.unlocked.insert(*sequencer, position);
-            }
-            PoolEvent::RewardUpdate { new_reward, .. } => self.current_reward = *new_reward,
-            PoolEvent::DistributeReward { batch, start_span, end_span, reward_per_block, .. } => {
-                self.paid.push(PaidBatch {
-                    id: *batch,
-                    start_span: *start_span,
-                    end_span: *end_span,
-                    reward_per_block: *reward_per_block,
-                    position,
-                });
-            }
-            PoolEvent::Relocked { .. }
-            | PoolEvent::Withdraw { .. }
-            | PoolEvent::LockUpdate { .. }
-            | PoolEvent::ClaimRewards { .. }
-            | PoolEvent::UnlockInit { .. }
-            | PoolEvent::BatchSubmitReward { .. }
-            | PoolEvent::SetMinLock { .. }
-            | PoolEvent::SetMaxLock { .. }
-            | PoolEvent::SetRewardPayer { .. }
-            | PoolEvent::WithrawDelayTimeChange { .. }
-            | PoolEvent::UpdateMpc { .. }
-            | PoolEvent::SetSignerUpdateThrottle { .. }
-            | PoolEvent::SetWhitelist { .. }
-            | PoolEvent::SequencerOwnerChanged { .. }
-            | PoolEvent::SequencerRewardRecipientChanged { .. }
-            | PoolEvent::Paused { .. }
-            | PoolEvent::Unpaused { .. }
-            | PoolEvent::MetisTransfer { .. } => {}
+        if let PoolEvent::RewardUpdate { new_reward, .. } = &record.event {
+            self.current_reward = *new_reward;
+        } else if let PoolEvent::DistributeReward { batch, start_span, end_span, reward_per_block, .. } =
+            &record.event
+        {
+            self.paid.push(PaidBatch {
+                id: *batch,
+                start_span: *start_span,
+                end_span: *end_span,
+                reward_per_block: *reward_per_block,
+                records_before: self.signers.records(),
+            });
         }
-        self.end = position.saturating_add(1);
+        self.signers.apply(record);
     }
 
     /// The first span that a batch can pay. The contract's first batch begins at span 1: span 0 is never paid.
@@ -136,19 +109,8 @@ impl Batches {
         }
     }
 
-    /// The sequencer that `signer` stood for when `batch` was paid (or, for `None`, stands for now):
-    /// `None` if it was not known.
-    pub fn sequencer_of(&self, signer: &Address, batch: Option<&PaidBatch>) -> Option<SequencerId> {
-        let (sequencer, since) = self.signers.get(signer)?;
-        (*since < self.position(batch)).then_some(*sequencer)
-    }
-
-    /// Whether the sequencer had taken its stake out by then: the contract can credit it no more.
-    pub fn is_gone(&self, sequencer: SequencerId, batch: Option<&PaidBatch>) -> bool {
-        self.unlocked.get(&sequencer).is_some_and(|since| *since < self.position(batch))
-    }
-
-    fn position(&self, batch: Option<&PaidBatch>) -> usize {
-        batch.map_or(self.end, |batch| batch.position)
+    /// Who the signers stand for, by the same records.
+    pub const fn signers(&self) -> &SignerBook {
+        &self.signers
     }
 }

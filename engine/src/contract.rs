@@ -5,6 +5,7 @@ use crate::error::FoldError;
 use crate::ids::{BatchId, SequencerId};
 use crate::ledger::{BatchLedger, Earned, Unrewarded};
 use crate::money::Wei;
+use crate::schedule::Payee;
 use crate::spans::{Span, Spans};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -22,7 +23,7 @@ pub(crate) struct Contract {
 pub(crate) enum Credit {
     /// `each` to this sequencer, in `batch`, or later for `None`.
     To { sequencer: SequencerId, each: Wei, batch: Option<PaidBatch> },
-    /// Not at all.
+    /// They are not paid.
     Nothing(Unrewarded),
 }
 
@@ -40,18 +41,16 @@ impl Credit {
             Payment::Paid(batch) => (Some(batch), batch.reward_per_block),
             Payment::Pending(reward) => (None, reward),
         };
-        let Some(sequencer) = batches.sequencer_of(&span.signer, batch.as_ref()) else {
-            return Ok(Self::Nothing(Unrewarded::UnknownSigner));
-        };
-        if batches.is_gone(sequencer, batch.as_ref()) {
-            return Ok(Self::Nothing(Unrewarded::AfterUnlock));
-        }
-        Ok(Self::To { sequencer, each, batch })
+        Ok(match batches.signers().payee(&span.signer, batch.as_ref()) {
+            Payee::Sequencer(sequencer) => Self::To { sequencer, each, batch },
+            Payee::Gone(_) => Self::Nothing(Unrewarded::AfterUnlock),
+            Payee::Unknown => Self::Nothing(Unrewarded::UnknownSigner),
+        })
     }
 }
 
 impl Contract {
-    /// Pays `blocks` blocks.
+    /// Pays for `blocks` blocks, `each` of them.
     pub(crate) fn pay(
         &mut self,
         sequencer: SequencerId,
@@ -78,7 +77,7 @@ impl Contract {
         &self.epoch
     }
 
-    /// Begins another epoch.
+    /// Begins another epoch, in which nothing is paid yet.
     pub(crate) fn begin_epoch(&mut self) {
         self.epoch.clear();
     }

@@ -112,7 +112,7 @@ impl Canonical {
         self.0.extend_from_slice(text.as_bytes());
     }
 
-    /// 8 bytes, big-endian.
+    /// Takes a number as 8 bytes, big-endian.
     fn number(&mut self, value: u64) {
         self.0.extend_from_slice(&value.to_be_bytes());
     }
@@ -122,7 +122,7 @@ impl Canonical {
         self.number(u64::try_from(value).expect("no count of things in memory passes 64 bits"));
     }
 
-    /// 32 bytes, big-endian.
+    /// Takes an amount as 32 bytes, big-endian.
     fn amount(&mut self, value: U256) {
         self.0.extend_from_slice(&value.to_be_bytes::<32>());
     }

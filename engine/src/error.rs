@@ -24,7 +24,7 @@ pub enum FoldError {
     /// An epoch would begin after the end of time.
     #[error("epoch {epoch} of {epoch_secs} s begins after the last second there is")]
     EpochOutOfTime {
-        /// Which.
+        /// The index of the epoch.
         epoch: u64,
         /// How long an epoch is.
         epoch_secs: u64,
@@ -32,15 +32,15 @@ pub enum FoldError {
     /// More blocks than can be counted.
     #[error("{left} + {right} blocks are more than 2^64 - 1")]
     TooManyBlocks {
-        /// One count.
+        /// The count on the left.
         left: u64,
-        /// The other.
+        /// The count on the right.
         right: u64,
     },
     /// A count for a producer that is not in the list.
     #[error("producer {code} is counted where there are {producers}")]
     UnknownProducer {
-        /// Its code.
+        /// The code of the producer.
         code: usize,
         /// How many there are.
         producers: usize,
@@ -58,7 +58,7 @@ pub enum FoldError {
     /// The grid was made without an instant that the fold needs.
     #[error("no block was looked up for the instant {time}")]
     MissingBoundary {
-        /// Which instant.
+        /// The instant that was looked for.
         time: UnixTime,
     },
     /// An event takes effect before the one it follows.
@@ -74,7 +74,7 @@ pub enum FoldError {
     HorizonNotAhead {
         /// The last block folded.
         last: L2Block,
-        /// The new horizon.
+        /// The horizon that was asked for.
         to: L2Block,
     },
     /// No stretch of the grid begins where the fold has to go on.
@@ -87,15 +87,17 @@ pub enum FoldError {
     },
     /// What the contract pays is not settled by what happened: it can be folded, but not continued,
     /// and has no activity.
-    #[error("policy {policy} counts what the contract pays: it can only be folded at once")]
+    #[error(
+        "policy {policy} depends on later batches: fold it in one pass from the beginning, not step by step"
+    )]
     ByContract {
-        /// Its name.
+        /// The name of the policy.
         policy: String,
     },
     /// A policy was to be evaluated on an activity that is not what it sees.
     #[error("policy {policy} has {wanted}, but the activity has {found}")]
     OtherRules {
-        /// Its name.
+        /// The name of the policy.
         policy: String,
         /// Its epochs and attribution.
         wanted: String,
@@ -105,9 +107,9 @@ pub enum FoldError {
     /// A policy was to be evaluated under another cap than its own.
     #[error("policy {policy} has a cap of {wanted} wei, but the activity is under one of {found} wei")]
     OtherCap {
-        /// Its name.
+        /// The name of the policy.
         policy: String,
-        /// Its cap.
+        /// The cap of the policy.
         wanted: Wei,
         /// That of the activity.
         found: Wei,
@@ -118,29 +120,29 @@ pub enum FoldError {
     /// A block after the first span, up to the horizon, has no producer.
     #[error("block {block} lies within the horizon, but has neither a signature nor a span")]
     Unsettled {
-        /// Which.
+        /// The block without a producer.
         block: L2Block,
     },
     /// A block is asked about that the ledger does not reach.
     #[error("the ledger ends before the time {time}")]
     NotInLedger {
-        /// The block's timestamp.
+        /// The timestamp of the block.
         time: UnixTime,
     },
     /// A span between two paid batches belongs to neither.
     #[error("span {span} lies between two paid batches and in neither")]
     SpanInNoBatch {
-        /// Which.
+        /// The span that was skipped.
         span: SpanId,
     },
     /// What is counted and what was there differ: a fault of the engine.
     #[error("{rewarded} rewarded and {unrewarded} unrewarded blocks are not the {blocks} there are")]
     NotConserved {
-        /// Blocks rewarded.
+        /// How many blocks were rewarded.
         rewarded: u64,
-        /// Blocks not rewarded.
+        /// How many blocks were not rewarded.
         unrewarded: u64,
-        /// Blocks there are.
+        /// How many blocks there are.
         blocks: u64,
     },
 }

@@ -11,7 +11,7 @@ use alloy_primitives::{Address, B256, Bytes};
 pub struct L1Record {
     /// The block it is in.
     pub block: L1Block,
-    /// That block's hash.
+    /// The hash of that block.
     pub block_hash: B256,
     /// That block's timestamp: the event holds for every L2 block at or after it.
     pub timestamp: UnixTime,
@@ -19,7 +19,7 @@ pub struct L1Record {
     pub transaction_hash: B256,
     /// Its index among the block's logs.
     pub log_index: u64,
-    /// The event.
+    /// The event, with what ingest added to it.
     pub event: PoolEvent,
 }
 
@@ -40,13 +40,13 @@ pub enum PoolEvent {
     Locked {
         /// Who signs its L2 blocks.
         signer: Address,
-        /// Its id.
+        /// The id that the contract gave it.
         sequencer: SequencerId,
         /// Its operation count, 1 here.
         nonce: u64,
         /// The batch current at lock-up.
         activation_batch: BatchId,
-        /// The stake.
+        /// The stake that was locked.
         amount: Wei,
         /// The pool's stake after it.
         total: Wei,
@@ -55,7 +55,7 @@ pub enum PoolEvent {
     },
     /// A stake was raised. Always with a [`PoolEvent::LockUpdate`].
     Relocked {
-        /// Whose.
+        /// The sequencer whose stake was raised.
         sequencer: SequencerId,
         /// By how much, rewards included.
         amount: Wei,
@@ -67,42 +67,42 @@ pub enum PoolEvent {
     },
     /// A stake was lowered. Always with a [`PoolEvent::LockUpdate`].
     Withdraw {
-        /// Whose.
+        /// The sequencer whose stake was lowered.
         sequencer: SequencerId,
-        /// By how much.
+        /// By how much it was lowered.
         amount: Wei,
     },
     /// A stake after it was raised or lowered.
     LockUpdate {
-        /// Whose.
+        /// The sequencer whose stake it is.
         sequencer: SequencerId,
-        /// Its operation count.
+        /// The sequencer's operation count after it.
         nonce: u64,
         /// Its stake from now on.
         new_amount: Wei,
     },
     /// Rewards were paid out to L2. Also emitted with amount 0.
     ClaimRewards {
-        /// Whose.
+        /// The sequencer whose rewards they are.
         sequencer: SequencerId,
-        /// To whom.
+        /// Who receives the reward on L2.
         recipient: Address,
-        /// How much.
+        /// How much was paid out.
         amount: Wei,
         /// All that the pool has paid out, after it.
         total_amount: Wei,
     },
     /// A sequencer began its exit: from here on it earns nothing.
     UnlockInit {
-        /// Its signer.
+        /// The sequencer's signer, who called.
         user: Address,
-        /// Which.
+        /// The sequencer that leaves.
         sequencer: SequencerId,
-        /// Its operation count.
+        /// The sequencer's operation count after it.
         nonce: u64,
         /// The batch current at the call.
         deactivation_batch: BatchId,
-        /// When.
+        /// When the exit began.
         deactivation_time: UnixTime,
         /// When the stake can be taken out.
         unlock_claim_time: UnixTime,
@@ -111,9 +111,9 @@ pub enum PoolEvent {
     },
     /// A sequencer took its stake out and is gone.
     Unlocked {
-        /// Its owner.
+        /// The sequencer's owner, who called.
         user: Address,
-        /// Which.
+        /// The sequencer that left.
         sequencer: SequencerId,
         /// The stake given back.
         amount: Wei,
@@ -122,9 +122,9 @@ pub enum PoolEvent {
     },
     /// A sequencer signs with another key from here on. The old one is never valid again.
     SignerChange {
-        /// Which.
+        /// The sequencer that changed its signer.
         sequencer: SequencerId,
-        /// Its operation count.
+        /// The sequencer's operation count after it.
         nonce: u64,
         /// The signer until now.
         old_signer: Address,
@@ -135,31 +135,31 @@ pub enum PoolEvent {
     },
     /// The escrow received the rewards of a batch.
     BatchSubmitReward {
-        /// Which.
+        /// The batch that was submitted.
         new_batch: BatchId,
     },
     /// The least stake was set.
     SetMinLock {
-        /// To this.
+        /// The least stake from now on.
         new_min_lock: Wei,
     },
     /// The greatest stake was set.
     SetMaxLock {
-        /// To this.
+        /// The greatest stake from now on.
         new_max_lock: Wei,
     },
     /// Who pays the rewards was set.
     SetRewardPayer {
-        /// To this.
+        /// The account that pays from now on.
         payer: Address,
     },
     /// A batch was paid.
     DistributeReward {
-        /// Which.
+        /// The batch being paid.
         batch: BatchId,
-        /// Its first span.
+        /// The first span that it pays.
         start_span: SpanId,
-        /// Its last span.
+        /// The last span that it pays.
         end_span: SpanId,
         /// The sum of its rewards.
         amount: Wei,
@@ -171,57 +171,57 @@ pub enum PoolEvent {
     },
     /// The reward per block was set.
     RewardUpdate {
-        /// To this.
+        /// The reward per block from now on.
         new_reward: Wei,
-        /// From this.
+        /// The reward per block until now.
         old_reward: Wei,
     },
     /// The exit delay was set.
     WithrawDelayTimeChange {
-        /// To this.
+        /// The exit delay from now on.
         current_secs: u64,
-        /// From this.
+        /// The exit delay until now.
         previous_secs: u64,
     },
     /// Who may submit batches was set.
     UpdateMpc {
-        /// To this.
+        /// The account that may submit from now on.
         new_mpc: Address,
     },
     /// How many batches must pass between two changes of a signer.
     SetSignerUpdateThrottle {
-        /// That many.
+        /// How many batches from now on.
         batches: u64,
     },
     /// An owner was let in or out.
     SetWhitelist {
-        /// Who.
+        /// The owner that it is about.
         user: Address,
-        /// In or out.
+        /// Whether it may lock from now on.
         allowed: bool,
     },
     /// A sequencer has another owner.
     SequencerOwnerChanged {
-        /// Which.
+        /// The sequencer that changed hands.
         sequencer: SequencerId,
-        /// Who.
+        /// Who controls its stake from now on.
         owner: Address,
     },
     /// A sequencer's rewards go elsewhere.
     SequencerRewardRecipientChanged {
-        /// Which.
+        /// The sequencer whose rewards they are.
         sequencer: SequencerId,
         /// Where, zero for nowhere yet.
         recipient: Address,
     },
     /// The pool was paused.
     Paused {
-        /// By whom.
+        /// The account that paused it.
         account: Address,
     },
     /// The pool goes on.
     Unpaused {
-        /// By whom.
+        /// The account that let it go on.
         account: Address,
     },
     /// METIS moved into the escrow or out of it: an event of the token. What it was for, the other events of
@@ -231,7 +231,7 @@ pub enum PoolEvent {
         from: Address,
         /// Who got it; the escrow, where it moves in.
         to: Address,
-        /// How much.
+        /// How much METIS moved.
         amount: Wei,
     },
 }
@@ -272,13 +272,13 @@ impl PoolEvent {
 pub struct SpanRecord {
     /// The block it is in.
     pub block: L2Block,
-    /// That block's hash.
+    /// The hash of that block.
     pub block_hash: B256,
     /// The transaction that emitted it.
     pub transaction_hash: B256,
     /// Its index among the block's logs.
     pub log_index: u64,
-    /// The event.
+    /// The event, as the contract has it.
     pub event: SpanEvent,
 }
 
@@ -287,11 +287,11 @@ pub struct SpanRecord {
 pub enum SpanEvent {
     /// A span was announced.
     NewEpoch {
-        /// Which.
+        /// The id of the span.
         span: SpanId,
-        /// Its first block.
+        /// The first block of the span.
         start: L2Block,
-        /// Its last block.
+        /// The last block of the span.
         end: L2Block,
         /// Who is to produce it.
         signer: Address,
@@ -313,12 +313,12 @@ pub enum SpanEvent {
     },
     /// How long new spans are to be.
     EpochUpdated {
-        /// That many blocks.
+        /// How many blocks a new span has.
         new_length_blocks: u64,
     },
     /// Who may announce spans.
     MpcAddressUpdated {
-        /// This account.
+        /// The account that may announce them from now on.
         new_mpc: Address,
     },
 }

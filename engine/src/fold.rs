@@ -62,7 +62,7 @@ pub struct Fold {
 }
 
 impl Fold {
-    /// Nothing folded yet.
+    /// A fold that has folded nothing yet.
     pub fn new(policy: Policy) -> Self {
         let walk = Walk::new(&policy);
         let book = Book::new(&policy, &walk);
@@ -96,7 +96,7 @@ impl Fold {
         if self.has_failed {
             return Err(FoldError::Unusable);
         }
-        // Stays so unless all of it succeeds.
+        // Poisoned until the whole step has succeeded.
         self.has_failed = true;
         if self.ledger().horizon.is_some() && !self.policy.can_continue() {
             return Err(FoldError::ByContract { policy: self.policy.name().into() });
@@ -108,7 +108,7 @@ impl Fold {
         Ok(())
     }
 
-    /// The rules.
+    /// The policy that it folds under.
     pub const fn policy(&self) -> &Policy {
         &self.policy
     }

@@ -20,7 +20,7 @@ pub const EPOCHS_MAX: u64 = 100_000;
 /// An instant and the first block at or after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boundary {
-    /// When.
+    /// The instant that was looked up.
     pub time: UnixTime,
     /// The first block whose timestamp is not before `time`.
     pub first_block: L2Block,
@@ -29,9 +29,9 @@ pub struct Boundary {
 /// The first block of a log that a batch can pay: the first in a span that is not before the first payable one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstPayable {
-    /// Its number.
+    /// The number of the block.
     pub block: L2Block,
-    /// Its timestamp.
+    /// The timestamp of the block.
     pub timestamp: UnixTime,
 }
 

@@ -60,6 +60,6 @@ id!(
     L2Block
 );
 id!(
-    /// Seconds since 1970-01-01T00:00:00Z.
+    /// A time: seconds since 1970-01-01T00:00:00Z.
     UnixTime
 );

@@ -12,16 +12,16 @@ use alloy_primitives::{Address, B256, U256};
 /// The last block of a replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Horizon {
-    /// Its number.
+    /// The number of the block.
     pub block: L2Block,
-    /// Its timestamp.
+    /// The timestamp of the block.
     pub timestamp: UnixTime,
 }
 
 /// Blocks and what they earned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Earned {
-    /// Rewarded blocks.
+    /// How many blocks were rewarded.
     pub blocks: u64,
     /// The sum of their rewards.
     pub reward: Wei,
@@ -55,13 +55,13 @@ impl Unrewarded {
 /// How many blocks earned nothing, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UnrewardedBlocks {
-    /// See [`Unrewarded::BeforeGenesis`].
+    /// How many were [`Unrewarded::BeforeGenesis`].
     pub before_genesis: u64,
-    /// See [`Unrewarded::NoProducer`].
+    /// How many were [`Unrewarded::NoProducer`].
     pub no_producer: u64,
-    /// See [`Unrewarded::UnknownSigner`].
+    /// How many were [`Unrewarded::UnknownSigner`].
     pub unknown_signer: u64,
-    /// See [`Unrewarded::AfterUnlock`].
+    /// How many were [`Unrewarded::AfterUnlock`].
     pub after_unlock: u64,
 }
 
@@ -72,14 +72,14 @@ pub enum Rate {
     Initial,
     /// By what this window told.
     FromWindow(Window),
-    /// By the contract.
+    /// What the contract pays, batch by batch.
     OnChain,
 }
 
 /// One sequencer in one epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Which.
+    /// The sequencer that the row is of.
     pub sequencer: SequencerId,
     /// Its rewarded blocks and what they earned. Never without blocks.
     pub earned: Earned,
@@ -90,9 +90,9 @@ pub struct Row {
 /// One epoch. All sums are of this epoch; the last epoch's reach up to the horizon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EpochLedger {
-    /// Which.
+    /// The index of the epoch.
     pub epoch: EpochIndex,
-    /// When it begins.
+    /// When the epoch begins.
     pub start: UnixTime,
     /// `Q`: all capped stake over the epoch, in wei·s.
     pub stake_seconds: StakeSeconds,
@@ -114,7 +114,7 @@ pub struct EpochLedger {
 /// One batch of the `on-chain` allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchLedger {
-    /// Which.
+    /// The number of the batch.
     pub batch: BatchId,
     /// What a block of it earned.
     pub reward_per_block: Wei,
@@ -144,7 +144,7 @@ pub struct Ledger {
     pub sequencers: BTreeMap<SequencerId, SequencerTotal>,
     /// Blocks that earned nothing.
     pub unrewarded: UnrewardedBlocks,
-    /// Everything earned.
+    /// The sum of all rewards.
     pub total: Wei,
     /// Under `on-chain`: the paid batches that blocks up to the horizon belong to.
     pub batches: Vec<BatchLedger>,

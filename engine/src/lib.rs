@@ -5,7 +5,8 @@
 //!
 //! - what happened: [`L1Record`] with a [`PoolEvent`], [`SpanRecord`] with a [`SpanEvent`];
 //! - what it amounts to: [`PoolState`], the contracts' own state; [`Timeline`], what of it bears on
-//!   rewards; [`Spans`], who was to produce which block; [`Batches`], what the contract paid;
+//!   rewards; [`Spans`], who was to produce which block; [`SignerBook`], whom signers stand for;
+//!   [`Batches`], what the contract paid;
 //! - the rules: [`Policy`];
 //! - where to look and what was found there: [`instants`], [`Grid`], [`Counts`];
 //! - the result: [`fold()`] gives a [`Ledger`], and a [`Fold`] goes on when more is known;
@@ -53,6 +54,7 @@ mod money;
 mod policy;
 mod pool;
 mod rate;
+mod schedule;
 mod signers;
 mod spans;
 mod spread;
@@ -84,6 +86,7 @@ pub use pool::{
     Status,
 };
 pub use rate::{REALISED_MRR_DECIMALS, Window, YEAR_SECS, realised_mrr, reward_division};
+pub use schedule::{ExitStart, Payee, Piece, ScheduledBlocks, SignerBook, SpanCursor};
 pub use spans::{Span, SpanError, SpanFault, Spans};
 pub use spread::{InTurn, Spread};
 pub use timeline::{Change, ChangeKind, Roster, Standing, Timeline};

@@ -14,15 +14,15 @@ pub enum AmountError {
     Overflow {
         /// What was computed: "sum" or "product".
         operation: &'static str,
-        /// Left operand.
+        /// The operand on the left.
         left: U256,
-        /// Right operand.
+        /// The operand on the right.
         right: U256,
     },
     /// A difference below zero.
     #[error("{right} is more than the {left} it is taken from")]
     Underflow {
-        /// What there was.
+        /// What there was before.
         left: U256,
         /// What was to be taken from it.
         right: U256,
@@ -53,7 +53,7 @@ macro_rules! amount {
         pub struct $name(U256);
 
         impl $name {
-            /// Nothing.
+            /// An amount of nothing.
             pub const ZERO: Self = Self(U256::ZERO);
 
             /// The amount as an integer of its unit.

@@ -21,9 +21,9 @@ pub struct Window {
     pub epoch: u64,
     /// The target in force when the rate was set.
     pub target: Mrr,
-    /// `Q`.
+    /// The stake-seconds of the window, `Q`.
     pub stake_seconds: StakeSeconds,
-    /// `N`, never 0.
+    /// The rewarded blocks of the window, `N`; never 0.
     pub blocks: u64,
     /// `W`, never 0 where the allocation is by stake.
     pub stake_blocks: StakeBlocks,
@@ -65,11 +65,11 @@ impl Window {
 /// The sums of an epoch that set the rate of the next.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sums {
-    /// `Q`.
+    /// The stake-seconds so far, `Q`.
     pub(crate) stake_seconds: StakeSeconds,
-    /// `N`.
+    /// The rewarded blocks so far, `N`.
     pub(crate) blocks: u64,
-    /// `W`.
+    /// The stake-blocks so far, `W`.
     pub(crate) stake_blocks: StakeBlocks,
 }
 

@@ -9,7 +9,7 @@ use alloy_primitives::Address;
 /// The slots of the sequencers that the producers stand for, each looked up when it is needed.
 pub(crate) struct Signers<'a> {
     counts: &'a Counts,
-    /// By code.
+    /// The slots, by the producer's code.
     slots: Vec<Lookup>,
     /// The codes by address, made when an address first comes to mean another sequencer.
     codes: Option<BTreeMap<Address, Vec<usize>>>,

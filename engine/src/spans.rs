@@ -8,9 +8,9 @@ use alloy_primitives::{Address, B256};
 /// A range of L2 blocks given to one signer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Its number.
+    /// The number of the span.
     pub id: SpanId,
-    /// Its first block.
+    /// The first block of the span.
     pub start: L2Block,
     /// Its last block; one before `start` when a recommit on its first block emptied it.
     pub end: L2Block,
@@ -41,13 +41,13 @@ pub struct Spans {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("span event in L2 block {block}, log {log_index} (transaction {transaction_hash}): {fault}")]
 pub struct SpanError {
-    /// Where.
+    /// The L2 block of the event.
     pub block: L2Block,
     /// Where in the block.
     pub log_index: u64,
-    /// In which transaction.
+    /// The transaction that emitted it.
     pub transaction_hash: B256,
-    /// What is wrong.
+    /// What is wrong with the event.
     pub fault: SpanFault,
 }
 
@@ -57,27 +57,27 @@ pub enum SpanFault {
     /// The announced span is not the next.
     #[error("span {found} is announced where span {expected} is next")]
     NotNext {
-        /// The next span.
+        /// The id that is next.
         expected: SpanId,
-        /// The announced one.
+        /// The id that is announced.
         found: SpanId,
     },
     /// The span ends before it starts.
     #[error("span {span} ends at block {end}, before its start {start}")]
     Backwards {
-        /// Which.
+        /// The id of the span.
         span: SpanId,
-        /// Its first block.
+        /// The first block of the span.
         start: L2Block,
-        /// Its last block.
+        /// The last block of the span.
         end: L2Block,
     },
     /// The span covers blocks of the one before.
     #[error("span {span} starts at block {start}, within the span before it, which ends at {previous_end}")]
     Overlap {
-        /// Which.
+        /// The id of the span.
         span: SpanId,
-        /// Its first block.
+        /// The first block of the span.
         start: L2Block,
         /// The last block of the span before.
         previous_end: L2Block,
@@ -87,7 +87,7 @@ pub enum SpanFault {
     NotCurrent {
         /// The last span announced.
         expected: SpanId,
-        /// The one named.
+        /// The span that the event names.
         found: SpanId,
     },
     /// A recommit of a span that is neither the last nor the last but one, or with a wrong successor.
@@ -111,7 +111,7 @@ pub enum SpanFault {
 }
 
 impl Spans {
-    /// No spans yet.
+    /// No spans are announced yet.
     pub const fn new() -> Self {
         Self::part_from(SpanId(0))
     }

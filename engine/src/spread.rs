@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 /// A way of doing the same to many items.
 pub trait Spread {
-    /// What `each` makes of the items, in their order.
+    /// Maps the items with `each`, possibly in parallel; results keep the input's order.
     fn map<T: Send, R: Send>(&self, items: Vec<T>, each: impl Fn(T) -> R + Send + Sync) -> Vec<R>;
 }
 

@@ -12,9 +12,9 @@ use alloy_primitives::Address;
 pub struct Change {
     /// The timestamp of the L1 block: the change holds for every L2 block at or after it.
     pub time: UnixTime,
-    /// Whose.
+    /// The sequencer that it is about.
     pub sequencer: SequencerId,
-    /// What.
+    /// What changes from then on.
     pub kind: ChangeKind,
 }
 
@@ -27,8 +27,57 @@ pub enum ChangeKind {
     Activated,
     /// Not active from now on.
     Deactivated,
+    /// The stake was taken out: nothing is locked from now on.
+    Left,
     /// This signer stands for the sequencer from now on and for ever.
     Signer(Address),
+}
+
+impl PoolEvent {
+    /// What the event changes of who earns and what counts: whose, and what, in order. No other code says it.
+    pub fn changes(&self) -> impl Iterator<Item = (SequencerId, ChangeKind)> + use<> {
+        let changes = match self {
+            Self::Locked { sequencer, signer, amount, .. } => {
+                let signer = ChangeKind::Signer(*signer);
+                Some((
+                    *sequencer,
+                    [Some(ChangeKind::Stake(*amount)), Some(ChangeKind::Activated), Some(signer)],
+                ))
+            }
+            Self::LockUpdate { sequencer, new_amount, .. } => {
+                Some((*sequencer, [Some(ChangeKind::Stake(*new_amount)), None, None]))
+            }
+            Self::SignerChange { sequencer, new_signer, .. } => {
+                Some((*sequencer, [Some(ChangeKind::Signer(*new_signer)), None, None]))
+            }
+            Self::UnlockInit { sequencer, .. } => {
+                Some((*sequencer, [Some(ChangeKind::Deactivated), None, None]))
+            }
+            Self::Unlocked { sequencer, .. } => Some((*sequencer, [Some(ChangeKind::Left), None, None])),
+            // Those that move a stake come with a LockUpdate.
+            Self::Relocked { .. }
+            | Self::Withdraw { .. }
+            | Self::ClaimRewards { .. }
+            | Self::BatchSubmitReward { .. }
+            | Self::SetMinLock { .. }
+            | Self::SetMaxLock { .. }
+            | Self::SetRewardPayer { .. }
+            | Self::DistributeReward { .. }
+            | Self::RewardUpdate { .. }
+            | Self::WithrawDelayTimeChange { .. }
+            | Self::UpdateMpc { .. }
+            | Self::SetSignerUpdateThrottle { .. }
+            | Self::SetWhitelist { .. }
+            | Self::SequencerOwnerChanged { .. }
+            | Self::SequencerRewardRecipientChanged { .. }
+            | Self::Paused { .. }
+            | Self::Unpaused { .. }
+            | Self::MetisTransfer { .. } => None,
+        };
+        changes
+            .into_iter()
+            .flat_map(|(sequencer, kinds)| kinds.into_iter().flatten().map(move |kind| (sequencer, kind)))
+    }
 }
 
 /// All changes, in the order of their L1 records.
@@ -51,41 +100,11 @@ impl Timeline {
     /// Takes one more record, the next in (block, log index) order.
     pub fn apply(&mut self, record: &L1Record) {
         let time = record.timestamp;
-        let changes = &mut self.changes;
-        let mut push = |sequencer, kind| changes.push(Change { time, sequencer, kind });
-        match record.event {
-            PoolEvent::Locked { signer, sequencer, amount, .. } => {
-                push(sequencer, ChangeKind::Stake(amount));
-                push(sequencer, ChangeKind::Activated);
-                push(sequencer, ChangeKind::Signer(signer));
+        for (sequencer, kind) in record.event.changes() {
+            if kind == ChangeKind::Activated {
                 self.first_lock = self.first_lock.or(Some(time));
             }
-            PoolEvent::LockUpdate { sequencer, new_amount, .. } => {
-                push(sequencer, ChangeKind::Stake(new_amount));
-            }
-            PoolEvent::SignerChange { sequencer, new_signer, .. } => {
-                push(sequencer, ChangeKind::Signer(new_signer));
-            }
-            PoolEvent::UnlockInit { sequencer, .. } => push(sequencer, ChangeKind::Deactivated),
-            PoolEvent::Unlocked { sequencer, .. } => push(sequencer, ChangeKind::Stake(Wei::ZERO)),
-            PoolEvent::Relocked { .. }
-            | PoolEvent::Withdraw { .. }
-            | PoolEvent::ClaimRewards { .. }
-            | PoolEvent::BatchSubmitReward { .. }
-            | PoolEvent::SetMinLock { .. }
-            | PoolEvent::SetMaxLock { .. }
-            | PoolEvent::SetRewardPayer { .. }
-            | PoolEvent::DistributeReward { .. }
-            | PoolEvent::RewardUpdate { .. }
-            | PoolEvent::WithrawDelayTimeChange { .. }
-            | PoolEvent::UpdateMpc { .. }
-            | PoolEvent::SetSignerUpdateThrottle { .. }
-            | PoolEvent::SetWhitelist { .. }
-            | PoolEvent::SequencerOwnerChanged { .. }
-            | PoolEvent::SequencerRewardRecipientChanged { .. }
-            | PoolEvent::Paused { .. }
-            | PoolEvent::Unpaused { .. }
-            | PoolEvent::MetisTransfer { .. } => {}
+            self.changes.push(Change { time, sequencer, kind });
         }
     }
 
@@ -118,7 +137,7 @@ pub struct Standing {
     pub stake: Wei,
     /// From `Locked` to `UnlockInit`.
     pub active: bool,
-    /// Its present signer.
+    /// The signer that it has now.
     pub signer: Address,
 }
 
@@ -130,7 +149,7 @@ impl Standing {
 }
 
 impl Roster {
-    /// Plays one change.
+    /// Applies one change to the standings.
     pub fn apply(&mut self, change: &Change) {
         let next = self.members.len();
         let slot = *self.slots.entry(change.sequencer).or_insert(next);
@@ -144,6 +163,7 @@ impl Roster {
             ChangeKind::Stake(stake) => standing.stake = stake,
             ChangeKind::Activated => standing.active = true,
             ChangeKind::Deactivated => standing.active = false,
+            ChangeKind::Left => standing.stake = Wei::ZERO,
             ChangeKind::Signer(signer) => {
                 standing.signer = signer;
                 self.signers.insert(signer, slot);

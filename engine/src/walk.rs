@@ -1,5 +1,6 @@
 //! The walk along the chain: it takes the stretches of blocks in order, lets the sequencers change
-//! and the epochs begin in between, and tells what each epoch saw.
+//! and the epochs begin in between, and reports, for each epoch, who made how many blocks at which
+//! stake.
 //!
 //! It can stop at any horizon and go on later. An epoch that is over is handed out and forgotten, so
 //! that what a walk holds, and what going on costs, does not grow with what lies behind.
@@ -13,8 +14,8 @@ use crate::ids::{EpochIndex, L2Block, SequencerId, UnixTime};
 use crate::ledger::{Horizon, Unrewarded, UnrewardedBlocks};
 use crate::money::Wei;
 use crate::policy::{Allocation, Attribution, Genesis, Policy};
+use crate::schedule::{SpanCursor, blocks_between};
 use crate::signers::Signers;
-use crate::spans::{Span, Spans};
 use crate::timeline::{Change, ChangeKind, Roster, Standing};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -226,8 +227,13 @@ impl Walk {
         first: L2Block,
         last: L2Block,
     ) -> Result<(), FoldError> {
-        for (span, blocks) in pieces(history.spans, first, last)? {
-            match span {
+        for piece in SpanCursor::new(history.spans).pieces(first, last) {
+            let blocks = blocks_in(piece.first, piece.last)?;
+            match piece.span {
+                // Only blocks before the first span lie in none up to the horizon.
+                None if history.spans.next_covered(piece.last).is_none() => {
+                    return Err(FoldError::Unsettled { block: piece.first });
+                }
                 _ if self.open.is_none() => self.unrewarded.add(Unrewarded::BeforeGenesis, blocks)?,
                 None => self.unrewarded.add(Unrewarded::NoProducer, blocks)?,
                 Some(span) if policy.allocation() == Allocation::OnChain => {
@@ -381,29 +387,5 @@ pub(crate) fn stake_of(standing: &Standing) -> Wei {
 
 /// How many blocks `first..=last` are.
 fn blocks_in(first: L2Block, last: L2Block) -> Result<u64, FoldError> {
-    let blocks = last.0.checked_sub(first.0).and_then(|blocks| blocks.checked_add(1));
-    blocks.ok_or(FoldError::Unsettled { block: first })
-}
-
-/// The blocks `first..=last` by span, in order.
-fn pieces(spans: &Spans, first: L2Block, last: L2Block) -> Result<Vec<(Option<&Span>, u64)>, FoldError> {
-    let mut pieces = Vec::new();
-    let mut from = first;
-    loop {
-        let span = spans.covering(from);
-        let end = match span {
-            Some(span) => span.end,
-            // Only blocks before the first span lie in none up to the horizon.
-            None => match spans.next_covered(from).and_then(L2Block::previous) {
-                Some(end) => end,
-                None => return Err(FoldError::Unsettled { block: from }),
-            },
-        }
-        .min(last);
-        pieces.push((span, blocks_in(from, end)?));
-        match end.next() {
-            Some(next) if next <= last => from = next,
-            _ => return Ok(pieces),
-        }
-    }
+    blocks_between(first, last).ok_or(FoldError::Unsettled { block: first })
 }

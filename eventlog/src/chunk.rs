@@ -22,13 +22,13 @@ pub const CHUNK_BLOCKS_MAX: u64 = 8_192;
 /// One L2 block, as far as it bears on rewards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProducedBlock {
-    /// Its number.
+    /// The number of the block.
     pub number: L2Block,
-    /// Its hash.
+    /// The hash of the block.
     pub hash: B256,
     /// The hash of the block before it.
     pub parent_hash: B256,
-    /// Its timestamp.
+    /// The timestamp of the block.
     pub timestamp: UnixTime,
     /// Who signed it, or `None` if its first transaction bears no sequencer's signature.
     pub signer: Option<Address>,
@@ -37,7 +37,7 @@ pub struct ProducedBlock {
 /// What can be said of a chunk without its columns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkHeader {
-    /// Its first block.
+    /// The first block of the chunk.
     #[serde(with = "l2_block")]
     pub first_block: L2Block,
     /// How many blocks it holds.
@@ -66,11 +66,11 @@ pub struct ChunkHeader {
 /// A chunk as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedChunk {
-    /// The header.
+    /// The header, which holds the digests of both columns.
     pub header: ChunkHeader,
-    /// The producers column.
+    /// The bytes of the producers column.
     pub producers: Vec<u8>,
-    /// The times column.
+    /// The bytes of the times column.
     pub times: Vec<u8>,
 }
 

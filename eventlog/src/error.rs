@@ -11,25 +11,25 @@ pub enum LogError {
     /// There is nothing there.
     #[error("there is no log at {}", path.display())]
     NotFound {
-        /// Where.
+        /// The path of the log.
         path: PathBuf,
     },
     /// A commit failed before, and what was staged for it is gone.
     #[error("an earlier commit to the log at {} failed: it has to be opened again", path.display())]
     CommitFailed {
-        /// Where.
+        /// The path of the log.
         path: PathBuf,
     },
     /// A log was begun there, but nothing was committed to it.
     #[error("the log at {} holds nothing yet: no ingest into it has succeeded", path.display())]
     Empty {
-        /// Where.
+        /// The path of the log.
         path: PathBuf,
     },
     /// There is something else there.
     #[error("{} holds files, but no log: it has no {missing}", path.display())]
     NotALog {
-        /// Where.
+        /// The path of the log.
         path: PathBuf,
         /// What a log would have.
         missing: &'static str,
@@ -37,9 +37,9 @@ pub enum LogError {
     /// Another process (or this one) writes it.
     #[error("the log at {} is being written by another process: {source}", path.display())]
     Locked {
-        /// Where.
+        /// The path of the log.
         path: PathBuf,
-        /// RocksDB's own words.
+        /// What RocksDB said of it.
         source: rocksdb::Error,
     },
     /// The format is a later or an earlier one than this program's.
@@ -48,21 +48,21 @@ pub enum LogError {
          ingested again", path.display()
     )]
     Format {
-        /// Where.
+        /// The path of the log.
         path: PathBuf,
-        /// The log's format.
+        /// The format that the log has.
         found: u32,
-        /// This program's.
+        /// The format that this program reads.
         known: u32,
     },
     /// The log is of another chain or other contracts.
     #[error("the log at {} is of another network: its {what} is {found}, not {expected}", path.display())]
     OtherNetwork {
-        /// Where.
+        /// The path of the log.
         path: PathBuf,
-        /// What differs.
+        /// The name of what differs.
         what: &'static str,
-        /// The log's value.
+        /// The value that the log has.
         found: String,
         /// The value asked for.
         expected: String,
@@ -70,19 +70,19 @@ pub enum LogError {
     /// RocksDB or the disk failed.
     #[error("{what} in the log at {}: {source}", path.display())]
     Storage {
-        /// Where.
+        /// The path of the log.
         path: PathBuf,
-        /// What was tried.
+        /// What was being done.
         what: &'static str,
-        /// RocksDB's own words.
+        /// What RocksDB said of it.
         source: rocksdb::Error,
     },
     /// The file system failed.
     #[error("{what} at {}: {source}", path.display())]
     Files {
-        /// Where.
+        /// The path that was used.
         path: PathBuf,
-        /// What was tried.
+        /// What was being done.
         what: &'static str,
         /// The system's own words.
         source: std::io::Error,
@@ -92,11 +92,11 @@ pub enum LogError {
     Damaged {
         /// Which record or chunk.
         place: String,
-        /// What of it.
+        /// The value that was compared.
         what: &'static str,
         /// What it has to be.
         expected: String,
-        /// What it is.
+        /// The value that is there.
         found: String,
     },
     /// Bytes in the log do not decode.
@@ -104,13 +104,13 @@ pub enum LogError {
     Undecodable {
         /// Which record or chunk.
         place: String,
-        /// Why.
+        /// What is wrong with the bytes.
         reason: String,
     },
     /// More signers than the dictionary has codes for.
     #[error("L2 block {block} is signed by one more signer than the {max} that a log can tell apart")]
     TooManySigners {
-        /// Which block.
+        /// The block that was staged.
         block: L2Block,
         /// How many there are codes for.
         max: u16,
@@ -118,7 +118,7 @@ pub enum LogError {
     /// The log changed under the reader again and again while it was opened.
     #[error("the log at {} could not be read at rest in {attempts} attempts: {last}", path.display())]
     Restless {
-        /// Where.
+        /// The path of the log.
         path: PathBuf,
         /// How often it was tried.
         attempts: u32,
@@ -150,7 +150,7 @@ pub enum LogError {
     /// An L1 head below what the log has.
     #[error("L1 head {found} is out of order: the log already reaches {reached}")]
     L1HeadOutOfOrder {
-        /// The head.
+        /// The block of the L1 head.
         found: L1Block,
         /// How far the log reaches.
         reached: L1Block,
@@ -158,7 +158,7 @@ pub enum LogError {
     /// An L1 block from before the log begins.
     #[error("L1 block {found} lies before the first of the log, {first}")]
     L1BeforeFirst {
-        /// The block.
+        /// The block that was staged.
         found: L1Block,
         /// The log's first block.
         first: L1Block,
@@ -166,25 +166,25 @@ pub enum LogError {
     /// An L1 block whose time does not rise.
     #[error("L1 block {block} has the timestamp {found}, which does not come after {previous}")]
     L1Time {
-        /// The block.
+        /// The block that was staged.
         block: L1Block,
-        /// The timestamp before.
+        /// The timestamp of the block before it.
         previous: UnixTime,
-        /// The block's.
+        /// The timestamp of the block.
         found: UnixTime,
     },
     /// An L2 block that is not the next.
     #[error("L2 block {found} is out of order: {expected} is next")]
     L2OutOfOrder {
-        /// The next block.
+        /// The block that is next.
         expected: L2Block,
-        /// The block.
+        /// The block that was staged.
         found: L2Block,
     },
     /// An L2 block on another branch.
     #[error("L2 block {block} has the parent {found}, but the block before it is {expected}")]
     L2Parent {
-        /// The block.
+        /// The block that was staged.
         block: L2Block,
         /// The hash of the block before it.
         expected: B256,
@@ -194,19 +194,19 @@ pub enum LogError {
     /// An L2 block older than the one before it.
     #[error("L2 block {block} has the timestamp {found}, before its parent's {parent}")]
     L2Time {
-        /// The block.
+        /// The block that was staged.
         block: L2Block,
-        /// The parent's timestamp.
+        /// The timestamp of its parent.
         parent: UnixTime,
-        /// The block's.
+        /// The timestamp of the block.
         found: UnixTime,
     },
     /// A rollback to a block that the log cannot be rolled back to.
     #[error("the log cannot be rolled back to {chain} block {to}: it can be to {}", .range.as_deref().unwrap_or("none"))]
     NotReversible {
-        /// Which chain.
+        /// The chain to be rolled back.
         chain: &'static str,
-        /// The block.
+        /// The block to roll back to.
         to: u64,
         /// The blocks that it can be rolled back to.
         range: Option<String>,

@@ -11,13 +11,13 @@ use tally_engine::{L1Block, L2Block, UnixTime};
 /// The last L1 block that is in the log, with or without an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct L1Head {
-    /// Its number.
+    /// The number of the block.
     #[serde(with = "l1_block")]
     pub block: L1Block,
-    /// Its hash.
+    /// The hash of the block.
     #[serde(with = "hash")]
     pub hash: B256,
-    /// Its timestamp.
+    /// The timestamp of the block.
     #[serde(with = "time")]
     pub timestamp: UnixTime,
 }
@@ -25,13 +25,13 @@ pub struct L1Head {
 /// The last L2 block that is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct L2Head {
-    /// Its number.
+    /// The number of the block.
     #[serde(with = "l2_block")]
     pub block: L2Block,
-    /// Its hash.
+    /// The hash of the block.
     #[serde(with = "hash")]
     pub hash: B256,
-    /// Its timestamp.
+    /// The timestamp of the block.
     #[serde(with = "time")]
     pub timestamp: UnixTime,
 }
@@ -105,16 +105,25 @@ pub(crate) fn same<T: PartialEq + ToString>(
     Err(LogError::Damaged { place: place.into(), what, expected, found })
 }
 
-/// How far a log reaches.
+/// Up to which block of each chain something goes: a log, or a part of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// The last L1 block; `None` before the first.
+    pub l1: Option<L1Head>,
+    /// The last L2 block; `None` before the first.
+    pub l2: Option<L2Head>,
+}
+
+/// How far a log reaches, and the digests of everything up to there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heads {
     /// Up to here on L1; `None` before the first block.
     pub l1: Option<L1Head>,
     /// Up to here on L2; `None` before the first block.
     pub l2: Option<L2Head>,
-    /// The L1 records.
+    /// The chain of the L1 records.
     pub l1_events: Chain,
-    /// The span events.
+    /// The chain of the span events.
     pub span_events: Chain,
     /// The signers of L2 blocks.
     pub signers: Chain,
@@ -123,6 +132,11 @@ pub struct Heads {
 }
 
 impl Heads {
+    /// The last blocks, without the digests.
+    pub const fn reach(&self) -> Reach {
+        Reach { l1: self.l1, l2: self.l2 }
+    }
+
     /// Whether the last chunk (`None` if there is none) is the one that the L2 head ends.
     pub(crate) fn check_last_chunk(&self, last: Option<&ChunkHeader>) -> Result<(), LogError> {
         let end = last.and_then(|last| {

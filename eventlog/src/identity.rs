@@ -21,7 +21,7 @@ pub struct LogIdentity {
     /// The METIS token, on L1.
     #[serde(with = "address")]
     pub metis_token: Address,
-    /// `MetisSequencerSet`, on L2.
+    /// The contract `MetisSequencerSet`, on L2.
     #[serde(with = "address")]
     pub sequencer_set: Address,
     /// The first L1 block that is looked at.

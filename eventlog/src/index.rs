@@ -18,9 +18,9 @@ const ENTRY_BYTES: usize = 10;
 /// What the index knows of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexEntry {
-    /// Its first block.
+    /// The first block of the chunk.
     pub first_block: L2Block,
-    /// That block's timestamp.
+    /// The timestamp of its first block.
     pub first_time: UnixTime,
     /// How many of its blocks nobody signed.
     pub unsigned: u16,
@@ -47,7 +47,7 @@ impl OpenPage {
         Self(entries)
     }
 
-    /// The last chunk.
+    /// The entry of the last chunk.
     pub(crate) fn last(&self) -> Option<IndexEntry> {
         self.0.last().copied()
     }

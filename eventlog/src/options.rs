@@ -25,7 +25,7 @@ pub(crate) const RECENT: &str = "recent";
 /// Format, identity and heads.
 pub(crate) const META: &str = "meta";
 
-/// All column families.
+/// All column families of a log.
 pub(crate) const COLUMN_FAMILIES: [&str; 9] =
     [L1_EVENTS, SPAN_EVENTS, SIGNERS, CHUNKS, PRODUCERS, TIMES, INDEX, RECENT, META];
 

@@ -12,11 +12,11 @@ use tally_engine::UnixTime;
 /// A block, as far as a reorg can tell it from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecentBlock {
-    /// Its number.
+    /// The number of the block.
     pub number: u64,
-    /// Its hash.
+    /// The hash of the block.
     pub hash: B256,
-    /// Its timestamp.
+    /// The timestamp of the block.
     pub timestamp: UnixTime,
 }
 
@@ -27,7 +27,7 @@ pub(crate) enum Side {
     L2,
 }
 
-/// Hash and timestamp.
+/// A value is a hash and a timestamp.
 const VALUE_BYTES: usize = 40;
 
 impl Side {

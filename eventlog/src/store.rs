@@ -1,13 +1,12 @@
 //! What reading and writing share: opening the database, and reading its meta data.
 
 use crate::heads::{Chain, Heads, same};
-use crate::keys::{event_key, event_of, event_place};
 use crate::options::{
-    self, COLUMN_FAMILIES, DIGEST_KEY, FORMAT, FORMAT_KEY, HEADS_KEY, IDENTITY_KEY, L1_EVENTS, META, RECENT,
-    RECENT_KEY, SIGNERS, SPAN_EVENTS,
+    self, COLUMN_FAMILIES, DIGEST_KEY, FORMAT, FORMAT_KEY, HEADS_KEY, IDENTITY_KEY, META, RECENT, RECENT_KEY,
+    SIGNERS,
 };
 use crate::recent::{RecentBlock, Side, recent_digest};
-use crate::record::{decode, decode_l1, decode_span, encode};
+use crate::record::{decode, encode};
 use crate::signers::SIGNERS_MAX;
 use crate::{LogError, LogIdentity};
 use alloy_primitives::Address;
@@ -16,46 +15,9 @@ use rocksdb::{
     ErrorKind, IngestExternalFileOptions, IteratorMode, WriteBatch,
 };
 use std::path::{Path, PathBuf};
-use tally_engine::{L1Block, L1Record, L2Block, SpanRecord};
 
 /// A key and its value.
 pub(crate) type Entry = (Box<[u8]>, Box<[u8]>);
-
-/// Up to where a family of events was read. The default is its beginning.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EventCursor {
-    /// The last event, as block and log index.
-    last: Option<(u64, u64)>,
-    /// The digest chain up to there.
-    chain: Chain,
-}
-
-impl EventCursor {
-    /// After the event `last` (block and log index), up to which the digest chain is `chain`.
-    pub const fn new(last: Option<(u64, u64)>, chain: Chain) -> Self {
-        Self { last, chain }
-    }
-
-    /// The last event before it, as block and log index.
-    pub const fn last(&self) -> Option<(u64, u64)> {
-        self.last
-    }
-}
-
-/// Up to where events are read.
-#[derive(Clone, Copy)]
-enum End {
-    /// To the last, which has to be this link.
-    Head(Chain),
-    /// To the last of this block.
-    Block(u64),
-}
-
-impl End {
-    fn new(until: Option<u64>, head: Chain) -> Self {
-        until.map_or(Self::Head(head), Self::Block)
-    }
-}
 
 /// An open database with all the column families of a log.
 pub(crate) struct Store {
@@ -228,33 +190,6 @@ impl Store {
         Ok(Some((identity, heads)))
     }
 
-    /// Calls `each` with the pool's records after `cursor`, up to block `until` if there is one, in order; each link
-    /// is checked, and without `until` that the last is the one in the heads.
-    pub(crate) fn l1_records<E: From<LogError>>(
-        &self,
-        heads: &Heads,
-        until: Option<L1Block>,
-        cursor: &mut EventCursor,
-        each: impl FnMut(L1Record) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let place_of = |record: &L1Record| (record.block.0, record.log_index);
-        let end = End::new(until.map(|last| last.0), heads.l1_events);
-        self.events(L1_EVENTS, end, cursor, decode_l1, place_of, each)
-    }
-
-    /// Calls `each` with the span events after `cursor`, as [`Store::l1_records`] does with records.
-    pub(crate) fn span_records<E: From<LogError>>(
-        &self,
-        heads: &Heads,
-        until: Option<L2Block>,
-        cursor: &mut EventCursor,
-        each: impl FnMut(SpanRecord) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let place_of = |record: &SpanRecord| (record.block.0, record.log_index);
-        let end = End::new(until.map(|last| last.0), heads.span_events);
-        self.events(SPAN_EVENTS, end, cursor, decode_span, place_of, each)
-    }
-
     /// The dictionary: the signers by code, from 1 on; each link is checked, up to the one in the heads.
     pub(crate) fn signers(&self, heads: &Heads) -> Result<Vec<Address>, LogError> {
         let mut signers = Vec::new();
@@ -310,44 +245,6 @@ impl Store {
         let mode = IteratorMode::From(key, Direction::Forward);
         let entries: DBIterator<'_> = self.db.iterator_cf(self.family(family)?, mode);
         Ok(entries.map(|entry| entry.map_err(|source| self.failed("reading", source))))
-    }
-
-    fn events<T, E: From<LogError>>(
-        &self,
-        family: &'static str,
-        end: End,
-        cursor: &mut EventCursor,
-        decode: fn(&str, &[u8]) -> Result<T, LogError>,
-        place_of: fn(&T) -> (u64, u64),
-        mut each: impl FnMut(T) -> Result<(), E>,
-    ) -> Result<(), E> {
-        // Records are in order of their keys, and the next key is not before this one.
-        let from = cursor.last.map_or([0; 16], |(block, log)| event_key(block, log));
-        let next = match end {
-            End::Head(_) => None,
-            End::Block(last) => last.checked_add(1).map(|next| event_key(next, 0)),
-        };
-        self.scan(family, &from, next.as_ref().map(<[u8; 16]>::as_slice), |key, value| {
-            let place = event_of(key)?;
-            if cursor.last == Some(place) {
-                return Ok(());
-            }
-            let read = |name: &str| {
-                let (chain, bytes) = cursor.chain.follow(name, key, value)?;
-                let record = decode(name, bytes)?;
-                same(name, "block", &place.0, &place_of(&record).0)?;
-                same(name, "log index", &place.1, &place_of(&record).1)?;
-                Ok((chain, record))
-            };
-            // Naming a place costs more than the rest, so it is named for an error only.
-            let (chain, record) = read("").or_else(|_: LogError| read(&event_place(family, place)))?;
-            (cursor.chain, cursor.last) = (chain, Some(place));
-            each(record)
-        })?;
-        match end {
-            End::Block(_) => Ok(()),
-            End::Head(head) => Ok(cursor.chain.check_end(family, head)?),
-        }
     }
 
     /// Calls `each(key, value)` for the entries of a family from `from` on, and before `end` if there is one,
@@ -450,8 +347,8 @@ impl StoreCursor<'_> {
     }
 }
 
-/// Opens every table of the database once. A reader's way of opening passes over a table that it cannot
-/// read, as its writer may be about to replace it, and then sees less than there is.
+/// Opens every table of the database once. A reader's open, as a secondary, silently skips unreadable table
+/// files, as their writer may be about to replace them; this read-only open fails on them.
 pub(crate) fn probe(path: &Path) -> Result<(), LogError> {
     let found = families_of(path)?;
     let opened = DB::open_cf_for_read_only(&options::database(false), path, found, false);

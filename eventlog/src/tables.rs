@@ -24,7 +24,7 @@ impl<'a> Tables<'a> {
         Self { family, dir: dir.into(), writer, is_open: false, files: Vec::new() }
     }
 
-    /// Whose they are.
+    /// The column family that they are of.
     pub(crate) fn family(&self) -> &'static str {
         self.family
     }

@@ -19,23 +19,24 @@
 use crate::LogError;
 use crate::check::{CodeOrder, L1Check, SpanCheck, check_signers};
 use crate::chunk::ChunkHeader;
+use crate::events::EventCursor;
 use crate::heads::same;
 use crate::keys::event_place;
 use crate::options::{CHUNKS, INDEX, L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
 use crate::reader::LogReader;
-use crate::store::EventCursor;
 use crate::times::Times;
+use crate::view::LogView;
 use alloy_primitives::B256;
 use tally_engine::L2Block;
 
-/// What was checked.
+/// What a verification has counted, and the digest it came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// How many pool events.
     pub l1_events: u64,
     /// How many span events.
     pub span_events: u64,
-    /// How many chunks.
+    /// How many chunks there are.
     pub chunks: u64,
     /// How many L2 blocks in them.
     pub l2_blocks: u64,

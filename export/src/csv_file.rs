@@ -4,7 +4,8 @@ use crate::error::ExportError;
 use std::io::Write;
 use std::ops::RangeInclusive;
 use tally_engine::L2Block;
-use tally_replay::{BlockEntry, BlockLedger, Outcome, Source};
+use tally_eventlog::LogView;
+use tally_replay::{BlockEntry, BlockLedger, Outcome};
 
 /// The columns.
 pub const CSV_HEADER: [&str; 10] = [
@@ -45,8 +46,8 @@ pub fn csv_row(entry: &BlockEntry) -> [String; 10] {
 }
 
 /// Writes the blocks of `range`; returns how many there were.
-pub(crate) fn write_csv<S: Source>(
-    ledger: &BlockLedger<'_, S>,
+pub(crate) fn write_csv<L: LogView>(
+    ledger: &BlockLedger<'_, L>,
     range: RangeInclusive<L2Block>,
     file: &mut (dyn Write + Send),
 ) -> Result<u64, ExportError> {

@@ -11,7 +11,8 @@ use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use tally_engine::{EpochIndex, L2Block};
-use tally_replay::{BlockLedger, Source};
+use tally_eventlog::LogView;
+use tally_replay::BlockLedger;
 
 /// The receipt of an export that is there as a whole.
 const RECEIPT: &str = "receipt.json";
@@ -51,8 +52,8 @@ struct Part {
 /// # Errors
 ///
 /// [`ExportError`]; what was finished by then stays.
-pub fn export<S: Source>(
-    ledger: &BlockLedger<'_, S>,
+pub fn export<L: LogView>(
+    ledger: &BlockLedger<'_, L>,
     dir: &Path,
     format: ExportFormat,
     receipt: &[u8],
@@ -91,8 +92,8 @@ pub fn export<S: Source>(
 }
 
 /// The files of an export, in order.
-fn parts<S: Source>(
-    ledger: &BlockLedger<'_, S>,
+fn parts<L: LogView>(
+    ledger: &BlockLedger<'_, L>,
     dir: &Path,
     format: ExportFormat,
 ) -> Result<Vec<Part>, ExportError> {
@@ -198,8 +199,8 @@ fn exists(path: &Path) -> Result<bool, ExportError> {
     path.try_exists().map_err(|source| ExportError::Files { path: path.into(), source })
 }
 
-fn write_part<S: Source>(
-    ledger: &BlockLedger<'_, S>,
+fn write_part<L: LogView>(
+    ledger: &BlockLedger<'_, L>,
     part: &Part,
     format: ExportFormat,
 ) -> Result<u64, ExportError> {

@@ -14,7 +14,8 @@ use std::io::Write;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use tally_engine::L2Block;
-use tally_replay::{BlockLedger, Source};
+use tally_eventlog::LogView;
+use tally_replay::BlockLedger;
 
 /// Rows of a group: readers read a group as a whole, and it is held in memory while it is written.
 const GROUP_ROWS: usize = 1 << 16;
@@ -38,8 +39,8 @@ const COLUMNS: [(&str, &str, &str); 10] = [
 ];
 
 /// Writes the blocks of `range`; returns how many there were.
-pub(crate) fn write_parquet<S: Source>(
-    ledger: &BlockLedger<'_, S>,
+pub(crate) fn write_parquet<L: LogView>(
+    ledger: &BlockLedger<'_, L>,
     range: RangeInclusive<L2Block>,
     file: &mut (dyn Write + Send),
 ) -> Result<u64, ExportError> {
@@ -91,7 +92,7 @@ fn schema() -> Result<Arc<Type>, ParquetError> {
     Ok(Arc::new(Type::group_type_builder("tally_ledger").with_fields(fields).build()?))
 }
 
-fn properties<S: Source>(ledger: &BlockLedger<'_, S>) -> WriterProperties {
+fn properties<L: LogView>(ledger: &BlockLedger<'_, L>) -> WriterProperties {
     let replayed = ledger.replayed();
     let pair = |key: &str, value: String| KeyValue::new(format!("tally.{key}"), value);
     let mut metadata = vec![

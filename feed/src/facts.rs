@@ -12,8 +12,7 @@ use tally_engine::{
     Allocation, EpochLedger, Genesis, L1Record, Ledger, Policy, PoolEvent, PoolState, SequencerId, UnixTime,
     Wei,
 };
-use tally_eventlog::{EventCursor, LogPrefix};
-use tally_replay::Source;
+use tally_eventlog::{EventCursor, LogPart, LogView};
 
 /// Goes along what is final of a log, and tells what is settled.
 pub(crate) struct Facts {
@@ -32,11 +31,11 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// At the beginning.
-    pub(crate) fn new(policy: &Policy, log: &LogPrefix<'_>) -> Self {
+    pub(crate) fn new(policy: &Policy, log: &LogPart<'_>) -> Self {
         Self {
             policy: policy.clone(),
             cursor: EventCursor::default(),
-            pool: PoolState::new(log.genesis()),
+            pool: PoolState::new(&log.identity().genesis),
             waiting: VecDeque::new(),
             closed: 0,
             earned: BTreeMap::new(),
@@ -45,7 +44,7 @@ impl Facts {
     }
 
     /// What is settled by now, and was not before. `ledger` is what the policy makes of `log`.
-    pub(crate) fn advance(&mut self, log: &LogPrefix<'_>, ledger: &Ledger) -> Result<Vec<Fact>, FeedError> {
+    pub(crate) fn advance(&mut self, log: &LogPart<'_>, ledger: &Ledger) -> Result<Vec<Fact>, FeedError> {
         self.waiting.extend(log.l1_records_after(&mut self.cursor)?);
         let mut facts = Vec::new();
         loop {

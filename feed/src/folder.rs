@@ -16,8 +16,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tally_claims::{AccountsError, ChainAccounts, Names, Registry, sequencers};
 use tally_engine::{L1Record, Policy, PoolEvent, PoolState};
-use tally_eventlog::{EventCursor, Heads, LogError, LogIdentity, LogReader};
-use tally_replay::{Replay, ReplayOptions, Replayed, Source, StateAt, state_at};
+use tally_eventlog::{LogError, LogIdentity, LogReader, LogView, Reach};
+use tally_replay::{Replay, ReplayOptions, Replayed, StateAt, state_at};
 
 /// How often to look again at a log whose writer is just at work, and how long to wait between.
 const OPEN_ATTEMPTS: u32 = 20;
@@ -88,10 +88,10 @@ impl Folder {
         };
         self.check_identity(&log)?;
         let digest = log.head_digest()?;
-        let final_heads = *log.final_part()?.heads();
+        let final_reach = log.final_part()?.reach();
         if let Some(State { last, .. }) = &self.state
             && last.digest == digest
-            && (last.final_heads.l1, last.final_heads.l2) == (final_heads.l1, final_heads.l2)
+            && last.final_reach == final_reach
         {
             return Ok(None);
         }
@@ -112,7 +112,7 @@ impl Folder {
         }
         let folded = folded?;
         let Folded { replay, facts, parts } = folded;
-        let view = Arc::new(self.view(log, digest, &final_heads, parts, last.as_deref())?);
+        let view = Arc::new(self.view(log, digest, final_reach, parts, last.as_deref())?);
         self.state = Some(State { replay, facts, last: Arc::clone(&view) });
         Ok(Some(view))
     }
@@ -222,49 +222,48 @@ impl Folder {
         &self,
         log: LogReader,
         digest: B256,
-        final_heads: &Heads,
+        final_reach: Reach,
         parts: Vec<(Replayed, Replayed, Feed)>,
         last: Option<&View>,
     ) -> Result<View, FeedError> {
         let is_same = last.is_some_and(|last| last.log.heads().l1_events == log.heads().l1_events);
         let contracts = match last.filter(|_| is_same) {
             Some(last) => Arc::clone(&last.contracts),
-            None => Arc::new(self.contracts(&log, &log)?),
+            None => Arc::new(self.contracts(&log)?),
         };
         let final_records = {
-            let until = final_heads.l1.map(|head| head.block);
+            let until = final_reach.l1.map(|head| head.block);
             contracts.records.partition_point(|record| Some(record.block) <= until)
         };
         let is_same = is_same && last.is_some_and(|last| last.final_contracts.records.len() == final_records);
         let final_contracts = match last.filter(|_| is_same) {
             Some(last) => Arc::clone(&last.final_contracts),
             None if final_records == contracts.records.len() => Arc::clone(&contracts),
-            None => Arc::new(self.contracts(&log.final_part()?, &log)?),
+            None => Arc::new(self.contracts(&log.final_part()?)?),
         };
         let mut policies = Vec::new();
         for (replayed, settled, feed) in parts {
             policies.push(PolicyView::new(
                 &log,
                 (digest, self.names_digest),
-                final_heads,
+                final_reach,
                 &contracts,
                 (replayed, settled),
                 feed,
             )?);
         }
         let audit = OnceLock::new();
-        Ok(View { log, digest, final_heads: *final_heads, contracts, final_contracts, policies, audit })
+        Ok(View { log, digest, final_reach, contracts, final_contracts, policies, audit })
     }
 
-    /// What L1 says in `source`, which is `log` or a part of it.
-    fn contracts<S: Source>(&self, source: &S, log: &LogReader) -> Result<Contracts, FeedError> {
-        let first = log.identity().l1_first_block;
-        let records = source.l1_records_after(&mut EventCursor::default())?;
-        let StateAt { pool, .. } = state_at(source, first, None)?;
-        let accounts = ChainAccounts::after(source.genesis(), &records)?;
-        let sequencers = sequencers(source, first)?;
+    /// What L1 says in `log`, or in a part of one.
+    fn contracts<L: LogView>(&self, log: &L) -> Result<Contracts, FeedError> {
+        let records = log.l1_records()?;
+        let StateAt { pool, .. } = state_at(log, None)?;
+        let accounts = ChainAccounts::after(&log.identity().genesis, &records)?;
+        let sequencers = sequencers(log)?;
         let names = self.registry.as_ref().map(|registry| Names::new(registry, &sequencers));
-        let (names, batches) = (names.unwrap_or_default(), paid_batches(source, &records)?);
+        let (names, batches) = (names.unwrap_or_default(), paid_batches(log, &records)?);
         Ok(Contracts { records, pool, accounts, sequencers, names, batches })
     }
 }
@@ -278,8 +277,8 @@ struct Folded {
 }
 
 /// The batches that were paid, in order.
-fn paid_batches<S: Source>(source: &S, records: &[L1Record]) -> Result<Vec<PaidBatchJson>, FeedError> {
-    let mut pool = PoolState::new(source.genesis());
+fn paid_batches<L: LogView>(log: &L, records: &[L1Record]) -> Result<Vec<PaidBatchJson>, FeedError> {
+    let mut pool = PoolState::new(&log.identity().genesis);
     let mut batches = Vec::new();
     for record in records {
         let _discrepancies = pool.apply(record).map_err(AccountsError::from)?;

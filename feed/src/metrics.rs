@@ -9,6 +9,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use std::path::Path;
 use std::time::Duration;
+use tally_eventlog::LogView;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfPolicy {
@@ -114,9 +115,8 @@ impl FeedMetrics {
         if let Ok(bytes) = files_bytes(view.log.path()) {
             self.log_bytes.set(gauge(bytes));
         }
-        let heads = view.log.heads();
-        for (family, heads) in [(&self.log_block, heads), (&self.final_block, &view.final_heads)] {
-            let (l1, l2) = (heads.l1.map(|head| head.block.0), heads.l2.map(|head| head.block.0));
+        for (family, reach) in [(&self.log_block, view.log.reach()), (&self.final_block, view.final_reach)] {
+            let (l1, l2) = (reach.l1.map(|head| head.block.0), reach.l2.map(|head| head.block.0));
             for (chain, block) in [("L1", l1), ("L2", l2)] {
                 if let Some(block) = block {
                     family.get_or_create(&OfChain { chain }).set(gauge(block));

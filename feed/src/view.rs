@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use tally_audit::ChainAudit;
 use tally_claims::{ChainAccounts, Distribution, DistributionError, Names, PolicyAccounts, SequencerFacts};
 use tally_engine::{Allocation, EpochIndex, L1Block, L1Record, PoolState, SequencerId, Wei};
-use tally_eventlog::{Heads, LogReader};
+use tally_eventlog::{LogReader, LogView, Reach};
 use tally_replay::{BlockEntry, Replayed};
 
 /// A log as it was at some moment. Nothing of it changes; whoever answers from it answers of one moment.
@@ -19,7 +19,7 @@ pub(crate) struct View {
     pub(crate) log: LogReader,
     pub(crate) digest: B256,
     /// How far the log is final.
-    pub(crate) final_heads: Heads,
+    pub(crate) final_reach: Reach,
     pub(crate) contracts: Arc<Contracts>,
     /// What is final of that.
     pub(crate) final_contracts: Arc<Contracts>,
@@ -67,28 +67,28 @@ impl PolicyView {
     pub(crate) fn new(
         log: &LogReader,
         (digest, names_digest): (B256, B256),
-        final_heads: &Heads,
+        final_reach: Reach,
         contracts: &Contracts,
         (replayed, settled): (Replayed, Replayed),
         feed: Feed,
     ) -> Result<Self, FeedError> {
-        let heads = log.heads();
+        let reach = log.reach();
         let place = |block: u64, timestamp: u64| BlockPlace { block, timestamp };
-        let l1 = |heads: &Heads| heads.l1.map(|head| place(head.block.0, head.timestamp.0));
-        let l2 = |heads: &Heads| heads.l2.map(|head| place(head.block.0, head.timestamp.0));
+        let l1 = |reach: Reach| reach.l1.map(|head| place(head.block.0, head.timestamp.0));
+        let l2 = |reach: Reach| reach.l2.map(|head| place(head.block.0, head.timestamp.0));
         let policy = &replayed.policy;
         let at = At {
             log_digest: digest.into(),
-            l1: l1(heads),
-            l2: l2(heads),
-            final_l1: l1(final_heads),
-            final_l2: l2(final_heads),
+            l1: l1(reach),
+            l2: l2(reach),
+            final_l1: l1(final_reach),
+            final_l2: l2(final_reach),
             policy: policy.into(),
             horizon: replayed.ledger.horizon.map(Into::into),
             final_horizon: settled.ledger.horizon.map(Into::into),
             stopped: replayed.stop.into(),
             ledger_root: replayed.ledger.root.into(),
-            is_final: heads.l1 == final_heads.l1 && heads.l2 == final_heads.l2,
+            is_final: reach == final_reach,
         };
         let mut hasher = blake3::Hasher::new();
         hasher.update(tally_engine::VERSION.as_bytes());
@@ -150,7 +150,7 @@ impl PolicyView {
             return Ok(None);
         }
         let made = self.distribution.get_or_init(|| {
-            let block: Option<L1Block> = view.final_heads.l1.map(|head| head.block);
+            let block: Option<L1Block> = view.final_reach.l1.map(|head| head.block);
             let ledger = &self.settled.ledger;
             let pool = &view.final_contracts.pool;
             match Distribution::new(&self.settled.policy, ledger, pool, block, None) {

@@ -3,10 +3,10 @@
 use crate::error::ReplayError;
 use crate::horizon::Stop;
 use crate::run::{ReplayOptions, Replayed};
-use crate::source::Source;
 use crate::survey::{Survey, Surveyor};
 use crate::threads::Threads;
 use tally_engine::{Activity, Allocation, Policy, fold};
+use tally_eventlog::LogView;
 
 /// What happened, as a policy sees it, up to its horizon.
 #[derive(Clone, Debug)]
@@ -24,16 +24,16 @@ pub struct ReplayedActivity {
 ///
 /// [`ReplayError::NoActivity`] for a policy `on-chain`, and [`ReplayError`] if the log cannot be read
 /// or counted.
-pub fn activity<S: Source>(
-    source: &S,
+pub fn activity<L: LogView>(
+    log: &L,
     policy: &Policy,
     options: ReplayOptions<'_>,
 ) -> Result<ReplayedActivity, ReplayError> {
     refuse_on_chain(policy)?;
     Threads::new(options.threads)?.run(|| {
         let mut surveyor = Surveyor::default();
-        surveyor.read_on(source, options)?;
-        activity_of(policy, &surveyor.survey(source, options, None, &[policy])?)
+        surveyor.read_on(log, options)?;
+        activity_of(policy, &surveyor.survey(log, options, None, &[policy])?)
     })
 }
 
@@ -44,17 +44,17 @@ pub fn activity<S: Source>(
 ///
 /// As [`crate::replay`], and [`ReplayError::NoActivity`] if the first policy is `on-chain`. Without a
 /// policy there is no ledger and `None`.
-pub fn replay_with_activity<S: Source>(
-    source: &S,
+pub fn replay_with_activity<L: LogView>(
+    log: &L,
     policies: &[Policy],
     options: ReplayOptions<'_>,
 ) -> Result<(Vec<Replayed>, Option<ReplayedActivity>), ReplayError> {
     policies.first().map_or(Ok(()), refuse_on_chain)?;
     Threads::new(options.threads)?.run(|| {
         let mut surveyor = Surveyor::default();
-        surveyor.read_on(source, options)?;
+        surveyor.read_on(log, options)?;
         let all: Vec<&Policy> = policies.iter().collect();
-        let survey = surveyor.survey(source, options, None, &all)?;
+        let survey = surveyor.survey(log, options, None, &all)?;
         let replayed = policies.iter().zip(&survey.ends).map(|(policy, (horizon, stop))| {
             let ledger = fold(policy, &survey.history(), *horizon);
             let ledger = ledger.map_err(|error| ReplayError::of_policy(policy, error))?;

@@ -1,11 +1,10 @@
 //! The L2 blocks of a log: where an instant falls, and which blocks nobody signed.
 
 use crate::error::ReplayError;
-use crate::source::Source;
 use rayon::prelude::*;
 use std::ops::RangeInclusive;
 use tally_engine::{Boundary, L2Block, UnixTime};
-use tally_eventlog::{IndexEntry, LogError};
+use tally_eventlog::{IndexEntry, LogError, LogView};
 
 /// How many instants a thread looks up at a time: neighbours often fall in one chunk, which is then read once.
 const INSTANTS_PER_TASK: usize = 64;
@@ -15,23 +14,23 @@ const INSTANTS_PER_TASK: usize = 64;
 /// # Errors
 ///
 /// [`ReplayError`] if it is not, or the log cannot be read.
-pub fn timestamp_of<S: Source>(source: &S, block: L2Block) -> Result<UnixTime, ReplayError> {
-    Blocks::new(source, Some(block))?.timestamp(block)
+pub fn timestamp_of<L: LogView>(log: &L, block: L2Block) -> Result<UnixTime, ReplayError> {
+    Blocks::new(log, Some(block))?.timestamp(block)
 }
 
 /// The chunks of a log from some block on, by what the index says of them.
-pub(crate) struct Blocks<'a, S> {
-    pub(crate) source: &'a S,
+pub(crate) struct Blocks<'a, L> {
+    pub(crate) log: &'a L,
     index: Vec<IndexEntry>,
     range: Option<(L2Block, L2Block)>,
 }
 
-impl<'a, S: Source> Blocks<'a, S> {
+impl<'a, L: LogView> Blocks<'a, L> {
     /// The blocks from `from` on, or all.
-    pub(crate) fn new(source: &'a S, from: Option<L2Block>) -> Result<Self, LogError> {
-        let first = source.first_block();
-        let range = source.heads().l2.map(|head| (first, head.block));
-        Ok(Self { source, index: source.chunk_index(from.unwrap_or(first))?, range })
+    pub(crate) fn new(log: &'a L, from: Option<L2Block>) -> Result<Self, LogError> {
+        let first = log.identity().l2_first_block;
+        let range = log.reach().l2.map(|head| (first, head.block));
+        Ok(Self { log, index: log.chunk_index(from.unwrap_or(first))?, range })
     }
 
     /// The first and the last block of the log, or `None` if it has none.
@@ -55,8 +54,7 @@ impl<'a, S: Source> Blocks<'a, S> {
             }
         };
         let mut index = self.chunks(&(from..=head)).iter();
-        self.source
-            .scan_verified(from..=head, |header, _| Ok(header.check_index_entry(index.next().copied())?))
+        self.log.scan_verified(from..=head, |header, _| Ok(header.check_index_entry(index.next().copied())?))
     }
 
     /// The chunks that have blocks of `range`.
@@ -98,7 +96,7 @@ impl<'a, S: Source> Blocks<'a, S> {
             Ok(())
         };
         take(None, &|_| Ok(first))?;
-        self.source.for_each_times::<LogError>(&chunks, |times| {
+        self.log.for_each_times::<LogError>(&chunks, |times| {
             let first = times.first_block();
             take(Some(first), &|time| {
                 Ok(L2Block(first.0.saturating_add(u64::from(times.count_before(time)?))))
@@ -116,7 +114,7 @@ impl<'a, S: Source> Blocks<'a, S> {
         let entry = self.chunks(&(block..=block)).first().ok_or_else(missing)?;
         let offset = block.0.checked_sub(entry.first_block.0).and_then(|offset| u16::try_from(offset).ok());
         let mut found = None;
-        self.source.for_each_times::<LogError>(&[entry.first_block], |times| {
+        self.log.for_each_times::<LogError>(&[entry.first_block], |times| {
             found = offset.map(|offset| times.get(offset)).transpose()?.flatten();
             Ok(())
         })?;
@@ -131,7 +129,7 @@ impl<'a, S: Source> Blocks<'a, S> {
         for entry in self.chunks(range).iter().filter(|entry| entry.unsigned > 0) {
             let mut found = None;
             let from = entry.first_block.max(*range.start());
-            self.source.scan_producers::<LogError>(from..=from, |producers| {
+            self.log.scan_producers::<LogError>(from..=from, |producers| {
                 let offset = u16::try_from(from.0.saturating_sub(entry.first_block.0)).unwrap_or(u16::MAX);
                 let offset = offset.min(producers.blocks());
                 producers.for_each_unsigned(offset..producers.blocks(), |first, _| {
@@ -152,8 +150,8 @@ impl<'a, S: Source> Blocks<'a, S> {
 /// # Errors
 ///
 /// [`ReplayError`] if the log cannot be read.
-pub fn first_blocks_at<S: Source>(source: &S, instants: &[UnixTime]) -> Result<Vec<Boundary>, ReplayError> {
-    let blocks = Blocks::new(source, None)?;
+pub fn first_blocks_at<L: LogView>(log: &L, instants: &[UnixTime]) -> Result<Vec<Boundary>, ReplayError> {
+    let blocks = Blocks::new(log, None)?;
     let Some((first, head)) = blocks.range() else {
         return Ok(Vec::new());
     };
@@ -169,10 +167,10 @@ pub fn first_blocks_at<S: Source>(source: &S, instants: &[UnixTime]) -> Result<V
 /// # Errors
 ///
 /// [`ReplayError`] if the log cannot be read.
-pub fn last_block_by<S: Source>(source: &S, time: UnixTime) -> Result<Option<L2Block>, ReplayError> {
+pub fn last_block_by<L: LogView>(log: &L, time: UnixTime) -> Result<Option<L2Block>, ReplayError> {
     let Some(later) = time.next() else {
-        return Ok(source.heads().l2.map(|head| head.block));
+        return Ok(log.reach().l2.map(|head| head.block));
     };
-    let next = first_blocks_at(source, &[later])?.first().and_then(|next| next.first_block.previous());
-    Ok(next.filter(|block| *block >= source.first_block()))
+    let next = first_blocks_at(log, &[later])?.first().and_then(|next| next.first_block.previous());
+    Ok(next.filter(|block| *block >= log.identity().l2_first_block))
 }

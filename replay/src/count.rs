@@ -2,13 +2,12 @@
 
 use crate::blocks::Blocks;
 use crate::error::ReplayError;
-use crate::source::Source;
 use alloy_primitives::Address;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
-use tally_engine::{Counts, FoldError, Grid, L2Block, Span, Spans};
-use tally_eventlog::{CodeCounts, IndexEntry, Producers, UNSIGNED};
+use tally_engine::{Counts, FoldError, Grid, L2Block, SpanCursor, Spans};
+use tally_eventlog::{CodeCounts, IndexEntry, LogView, Producers, UNSIGNED};
 
 /// How many pieces each thread gets: enough that a thread which is held up leaves its rest to others, few
 /// enough that what a piece costs by itself (a cursor, tables for counting) does not show.
@@ -60,17 +59,15 @@ pub(crate) struct Counting<'a> {
 
 /// Counts the blocks of all `ranges` by stretch and producer. Counting is a sum, so the result does not depend
 /// on how the blocks are split among threads, nor on how many there are.
-pub(crate) fn count<S: Source>(
-    blocks: &Blocks<'_, S>,
+pub(crate) fn count<L: LogView>(
+    blocks: &Blocks<'_, L>,
     counting: &Counting<'_>,
     ranges: &[RangeInclusive<L2Block>],
 ) -> Result<Counts, ReplayError> {
     let tasks: Vec<(RangeInclusive<L2Block>, &[IndexEntry])> =
         ranges.iter().flat_map(|range| split(blocks, range)).collect();
-    let counted: Result<Vec<Counts>, ReplayError> = tasks
-        .into_par_iter()
-        .map(|(range, index)| count_range(blocks.source, counting, range, index))
-        .collect();
+    let counted: Result<Vec<Counts>, ReplayError> =
+        tasks.into_par_iter().map(|(range, index)| count_range(blocks.log, counting, range, index)).collect();
     let mut total = Counts::new(counting.producers.producers.clone());
     for counts in counted? {
         total.merge(&counts)?;
@@ -79,8 +76,8 @@ pub(crate) fn count<S: Source>(
 }
 
 /// Cuts a range between chunks, into pieces of about equal numbers of them.
-fn split<'a, S: Source>(
-    blocks: &'a Blocks<'_, S>,
+fn split<'a, L: LogView>(
+    blocks: &'a Blocks<'_, L>,
     range: &RangeInclusive<L2Block>,
 ) -> Vec<(RangeInclusive<L2Block>, &'a [IndexEntry])> {
     let chunks = blocks.chunks(range);
@@ -99,8 +96,8 @@ fn split<'a, S: Source>(
     ranges
 }
 
-fn count_range<S: Source>(
-    source: &S,
+fn count_range<L: LogView>(
+    log: &L,
     counting: &Counting<'_>,
     range: RangeInclusive<L2Block>,
     index: &[IndexEntry],
@@ -108,12 +105,12 @@ fn count_range<S: Source>(
     let mut counter = RangeCounter::new(counting, &range)?;
     if counting.verify {
         let mut index = index.iter();
-        source.scan_verified(range, |header, producers| {
+        log.scan_verified(range, |header, producers| {
             header.check_index_entry(index.next().copied())?;
             counter.chunk(producers)
         })?;
     } else {
-        source.scan_producers(range, |producers| counter.chunk(producers))?;
+        log.scan_producers(range, |producers| counter.chunk(producers))?;
     }
     counter.finish()
 }
@@ -128,8 +125,7 @@ struct RangeCounter<'a> {
     /// The stretch that is being counted, and its last block.
     stretch: usize,
     stretch_last: L2Block,
-    /// The span of the last unsigned block: the next one is often in it, too.
-    span: Option<&'a Span>,
+    spans: SpanCursor<'a>,
 }
 
 impl<'a> RangeCounter<'a> {
@@ -147,7 +143,7 @@ impl<'a> RangeCounter<'a> {
             counts: Counts::new(producers.producers.clone()),
             stretch,
             stretch_last,
-            span: None,
+            spans: SpanCursor::new(counting.spans),
         })
     }
 
@@ -179,14 +175,16 @@ impl<'a> RangeCounter<'a> {
 
     /// Counts the unsigned blocks by the signers that their spans name.
     fn schedule(&mut self, chunk: &Producers<'_>, range: std::ops::Range<u16>) -> Result<(), ReplayError> {
-        let Self { counting, counts, stretch, span, .. } = self;
+        let Self { counting, counts, stretch, spans, .. } = self;
         let mut counted = Ok(());
         chunk.for_each_unsigned(range, |first, blocks| {
-            if counted.is_ok() {
-                counted =
-                    count_by_schedule(first, u64::from(blocks), counting.spans, span, |signer, blocks| {
-                        counts.add(*stretch, counting.producers.code_of(signer), blocks)
-                    });
+            let last = L2Block(first.0.saturating_add(u64::from(blocks)).saturating_sub(1));
+            for piece in spans.pieces(first, last) {
+                let code = counting.producers.code_of(piece.span.map(|span| &span.signer));
+                let blocks = piece.blocks().expect("they lie in one chunk");
+                if counted.is_ok() {
+                    counted = counts.add(*stretch, code, blocks);
+                }
             }
         })?;
         Ok(counted?)
@@ -216,32 +214,4 @@ impl<'a> RangeCounter<'a> {
         self.take()?;
         Ok(self.counts)
     }
-}
-
-/// Calls `add` for `blocks` unsigned blocks from `first` on, by the signers that their spans name. `last_span` is
-/// tried before others, and is the last one afterwards.
-fn count_by_schedule<'a>(
-    first: L2Block,
-    blocks: u64,
-    spans: &'a Spans,
-    last_span: &mut Option<&'a Span>,
-    mut add: impl FnMut(Option<&Address>, u64) -> Result<(), FoldError>,
-) -> Result<(), FoldError> {
-    let mut block = first;
-    let mut left = blocks;
-    while left > 0 {
-        let span = last_span.filter(|span| (span.start..=span.end).contains(&block));
-        let span = span.or_else(|| spans.covering(block));
-        *last_span = span;
-        let end = match span {
-            Some(span) => Some(span.end),
-            None => spans.next_covered(block).and_then(L2Block::previous),
-        };
-        let reach = end.and_then(|end| end.0.checked_sub(block.0)).and_then(|blocks| blocks.checked_add(1));
-        let taken = reach.map_or(left, |reach| reach.min(left));
-        add(span.map(|span| &span.signer), taken)?;
-        left = left.saturating_sub(taken);
-        block = L2Block(block.0.saturating_add(taken));
-    }
-    Ok(())
 }

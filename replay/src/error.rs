@@ -16,9 +16,9 @@ pub enum ReplayError {
     /// What the log says cannot be folded under a policy.
     #[error("policy {policy}: {error}")]
     Fold {
-        /// Which.
+        /// The name of the policy.
         policy: String,
-        /// Why.
+        /// What the fold said.
         error: FoldError,
     },
     /// What the contract paid depends on more than who did what, so there is nothing to vary.
@@ -27,7 +27,7 @@ pub enum ReplayError {
          policy that is \"flat\" or \"stake-weighted\""
     )]
     NoActivity {
-        /// Which policy.
+        /// The name of the policy.
         policy: String,
     },
     /// The contracts' state cannot take a record.
@@ -43,7 +43,7 @@ pub enum ReplayError {
     WentBack {
         /// The last block folded.
         folded: L2Block,
-        /// The log's last.
+        /// The last block of the log.
         found: L2Block,
     },
     /// The log has other blocks than those that were folded.
@@ -55,13 +55,13 @@ pub enum ReplayError {
         chunk: L2Block,
         /// Its link when it was folded.
         folded: B256,
-        /// Its link now.
+        /// The link that it has now.
         found: B256,
     },
     /// The ledger is not that of the log whose blocks are asked about.
     #[error("the ledger is not that of this log: {what} should be {expected}, but is {found}")]
     NotTheLedger {
-        /// What differs.
+        /// What was compared of the ledger.
         what: &'static str,
         /// What the ledger says.
         expected: String,
@@ -74,17 +74,17 @@ pub enum ReplayError {
     /// The threads could not be started.
     #[error("{threads} threads cannot be started: {reason}")]
     Threads {
-        /// How many.
+        /// How many threads were asked for.
         threads: usize,
-        /// The system's words.
+        /// What the system said of it.
         reason: String,
     },
     /// The log does not reach the L1 block asked for.
     #[error("L1 block {asked} is asked for, but the log holds blocks {first} to {last}")]
     L1OutOfRange {
-        /// Which block.
+        /// The block that was asked for.
         asked: u64,
-        /// The log's first.
+        /// The first block of the log.
         first: u64,
         /// The log's last, or "none".
         last: String,

@@ -2,9 +2,9 @@
 
 use crate::blocks::Blocks;
 use crate::error::ReplayError;
-use crate::source::Source;
 use std::fmt;
 use tally_engine::{Attribution, Horizon, L2Block, Spans, UnixTime};
+use tally_eventlog::LogView;
 
 /// Why a replay ends where it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,14 +16,14 @@ pub enum Stop {
     /// The next block is later than the last L1 block in the log: what it earns may depend on events
     /// that are not ingested yet.
     L1Behind {
-        /// The next block.
+        /// The block after the horizon.
         next: L2Block,
         /// The timestamp of the last L1 block, or `None` if there is none.
         l1_timestamp: Option<UnixTime>,
     },
     /// Nobody signed the next block (or signatures do not count), and no announced span covers it.
     Unsettled {
-        /// The next block.
+        /// The block after the horizon.
         next: L2Block,
     },
 }
@@ -68,8 +68,8 @@ impl fmt::Display for Stop {
 
 /// The last block that can be folded, or `None` if there is none from `from` on (from the log's first, for
 /// `None`), and why it is the last.
-pub(crate) fn horizon<S: Source>(
-    blocks: &Blocks<'_, S>,
+pub(crate) fn horizon<L: LogView>(
+    blocks: &Blocks<'_, L>,
     spans: &Spans,
     attribution: Attribution,
     from: Option<L2Block>,
@@ -86,7 +86,7 @@ pub(crate) fn horizon<S: Source>(
     {
         (end, stop) = (Some(to), Stop::AsAsked);
     }
-    let l1_timestamp = blocks.source.heads().l1.map(|head| head.timestamp);
+    let l1_timestamp = blocks.log.reach().l1.map(|head| head.timestamp);
     let next = match l1_timestamp {
         None => first,
         Some(time) => match time.next() {
@@ -112,8 +112,8 @@ pub(crate) fn horizon<S: Source>(
 }
 
 /// The first block of `first..=last` whose producer is not settled.
-fn first_unsettled<S: Source>(
-    blocks: &Blocks<'_, S>,
+fn first_unsettled<L: LogView>(
+    blocks: &Blocks<'_, L>,
     spans: &Spans,
     attribution: Attribution,
     first: L2Block,

@@ -1,19 +1,43 @@
 //! Folding a log in parallel.
 //!
-//! - [`replay`] gives the ledger of each of several policies, counting the blocks once;
+//! # Concepts
+//!
+//! A replay takes a [`tally_eventlog::LogView`] and some policies. For each policy it finds the **horizon**, the last
+//! block that can be folded, and the **boundaries**, where epochs begin and stakes change; it counts the blocks between
+//! two boundaries by who made them, once for all policies; and it folds the counts into a **ledger**.
+//!
+//! - [`replay`] gives the ledger of each of several policies, and a [`Replay`] goes on when the log has grown;
 //! - [`activity()`] gives what happened before any rate, and a [`WhatIf`] what any number of targets,
 //!   caps and allocations would have paid for it;
-//! - a [`BlockLedger`] tells what each single block earned;
+//! - a [`BlockLedger`] tells what each single block earned, and [`explain_block`] why;
 //! - a [`Receipt`] keeps what a replay gave, of which log and under which policy, for others to compare;
 //! - [`state_at`] gives the contracts' own state at an L1 block, and [`last_block_by`] finds an L2 block by time.
 //!
 //! The result depends on the log and the policies alone: not on the number of threads, nor on how the
 //! blocks are split among them, because what is done in parallel is counting, and counts are sums, and
 //! pricing, one policy by itself.
+//!
+//! ```
+//! use std::path::Path;
+//! use tally_engine::L2Block;
+//! use tally_eventlog::Archive;
+//! use tally_replay::{Receipt, ReplayOptions, replay};
+//!
+//! let bundle = Archive::open(Path::new("../fixtures/small-a.bundle"))?;
+//! let receipt = Receipt::from_bytes(bundle.receipt())?;
+//! let options = ReplayOptions { to: receipt.to.map(L2Block), ..ReplayOptions::default() };
+//! let replayed = replay(&bundle, &[receipt.policy()?], options)?;
+//! assert_eq!(replayed[0].ledger.root, receipt.ledger_root);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Errors
+//!
+//! A [`ReplayError`] says which policy or block it is about. After an error a [`Replay`] cannot go on, and says so; a
+//! panic is a fault of this crate.
 
 mod activity;
 mod blocks;
-mod bundled;
 mod by_block;
 mod count;
 mod error;
@@ -22,7 +46,6 @@ mod horizon;
 mod receipt;
 mod run;
 mod saved;
-mod source;
 mod state;
 mod survey;
 mod threads;
@@ -46,6 +69,5 @@ pub use receipt::{
 };
 pub use run::{Replay, ReplayOptions, Replayed, replay};
 pub use saved::{SAVED_BYTES_MAX, restore, save};
-pub use source::Source;
 pub use state::{StateAt, state_at};
 pub use whatif::{Compared, Variation, WhatIf};

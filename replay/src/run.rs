@@ -2,18 +2,17 @@
 
 use crate::error::ReplayError;
 use crate::horizon::Stop;
-use crate::source::Source;
 use crate::survey::Surveyor;
 use crate::threads::{OnAllThreads, Threads};
 use alloy_primitives::B256;
 use std::collections::BTreeMap;
-use tally_engine::{Fold, Horizon, L2Block, Ledger, Policy};
-use tally_eventlog::CHUNK_BLOCKS_MAX;
+use tally_engine::{Fold, Horizon, L2Block, Ledger, Policy, UnixTime};
+use tally_eventlog::{CHUNK_BLOCKS_MAX, LogView};
 
 /// One policy's part of a replay.
 #[derive(Clone, Debug)]
 pub struct Replayed {
-    /// The rules.
+    /// The policy that was folded under.
     pub policy: Policy,
     /// What they make of the log.
     pub ledger: Ledger,
@@ -21,11 +20,15 @@ pub struct Replayed {
     pub stop: Stop,
 }
 
-/// How to replay.
+/// Up to where, on how many threads and how carefully to replay.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReplayOptions<'a> {
     /// The last block, if the log reaches further.
     pub to: Option<L2Block>,
+    /// The last second of which records of L1 count, or `None` for all: what a batch pays later is then still
+    /// pending, and valued at the reward per block of that time. Blocks and spans are as they are. (A [`Replay`] that
+    /// goes on without it does not go back to the records that it passed over.)
+    pub known_by: Option<UnixTime>,
     /// How many threads count, or `None` for one a core.
     pub threads: Option<usize>,
     /// Whether to check every byte that the log has of the blocks, on the way.
@@ -40,13 +43,13 @@ pub struct ReplayOptions<'a> {
 /// # Errors
 ///
 /// [`ReplayError`] if the log cannot be read or folded.
-pub fn replay<S: Source>(
-    source: &S,
+pub fn replay<L: LogView>(
+    log: &L,
     policies: &[Policy],
     options: ReplayOptions<'_>,
 ) -> Result<Vec<Replayed>, ReplayError> {
     let mut replay = Replay::new(policies);
-    replay.advance(source, options)?;
+    replay.advance(log, options)?;
     Ok(replay.into_replayed())
 }
 
@@ -79,7 +82,7 @@ impl Part {
 }
 
 impl Replay {
-    /// Nothing replayed yet.
+    /// A replay that has folded nothing yet.
     pub fn new(policies: &[Policy]) -> Self {
         let part = |policy: &Policy| Part { fold: Fold::new(policy.clone()), stop: Stop::LogEnd };
         let parts = policies.iter().map(part).collect();
@@ -94,13 +97,13 @@ impl Replay {
     ///
     /// [`ReplayError`] if the log cannot be read or folded, [`ReplayError::WentBack`] or [`ReplayError::Replaced`]
     /// if it is another; [`ReplayError::Unusable`] after such an error.
-    pub fn advance<S: Source>(&mut self, source: &S, options: ReplayOptions<'_>) -> Result<(), ReplayError> {
+    pub fn advance<L: LogView>(&mut self, log: &L, options: ReplayOptions<'_>) -> Result<(), ReplayError> {
         if self.has_failed {
             return Err(ReplayError::Unusable);
         }
-        // Stays so unless all of it succeeds.
+        // Poisoned until the whole step has succeeded.
         self.has_failed = true;
-        Threads::new(options.threads)?.run(|| self.advance_here(source, options))?;
+        Threads::new(options.threads)?.run(|| self.advance_here(log, options))?;
         self.has_failed = false;
         Ok(())
     }
@@ -119,20 +122,20 @@ impl Replay {
         self.parts.into_iter().map(replayed).collect()
     }
 
-    fn advance_here<S: Source>(&mut self, source: &S, options: ReplayOptions<'_>) -> Result<(), ReplayError> {
-        let head = source.heads().l2.map(|head| head.block);
+    fn advance_here<L: LogView>(&mut self, log: &L, options: ReplayOptions<'_>) -> Result<(), ReplayError> {
+        let head = log.reach().l2.map(|head| head.block);
         if let Some(folded) = self.reached()
             && head.is_none_or(|head| head < folded)
         {
             return Err(ReplayError::WentBack { folded, found: head.unwrap_or_default() });
         }
         if let Some((chunk, folded)) = self.folded {
-            let found = source.chunk_link(chunk)?;
+            let found = log.chunk_link(chunk)?;
             if found != folded {
                 return Err(ReplayError::Replaced { chunk, folded, found });
             }
         }
-        self.surveyor.read_on(source, options)?;
+        self.surveyor.read_on(log, options)?;
         // Policies go on together from where they stand together.
         let mut groups: BTreeMap<Option<L2Block>, Vec<usize>> = BTreeMap::new();
         for (index, part) in self.parts.iter_mut().enumerate() {
@@ -142,13 +145,13 @@ impl Replay {
             groups.entry(part.horizon().map(|horizon| horizon.block)).or_default().push(index);
         }
         for group in groups.into_values() {
-            self.advance_group(source, options, &group)?;
+            self.advance_group(log, options, &group)?;
         }
         if let Some(chunk) =
-            self.reached().and_then(|reached| last_whole_chunk(source.first_block(), reached))
+            self.reached().and_then(|reached| last_whole_chunk(log.identity().l2_first_block, reached))
             && self.folded.is_none_or(|(before, _)| before != chunk)
         {
-            self.folded = Some((chunk, source.chunk_link(chunk)?));
+            self.folded = Some((chunk, log.chunk_link(chunk)?));
         }
         Ok(())
     }
@@ -159,16 +162,16 @@ impl Replay {
     }
 
     /// Advances policies with the same last horizon.
-    fn advance_group<S: Source>(
+    fn advance_group<L: LogView>(
         &mut self,
-        source: &S,
+        log: &L,
         options: ReplayOptions<'_>,
         group: &[usize],
     ) -> Result<(), ReplayError> {
         let parts = || group.iter().filter_map(|index| self.parts.get(*index));
         let last = parts().next().and_then(Part::horizon);
         let policies: Vec<&Policy> = parts().map(|part| part.fold.policy()).collect();
-        let survey = self.surveyor.survey(source, options, last, &policies)?;
+        let survey = self.surveyor.survey(log, options, last, &policies)?;
         for (index, (horizon, stop)) in group.iter().zip(&survey.ends) {
             let part = &mut self.parts[*index];
             part.stop = *stop;

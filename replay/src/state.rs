@@ -1,39 +1,37 @@
 //! The contracts' state at an L1 block, from the log alone.
 
 use crate::error::ReplayError;
-use crate::source::Source;
 use tally_engine::{Discrepancy, L1Block, PoolState};
-use tally_eventlog::EventCursor;
+use tally_eventlog::LogView;
 
 /// The contracts' state after an L1 block.
 #[derive(Clone, Debug)]
 pub struct StateAt {
     /// Which block; `None` in a log without L1.
     pub block: Option<L1Block>,
-    /// The state.
+    /// The state of both contracts.
     pub pool: PoolState,
     /// Where records claim what the records before them do not add up to.
     pub discrepancies: Vec<Discrepancy>,
 }
 
-/// Plays the log's records up to and including L1 block `at` (all, for `None`). `first` is the log's
-/// first L1 block.
+/// Plays the log's records up to and including L1 block `at` (all, for `None`).
 ///
 /// # Errors
 ///
 /// [`ReplayError::L1OutOfRange`] if the log does not hold that block, and if it cannot be read.
-pub fn state_at<S: Source>(source: &S, first: L1Block, at: Option<L1Block>) -> Result<StateAt, ReplayError> {
-    let head = source.heads().l1.map(|head| head.block);
+pub fn state_at<L: LogView>(log: &L, at: Option<L1Block>) -> Result<StateAt, ReplayError> {
+    let first = log.identity().l1_first_block;
+    let head = log.reach().l1.map(|head| head.block);
     if let Some(asked) = at
         && (asked < first || head.is_none_or(|head| asked > head))
     {
         let last = head.map_or("none".into(), |head| head.to_string());
         return Err(ReplayError::L1OutOfRange { asked: asked.0, first: first.0, last });
     }
-    let mut pool = PoolState::new(source.genesis());
+    let mut pool = PoolState::new(&log.identity().genesis);
     let mut discrepancies = Vec::new();
-    let records = source.l1_records_after(&mut EventCursor::default())?;
-    for record in records.iter().take_while(|record| at.is_none_or(|at| record.block <= at)) {
+    for record in log.l1_records()?.iter().take_while(|record| at.is_none_or(|at| record.block <= at)) {
         discrepancies.extend(pool.apply(record)?);
     }
     Ok(StateAt { block: at.or(head), pool, discrepancies })

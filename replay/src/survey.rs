@@ -5,15 +5,14 @@ use crate::count::{Counting, ProducerCodes, count};
 use crate::error::ReplayError;
 use crate::horizon::{Stop, horizon};
 use crate::run::ReplayOptions;
-use crate::source::Source;
 use alloy_primitives::Address;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use tally_engine::{
-    Attribution, Batches, Counts, FirstPayable, Genesis, Grid, History, Horizon, L2Block, Policy, Spans,
-    Timeline, UnixTime, instants,
+    Attribution, Batches, Counts, FirstPayable, Genesis, Grid, History, Horizon, L1Record, L2Block, Policy,
+    Spans, Timeline, UnixTime, instants,
 };
-use tally_eventlog::{Chain, EventCursor};
+use tally_eventlog::{EventCursor, LogView};
 
 /// What has been read of a log beside its blocks; it reads on when the log has grown.
 #[derive(Clone, Default)]
@@ -25,9 +24,8 @@ pub(crate) struct Surveyor {
     spans: Spans,
     /// Everybody whom a span names.
     span_signers: BTreeSet<Address>,
-    /// The dictionary, and the chain of digests up to its end.
+    /// The signers by code.
     signers: Vec<Address>,
-    signers_chain: Chain,
 }
 
 /// The blocks after some horizon, as policies see them.
@@ -44,39 +42,37 @@ pub(crate) struct Survey<'a> {
 
 impl Surveyor {
     /// Reads what is new of L1, and the signers.
-    pub(crate) fn read_on<S: Source>(
+    pub(crate) fn read_on<L: LogView>(
         &mut self,
-        source: &S,
+        log: &L,
         options: ReplayOptions<'_>,
     ) -> Result<(), ReplayError> {
-        let batches = self.batches.get_or_insert_with(|| Batches::new(source.genesis().reward_per_block));
-        for record in &source.l1_records_after(&mut self.l1_cursor)? {
+        let batches =
+            self.batches.get_or_insert_with(|| Batches::new(log.identity().genesis.reward_per_block));
+        let is_known = |record: &&L1Record| options.known_by.is_none_or(|by| record.timestamp <= by);
+        for record in log.l1_records_after(&mut self.l1_cursor)?.iter().take_while(is_known) {
             self.timeline.apply(record);
             batches.apply(record);
         }
-        // Not by their number: after a rollback others may have the same codes.
-        let chain = source.heads().signers;
-        if self.signers_chain != chain || options.verify {
-            self.signers = source.signers()?;
-            self.signers_chain = chain;
-        }
+        // All of them each time: after a rollback others may have the same codes.
+        self.signers = log.signers()?;
         Ok(())
     }
 
     /// Counts the blocks after `last`, the last horizon of all these policies, once for all of them.
-    pub(crate) fn survey<S: Source>(
+    pub(crate) fn survey<L: LogView>(
         &mut self,
-        source: &S,
+        log: &L,
         options: ReplayOptions<'_>,
         last: Option<Horizon>,
         policies: &[&Policy],
     ) -> Result<Survey<'_>, ReplayError> {
         let from = last.and_then(|last| last.block.next());
-        let blocks = Blocks::new(source, from)?;
+        let blocks = Blocks::new(log, from)?;
         let by_schedule = |policy: &Policy| policy.attribution() == Attribution::Scheduled;
         // Signed blocks need no span, so where all are signed nobody reads millions of them.
         if options.verify || blocks.has_unsigned() || policies.iter().any(|policy| by_schedule(policy)) {
-            source.for_each_span_record::<ReplayError>(&mut self.span_cursor, |record| {
+            log.for_each_span_record::<ReplayError>(&mut self.span_cursor, |record| {
                 self.spans.apply(&record)?;
                 self.span_signers.extend(record.event.signer());
                 Ok(())
@@ -88,7 +84,8 @@ impl Surveyor {
         }
         let horizons: Vec<Horizon> = ends.iter().filter_map(|(horizon, _)| *horizon).collect();
         let after = last.map(|last| last.timestamp);
-        let batches = self.batches.get_or_insert_with(|| Batches::new(source.genesis().reward_per_block));
+        let batches =
+            self.batches.get_or_insert_with(|| Batches::new(log.identity().genesis.reward_per_block));
         let first_payable = first_payable(&blocks, &self.spans, batches, policies)?;
         let mut all_instants = BTreeSet::new();
         for (policy, (horizon, _)) in policies.iter().zip(&ends) {
@@ -141,8 +138,8 @@ impl Survey<'_> {
 }
 
 /// The first block of the log that a batch can pay, if one of the policies asks for it.
-fn first_payable<S: Source>(
-    blocks: &Blocks<'_, S>,
+fn first_payable<L: LogView>(
+    blocks: &Blocks<'_, L>,
     spans: &Spans,
     batches: &Batches,
     policies: &[&Policy],

@@ -4,11 +4,11 @@ use crate::activity::{ReplayedActivity, activity};
 use crate::error::ReplayError;
 use crate::horizon::Stop;
 use crate::run::ReplayOptions;
-use crate::source::Source;
 use crate::threads::Threads;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use tally_engine::{Activity, Capped, Difference, Earned, Evaluation, FoldError, Policy, SequencerId};
+use tally_eventlog::LogView;
 
 /// How many policies are evaluated before the first of them is handed out. It bounds the memory, and
 /// leaves each of many threads enough to do.
@@ -25,9 +25,9 @@ pub struct WhatIf {
 /// What a variant would pay, beside what the base policy does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variation<'a> {
-    /// The variant.
+    /// The policy of the variant.
     pub policy: &'a Policy,
-    /// All sequencers together.
+    /// All sequencers taken together.
     pub total: Compared,
     /// Each sequencer with rewarded blocks, by id: the same for every variant.
     pub sequencers: BTreeMap<SequencerId, Compared>,
@@ -54,14 +54,14 @@ impl WhatIf {
     /// # Errors
     ///
     /// As [`activity()`], and [`ReplayError::Fold`] if an amount does not fit.
-    pub fn new<S: Source>(source: &S, base: Policy, options: ReplayOptions<'_>) -> Result<Self, ReplayError> {
-        let replayed = activity(source, &base, options)?;
+    pub fn new<L: LogView>(log: &L, base: Policy, options: ReplayOptions<'_>) -> Result<Self, ReplayError> {
+        let replayed = activity(log, &base, options)?;
         let paid = replayed.activity.under_cap(base.cap()).and_then(|capped| capped.evaluate(&base));
         let paid = paid.map_err(|error| ReplayError::of_policy(&base, error))?;
         Ok(Self { base, replayed, paid, threads: Threads::new(options.threads)? })
     }
 
-    /// The base policy.
+    /// The policy that variants are compared with.
     pub const fn base(&self) -> &Policy {
         &self.base
     }

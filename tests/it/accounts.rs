@@ -10,7 +10,7 @@ use tally_claims::{
     AccountsError, ChainAccounts, Cut, LedgerAccount, MovementKind, NotClaimable, Statement, StatementRange,
     accounts, statement,
 };
-use tally_eventlog::LogReader;
+use tally_eventlog::{LogReader, LogView};
 use tally_replay::{BlockLedger, Outcome, ReplayOptions, last_block_by, replay, state_at};
 use tempfile::TempDir;
 
@@ -127,12 +127,10 @@ fn accounts_are_what_the_contracts_answered() {
 fn policies_go_up_to_the_time_of_the_block() {
     let mut pending = 0;
     for (_dir, log) in &logs() {
-        let first = log.identity().l1_first_block;
         let whole = replay(log, &POLICIES.map(policy), ReplayOptions::default()).unwrap();
         let records = log.l1_records().unwrap();
         for record in records.iter().step_by(records.len() / 23) {
-            let found =
-                accounts(log, first, Cut::L1Block(record.block), &POLICIES.map(policy), None).unwrap();
+            let found = accounts(log, Cut::L1Block(record.block), &POLICIES.map(policy), None).unwrap();
             assert_eq!(found.as_of.until.time(), Some(record.timestamp));
             let to = last_block_by(log, record.timestamp).unwrap();
             let Some(to) = to else {
@@ -185,8 +183,7 @@ fn locking_pool_credits_what_honest_batches_credited_by_then() {
                 break;
             }
             let cut = Cut::L1Block(record.block);
-            let found =
-                accounts(log, log.identity().l1_first_block, cut, &[policy("locking-pool")], None).unwrap();
+            let found = accounts(log, cut, &[policy("locking-pool")], None).unwrap();
             for (id, own) in &found.chain.sequencers {
                 let under = found.policies[0].of(*id);
                 let credited = under.accrued.reward.checked_sub(under.pending.unwrap().reward).unwrap();
@@ -205,7 +202,7 @@ fn statement_of(
     range: (Option<u64>, Option<u64>),
 ) -> Result<Statement, AccountsError> {
     let range = StatementRange { from: range.0.map(UnixTime), to: range.1.map(UnixTime) };
-    statement(log, log.identity().l1_first_block, SequencerId(id), policy, range, Some(1))
+    statement(log, SequencerId(id), policy, range, Some(1))
 }
 
 /// The balance of each account at the beginning, or at the end.
@@ -240,7 +237,7 @@ fn statements_join_at_any_cut() {
     )| {
         let (_, log) = &logs[which];
         let records = log.l1_records().unwrap();
-        let pool = state_at(log, log.identity().l1_first_block, None).unwrap().pool;
+        let pool = state_at(log, None).unwrap().pool;
         let id = u64::try_from(id.index(pool.sequencers.len())).unwrap() + 1;
         let policy = policy(POLICIES[policy_index]);
         let last = last_second(log);
@@ -276,12 +273,12 @@ fn statements_join_at_any_cut() {
             prop_assert_eq!(balances(&pair[0], true), balances(&pair[1], false));
             let at = Cut::Time(UnixTime(cut - 1));
             let by_then =
-                accounts(log, log.identity().l1_first_block, at, std::slice::from_ref(&policy), None).unwrap();
+                accounts(log, at, std::slice::from_ref(&policy), None).unwrap();
             assert_is_accounts(&pair[0], &by_then);
         }
         let whole = statement_of(log, id, Some(&policy), (None, None)).unwrap();
         let everything =
-            accounts(log, log.identity().l1_first_block, Cut::End, std::slice::from_ref(&policy), None).unwrap();
+            accounts(log, Cut::End, std::slice::from_ref(&policy), None).unwrap();
         assert_is_accounts(&whole, &everything);
         prop_assert_eq!(balances(parts.last().unwrap(), true), balances(&whole, true));
         prop_assert!(balances(&whole, false).is_empty());
@@ -502,7 +499,7 @@ fn what_cannot_be_told_is_refused() {
 fn the_first_blocks_have_no_accounts() {
     let (_dir, log) = ingested("pool-a");
     let first = log.identity().l1_first_block;
-    let found = accounts(&log, first, Cut::L1Block(first), &POLICIES.map(policy), None).unwrap();
+    let found = accounts(&log, Cut::L1Block(first), &POLICIES.map(policy), None).unwrap();
     assert!(found.chain.sequencers.is_empty());
     assert!(found.policies.iter().all(|policy| policy.horizon.is_none() && policy.sequencers.is_empty()));
 }

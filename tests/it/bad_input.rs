@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::path::Path;
-use tally_eventlog::{LogReader, verify};
+use tally_eventlog::{LogReader, LogView, verify};
 use tally_ingest::{Limits, ingest_recording};
 use tempfile::TempDir;
 

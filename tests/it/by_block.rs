@@ -7,15 +7,14 @@ use crate::support::{RECORDINGS, cases, engine_policy, history_of, ingested, ora
 use engine::{EpochIndex, L2Block, Ledger, Policy, SequencerId, Spans, Unrewarded, Wei};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use tally_replay::{
-    BlockEntry, BlockLedger, Outcome, ReplayOptions, Replayed, Source, replay, restore, save,
-};
+use tally_eventlog::LogView;
+use tally_replay::{BlockEntry, BlockLedger, Outcome, ReplayOptions, Replayed, replay, restore, save};
 
-fn replayed<S: Source>(log: &S, policy: &Policy) -> Replayed {
+fn replayed<L: LogView>(log: &L, policy: &Policy) -> Replayed {
     replay(log, std::slice::from_ref(policy), ReplayOptions::default()).unwrap().remove(0)
 }
 
-pub(crate) fn all<S: Source>(ledger: &BlockLedger<'_, S>) -> Vec<BlockEntry> {
+pub(crate) fn all<L: LogView>(ledger: &BlockLedger<'_, L>) -> Vec<BlockEntry> {
     ledger.range().map_or(Vec::new(), |range| ledger.iter(range).map(Result::unwrap).collect())
 }
 
@@ -86,8 +85,8 @@ pub(crate) fn assert_as_oracle(entries: &[BlockEntry], theirs: &oracle::Ledger, 
 }
 
 /// Whatever is asked first, and from where to where, the answer is the same.
-fn assert_same_from_anywhere<S: Source>(
-    ledger: &BlockLedger<'_, S>,
+fn assert_same_from_anywhere<L: LogView>(
+    ledger: &BlockLedger<'_, L>,
     entries: &[BlockEntry],
     probes: &[(usize, usize)],
 ) {
@@ -178,7 +177,7 @@ fn the_spans_over_a_range_are_those_of_the_whole() {
         let mut fewer = 0;
         for start in (first..=last).step_by(97) {
             let end = (start + start % 500).min(last);
-            let records = Source::span_records_over(&log, &(L2Block(start)..=L2Block(end))).unwrap();
+            let records = LogView::span_records_over(&log, &(L2Block(start)..=L2Block(end))).unwrap();
             fewer += usize::from(records.len() < 20);
             let first_id = records.iter().find_map(|record| record.event.span());
             let mut part = Spans::part_from(first_id.unwrap());

@@ -5,15 +5,14 @@ use alloy_primitives::{Address, B256, U256};
 use engine::{BatchId, L1Block, L1Record, L2Block, PoolGenesis, SpanRecord, UnixTime, Wei};
 use std::ops::RangeInclusive;
 use tally_eventlog::{
-    Chain, ChunkHeader, EncodedChunk, EventCursor, Heads, IndexEntry, L1Head, L2Head, LogError,
-    ProducedBlock, Producers, Times, encode_chunks,
+    Chain, ChunkHeader, EncodedChunk, EventCursor, IndexEntry, L1Head, L2Head, LogError, LogIdentity,
+    LogView, ProducedBlock, Producers, Reach, Times, encode_chunks,
 };
-use tally_replay::Source;
 
 /// A history as a log.
 pub(crate) struct MemoryLog {
-    heads: Heads,
-    genesis: PoolGenesis,
+    identity: LogIdentity,
+    reach: Reach,
     l1: Vec<L1Record>,
     spans: Vec<SpanRecord>,
     chunks: Vec<EncodedChunk>,
@@ -49,7 +48,7 @@ impl MemoryLog {
     pub(crate) fn new(history: &History) -> Self {
         let first = history.blocks.first().map_or(L2Block(0), |block| L2Block(block.number));
         let last = history.blocks.last();
-        let heads = Heads {
+        let reach = Reach {
             l1: Some(L1Head {
                 block: L1Block(u64::MAX),
                 hash: B256::ZERO,
@@ -60,42 +59,38 @@ impl MemoryLog {
                 hash: B256::ZERO,
                 timestamp: UnixTime(block.timestamp),
             }),
-            ..Heads::default()
         };
         let (chunks, signers) = encode_chunks(first, produced(history)).unwrap();
-        let heads = Heads {
-            signers: Chain { count: u64::try_from(signers.len()).unwrap(), last: B256::ZERO },
-            ..heads
-        };
-        Self {
-            heads,
+        let identity = LogIdentity {
+            l1_chain_id: 1,
+            l2_chain_id: 1088,
+            locking_info: Address::ZERO,
+            locking_pool: Address::ZERO,
+            metis_token: Address::ZERO,
+            sequencer_set: Address::ZERO,
+            l1_first_block: L1Block(0),
+            l2_first_block: first,
             genesis: genesis(),
-            l1: history.l1.clone(),
-            spans: history.spans.clone(),
-            chunks,
-            signers,
-        }
+        };
+        Self { identity, reach, l1: history.l1.clone(), spans: history.spans.clone(), chunks, signers }
     }
 }
 
 impl MemoryLog {
-    /// The same, of contracts that were initialised otherwise.
-    pub(crate) fn with_genesis(self, genesis: PoolGenesis) -> Self {
-        Self { genesis, ..self }
+    /// The same, of the contracts of another log.
+    pub(crate) fn with_contracts(self, of: &LogIdentity) -> Self {
+        let l2_first_block = self.identity.l2_first_block;
+        Self { identity: LogIdentity { l2_first_block, ..of.clone() }, ..self }
     }
 }
 
-impl Source for MemoryLog {
-    fn heads(&self) -> Heads {
-        self.heads
+impl LogView for MemoryLog {
+    fn identity(&self) -> &LogIdentity {
+        &self.identity
     }
 
-    fn first_block(&self) -> L2Block {
-        self.chunks.first().map_or(L2Block(0), |chunk| chunk.header.first_block)
-    }
-
-    fn genesis(&self) -> &PoolGenesis {
-        &self.genesis
+    fn reach(&self) -> Reach {
+        self.reach
     }
 
     fn l1_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<L1Record>, LogError> {

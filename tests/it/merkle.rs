@@ -144,7 +144,7 @@ fn what_nobody_can_claim_is_withheld_and_told() {
     let policy = Policy::built_in("guide").unwrap();
     let replayed = replay(&log, std::slice::from_ref(&policy), ReplayOptions::default()).unwrap();
     let ledger = &replayed[0].ledger;
-    let mut pool = state_at(&log, log.identity().l1_first_block, None).unwrap().pool;
+    let mut pool = state_at(&log, None).unwrap().pool;
     let whole = Distribution::new(&policy, ledger, &pool, None, None).unwrap();
     assert_eq!(whole.withheld, []);
     pool.sequencers.get_mut(&SequencerId(3)).unwrap().reward_recipient = Address::ZERO;

@@ -3,7 +3,7 @@
 use crate::support::{RECORDINGS, Tool, in_tests, ingested, tally};
 use engine::Policy;
 use serde_json::Value;
-use tally_eventlog::LogReader;
+use tally_eventlog::{LogReader, LogView};
 use tally_replay::{Receipt, ReplayOptions, replay};
 
 /// The receipt of a whole log under a policy.

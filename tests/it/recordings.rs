@@ -8,7 +8,7 @@ use alloy_primitives::Address;
 use engine::{L1Block, L2Block, Policy, PoolEvent, Spans, Status};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use tally_eventlog::LogReader;
+use tally_eventlog::{LogReader, LogView};
 use tally_ingest::{Limits, ingest_recording};
 use tally_replay::{ReplayOptions, Replayed, Stop, replay, state_at};
 
@@ -110,7 +110,7 @@ fn a_changed_truth_is_found_and_named() {
 fn no_record_claims_what_the_others_do_not_add_up_to() {
     for name in RECORDINGS {
         let (_dir, log) = ingested(name);
-        let state = state_at(&log, log.identity().l1_first_block, None).unwrap();
+        let state = state_at(&log, None).unwrap();
         assert_eq!(state.discrepancies, [], "{name}");
         let relocked = log.l1_records().unwrap().into_iter().filter(|record| {
             matches!(record.event, PoolEvent::Relocked { from_reward, .. } if !from_reward.is_zero())
@@ -369,7 +369,7 @@ fn batch_2_of_mainnet_credits_what_the_contract_held() {
 #[test]
 fn sequencers_that_left_are_listed_with_their_status() {
     let (_dir, log) = ingested("small-a");
-    let state = state_at(&log, log.identity().l1_first_block, Some(L1Block(20_231_395))).unwrap();
+    let state = state_at(&log, Some(L1Block(20_231_395))).unwrap();
     let counts = [Status::Inactive, Status::Active, Status::Unlocked].map(|status| state.pool.count(status));
     assert_eq!(counts, [1, 4, 3]);
 }

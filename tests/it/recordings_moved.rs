@@ -18,10 +18,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use tally_claims::{Accounts, Cut, StatementRange, accounts, next_batch, statement};
-use tally_eventlog::LogReader;
+use tally_eventlog::{LogReader, LogView};
 use tally_ingest::{Limits, ingest_recording};
 use tally_replay::{
-    BlockLedger, Outcome, Receipt, ReplayOptions, Replayed, Source, explain_block, explain_epoch, replay,
+    BlockLedger, Outcome, Receipt, ReplayOptions, Replayed, explain_block, explain_epoch, replay,
 };
 
 const DAY_SECS: u64 = 86_400;
@@ -186,7 +186,7 @@ fn locking_pool() -> Policy {
     Policy::built_in("locking-pool").unwrap()
 }
 
-fn replayed<S: Source>(log: &S, policy: &Policy) -> Replayed {
+fn replayed<L: LogView>(log: &L, policy: &Policy) -> Replayed {
     replay(log, std::slice::from_ref(policy), ReplayOptions::default()).unwrap().remove(0)
 }
 
@@ -251,21 +251,20 @@ fn what_the_contract_credited_stays_however_a_recording_is_moved() {
     let policy = locking_pool();
     for (name, honest) in RECORDINGS.into_iter().zip([8, 41]) {
         let (_dir, log, history, planted) = recording(name);
-        let genesis = &log.identity().genesis;
         let before = replayed(&log, &policy).ledger;
         // The next batch is a matter of spans and of the contract's state. (Of small-a there is none.)
-        let next = |log: &MemoryLog, identity| {
-            let next = next_batch(log, identity, None);
+        let next = |log: &MemoryLog| {
+            let next = next_batch(log, None);
             next.map(|next| (next.end_span, next.entries, next.total)).map_err(|error| error.to_string())
         };
-        let prepared = next(&MemoryLog::new(&history).with_genesis(genesis.clone()), log.identity());
+        let prepared = next(&MemoryLog::new(&history).with_contracts(log.identity()));
         assert_eq!(prepared.is_ok(), name == "pool-a", "{prepared:?}");
         for (index, one) in OF_TIME.into_iter().chain(OF_MEMBERS).enumerate() {
             let mut moved = history.clone();
             one.apply(&mut moved);
-            let moved_log = MemoryLog::new(&moved).with_genesis(genesis.clone());
+            let moved_log = MemoryLog::new(&moved).with_contracts(log.identity());
             if index < OF_TIME.len() {
-                assert_eq!(next(&moved_log, log.identity()), prepared, "{name}, {one:?}");
+                assert_eq!(next(&moved_log), prepared, "{name}, {one:?}");
             }
             let ours = replayed(&moved_log, &policy);
             assert_same(&ours.ledger, &oracle::fold(&moved, &oracle_policy("locking-pool"), None));
@@ -286,18 +285,16 @@ fn what_the_contract_credited_stays_however_a_recording_is_moved() {
 fn all_that_tells_of_a_ledger_tells_of_a_moved_one() {
     let policy = locking_pool();
     let (_dir, log, history, _) = recording("small-a");
-    let genesis = &log.identity().genesis;
-    let first = log.identity().l1_first_block;
     let accounts_of = |log: &MemoryLog| -> Accounts {
-        accounts(log, first, Cut::End, std::slice::from_ref(&policy), None).unwrap()
+        accounts(log, Cut::End, std::slice::from_ref(&policy), None).unwrap()
     };
-    let as_it_was = MemoryLog::new(&history).with_genesis(genesis.clone());
+    let as_it_was = MemoryLog::new(&history).with_contracts(log.identity());
     let before = accounts_of(&as_it_was);
     let mut paid_before_any_lock = 0;
     for one in OF_TIME.into_iter().chain([Move::NoRecipients, Move::OneRecipient]) {
         let mut moved = history.clone();
         one.apply(&mut moved);
-        let log_moved = MemoryLog::new(&moved).with_genesis(genesis.clone());
+        let log_moved = MemoryLog::new(&moved).with_contracts(log.identity());
         let replayed = replayed(&log_moved, &policy);
         let ledger = BlockLedger::new(&log_moved, &replayed).unwrap();
         let entries = all(&ledger);
@@ -337,7 +334,7 @@ fn all_that_tells_of_a_ledger_tells_of_a_moved_one() {
             let middle = moved.blocks[moved.blocks.len() / 2].timestamp;
             for (from, to) in [(None, None), (None, Some(middle)), (Some(middle), None)] {
                 let range = StatementRange { from: from.map(UnixTime), to: to.map(UnixTime) };
-                match statement(&log_moved, first, *id, Some(&policy), range, Some(1)) {
+                match statement(&log_moved, *id, Some(&policy), range, Some(1)) {
                     Ok(statement) => assert_eq!(statement.sequencer, *id),
                     // It had not locked by then.
                     Err(tally_claims::AccountsError::UnknownSequencer { .. }) => assert!(to.is_some()),
@@ -361,7 +358,7 @@ fn only_the_first_version_counts_from_the_first_lock_on() {
     assert_eq!(unmoved[0], unmoved[1], "where everybody had locked, the versions say the same");
     let mut moved = history;
     Move::L2Earlier(90_000).apply(&mut moved);
-    let log = MemoryLog::new(&moved).with_genesis(log.identity().genesis.clone());
+    let log = MemoryLog::new(&moved).with_contracts(log.identity());
     let ledgers = [&first, &locking_pool()].map(|policy| replayed(&log, policy).ledger);
     assert_same(&ledgers[0], &oracle::fold(&moved, &oracle_policy("locking-pool@1"), None));
     let totals = ledgers.each_ref().map(|ledger| ledger.total.to_string());
@@ -594,7 +591,7 @@ fn batch_2_of_mainnet_is_paid_for_blocks_from_before_anybody_had_locked() {
     let first = replayed(&log, &Policy::built_in("locking-pool@1").unwrap()).ledger;
     assert_eq!((first.total, first.unrewarded.before_genesis), (Wei::ZERO, 1_525_095));
     // What is owed and what was paid are one.
-    let accounts = accounts(&log, L1Block(19_424_665), Cut::End, &[locking_pool()], None).unwrap();
+    let accounts = accounts(&log, Cut::End, &[locking_pool()], None).unwrap();
     for (id, own) in &accounts.chain.sequencers {
         let policy = accounts.policies[0].of(*id);
         assert_eq!(own.sums.credited, policy.accrued.reward);

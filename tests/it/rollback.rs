@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::LazyLock;
-use tally_eventlog::{L1Head, LogError, LogIdentity, LogReader, LogWriter, ProducedBlock, verify};
+use tally_eventlog::{L1Head, LogError, LogIdentity, LogReader, LogView, LogWriter, ProducedBlock, verify};
 
 /// Everything that the log of a recording holds, block by block.
 struct Recorded {

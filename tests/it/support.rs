@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
-use tally_eventlog::{LogError, LogReader};
+use tally_eventlog::{LogError, LogReader, LogView};
 use tally_ingest::{Limits, ingest_recording};
 use tempfile::TempDir;
 

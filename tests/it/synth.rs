@@ -4,7 +4,7 @@ use crate::oracle;
 use crate::support::{FAMILIES, assert_same, history_of, oracle_policy, tally};
 use alloy_primitives::{B256, U256};
 use engine::{L2Block, Policy};
-use tally_eventlog::{LogError, LogReader, LogWriter, ProducedBlock, verify};
+use tally_eventlog::{LogError, LogReader, LogView, LogWriter, ProducedBlock, verify};
 use tally_replay::{Replay, ReplayError, ReplayOptions, replay};
 use tally_synth::{Pattern, Plan, make_log};
 use tempfile::TempDir;

@@ -9,7 +9,7 @@ use replay_node::{Options, Rule};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use tally_eventlog::LogReader;
+use tally_eventlog::{LogReader, LogView};
 
 /// `Transfer(address,address,uint256)`.
 const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";

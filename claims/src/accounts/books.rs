@@ -10,7 +10,7 @@ use tally_engine::{AmountError, Difference, SequencerId, Wei};
 /// an account outside the pool may be below 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccountLine {
-    /// Which.
+    /// The account that is entered.
     pub account: LedgerAccount,
     /// Its balance before the first second.
     pub opening: Difference,
@@ -25,11 +25,11 @@ pub struct AccountLine {
 /// A movement, and what the sequencer's own accounts hold after it, in wei.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatementEntry {
-    /// What moved.
+    /// The movement that is entered.
     pub movement: Movement,
-    /// The stake.
+    /// The balance of its stake.
     pub stake: Wei,
-    /// The unclaimed reward.
+    /// The balance of its unclaimed reward.
     pub unclaimed: Wei,
     /// What the policy has accrued; `None` without a policy.
     pub accrued: Option<Wei>,
@@ -55,7 +55,7 @@ impl Tally {
     }
 }
 
-/// Accounts by name.
+/// The sums of each account, by name.
 #[derive(Default)]
 struct Tallies(BTreeMap<LedgerAccount, Tally>);
 
@@ -79,7 +79,7 @@ pub(super) struct Books {
     has_policy: bool,
     /// Before the statement's first second.
     before: Tallies,
-    /// Within it.
+    /// What moved within the range.
     within: Tallies,
     /// Both, added up by themselves.
     all: Tallies,

@@ -25,7 +25,7 @@ pub struct ChainAccounts {
 pub struct ChainAccount {
     /// Where it is between locking and leaving.
     pub status: Status,
-    /// The sums.
+    /// The sums of what moved.
     pub sums: ChainTotals,
     /// Why nothing can be claimed now; `None` if `sums.claimable` can.
     pub not_claimable: Option<NotClaimable>,
@@ -38,7 +38,7 @@ pub struct ChainAccount {
 /// Sums of wei, of one sequencer or of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChainTotals {
-    /// What is locked.
+    /// The stake that is locked.
     pub stake: Wei,
     /// What batches credited: blocks times reward per block.
     pub credited: Wei,
@@ -63,7 +63,7 @@ pub enum NotClaimable {
     NoRecipient,
     /// The pool is paused.
     Paused,
-    /// Nothing is unclaimed.
+    /// There is no unclaimed reward.
     NothingUnclaimed,
 }
 
@@ -83,7 +83,7 @@ impl NotClaimable {
 /// An exit that has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exit {
-    /// When it began.
+    /// When the exit began.
     pub since: UnixTime,
     /// From when on the stake can be taken out.
     pub stake_free_at: UnixTime,

@@ -1,12 +1,11 @@
 //! Up to when accounts go.
 
 use super::error::AccountsError;
-use crate::known::Known;
 use tally_engine::{L1Block, L1Record, Policy, UnixTime};
-use tally_eventlog::EventCursor;
-use tally_replay::{ReplayError, ReplayOptions, Replayed, Source, Stop, last_block_by, replay};
+use tally_eventlog::LogView;
+use tally_replay::{ReplayError, ReplayOptions, Replayed, Stop, last_block_by, replay};
 
-/// Up to when.
+/// Up to when the accounts go, as it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// Everything in the log.
@@ -47,16 +46,11 @@ impl Until {
     }
 }
 
-/// The records of L1 up to `cut`, and how far that is. `first` is the log's first L1 block. The log keeps the times
-/// of L1 blocks with records and of the last one, so the time of an L1 block is that of the last such at or before
-/// it.
-pub(crate) fn records_by<S: Source>(
-    source: &S,
-    first: L1Block,
-    cut: Cut,
-) -> Result<(AsOf, Vec<L1Record>), AccountsError> {
-    let head = source.heads().l1;
-    let mut records = source.l1_records_after(&mut EventCursor::default())?;
+/// The records of L1 up to `cut`, and how far that is. The log keeps the times of L1 blocks with records and of the
+/// last one, so the time of an L1 block is that of the last such at or before it.
+pub(crate) fn records_by<L: LogView>(log: &L, cut: Cut) -> Result<(AsOf, Vec<L1Record>), AccountsError> {
+    let (first, head) = (log.identity().l1_first_block, log.reach().l1);
+    let mut records = log.l1_records()?;
     let as_of = match cut {
         Cut::End => AsOf { l1_block: head.map(|head| head.block), until: Until::Horizon },
         Cut::L1Block(asked) => {
@@ -71,7 +65,7 @@ pub(crate) fn records_by<S: Source>(
         }
         Cut::Time(asked) => {
             if head.is_none_or(|head| asked > head.timestamp) {
-                return Err(beyond(source, asked));
+                return Err(beyond(log, asked));
             }
             records.truncate(records.partition_point(|record| record.timestamp <= asked));
             let at_head = head.filter(|head| head.timestamp == asked).map(|head| head.block);
@@ -82,8 +76,8 @@ pub(crate) fn records_by<S: Source>(
     Ok((as_of, records))
 }
 
-fn beyond<S: Source>(source: &S, asked: UnixTime) -> AccountsError {
-    let heads = source.heads();
+fn beyond<L: LogView>(log: &L, asked: UnixTime) -> AccountsError {
+    let heads = log.reach();
     let text = |time: Option<UnixTime>| time.map_or("none".into(), |time| time.to_string());
     AccountsError::BeyondLog {
         asked,
@@ -94,8 +88,8 @@ fn beyond<S: Source>(source: &S, asked: UnixTime) -> AccountsError {
 
 /// What policies make of the log up to `cut`, as was known then; `None` if that is not a block. A time, unlike an L1
 /// block, has to be one that they reach.
-pub(crate) fn replayed_by<S: Source>(
-    source: &S,
+pub(crate) fn replayed_by<L: LogView>(
+    log: &L,
     as_of: AsOf,
     cut: Cut,
     policies: &[Policy],
@@ -104,20 +98,20 @@ pub(crate) fn replayed_by<S: Source>(
     let time = match as_of.until {
         Until::Horizon => {
             let options = ReplayOptions { threads, ..ReplayOptions::default() };
-            return Ok(Some(replay(source, policies, options)?));
+            return Ok(Some(replay(log, policies, options)?));
         }
         Until::Nothing => return Ok(None),
         Until::Time(time) => time,
     };
     let is_exact = matches!(cut, Cut::Time(_));
-    if is_exact && source.heads().l2.is_none_or(|head| time > head.timestamp) {
-        return Err(beyond(source, time));
+    if is_exact && log.reach().l2.is_none_or(|head| time > head.timestamp) {
+        return Err(beyond(log, time));
     }
-    let Some(to) = last_block_by(source, time)? else {
+    let Some(to) = last_block_by(log, time)? else {
         return Ok(None);
     };
-    let options = ReplayOptions { to: Some(to), threads, ..ReplayOptions::default() };
-    let replayed = replay(&Known::new(source, time), policies, options)?;
+    let options = ReplayOptions { to: Some(to), known_by: Some(time), threads, ..ReplayOptions::default() };
+    let replayed = replay(log, policies, options)?;
     if let Some(short) = replayed.iter().find(|replayed| !reaches(replayed)).filter(|_| is_exact) {
         let horizon = short.ledger.horizon;
         return Err(AccountsError::BeyondHorizon {

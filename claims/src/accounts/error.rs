@@ -16,9 +16,9 @@ pub enum AccountsError {
     /// An amount that does not fit, or is taken from less.
     #[error("{what} of sequencer {sequencer}: {error}")]
     Amount {
-        /// What was computed.
+        /// The amount that was being computed.
         what: &'static str,
-        /// Whose.
+        /// The sequencer whose sum it is.
         sequencer: SequencerId,
         /// Why it cannot be.
         error: AmountError,
@@ -26,7 +26,7 @@ pub enum AccountsError {
     /// A sum over sequencers that does not fit.
     #[error("{what} of all sequencers: {error}")]
     Total {
-        /// What was computed.
+        /// The amount that was being computed.
         what: &'static str,
         /// Why it cannot be.
         error: AmountError,
@@ -49,7 +49,7 @@ pub enum AccountsError {
          then is not known yet"
     )]
     BeyondLog {
-        /// Which time.
+        /// The time that was asked for.
         asked: UnixTime,
         /// That of the last L1 block, or "none".
         l1: String,
@@ -59,19 +59,19 @@ pub enum AccountsError {
     /// A policy's ledger does not reach the time asked for.
     #[error("time {asked} is asked for, but policy {policy} can be folded up to time {horizon} only: {stop}")]
     BeyondHorizon {
-        /// Which time.
+        /// The time that was asked for.
         asked: UnixTime,
-        /// Which policy.
+        /// The name of the policy.
         policy: String,
         /// That of the last block that can be folded, or "none".
         horizon: String,
-        /// Why no further.
+        /// Why its replay goes no further.
         stop: Stop,
     },
     /// A statement that ends before it begins.
     #[error("a statement from time {from} to time {to} is asked for, which ends before it begins")]
     Backwards {
-        /// Its first second.
+        /// The first second of the range.
         from: UnixTime,
         /// The second after its last.
         to: UnixTime,
@@ -79,7 +79,7 @@ pub enum AccountsError {
     /// No sequencer has this id.
     #[error("sequencer {asked} is asked for, but up to L1 block {block} there are {known}, from 1 on")]
     UnknownSequencer {
-        /// Which.
+        /// The sequencer that was asked for.
         asked: SequencerId,
         /// The last L1 block looked at.
         block: L1Block,
@@ -91,19 +91,19 @@ pub enum AccountsError {
         "sequencer {sequencer} left at time {since}, but its stake is free at time {free_at}, before that"
     )]
     ExitBackwards {
-        /// Whose.
+        /// The sequencer that is leaving.
         sequencer: SequencerId,
-        /// When it began.
+        /// When the exit began.
         since: UnixTime,
-        /// When it ends.
+        /// When the stake becomes free.
         free_at: UnixTime,
     },
     /// An epoch that ends after the last second there is.
     #[error("epoch {epoch} of policy {policy} ends after time {last}")]
     EpochEnd {
-        /// Which.
+        /// The index of the epoch.
         epoch: u64,
-        /// Of which policy.
+        /// The name of the policy.
         policy: String,
         /// The last second that a number of 64 bits holds.
         last: u64,

@@ -19,13 +19,13 @@ pub use statement::{Statement, StatementRange, statement};
 pub(crate) use cut::records_by;
 
 use cut::replayed_by;
-use tally_engine::{L1Block, Policy};
-use tally_replay::Source;
+use tally_engine::Policy;
+use tally_eventlog::LogView;
 
 /// The accounts of all sequencers.
 #[derive(Clone, Debug)]
 pub struct Accounts {
-    /// Up to when.
+    /// Up to when they go.
     pub as_of: AsOf,
     /// What the contracts owe.
     pub chain: ChainAccounts,
@@ -33,22 +33,21 @@ pub struct Accounts {
     pub policies: Vec<PolicyAccounts>,
 }
 
-/// The accounts of all sequencers up to `cut`. `first` is the log's first L1 block; `threads` count blocks (`None`:
-/// one a core), and the result is the same for any number.
+/// The accounts of all sequencers up to `cut`. `threads` count blocks (`None`: one a core), and the result is the same
+/// for any number.
 ///
 /// # Errors
 ///
 /// [`AccountsError`] if the log does not reach `cut`, cannot be read or folded, or does not add up.
-pub fn accounts<S: Source>(
-    source: &S,
-    first: L1Block,
+pub fn accounts<L: LogView>(
+    log: &L,
     cut: Cut,
     policies: &[Policy],
     threads: Option<usize>,
 ) -> Result<Accounts, AccountsError> {
-    let (as_of, records) = records_by(source, first, cut)?;
-    let chain = ChainAccounts::after(source.genesis(), &records)?;
-    let replayed = replayed_by(source, as_of, cut, policies, threads)?;
+    let (as_of, records) = records_by(log, cut)?;
+    let chain = ChainAccounts::after(&log.identity().genesis, &records)?;
+    let replayed = replayed_by(log, as_of, cut, policies, threads)?;
     let policies = match &replayed {
         Some(replayed) => replayed
             .iter()

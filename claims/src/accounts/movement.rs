@@ -56,7 +56,7 @@ pub enum MovementKind {
     Withdrawn,
     /// A batch: rewards to unclaimed.
     Credited {
-        /// Which.
+        /// The batch that credited it.
         batch: BatchId,
         /// How many blocks it pays the sequencer for.
         blocks: u64,
@@ -69,9 +69,9 @@ pub enum MovementKind {
     Unlocked,
     /// What a policy gives for the blocks of an epoch: policy to accrued.
     Accrued {
-        /// Which.
+        /// The epoch that it was earned in.
         epoch: EpochIndex,
-        /// How many blocks.
+        /// How many blocks earned it.
         blocks: u64,
     },
     /// Under `on-chain`: what blocks of an epoch that had been pending are worth more (policy to accrued) or less
@@ -102,9 +102,9 @@ impl MovementKind {
 /// The event that something comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MovementPlace {
-    /// Its L1 block.
+    /// The L1 block of the event.
     pub block: L1Block,
-    /// Its transaction.
+    /// The transaction of the event.
     pub transaction_hash: B256,
     /// Its index among the block's logs.
     pub log_index: u64,
@@ -117,7 +117,7 @@ pub struct Movement {
     pub time: UnixTime,
     /// The event; `None` for what a policy gives.
     pub place: Option<MovementPlace>,
-    /// Why.
+    /// Why the amount moved.
     pub kind: MovementKind,
     /// How much, in wei; never 0.
     pub amount: Wei,

@@ -10,7 +10,7 @@ use tally_replay::{Replayed, Stop};
 /// A policy's accounts of all sequencers.
 #[derive(Clone, Debug)]
 pub struct PolicyAccounts {
-    /// The rules.
+    /// The policy whose accounts they are.
     pub policy: Policy,
     /// The last block that counts, or `None` if none does.
     pub horizon: Option<Horizon>,

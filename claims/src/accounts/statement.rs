@@ -7,10 +7,11 @@ use super::error::AccountsError;
 use super::movement::{LedgerAccount, Movement, MovementKind};
 use super::policy::epoch_end;
 use tally_engine::{
-    Difference, Discrepancy, Earned, EpochIndex, EpochLedger, Horizon, L1Block, Ledger, Policy, SequencerId,
-    UnixTime, Wei,
+    Difference, Discrepancy, Earned, EpochIndex, EpochLedger, Horizon, Ledger, Policy, SequencerId, UnixTime,
+    Wei,
 };
-use tally_replay::{Replayed, Source};
+use tally_eventlog::LogView;
+use tally_replay::Replayed;
 
 /// The seconds of a statement: from `from` on, and before `to`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct StatementRange {
 /// What moved on a sequencer's accounts.
 #[derive(Clone, Debug)]
 pub struct Statement {
-    /// Whose.
+    /// The sequencer whose statement it is.
     pub sequencer: SequencerId,
     /// From when to when.
     pub range: StatementRange,
@@ -41,8 +42,7 @@ pub struct Statement {
     pub discrepancies: Vec<Discrepancy>,
 }
 
-/// The statement of `sequencer` over `range`, with what `policy` accrues if one is given. `first` is the log's first L1
-/// block.
+/// The statement of `sequencer` over `range`, with what `policy` accrues if one is given.
 ///
 /// Checked here, as an error otherwise: opening and closing balances are what the contracts' state and the policy's
 /// ledger say at these times, opening and movements give closing for every account, and what left accounts entered
@@ -52,26 +52,25 @@ pub struct Statement {
 ///
 /// [`AccountsError`] if the log does not reach the range, cannot be read or folded, has no such sequencer, or does not
 /// add up.
-pub fn statement<S: Source>(
-    source: &S,
-    first: L1Block,
+pub fn statement<L: LogView>(
+    log: &L,
     sequencer: SequencerId,
     policy: Option<&Policy>,
     range: StatementRange,
     threads: Option<usize>,
 ) -> Result<Statement, AccountsError> {
     let closing_cut = range.closing()?;
-    let (as_of, records) = records_by(source, first, closing_cut)?;
+    let (as_of, records) = records_by(log, closing_cut)?;
     let replayed_at = |cut: Cut| -> Result<Option<Replayed>, AccountsError> {
-        let (as_of, _) = records_by(source, first, cut)?;
+        let (as_of, _) = records_by(log, cut)?;
         let Some(policy) = policy else { return Ok(None) };
-        let replayed = replayed_by(source, as_of, cut, std::slice::from_ref(policy), threads)?;
+        let replayed = replayed_by(log, as_of, cut, std::slice::from_ref(policy), threads)?;
         Ok(replayed.and_then(|mut replayed| replayed.pop()))
     };
     let at_opening = range.opening().map(replayed_at).transpose()?.flatten();
     let at_closing = replayed_at(closing_cut)?;
 
-    let mut player = Player::new(source.genesis(), &records);
+    let mut player = Player::new(&log.identity().genesis, &records);
     let mut books = Books::new(sequencer, policy.is_some());
     let is_before = |time: UnixTime| range.from.is_some_and(|from| time < from);
     while player.peek().is_some_and(|record| is_before(record.timestamp)) {
@@ -120,7 +119,7 @@ pub fn statement<S: Source>(
 }
 
 impl StatementRange {
-    /// Its last second.
+    /// The last second of the range, as a cut.
     fn closing(self) -> Result<Cut, AccountsError> {
         let Some(to) = self.to else { return Ok(Cut::End) };
         let from = self.from.unwrap_or_default();

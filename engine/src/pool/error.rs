@@ -10,15 +10,15 @@ use alloy_primitives::{Address, B256};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{event} in L1 block {block}, log {log_index} (transaction {transaction_hash}): {fault}")]
 pub struct PoolError {
-    /// The event's name.
+    /// The contract's name of the event.
     pub event: &'static str,
-    /// Where.
+    /// The L1 block of the event.
     pub block: L1Block,
     /// Where in the block.
     pub log_index: u64,
-    /// In which transaction.
+    /// The transaction that emitted it.
     pub transaction_hash: B256,
-    /// What is wrong.
+    /// What is wrong with the record.
     pub fault: PoolFault,
 }
 
@@ -28,7 +28,7 @@ pub enum PoolFault {
     /// No `Locked` event introduced the sequencer.
     #[error("sequencer {sequencer} is unknown: the last one that locked is {last}")]
     UnknownSequencer {
-        /// The one named.
+        /// The sequencer that the record names.
         sequencer: SequencerId,
         /// The last one there is, 0 for none.
         last: SequencerId,
@@ -36,7 +36,7 @@ pub enum PoolFault {
     /// Sequencer ids are given in order.
     #[error("sequencer {found} locks where {expected} is next")]
     NotNextSequencer {
-        /// The next id.
+        /// The id that is next.
         expected: SequencerId,
         /// The id of the event.
         found: SequencerId,
@@ -44,7 +44,7 @@ pub enum PoolFault {
     /// The signer was used before, by this or another sequencer.
     #[error("signer {signer} was used before, by sequencer {sequencer}")]
     SignerReused {
-        /// Which.
+        /// The signer that is not fresh.
         signer: Address,
         /// Whose it was; 0 if it was invalidated.
         sequencer: SequencerId,
@@ -52,17 +52,17 @@ pub enum PoolFault {
     /// The operation is not open to a sequencer of this status.
     #[error("sequencer {sequencer} is {found:?}, not {expected:?}")]
     WrongStatus {
-        /// Which.
+        /// The sequencer that the record is about.
         sequencer: SequencerId,
         /// What it would have to be.
         expected: Status,
-        /// What it is.
+        /// The status that it has.
         found: Status,
     },
     /// Batches are paid in order.
     #[error("batch {found} is paid where {expected} is next")]
     NotNextBatch {
-        /// The next batch.
+        /// The number that is next.
         expected: BatchId,
         /// The batch of the event.
         found: BatchId,
@@ -70,17 +70,17 @@ pub enum PoolFault {
     /// The contract credits present signers only.
     #[error("{blocks} blocks are credited to {signer}, which is not the signer of any sequencer now")]
     UncreditableSigner {
-        /// Which.
+        /// The signer that is credited.
         signer: Address,
-        /// How many.
+        /// How many blocks it is credited with.
         blocks: u64,
     },
     /// A sum that does not work out.
     #[error("{what}: {error}")]
     Amount {
-        /// Which sum.
+        /// The sum that was being computed.
         what: &'static str,
-        /// Both values.
+        /// The operation and both values.
         error: AmountError,
     },
 }
@@ -88,13 +88,13 @@ pub enum PoolFault {
 /// Something a record claims that the records before it do not add up to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discrepancy {
-    /// The event's name.
+    /// The contract's name of the event.
     pub event: &'static str,
-    /// Where.
+    /// The L1 block of the event.
     pub block: L1Block,
     /// Where in the block.
     pub log_index: u64,
-    /// In which transaction.
+    /// The transaction that emitted it.
     pub transaction_hash: B256,
     /// Whose, where it is a sequencer's.
     pub sequencer: Option<SequencerId>,

@@ -20,7 +20,7 @@ use alloy_primitives::{Address, Bytes};
 pub struct PoolGenesis {
     /// The L1 block of the initialiser: where batch 1 "was submitted".
     pub batch_block: L1Block,
-    /// The first batch.
+    /// The batch that is current before any is paid.
     pub batch: BatchId,
     /// The first reward per block.
     pub reward_per_block: Wei,
@@ -39,16 +39,16 @@ pub struct PoolGenesis {
 pub enum Status {
     /// Has begun its exit.
     Inactive,
-    /// Locked.
+    /// It has locked its stake, and earns.
     Active,
-    /// Gone.
+    /// It has taken its stake out, for good.
     Unlocked,
 }
 
 /// A sequencer as the pool's contract holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SequencerState {
-    /// Its stake.
+    /// The stake that is locked.
     pub amount: Wei,
     /// Credited and neither claimed nor relocked.
     pub reward: Wei,
@@ -62,7 +62,7 @@ pub struct SequencerState {
     pub deactivation_time: UnixTime,
     /// When it may take its stake out, else 0.
     pub unlock_claim_time: UnixTime,
-    /// Its operation count.
+    /// Its count of signed operations, which is 1 after it locked.
     pub nonce: u64,
     /// Who controls the stake.
     pub owner: Address,
@@ -79,13 +79,13 @@ pub struct SequencerState {
 /// The batch paid last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchState {
-    /// Its number.
+    /// The number of the batch.
     pub id: BatchId,
     /// The L1 block it was paid in.
     pub number: L1Block,
-    /// Its first span.
+    /// The first span that it paid.
     pub start_span: SpanId,
-    /// Its last span.
+    /// The last span that it paid.
     pub end_span: SpanId,
 }
 
@@ -111,11 +111,11 @@ pub struct PoolState {
     pub batch: BatchState,
     /// The reward per block.
     pub reward_per_block: Wei,
-    /// The least stake.
+    /// The least stake that may be locked.
     pub min_lock: Wei,
-    /// The greatest stake.
+    /// The greatest stake that may be locked.
     pub max_lock: Wei,
-    /// The exit delay.
+    /// How many seconds an exit takes.
     pub exit_delay_secs: u64,
     /// How many batches must pass between two changes of a signer.
     pub signer_update_throttle_batches: u64,

@@ -9,7 +9,7 @@ pub enum ArchiveError {
     /// The file system failed.
     #[error("{}: {source}", path.display())]
     Files {
-        /// Where.
+        /// The path of the file.
         path: PathBuf,
         /// The system's own words.
         source: std::io::Error,
@@ -17,16 +17,16 @@ pub enum ArchiveError {
     /// What is written cannot be taken.
     #[error("writing the bundle: {0}")]
     Write(#[from] std::io::Error),
-    /// Something else.
+    /// The file is something else than a bundle.
     #[error("it is no bundle: it begins with {found:?}")]
     NotABundle {
-        /// How it begins.
+        /// The first bytes of the file, in hexadecimal.
         found: String,
     },
     /// A bundle of another format.
     #[error("the bundle begins with {found:?}, and this program knows {:?}", String::from_utf8_lossy(known))]
     Format {
-        /// How it begins.
+        /// The first bytes of the file, as text.
         found: String,
         /// How a bundle begins that this program can read.
         known: &'static [u8],
@@ -34,13 +34,13 @@ pub enum ArchiveError {
     /// Too long to be read into memory.
     #[error("the bundle is longer than the {max} bytes allowed")]
     TooLong {
-        /// The limit.
+        /// How many bytes a bundle may have.
         max: u64,
     },
-    /// Too short.
+    /// The file ends too early.
     #[error("the bundle is cut: it has {found} bytes, and none has fewer than {min}")]
     Cut {
-        /// Its length.
+        /// How many bytes it has.
         found: usize,
         /// The least there can be.
         min: usize,
@@ -48,13 +48,13 @@ pub enum ArchiveError {
     /// Bytes that are not what was written.
     #[error("the bundle is damaged at {place}: {what} is {found}, not {expected}")]
     Damaged {
-        /// Which part.
+        /// The part of the bundle.
         place: String,
-        /// What of it.
+        /// What was compared of it.
         what: &'static str,
         /// What it has to be.
         expected: String,
-        /// What it is.
+        /// What the bundle has there.
         found: String,
     },
     /// Its log is not one, or cannot be read to be put into a bundle.

@@ -42,11 +42,11 @@ pub(super) const BUNDLE_BYTES_MIN: usize = MAGIC.len() + TABLE_BYTES + DIGEST_BY
 /// A section, as the table has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveSection {
-    /// Its name.
+    /// The name of the section.
     pub name: &'static str,
     /// Its length in bytes.
     pub bytes: u64,
-    /// BLAKE3 of it.
+    /// The BLAKE3 digest of its bytes.
     pub digest: B256,
 }
 
@@ -59,7 +59,7 @@ fn padded(name: &str) -> [u8; NAME_BYTES] {
     padded
 }
 
-/// The table.
+/// The table of sections, as bytes.
 pub(super) fn encode_table(sections: &[ArchiveSection]) -> Vec<u8> {
     let mut table = Vec::with_capacity(TABLE_BYTES);
     for section in sections {
@@ -92,7 +92,7 @@ pub(super) fn check_magic(start: &[u8]) -> Result<(), ArchiveError> {
 /// What a bundle's table says.
 pub(super) struct Table {
     pub(super) sections: Vec<ArchiveSection>,
-    /// Where each lies.
+    /// Where in the bundle each section lies.
     pub(super) places: Vec<Range<usize>>,
     /// The digest that the bundle ends with.
     pub(super) digest: B256,

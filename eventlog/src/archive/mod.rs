@@ -14,14 +14,15 @@ pub use write::write_archive;
 
 use crate::check::{ChunkCheck, CodeOrder, L1Check, SpanCheck, check_signers};
 use crate::chunk::{ChunkHeader, chunk_start};
-use crate::heads::{Chain, Heads, same};
+use crate::events::EventCursor;
+use crate::heads::{Chain, Heads, Reach, same};
 use crate::index::IndexEntry;
 use crate::keys::{event_key, event_place};
 use crate::producers::Producers;
 use crate::record::{decode, decode_l1, decode_span};
 use crate::signers::SIGNERS_MAX;
-use crate::store::EventCursor;
 use crate::times::Times;
+use crate::view::LogView;
 use crate::{LogError, LogIdentity, options};
 use alloy_primitives::{Address, B256};
 use format::{MAGIC, MAGIC_OF_ANY, Table, check_magic, read_table, take_blob};
@@ -133,101 +134,9 @@ impl Archive {
         self.section(format::RECEIPT)
     }
 
-    /// What the log is of.
-    pub fn identity(&self) -> &LogIdentity {
-        &self.identity
-    }
-
     /// How far the log reaches.
     pub fn heads(&self) -> &Heads {
         &self.heads
-    }
-
-    /// The pool's records after `cursor`, in order; moves the cursor to the last.
-    ///
-    /// # Errors
-    ///
-    /// None that opening did not find.
-    pub fn l1_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<L1Record>, LogError> {
-        let mut records = Vec::new();
-        self.l1(cursor, |record| {
-            records.push(record);
-            Ok(())
-        })?;
-        Ok(records)
-    }
-
-    /// Calls `each` with the span events after `cursor`, in order; moves the cursor to the last.
-    ///
-    /// # Errors
-    ///
-    /// What `each` says, and none that opening did not find.
-    pub fn for_each_span_record<E: From<LogError>>(
-        &self,
-        cursor: &mut EventCursor,
-        each: impl FnMut(SpanRecord) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let place_of = |record: &SpanRecord| (record.block.0, record.log_index);
-        self.events(format::SPAN_EVENTS, self.heads.span_events, cursor, decode_span, place_of, each)
-    }
-
-    /// The signers by code, from 1 on.
-    pub fn signers(&self) -> &[Address] {
-        &self.signers
-    }
-
-    /// When the chunks begin, in order, from that of block `from` (or the last one there is) on.
-    pub fn chunk_index(&self, from: L2Block) -> Vec<IndexEntry> {
-        let before = self.chunks.partition_point(|chunk| chunk.header.first_block <= from).saturating_sub(1);
-        self.chunks.iter().skip(before).map(|chunk| IndexEntry::from(&chunk.header)).collect()
-    }
-
-    /// The link of the chunk that begins at `first_block`: a digest of everything up to its end.
-    ///
-    /// # Errors
-    ///
-    /// [`LogError::Undecodable`] if there is no such chunk.
-    pub fn chunk_link(&self, first_block: L2Block) -> Result<B256, LogError> {
-        Ok(self.chunk(first_block)?.link)
-    }
-
-    /// Calls `each` with the times of the chunks that begin at `first_blocks`.
-    ///
-    /// # Errors
-    ///
-    /// [`LogError::Undecodable`] for a chunk that there is not, and what `each` says.
-    pub fn for_each_times<E: From<LogError>>(
-        &self,
-        first_blocks: &[L2Block],
-        mut each: impl FnMut(&Times<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        for first_block in first_blocks {
-            each(&Times::new(*first_block, self.bytes_of(&self.chunk(*first_block)?.times))?)?;
-        }
-        Ok(())
-    }
-
-    /// Calls `each` with header and producers of every chunk that has blocks of `range`, in order; opening has
-    /// checked them all.
-    ///
-    /// # Errors
-    ///
-    /// [`LogError::Undecodable`] if the range is not all there, and what `each` says.
-    pub fn scan_chunks<E: From<LogError>>(
-        &self,
-        range: RangeInclusive<L2Block>,
-        mut each: impl FnMut(&ChunkHeader, &Producers<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut first_block = chunk_start(self.identity.l2_first_block, *range.start());
-        while first_block <= *range.end() {
-            let chunk = self.chunk(first_block)?;
-            each(&chunk.header, &Producers::new(first_block, self.bytes_of(&chunk.producers))?)?;
-            match chunk.header.last_block().and_then(L2Block::next) {
-                Some(next) => first_block = next,
-                None => return Ok(()),
-            }
-        }
-        Ok(())
     }
 
     fn section(&self, index: usize) -> &[u8] {
@@ -291,6 +200,84 @@ impl Archive {
             }
         }
         Ok(chain.check_end(family, head)?)
+    }
+}
+
+impl LogView for Archive {
+    fn identity(&self) -> &LogIdentity {
+        &self.identity
+    }
+
+    fn reach(&self) -> Reach {
+        self.heads.reach()
+    }
+
+    fn l1_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<L1Record>, LogError> {
+        let mut records = Vec::new();
+        self.l1(cursor, |record| {
+            records.push(record);
+            Ok(())
+        })?;
+        Ok(records)
+    }
+
+    fn for_each_span_record<E: From<LogError>>(
+        &self,
+        cursor: &mut EventCursor,
+        each: impl FnMut(SpanRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let place_of = |record: &SpanRecord| (record.block.0, record.log_index);
+        self.events(format::SPAN_EVENTS, self.heads.span_events, cursor, decode_span, place_of, each)
+    }
+
+    fn signers(&self) -> Result<Vec<Address>, LogError> {
+        Ok(self.signers.clone())
+    }
+
+    fn chunk_index(&self, from: L2Block) -> Result<Vec<IndexEntry>, LogError> {
+        let before = self.chunks.partition_point(|chunk| chunk.header.first_block <= from).saturating_sub(1);
+        Ok(self.chunks.iter().skip(before).map(|chunk| IndexEntry::from(&chunk.header)).collect())
+    }
+
+    fn chunk_link(&self, first_block: L2Block) -> Result<B256, LogError> {
+        Ok(self.chunk(first_block)?.link)
+    }
+
+    fn for_each_times<E: From<LogError>>(
+        &self,
+        first_blocks: &[L2Block],
+        mut each: impl FnMut(&Times<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for first_block in first_blocks {
+            each(&Times::new(*first_block, self.bytes_of(&self.chunk(*first_block)?.times))?)?;
+        }
+        Ok(())
+    }
+
+    fn scan_producers<E: From<LogError>>(
+        &self,
+        range: RangeInclusive<L2Block>,
+        mut each: impl FnMut(&Producers<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.scan_verified(range, |_, producers| each(producers))
+    }
+
+    /// Opening has checked every byte.
+    fn scan_verified<E: From<LogError>>(
+        &self,
+        range: RangeInclusive<L2Block>,
+        mut each: impl FnMut(&ChunkHeader, &Producers<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut first_block = chunk_start(self.identity.l2_first_block, *range.start());
+        while first_block <= *range.end() {
+            let chunk = self.chunk(first_block)?;
+            each(&chunk.header, &Producers::new(first_block, self.bytes_of(&chunk.producers))?)?;
+            match chunk.header.last_block().and_then(L2Block::next) {
+                Some(next) => first_block = next,
+                None => return Ok(()),
+            }
+        }
+        Ok(())
     }
 }
 

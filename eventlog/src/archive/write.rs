@@ -5,12 +5,13 @@ use super::error::ArchiveError;
 use super::format::{ArchiveSection, MAGIC, SECTIONS, bundle_digest, encode_table};
 use crate::LogError;
 use crate::check::{CodeOrder, L1Check, SpanCheck, check_signers};
-use crate::heads::Chain;
+use crate::events::EventCursor;
+use crate::heads::{Chain, Heads};
 use crate::keys::event_key;
 use crate::options::{L1_EVENTS, SIGNERS, SPAN_EVENTS};
-use crate::prefix::LogPrefix;
+use crate::part::{LogPart, LogPrefix};
 use crate::record::{encode, encode_l1, encode_span};
-use crate::store::EventCursor;
+use crate::view::LogView;
 use alloy_primitives::B256;
 use std::io::Write;
 
@@ -22,12 +23,12 @@ use std::io::Write;
 /// [`ArchiveError::Log`] if the log cannot be read or is damaged, [`ArchiveError::Write`] if `out` does not
 /// take it.
 pub fn write_archive(
-    log: &LogPrefix<'_>,
+    prefix: &LogPrefix<'_>,
     policy: &str,
     receipt: &[u8],
     out: &mut dyn Write,
 ) -> Result<B256, ArchiveError> {
-    let heads = log.heads();
+    let (log, heads) = (prefix.part(), prefix.heads());
     out.write_all(MAGIC)?;
     let mut out = Sections { out, done: Vec::new(), bytes: 0, hasher: blake3::Hasher::new() };
     out.put(policy.as_bytes())?;
@@ -39,7 +40,7 @@ pub fn write_archive(
     out.put(&encode("the heads", heads)?)?;
     out.close();
     let (mut chain, mut check) = (Chain::default(), L1Check::new(log.identity(), heads));
-    for record in log.log().l1_records()? {
+    for record in log.l1_records()? {
         check.check(&record)?;
         chain = out.linked(chain, &event_key(record.block.0, record.log_index), &encode_l1(&record)?)?;
     }
@@ -62,15 +63,15 @@ pub fn write_archive(
     }
     chain.check_end(SIGNERS, heads.signers)?;
     out.close();
-    put_chunks(log, &mut out)?;
+    put_chunks(log, heads, &mut out)?;
     out.close();
     out.finish()
 }
 
-fn put_chunks(log: &LogPrefix<'_>, out: &mut Sections<'_>) -> Result<(), ArchiveError> {
+fn put_chunks(log: &LogPart<'_>, heads: &Heads, out: &mut Sections<'_>) -> Result<(), ArchiveError> {
     let mut codes = CodeOrder::default();
     let mut last = None;
-    if let Some(head) = log.heads().l2 {
+    if let Some(head) = heads.l2 {
         let range = log.identity().l2_first_block..=head.block;
         log.log().scan_bytes::<ArchiveError>(range, |header, bytes, producers, times| {
             codes.check(header, producers)?;
@@ -81,8 +82,8 @@ fn put_chunks(log: &LogPrefix<'_>, out: &mut Sections<'_>) -> Result<(), Archive
             Ok(())
         })?;
     }
-    log.heads().check_last_chunk(last.as_ref())?;
-    Ok(codes.check_end(log.heads())?)
+    heads.check_last_chunk(last.as_ref())?;
+    Ok(codes.check_end(heads)?)
 }
 
 /// Sections that are being written.
@@ -119,7 +120,7 @@ impl Sections<'_> {
         Ok(chain.extended(key, bytes))
     }
 
-    /// Ends a section.
+    /// Ends the section that is open.
     fn close(&mut self) {
         let name = SECTIONS[self.done.len()];
         let digest = B256::from(*self.hasher.finalize().as_bytes());

@@ -1,24 +1,22 @@
 //! Appending to a log.
 
 mod rollback;
+mod stage;
 
-use crate::chunk::{ChunkBuilder, ChunkHeader, EncodedChunk, ProducedBlock, chunk_start};
-use crate::heads::{Chain, Heads, L1Head, L2Head};
+use crate::chunk::{ChunkBuilder, ChunkHeader, EncodedChunk, chunk_start};
+use crate::events::EventCursor;
+use crate::heads::{Chain, Heads};
 use crate::index::{IndexEntry, OpenPage, decode_page, page_key};
-use crate::keys::{event_key, linked, unlinked};
-use crate::options::{
-    CHUNKS, INDEX, L1_EVENTS, META, PRODUCERS, RECENT, RECENT_KEY, SIGNERS, SPAN_EVENTS, TIMES,
-};
-use crate::producers::UNSIGNED;
+use crate::keys::{linked, unlinked};
+use crate::options::{CHUNKS, INDEX, META, PRODUCERS, RECENT, RECENT_KEY, TIMES};
 use crate::recent::{RecentBlock, RecentBlocks, Side, recent_digest};
-use crate::record::{encode_l1, encode_span};
 use crate::signers::Signers;
-use crate::store::{EventCursor, Store};
+use crate::store::Store;
 use crate::{LogError, LogIdentity};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use rocksdb::WriteBatch;
 use std::path::Path;
-use tally_engine::{Discrepancy, L1Block, L1Record, L2Block, PoolState, SpanRecord, Spans, UnixTime};
+use tally_engine::{L1Block, L2Block, PoolState, Spans, UnixTime};
 
 /// The one writer of a log.
 ///
@@ -259,162 +257,6 @@ impl LogWriter {
     pub fn seal_l2(&mut self, block: L2Block) {
         self.sealed_l2 = block.0;
         self.recent_l2.seal(block.0);
-    }
-
-    fn check_begun(&self, found: L1Block) -> Result<(), LogError> {
-        let first = self.identity.l1_first_block;
-        if found < first { Err(LogError::L1BeforeFirst { found, first }) } else { Ok(()) }
-    }
-
-    /// Stages an L1 record and returns what it claims beside the facts that the records before it do
-    /// not add up to.
-    ///
-    /// # Errors
-    ///
-    /// [`LogError::L1BeforeFirst`] if it lies before the log's first block,
-    /// [`LogError::L1OutOfOrder`] unless it comes after every record and head before,
-    /// [`LogError::L1Time`] if it is earlier than they are,
-    /// [`LogError::Pool`] if the contracts' state cannot take it.
-    pub fn stage_l1(&mut self, record: &L1Record) -> Result<Vec<Discrepancy>, LogError> {
-        self.check_begun(record.block)?;
-        let place = (record.block.0, record.log_index);
-        let behind_head = self.heads.l1.is_some_and(|head| record.block <= head.block);
-        if behind_head || self.last_l1.is_some_and(|last| place <= last) {
-            let head = self.heads.l1.map(|head| format!("block {}", head.block));
-            let last = self.last_l1.map(|(block, log)| format!("block {block}, log {log}"));
-            return Err(LogError::L1OutOfOrder {
-                found: format!("block {}, log {}", record.block, record.log_index),
-                reached: if behind_head { head } else { last }.unwrap_or_default(),
-            });
-        }
-        let since = self.heads.l1.map_or(self.last_l1_time, |head| self.last_l1_time.max(head.timestamp));
-        // The timestamps of L1 blocks rise, so only events of one block share one.
-        let is_same_block = self.last_l1.is_some_and(|(block, _)| block == record.block.0);
-        let is_first = self.last_l1.is_none() && self.heads.l1.is_none();
-        if record.timestamp < since || (record.timestamp == since && !is_same_block && !is_first) {
-            let (block, previous, found) = (record.block, since, record.timestamp);
-            return Err(LogError::L1Time { block, previous, found });
-        }
-        let discrepancies = self.pool.apply(record)?;
-        let (key, bytes) = (event_key(place.0, place.1), encode_l1(record)?);
-        let chain = self.heads.l1_events.extended(&key, &bytes);
-        self.batch.put_cf(self.store.family(L1_EVENTS)?, key, linked(&chain.last, &bytes));
-        self.heads.l1_events = chain;
-        self.last_l1 = Some(place);
-        self.last_l1_time = record.timestamp;
-        Ok(discrepancies)
-    }
-
-    /// Stages how far L1 is ingested: every record up to this block is in the log.
-    ///
-    /// # Errors
-    ///
-    /// [`LogError::L1HeadOutOfOrder`] if it lies below the head or a record before,
-    /// [`LogError::L1Time`] if it is not later than the head before.
-    pub fn stage_l1_head(&mut self, head: L1Head) -> Result<(), LogError> {
-        self.check_begun(head.block)?;
-        let record = self.last_l1.map(|(block, _)| L1Block(block));
-        let reached = self.heads.l1.map(|before| before.block).max(record);
-        if let Some(reached) = reached
-            && head.block < reached
-        {
-            return Err(LogError::L1HeadOutOfOrder { found: head.block, reached });
-        }
-        // The timestamps of L1 blocks rise: what an L2 block's second holds is known once one is reached.
-        let rises = self.heads.l1.is_none_or(|before| {
-            before.block == head.block && before.timestamp == head.timestamp
-                || before.block < head.block && before.timestamp < head.timestamp
-        });
-        if !rises || head.timestamp < self.last_l1_time {
-            let previous = self.heads.l1.map_or(self.last_l1_time, |before| before.timestamp);
-            return Err(LogError::L1Time { block: head.block, previous, found: head.timestamp });
-        }
-        self.heads.l1 = Some(head);
-        self.recent_l1.push(head.into(), self.sealed_l1);
-        Ok(())
-    }
-
-    /// Stages a span event. Its block has to be staged in the same batch, before or after it.
-    ///
-    /// # Errors
-    ///
-    /// [`LogError::SpanOutOfOrder`] unless it comes after every span event and committed block before,
-    /// [`LogError::Span`] if it does not fit the spans before it.
-    pub fn stage_span(&mut self, record: &SpanRecord) -> Result<(), LogError> {
-        let place = (record.block.0, record.log_index);
-        let committed = self.committed.l2.map(|head| head.block);
-        let is_committed = committed.is_some_and(|head| record.block <= head);
-        if is_committed || self.last_span.is_some_and(|last| place <= last) {
-            let last = self.last_span.map(|(block, log)| format!("block {block}, log {log}"));
-            let after = if is_committed { committed.map(|head| format!("block {head}")) } else { last };
-            return Err(self.span_out_of_order(place, after.unwrap_or_default()));
-        }
-        self.spans.apply(record)?;
-        let (key, bytes) = (event_key(place.0, place.1), encode_span(record)?);
-        let chain = self.heads.span_events.extended(&key, &bytes);
-        self.batch.put_cf(self.store.family(SPAN_EVENTS)?, key, linked(&chain.last, &bytes));
-        self.heads.span_events = chain;
-        self.last_span = Some(place);
-        Ok(())
-    }
-
-    fn span_out_of_order(&self, (block, log): (u64, u64), after: String) -> LogError {
-        let by = self.heads.l2.map_or("none".into(), |head| head.block.to_string());
-        LogError::SpanOutOfOrder { found: format!("block {block}, log {log}"), after, by }
-    }
-
-    /// Stages the next L2 block.
-    ///
-    /// # Errors
-    ///
-    /// [`LogError::L2OutOfOrder`], [`LogError::L2Parent`] or [`LogError::L2Time`] if it does not
-    /// follow the block before it.
-    pub fn stage_block(&mut self, block: &ProducedBlock) -> Result<(), LogError> {
-        let expected = match self.heads.l2 {
-            None => Some(self.identity.l2_first_block),
-            Some(head) => head.block.next(),
-        };
-        if Some(block.number) != expected {
-            let expected = expected.unwrap_or(self.identity.l2_first_block);
-            return Err(LogError::L2OutOfOrder { expected, found: block.number });
-        }
-        if let Some(head) = self.heads.l2 {
-            if block.parent_hash != head.hash {
-                let (expected, found) = (head.hash, block.parent_hash);
-                return Err(LogError::L2Parent { block: block.number, expected, found });
-            }
-            if block.timestamp < head.timestamp {
-                let (parent, found) = (head.timestamp, block.timestamp);
-                return Err(LogError::L2Time { block: block.number, parent, found });
-            }
-        }
-        if self.open.as_ref().is_some_and(|open| open.is_before(block.number)) {
-            self.sealed = self.put_chunk()?;
-            self.open = None;
-        }
-        let code = match block.signer {
-            None => UNSIGNED,
-            Some(signer) => self.code_of(signer, block.number)?,
-        };
-        let open = self.open.get_or_insert_with(|| ChunkBuilder::new(block.number));
-        open.push(code, block.timestamp, block.hash);
-        self.open_is_staged = true;
-        let head = L2Head { block: block.number, hash: block.hash, timestamp: block.timestamp };
-        self.heads.l2 = Some(head);
-        self.recent_l2.push(head.into(), self.sealed_l2);
-        Ok(())
-    }
-
-    /// The code of a block's signer, who may be new to the log.
-    fn code_of(&mut self, signer: Address, block: L2Block) -> Result<u16, LogError> {
-        let (code, is_new) = self.signers.code_of(signer, block)?;
-        if is_new {
-            let key = code.to_be_bytes();
-            let chain = self.heads.signers.extended(&key, signer.as_slice());
-            self.batch.put_cf(self.store.family(SIGNERS)?, key, linked(&chain.last, signer.as_slice()));
-            self.heads.signers = chain;
-        }
-        Ok(code)
     }
 
     /// Puts the open chunk into the batch and returns the chain with it.

@@ -102,11 +102,9 @@ pub(super) async fn statement(
         .heavy(move || {
             let (view, policy) = (&worked.view, worked.policy());
             let range = StatementRange { from: params.from.map(UnixTime), to: params.to.map(UnixTime) };
-            let first = view.log.identity().l1_first_block;
             let rules = &policy.replayed.policy;
             // One thread: who asks shares the machine with the others.
-            let made =
-                tally_claims::statement(&view.log, first, SequencerId(id), Some(rules), range, Some(1));
+            let made = tally_claims::statement(&view.log, SequencerId(id), Some(rules), range, Some(1));
             let made = made.map_err(|error| refusal(policy, error))?;
             Ok(StatementAnswer::new(policy.at.clone(), &made, params.cursor, params.limit.get()))
         })

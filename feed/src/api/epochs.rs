@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use tally_engine::{AmountError, EpochLedger, L2Block};
+use tally_eventlog::LogView;
 use tally_replay::{BlockLedger, explain_block};
 
 fn no_amount(error: AmountError) -> Problem {

@@ -28,7 +28,7 @@ pub(super) async fn batches(
     }
     let view = &moment.view;
     let (found, next) = page(&view.contracts.batches, params.from, params.limit, |batch| batch.batch);
-    let last = view.final_heads.l1.map(|head| head.block.0);
+    let last = view.final_reach.l1.map(|head| head.block.0);
     let mut batches = found.to_vec();
     for batch in &mut batches {
         batch.is_final = Some(batch.l1_block) <= last;
@@ -50,7 +50,7 @@ pub(super) async fn next_batch(
             let (log, policy) = (&worked.view.log, worked.policy());
             // Whoever sends the call pays by what no reorg can take back.
             let is_final = log.final_part().map_err(|error| broken(&error.into()))?;
-            let next = tally_claims::next_batch(&is_final, log.identity(), None);
+            let next = tally_claims::next_batch(&is_final, None);
             let next = next.map_err(|error| refusal(policy, error))?;
             Ok(NextBatchAnswer::new(policy.at.clone(), &next))
         })
@@ -75,7 +75,7 @@ pub(super) async fn next_rate(
         .heavy(move || {
             let (log, policy) = (&worked.view.log, worked.policy());
             let is_final = log.final_part().map_err(|error| broken(&error.into()))?;
-            let next = tally_claims::next_rate(&is_final, log.identity(), &policy.replayed.policy, None);
+            let next = tally_claims::next_rate(&is_final, &policy.replayed.policy, None);
             let next = next.map_err(|error| refusal(policy, error))?;
             NextRateAnswer::new(policy.at.clone(), &next).map_err(|error| broken(&error.into()))
         })
@@ -166,6 +166,5 @@ pub(super) async fn audit(
 
 fn audit_of(view: &crate::view::View) -> Result<tally_audit::ChainAudit, Problem> {
     let options = AuditOptions { rule: CountRule::Scheduled, from_batch: None, to_batch: None };
-    let escrow = view.log.identity().locking_info;
-    audit_chain(&view.log, escrow, options).map_err(|error| broken(&FeedError::from(error)))
+    audit_chain(&view.log, options).map_err(|error| broken(&FeedError::from(error)))
 }

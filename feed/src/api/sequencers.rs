@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use tally_engine::{L2Block, SequencerId};
+use tally_eventlog::LogView;
 use tally_replay::BlockLedger;
 use utoipa::IntoParams;
 

@@ -6,6 +6,7 @@ use crate::json::{Ingesting, PolicyStatus, StatusAnswer};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use tally_eventlog::LogView;
 
 /// Whether the server answers at all.
 #[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, description = "It does.", body = String, content_type = "text/plain")))]

@@ -32,7 +32,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tally_engine::{PoolState, Spans};
-use tally_eventlog::{EventCursor, Heads, LogError, LogReader, LogWriter, RecentBlock, RecentBlocks};
+use tally_eventlog::{
+    EventCursor, Heads, LogError, LogReader, LogView, LogWriter, RecentBlock, RecentBlocks,
+};
 use tip::check_contracts;
 use tokio::sync::{mpsc, oneshot, watch};
 

@@ -13,7 +13,6 @@ pub use reader::BlockReader;
 use crate::blocks::Blocks;
 use crate::error::ReplayError;
 use crate::run::Replayed;
-use crate::source::Source;
 use alloy_primitives::Address;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -21,14 +20,14 @@ use tally_engine::{
     Assessed, Attribution, Basis, BatchId, Batches, EpochIndex, L2Block, SequencerId, Span, SpanId,
     SpanRecord, Spans, Timeline, UnixTime, Unrewarded, Wei,
 };
-use tally_eventlog::EventCursor;
+use tally_eventlog::LogView;
 
 /// One block of the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockEntry {
-    /// Its number.
+    /// The number of the block.
     pub block: L2Block,
-    /// Its timestamp.
+    /// The timestamp of the block.
     pub timestamp: UnixTime,
     /// The epoch that it is in, or `None` before epoch 0.
     pub epoch: Option<EpochIndex>,
@@ -40,16 +39,16 @@ pub struct BlockEntry {
     pub producer: Option<Address>,
     /// The sequencer that the producer stands for, if it is known.
     pub sequencer: Option<SequencerId>,
-    /// What it earned.
+    /// What the block earned.
     pub outcome: Outcome,
 }
 
 /// What a block earned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Something.
+    /// It earned a reward, which may be 0 wei.
     Rewarded(Rewarded),
-    /// Nothing.
+    /// It earned nothing, for this reason.
     Unrewarded(Unrewarded),
 }
 
@@ -77,10 +76,10 @@ impl BlockEntry {
 }
 
 /// A log and what a policy makes of it, to be asked block by block.
-pub struct BlockLedger<'a, S> {
-    source: &'a S,
+pub struct BlockLedger<'a, L> {
+    log: &'a L,
     replayed: &'a Replayed,
-    blocks: Blocks<'a, S>,
+    blocks: Blocks<'a, L>,
     timeline: Timeline,
     batches: Batches,
     /// By code, from 1 on.
@@ -91,16 +90,16 @@ pub struct BlockLedger<'a, S> {
     earned: Vec<Vec<(EpochIndex, Wei)>>,
 }
 
-impl<'a, S: Source> BlockLedger<'a, S> {
+impl<'a, L: LogView> BlockLedger<'a, L> {
     /// The ledger by block of `replayed`, which came of this very log.
     ///
     /// # Errors
     ///
     /// [`ReplayError`] if the log cannot be read.
-    pub fn new(source: &'a S, replayed: &'a Replayed) -> Result<Self, ReplayError> {
+    pub fn new(log: &'a L, replayed: &'a Replayed) -> Result<Self, ReplayError> {
         let (mut timeline, mut batches) =
-            (Timeline::default(), Batches::new(source.genesis().reward_per_block));
-        for record in &source.l1_records_after(&mut EventCursor::default())? {
+            (Timeline::default(), Batches::new(log.identity().genesis.reward_per_block));
+        for record in &log.l1_records()? {
             timeline.apply(record);
             batches.apply(record);
         }
@@ -114,23 +113,14 @@ impl<'a, S: Source> BlockLedger<'a, S> {
             }
         }
         let (sequencers, earned) = earned.into_iter().unzip();
-        let blocks = Blocks::new(source, None)?;
-        Ok(Self {
-            source,
-            replayed,
-            blocks,
-            timeline,
-            batches,
-            signers: source.signers()?,
-            sequencers,
-            earned,
-        })
+        let blocks = Blocks::new(log, None)?;
+        Ok(Self { log, replayed, blocks, timeline, batches, signers: log.signers()?, sequencers, earned })
     }
 
     /// The blocks that it has: from the log's first to the replay's horizon. `None` if there is none.
     pub fn range(&self) -> Option<RangeInclusive<L2Block>> {
         let horizon = self.replayed.ledger.horizon?;
-        Some(self.source.first_block()..=horizon.block)
+        Some(self.log.identity().l2_first_block..=horizon.block)
     }
 
     /// What it was made of.
@@ -139,8 +129,8 @@ impl<'a, S: Source> BlockLedger<'a, S> {
     }
 
     /// The log that it was made of.
-    pub(crate) const fn source(&self) -> &'a S {
-        self.source
+    pub(crate) const fn log(&self) -> &'a L {
+        self.log
     }
 
     /// The blocks of an epoch, or of those before epoch 0; `None` if there are none.
@@ -184,12 +174,12 @@ impl<'a, S: Source> BlockLedger<'a, S> {
     /// # Errors
     ///
     /// None are known: it reads nothing yet.
-    pub fn reader(&self) -> BlockReader<'_, 'a, S> {
+    pub fn reader(&self) -> BlockReader<'_, 'a, L> {
         BlockReader::new(self)
     }
 
     /// The blocks of `range` that the ledger has, in order.
-    pub fn iter(&self, range: RangeInclusive<L2Block>) -> BlockIter<'_, 'a, S> {
+    pub fn iter(&self, range: RangeInclusive<L2Block>) -> BlockIter<'_, 'a, L> {
         BlockIter { reader: self.reader(), range, ready: Vec::new().into_iter(), is_done: false }
     }
 
@@ -213,7 +203,7 @@ impl<'a, S: Source> BlockLedger<'a, S> {
 
     /// The spans around `range`.
     fn spans_over(&self, range: &RangeInclusive<L2Block>) -> Result<Spans, ReplayError> {
-        spans_of(&self.source.span_records_over(range)?)
+        spans_of(&self.log.span_records_over(range)?)
     }
 
     /// The sequencer's place among those that earn.
@@ -267,7 +257,7 @@ pub(crate) fn spans_of(records: &[SpanRecord]) -> Result<Spans, ReplayError> {
 pub struct BlockRun<'r> {
     /// The first one's number.
     pub first_block: L2Block,
-    /// Their timestamps.
+    /// The timestamps of the blocks.
     pub times: &'r [UnixTime],
     /// The epoch that they are in, or `None` before epoch 0.
     pub epoch: Option<EpochIndex>,
@@ -330,15 +320,15 @@ struct Slotted {
 }
 
 /// Blocks of the ledger, in order. It ends after the first error.
-pub struct BlockIter<'l, 'a, S> {
-    reader: BlockReader<'l, 'a, S>,
+pub struct BlockIter<'l, 'a, L> {
+    reader: BlockReader<'l, 'a, L>,
     range: RangeInclusive<L2Block>,
     /// Those of a chunk.
     ready: std::vec::IntoIter<BlockEntry>,
     is_done: bool,
 }
 
-impl<S: Source> Iterator for BlockIter<'_, '_, S> {
+impl<L: LogView> Iterator for BlockIter<'_, '_, L> {
     type Item = Result<BlockEntry, ReplayError>;
 
     fn next(&mut self) -> Option<Self::Item> {

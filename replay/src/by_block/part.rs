@@ -2,8 +2,8 @@
 
 use super::{BlockEntry, BlockIter, BlockLedger, Outcome};
 use crate::error::ReplayError;
-use crate::source::Source;
 use tally_engine::{BatchId, EpochIndex, L2Block, SequencerId, Wei};
+use tally_eventlog::LogView;
 
 /// The first block of an epoch that the two have differently for a sequencer: one has it as the sequencer's and the
 /// other not, or it earned something else. `None` if there is none.
@@ -11,7 +11,7 @@ use tally_engine::{BatchId, EpochIndex, L2Block, SequencerId, Wei};
 /// # Errors
 ///
 /// [`ReplayError`] if a log cannot be read.
-pub fn first_block_that_differs<A: Source, B: Source>(
+pub fn first_block_that_differs<A: LogView, B: LogView>(
     a: &BlockLedger<'_, A>,
     b: &BlockLedger<'_, B>,
     epoch: EpochIndex,
@@ -41,14 +41,14 @@ fn facts(entry: &BlockEntry) -> (L2Block, Option<(Wei, Wei, Option<BatchId>)>) {
 }
 
 /// The blocks of an epoch that a sequencer was rewarded for.
-struct Own<'l, 'a, S> {
-    blocks: Option<BlockIter<'l, 'a, S>>,
+struct Own<'l, 'a, L> {
+    blocks: Option<BlockIter<'l, 'a, L>>,
     sequencer: SequencerId,
 }
 
-impl<'l, 'a, S: Source> Own<'l, 'a, S> {
+impl<'l, 'a, L: LogView> Own<'l, 'a, L> {
     fn new(
-        ledger: &'l BlockLedger<'a, S>,
+        ledger: &'l BlockLedger<'a, L>,
         epoch: EpochIndex,
         sequencer: SequencerId,
     ) -> Result<Self, ReplayError> {

@@ -2,20 +2,23 @@
 
 use super::{BlockEntry, BlockLedger, BlockRun, Slotted};
 use crate::error::ReplayError;
-use crate::source::Source;
 use std::collections::BTreeMap;
 use std::mem;
 use std::ops::{Range, RangeInclusive};
-use tally_engine::{Assessed, Assessor, EpochIndex, FoldError, L2Block, Span, Spans, UnixTime, Wei};
-use tally_eventlog::{CHUNK_BLOCKS_MAX, CodeCounts, LogError, Producers, Times, UNSIGNED, chunk_start};
+use tally_engine::{
+    Assessed, Assessor, EpochIndex, FoldError, L2Block, Span, SpanCursor, Spans, UnixTime, Wei,
+};
+use tally_eventlog::{
+    CHUNK_BLOCKS_MAX, CodeCounts, LogError, LogView, Producers, Times, UNSIGNED, chunk_start,
+};
 
 /// How many epochs a reader remembers. Each takes some hundred kilobytes: its spans, and for each chunk what every
 /// sequencer had earned by then.
 const EPOCHS_HELD: usize = 128;
 
 /// Reads blocks of a ledger, and remembers the epochs that it has read.
-pub struct BlockReader<'l, 'a, S> {
-    ledger: &'l BlockLedger<'a, S>,
+pub struct BlockReader<'l, 'a, L> {
+    ledger: &'l BlockLedger<'a, L>,
     /// By their first block.
     parts: BTreeMap<L2Block, Part<'l>>,
     scratch: Scratch,
@@ -43,8 +46,8 @@ struct Part<'l> {
     totals: Vec<Vec<Wei>>,
 }
 
-impl<'l, 'a, S: Source> BlockReader<'l, 'a, S> {
-    pub(super) fn new(ledger: &'l BlockLedger<'a, S>) -> Self {
+impl<'l, 'a, L: LogView> BlockReader<'l, 'a, L> {
+    pub(super) fn new(ledger: &'l BlockLedger<'a, L>) -> Self {
         let signers = u16::try_from(ledger.signers.len()).expect("a log has no more: codes have 16 bits");
         let by_code = vec![None; usize::from(signers) + 1];
         let scratch =
@@ -106,8 +109,8 @@ impl<'l, 'a, S: Source> BlockReader<'l, 'a, S> {
 }
 
 /// The part that `block` is in, which the ledger has.
-fn part_of<'p, 'l, S: Source>(
-    ledger: &'l BlockLedger<'_, S>,
+fn part_of<'p, 'l, L: LogView>(
+    ledger: &'l BlockLedger<'_, L>,
     parts: &'p mut BTreeMap<L2Block, Part<'l>>,
     block: L2Block,
 ) -> Result<&'p mut Part<'l>, ReplayError> {
@@ -128,7 +131,7 @@ fn part_of<'p, 'l, S: Source>(
 }
 
 impl<'l> Part<'l> {
-    fn new<S: Source>(ledger: &'l BlockLedger<'_, S>, block: L2Block) -> Result<Self, ReplayError> {
+    fn new<L: LogView>(ledger: &'l BlockLedger<'_, L>, block: L2Block) -> Result<Self, ReplayError> {
         let mut assessor = Assessor::new(ledger.basis());
         let of_policy = |error| ReplayError::of_policy(&ledger.replayed.policy, error);
         assessor.reach(ledger.blocks.timestamp(block)?).map_err(of_policy)?;
@@ -147,14 +150,14 @@ impl<'l> Part<'l> {
 
     /// Calls `each` for the first blocks of `range` (which is not empty, and in this part) that lie in one chunk;
     /// returns the last of them.
-    fn visit<S: Source>(
+    fn visit<L: LogView>(
         &mut self,
-        ledger: &BlockLedger<'_, S>,
+        ledger: &BlockLedger<'_, L>,
         scratch: &mut Scratch,
         range: RangeInclusive<L2Block>,
         each: &mut impl FnMut(&BlockRun<'_>),
     ) -> Result<L2Block, ReplayError> {
-        let (first_of_log, first) = (ledger.source.first_block(), *range.start());
+        let (first_of_log, first) = (ledger.log.identity().l2_first_block, *range.start());
         let chunk = chunk_start(first_of_log, first);
         self.earn_up_to(ledger, scratch, chunk)?;
         let mut walk = Walk::new(ledger, scratch, &self.spans, &self.assessor);
@@ -162,7 +165,7 @@ impl<'l> Part<'l> {
         let ordinal = ordinal(*self.range.start(), chunk);
         let mut running = totals.get(ordinal).cloned().expect("the totals reach up to this chunk");
         let part_start = *self.range.start();
-        let (last, is_whole) = ledger.source.with_columns(chunk, |producers, times| {
+        let (last, is_whole) = ledger.log.with_columns(chunk, |producers, times| {
             let offset = |block: L2Block| offset_in(chunk, block, producers);
             let end = offset(*range.end())?.saturating_add(1).min(producers.blocks());
             let from = offset(first)?;
@@ -188,9 +191,9 @@ impl<'l> Part<'l> {
     }
 
     /// Makes `totals` reach up to the chunk that begins at `chunk`.
-    fn earn_up_to<S: Source>(
+    fn earn_up_to<L: LogView>(
         &mut self,
-        ledger: &BlockLedger<'_, S>,
+        ledger: &BlockLedger<'_, L>,
         scratch: &mut Scratch,
         chunk: L2Block,
     ) -> Result<(), ReplayError> {
@@ -199,9 +202,9 @@ impl<'l> Part<'l> {
         let mut walk = Walk::new(ledger, scratch, &self.spans, &self.assessor);
         while let Some(done) = self.totals.len().checked_sub(1).filter(|done| *done < wanted) {
             let mut running = self.totals.last().cloned().expect("those of the part's beginning are there");
-            let chunk = chunk_of(start, ledger.source.first_block(), done);
+            let chunk = chunk_of(start, ledger.log.identity().l2_first_block, done);
             if self.epoch.is_some() {
-                ledger.source.with_columns(chunk, |producers, times| {
+                ledger.log.with_columns(chunk, |producers, times| {
                     let from = offset_in(chunk, start.max(chunk), producers)?;
                     walk.accrue(producers, times, from..producers.blocks(), &mut running)
                 })?;
@@ -235,16 +238,16 @@ fn offset_in(chunk: L2Block, block: L2Block, producers: &Producers<'_>) -> Resul
 }
 
 /// A way along the blocks of a chunk.
-struct Walk<'w, 'l, 'a, S> {
-    ledger: &'w BlockLedger<'a, S>,
+struct Walk<'w, 'l, 'a, L> {
+    ledger: &'w BlockLedger<'a, L>,
     scratch: &'w mut Scratch,
     spans: &'w Spans,
     assessor: Assessor<'l>,
 }
 
-impl<'w, 'l, 'a, S: Source> Walk<'w, 'l, 'a, S> {
+impl<'w, 'l, 'a, L: LogView> Walk<'w, 'l, 'a, L> {
     fn new(
-        ledger: &'w BlockLedger<'a, S>,
+        ledger: &'w BlockLedger<'a, L>,
         scratch: &'w mut Scratch,
         spans: &'w Spans,
         assessor: &Assessor<'l>,
@@ -319,22 +322,10 @@ impl<'w, 'l, 'a, S: Source> Walk<'w, 'l, 'a, S> {
         blocks: u64,
         totals: &mut [Wei],
     ) -> Result<(), ReplayError> {
-        let end = first.0.saturating_add(blocks);
-        let mut block = first;
-        while block.0 < end {
-            let span = self.spans.covering(block);
-            let next = match span {
-                Some(span) => span.end.next(),
-                None => self.spans.next_covered(block),
-            };
-            let next = next.map_or(end, |next| next.0.min(end));
-            let slotted = self.of_span(span)?;
-            add(
-                totals,
-                &slotted,
-                next.checked_sub(block.0).expect("a span that covers a block ends after it"),
-            )?;
-            block = L2Block(next);
+        let last = L2Block(first.0.saturating_add(blocks).saturating_sub(1));
+        for piece in SpanCursor::new(self.spans).pieces(first, last) {
+            let slotted = self.of_span(piece.span)?;
+            add(totals, &slotted, piece.blocks().expect("they lie in one chunk"))?;
         }
         Ok(())
     }
@@ -348,7 +339,7 @@ impl<'w, 'l, 'a, S: Source> Walk<'w, 'l, 'a, S> {
         totals: &mut [Wei],
         each: &mut impl FnMut(&BlockRun<'_>),
     ) -> Result<(), ReplayError> {
-        let (is_scheduled, spans) = (self.ledger.is_scheduled(), self.spans);
+        let (is_scheduled, mut spans) = (self.ledger.is_scheduled(), SpanCursor::new(self.spans));
         let (mut runs, mut stamps) = (mem::take(&mut self.scratch.runs), mem::take(&mut self.scratch.times));
         runs.clear();
         producers.for_each_run(range.clone(), |code, blocks| runs.push((code, blocks)))?;
@@ -358,7 +349,6 @@ impl<'w, 'l, 'a, S: Source> Walk<'w, 'l, 'a, S> {
         }
         let mut block = L2Block(producers.first_block().0.saturating_add(u64::from(range.start)));
         let mut left = stamps.as_slice();
-        let mut span: Option<&Span> = None;
         for (code, mut blocks) in runs.iter().copied() {
             while blocks > 0 {
                 let cut = || LogError::Undecodable {
@@ -366,16 +356,11 @@ impl<'w, 'l, 'a, S: Source> Walk<'w, 'l, 'a, S> {
                     reason: "they end before it".into(),
                 };
                 self.reach(*left.first().ok_or_else(cut)?)?;
-                if !span.is_some_and(|span| (span.start..=span.end).contains(&block)) {
-                    span = spans.covering(block);
-                }
                 // As many as have all but the time in common.
-                let next_span = match span {
-                    Some(span) => span.end.next(),
-                    None => spans.next_covered(block),
-                };
-                let in_span = next_span.map_or(u64::MAX, |next| next.0.saturating_sub(block.0));
-                let together = usize::from(blocks).min(usize::try_from(in_span).unwrap_or(usize::MAX));
+                let rest = L2Block(block.0.saturating_add(u64::from(blocks)).saturating_sub(1));
+                let piece = spans.piece(block, rest);
+                let together = piece.blocks().and_then(|blocks| usize::try_from(blocks).ok());
+                let (span, together) = (piece.span, together.expect("they lie in one chunk"));
                 let mut now = left.get(..together).unwrap_or(left);
                 if let Some(until) = self.assessor.until().filter(|until| now.last() >= Some(until)) {
                     now = now.get(..now.partition_point(|time| *time < until)).unwrap_or(now);

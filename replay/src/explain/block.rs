@@ -3,8 +3,8 @@
 use super::places::{Place, Records, RewardSource, SpanPlace, StakeFacts, span_place};
 use crate::by_block::{BlockEntry, BlockLedger};
 use crate::error::ReplayError;
-use crate::source::Source;
 use tally_engine::{Allocation, Division, EpochLedger, FoldError, L2Block, reward_division};
+use tally_eventlog::LogView;
 
 /// Everything that decides what a block earned.
 #[derive(Clone, Debug)]
@@ -30,15 +30,15 @@ pub struct BlockExplanation {
 /// # Errors
 ///
 /// [`ReplayError`] if the log cannot be read, or does not give the reward that the ledger has.
-pub fn explain_block<S: Source>(
-    ledger: &BlockLedger<'_, S>,
+pub fn explain_block<L: LogView>(
+    ledger: &BlockLedger<'_, L>,
     block: L2Block,
 ) -> Result<Option<BlockExplanation>, ReplayError> {
     let Some(entry) = ledger.reader().entry(block)? else {
         return Ok(None);
     };
     let policy = &ledger.replayed().policy;
-    let records = Records::new(ledger.source())?;
+    let records = Records::new(ledger.log())?;
     let epoch = entry.epoch.and_then(|epoch| usize::try_from(epoch.0).ok());
     let epoch = epoch.and_then(|epoch| ledger.replayed().ledger.epochs.get(epoch));
     let stake = entry.sequencer.map(|id| records.stake(id, entry.timestamp, policy.cap()));
@@ -62,7 +62,7 @@ pub fn explain_block<S: Source>(
     let is_on_chain = policy.allocation() == Allocation::OnChain;
     let introduced = entry.producer.filter(|_| entry.sequencer.is_some());
     Ok(Some(BlockExplanation {
-        span: span_place(ledger.source(), block)?,
+        span: span_place(ledger.log(), block)?,
         introduced_by: introduced.and_then(|signer| records.introduction(&signer)),
         stake,
         epoch: epoch.cloned(),

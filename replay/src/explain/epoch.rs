@@ -3,17 +3,17 @@
 use super::places::{Records, RewardSource, StakeFacts};
 use crate::by_block::{BlockLedger, Outcome};
 use crate::error::ReplayError;
-use crate::source::Source;
 use std::collections::BTreeMap;
 use tally_engine::{
     Allocation, BatchId, Division, Earned, EpochIndex, EpochLedger, FoldError, SequencerId, StakeSeconds,
     UnixTime, Unrewarded, Wei, reward_division,
 };
+use tally_eventlog::LogView;
 
 /// Everything that decides what a sequencer earned in an epoch.
 #[derive(Clone, Debug)]
 pub struct EpochExplanation {
-    /// The sequencer.
+    /// The sequencer that is explained.
     pub sequencer: SequencerId,
     /// The epoch, with the rate and the window that this comes from.
     pub epoch: EpochLedger,
@@ -32,7 +32,7 @@ pub struct EpochExplanation {
 /// A part of an epoch over which a sequencer's stake and status were the same.
 #[derive(Clone, Debug)]
 pub struct Segment {
-    /// Its first second.
+    /// The first second of the segment.
     pub from: UnixTime,
     /// The second after its last.
     pub until: UnixTime,
@@ -47,7 +47,7 @@ pub struct Segment {
 /// Blocks that earned the same.
 #[derive(Clone, Debug)]
 pub struct Paid {
-    /// What each earned.
+    /// The reward of each of these blocks.
     pub reward: Wei,
     /// How many, and what they earned together.
     pub earned: Earned,
@@ -62,8 +62,8 @@ pub struct Paid {
 /// # Errors
 ///
 /// [`ReplayError`] if the log cannot be read, or does not give the sums that the ledger has.
-pub fn explain_epoch<S: Source>(
-    ledger: &BlockLedger<'_, S>,
+pub fn explain_epoch<L: LogView>(
+    ledger: &BlockLedger<'_, L>,
     sequencer: SequencerId,
     epoch: EpochIndex,
 ) -> Result<Option<EpochExplanation>, ReplayError> {
@@ -76,7 +76,7 @@ pub fn explain_epoch<S: Source>(
     let of_policy = |error: FoldError| ReplayError::of_policy(policy, error);
     let next = index.checked_add(1).and_then(|next| replayed.ledger.epochs.get(next));
     let until = next.map_or(horizon.timestamp, |next| next.start);
-    let records = Records::new(ledger.source())?;
+    let records = Records::new(ledger.log())?;
     let mut explanation = EpochExplanation {
         sequencer,
         epoch: found.clone(),

@@ -2,23 +2,22 @@
 
 use crate::by_block::spans_of;
 use crate::error::ReplayError;
-use crate::source::Source;
 use alloy_primitives::{Address, B256};
 use tally_engine::{
-    BatchId, L1Block, L1Record, L2Block, PoolEvent, SequencerId, Span, SpanRecord, UnixTime, Wei,
+    BatchId, ChangeKind, L1Block, L1Record, L2Block, PoolEvent, SequencerId, Span, SpanRecord, UnixTime, Wei,
 };
-use tally_eventlog::EventCursor;
+use tally_eventlog::LogView;
 
 /// An event of the pool on L1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The event's name, as the contract has it.
     pub event: &'static str,
-    /// The L1 block.
+    /// The L1 block of the event.
     pub block: L1Block,
     /// Its timestamp: the event holds from then on.
     pub timestamp: UnixTime,
-    /// The transaction.
+    /// The transaction that emitted it.
     pub transaction_hash: B256,
     /// The log's index in the block.
     pub log_index: u64,
@@ -33,7 +32,7 @@ pub struct SpanPlace {
     pub event: &'static str,
     /// The L2 block of the event.
     pub block: L2Block,
-    /// The transaction.
+    /// The transaction that emitted it.
     pub transaction_hash: B256,
     /// The log's index in the block.
     pub log_index: u64,
@@ -80,8 +79,8 @@ impl Place {
 pub(crate) struct Records(Vec<L1Record>);
 
 impl Records {
-    pub(crate) fn new<S: Source>(source: &S) -> Result<Self, ReplayError> {
-        Ok(Self(source.l1_records_after(&mut EventCursor::default())?))
+    pub(crate) fn new<L: LogView>(log: &L) -> Result<Self, ReplayError> {
+        Ok(Self(log.l1_records()?))
     }
 
     /// The last record up to `time` of which `is_it` holds.
@@ -95,8 +94,7 @@ impl Records {
         let stake_event = self.last(time, |event| sets_stake(event, sequencer).is_some());
         let status_event = self.last(time, |event| sets_status(event, sequencer).is_some());
         // Before any event there is no stake.
-        let stake = stake_event.map_or(Some(Wei::ZERO), |record| sets_stake(&record.event, sequencer));
-        let stake = stake.expect("the event was found by its setting a stake");
+        let stake = stake_event.and_then(|record| sets_stake(&record.event, sequencer)).unwrap_or(Wei::ZERO);
         let active = status_event.and_then(|record| sets_status(&record.event, sequencer)).unwrap_or(false);
         StakeFacts {
             stake,
@@ -126,10 +124,8 @@ impl Records {
     /// The event by which `signer` came to stand for its sequencer. There is one at most, and under `on-chain` it
     /// may come after the block, as long as it comes before the batch.
     pub(crate) fn introduction(&self, signer: &Address) -> Option<Place> {
-        let introduces = |event: &PoolEvent| {
-            matches!(event, PoolEvent::Locked { signer: new, .. } | PoolEvent::SignerChange { new_signer: new, .. }
-                if new == signer)
-        };
+        let introduces =
+            |event: &PoolEvent| event.changes().any(|(_, change)| change == ChangeKind::Signer(*signer));
         self.last(UnixTime(u64::MAX), introduces).map(Place::of)
     }
 
@@ -145,33 +141,27 @@ impl Records {
 
 /// The stake that an event gives a sequencer.
 fn sets_stake(event: &PoolEvent, id: SequencerId) -> Option<Wei> {
-    let set = if let PoolEvent::Locked { sequencer, amount, .. } = event {
-        Some((sequencer, *amount))
-    } else if let PoolEvent::LockUpdate { sequencer, new_amount, .. } = event {
-        Some((sequencer, *new_amount))
-    } else if let PoolEvent::Unlocked { sequencer, .. } = event {
-        Some((sequencer, Wei::ZERO))
-    } else {
-        None
+    let stake = |change| match change {
+        ChangeKind::Stake(stake) => Some(stake),
+        ChangeKind::Left => Some(Wei::ZERO),
+        ChangeKind::Activated | ChangeKind::Deactivated | ChangeKind::Signer(_) => None,
     };
-    set.filter(|(sequencer, _)| **sequencer == id).map(|(_, stake)| stake)
+    event.changes().filter(|(sequencer, _)| *sequencer == id).find_map(|(_, change)| stake(change))
 }
 
 /// Whether a sequencer is active after an event that says so.
 fn sets_status(event: &PoolEvent, id: SequencerId) -> Option<bool> {
-    let set = if let PoolEvent::Locked { sequencer, .. } = event {
-        Some((sequencer, true))
-    } else if let PoolEvent::UnlockInit { sequencer, .. } = event {
-        Some((sequencer, false))
-    } else {
-        None
+    let active = |change| match change {
+        ChangeKind::Activated => Some(true),
+        ChangeKind::Deactivated => Some(false),
+        ChangeKind::Stake(_) | ChangeKind::Left | ChangeKind::Signer(_) => None,
     };
-    set.filter(|(sequencer, _)| **sequencer == id).map(|(_, active)| active)
+    event.changes().filter(|(sequencer, _)| *sequencer == id).find_map(|(_, change)| active(change))
 }
 
 /// The span that covers `block`, and the event that it comes from.
-pub(crate) fn span_place<S: Source>(source: &S, block: L2Block) -> Result<Option<SpanPlace>, ReplayError> {
-    let records = source.span_records_over(&(block..=block))?;
+pub(crate) fn span_place<L: LogView>(log: &L, block: L2Block) -> Result<Option<SpanPlace>, ReplayError> {
+    let records = log.span_records_over(&(block..=block))?;
     let Some(span) = spans_of(&records)?.covering(block).copied() else {
         return Ok(None);
     };

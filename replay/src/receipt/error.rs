@@ -9,23 +9,23 @@ const SHOWN_CHARS_MAX: usize = 120;
 /// A receipt that is none, or is not sound.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiptError {
-    /// Too long.
+    /// It is too long to be a receipt.
     #[error("a receipt of {found} bytes is longer than the {max} allowed")]
     TooLong {
-        /// Its length.
+        /// How many bytes it has.
         found: usize,
-        /// The limit.
+        /// How many bytes a receipt may have.
         max: usize,
     },
     /// Not a receipt's JSON: the parser's own words, with line and column.
     #[error("it is no receipt: {0}")]
     Syntax(#[from] serde_json::Error),
-    /// Of another format.
+    /// It is of another format than this program's.
     #[error("it has the format {found:?}, and this program knows {known:?}")]
     Format {
-        /// The receipt's.
+        /// The format that the receipt states.
         found: String,
-        /// This program's.
+        /// The format that this program reads.
         known: &'static str,
     },
     /// Its bytes are not the ones that a receipt which says the same has.
@@ -44,21 +44,21 @@ pub enum ReceiptError {
     /// Something that follows from the receipt's own numbers is not what it states.
     #[error("the receipt is not sound: {place} is {found}, but by its own numbers {expected}")]
     NotSound {
-        /// What of it.
+        /// The part of the receipt.
         place: String,
         /// What follows from the numbers.
         expected: String,
-        /// What it states.
+        /// What the receipt states there.
         found: String,
     },
     /// A value that no ledger can have.
     #[error("the receipt is not sound: {place} is {found}, which has to be {expected}")]
     Value {
-        /// What of it.
+        /// The part of the receipt.
         place: String,
         /// What it may be.
         expected: &'static str,
-        /// What it states.
+        /// What the receipt states there.
         found: String,
     },
     /// The log that it speaks of has no digest.

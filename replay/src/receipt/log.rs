@@ -14,16 +14,16 @@ pub struct ReceiptLog {
     pub l1_chain_id: u64,
     /// The chain id of the L2.
     pub l2_chain_id: u64,
-    /// `LockingInfo`, on L1.
+    /// The contract `LockingInfo`, on L1.
     #[serde(with = "text::address")]
     pub locking_info: Address,
-    /// `LockingPool`, on L1.
+    /// The contract `LockingPool`, on L1.
     #[serde(with = "text::address")]
     pub locking_pool: Address,
     /// The METIS token, on L1.
     #[serde(with = "text::address")]
     pub metis_token: Address,
-    /// `MetisSequencerSet`, on L2.
+    /// The contract `MetisSequencerSet`, on L2.
     #[serde(with = "text::address")]
     pub sequencer_set: Address,
     /// The first L1 block.
@@ -36,9 +36,9 @@ pub struct ReceiptLog {
     pub l1_head: Option<ReceiptHead>,
     /// The last L2 block, if there is any.
     pub l2_head: Option<ReceiptHead>,
-    /// The pool's events.
+    /// The chain of the pool's events.
     pub l1_events: ReceiptChain,
-    /// The span events.
+    /// The chain of the span events.
     pub span_events: ReceiptChain,
     /// The signers of L2 blocks.
     pub signers: ReceiptChain,
@@ -55,18 +55,18 @@ pub struct ReceiptLog {
 pub struct ReceiptInitial {
     /// The L1 block of the pool's initialiser.
     pub batch_block: u64,
-    /// The first batch.
+    /// The batch that is current before any is paid.
     pub batch: u64,
     /// The reward of a block.
     #[serde(with = "text")]
     pub reward_per_block_wei: U256,
-    /// `minLock`.
+    /// The least stake, `minLock`.
     #[serde(with = "text")]
     pub min_lock_wei: U256,
-    /// `maxLock`.
+    /// The greatest stake, `maxLock`.
     #[serde(with = "text")]
     pub max_lock_wei: U256,
-    /// The exit delay.
+    /// How many seconds an exit takes.
     pub exit_delay_secs: u64,
     /// The signer update throttle.
     pub signer_update_throttle_batches: u64,
@@ -76,12 +76,12 @@ pub struct ReceiptInitial {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptHead {
-    /// Its number.
+    /// The number of the block.
     pub block: u64,
-    /// Its hash.
+    /// The hash of the block.
     #[serde(with = "text")]
     pub hash: B256,
-    /// Its timestamp.
+    /// The timestamp of the block.
     pub timestamp: u64,
 }
 
@@ -152,7 +152,7 @@ impl ReceiptLog {
         })
     }
 
-    /// The log's identity.
+    /// The identity of the log.
     pub fn identity(&self) -> LogIdentity {
         LogIdentity {
             l1_chain_id: self.l1_chain_id,

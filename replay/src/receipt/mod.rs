@@ -27,13 +27,13 @@ pub const RECEIPT_BYTES_MAX: usize = 256 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
-    /// [`RECEIPT_FORMAT`].
+    /// Always [`RECEIPT_FORMAT`], in this format.
     pub format: String,
     /// The version of the engine that made it. Of no matter to the result.
     pub engine_version: String,
-    /// The rules.
+    /// The policy that was replayed, whole.
     pub policy: ReceiptPolicy,
-    /// What was replayed.
+    /// The log that was replayed.
     pub log: ReceiptLog,
     /// The last block to be folded, if one was given.
     pub to: Option<u64>,
@@ -53,7 +53,7 @@ pub struct Receipt {
     pub batches: Vec<ReceiptBatch>,
     /// Under `on-chain`: what no batch has paid yet, a part of the total.
     pub pending: ReceiptEarned,
-    /// Everything earned.
+    /// The sum of all rewards.
     #[serde(with = "text")]
     pub total_wei: U256,
     /// The ledger root (`docs/rules.md`).
@@ -61,15 +61,15 @@ pub struct Receipt {
     pub ledger_root: B256,
 }
 
-/// A policy, whole.
+/// A policy, with its text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptPolicy {
-    /// Its name.
+    /// The name of the policy.
     pub name: String,
-    /// Its version.
+    /// The version of the policy.
     pub version: u32,
-    /// Its digest (`docs/rules.md`).
+    /// The digest of the policy (`docs/rules.md`).
     #[serde(with = "text")]
     pub digest: B256,
     /// The policy file, as [`Policy::to_toml`] writes it.
@@ -80,9 +80,9 @@ pub struct ReceiptPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptHorizon {
-    /// Its number.
+    /// The number of the block.
     pub l2_block: u64,
-    /// Its timestamp.
+    /// The timestamp of the block.
     pub timestamp: u64,
 }
 
@@ -100,16 +100,16 @@ pub struct ReceiptStop {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptEpoch {
-    /// Which, from 0.
+    /// The index of the epoch, from 0.
     pub epoch: u64,
-    /// When it begins.
+    /// When the epoch begins.
     pub start: u64,
-    /// Q, in wei·s.
+    /// The stake-seconds Q, in wei·s.
     #[serde(with = "text")]
     pub stake_seconds: U256,
-    /// N.
+    /// The rewarded blocks, N.
     pub blocks: u64,
-    /// W, in wei·blocks.
+    /// The stake-blocks W, in wei·blocks.
     #[serde(with = "text")]
     pub stake_blocks: U256,
     /// The sum of its rewards.
@@ -134,7 +134,7 @@ pub enum ReceiptRate {
     Initial {},
     /// An earlier epoch's sums.
     Window {
-        /// Which epoch's.
+        /// The epoch whose sums they are.
         window_epoch: u64,
         /// The target that it was set with, as a decimal fraction.
         mrr: String,
@@ -147,14 +147,14 @@ pub enum ReceiptRate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptRow {
-    /// Which.
+    /// The sequencer that the row is of.
     pub sequencer: u64,
     /// Its capped stake over the epoch, in wei·s.
     #[serde(with = "text")]
     pub stake_seconds: U256,
     /// Its rewarded blocks, never 0.
     pub blocks: u64,
-    /// What they earned.
+    /// The reward of these blocks.
     #[serde(with = "text")]
     pub reward_wei: U256,
 }
@@ -163,14 +163,14 @@ pub struct ReceiptRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptSequencer {
-    /// Which.
+    /// The id of the sequencer.
     pub id: u64,
     /// Its signer at the horizon; `None` if it locked only later.
     #[serde(with = "text::optional_address")]
     pub signer: Option<Address>,
-    /// Its rewarded blocks.
+    /// How many of its blocks were rewarded.
     pub blocks: u64,
-    /// What they earned.
+    /// The reward of these blocks.
     #[serde(with = "text")]
     pub reward_wei: U256,
 }
@@ -179,7 +179,7 @@ pub struct ReceiptSequencer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptUnrewarded {
-    /// Before epoch 0.
+    /// Blocks from before epoch 0.
     pub before_genesis: u64,
     /// Unsigned and before the first span.
     pub no_producer: u64,
@@ -193,7 +193,7 @@ pub struct ReceiptUnrewarded {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptBatch {
-    /// Which.
+    /// The number of the batch.
     pub batch: u64,
     /// What a block of it earned.
     #[serde(with = "text")]
@@ -206,11 +206,11 @@ pub struct ReceiptBatch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptBatchRow {
-    /// Which.
+    /// The sequencer that was credited.
     pub sequencer: u64,
-    /// Its blocks.
+    /// How many of its blocks were credited.
     pub blocks: u64,
-    /// What they earned.
+    /// The reward of these blocks.
     #[serde(with = "text")]
     pub reward_wei: U256,
 }
@@ -219,9 +219,9 @@ pub struct ReceiptBatchRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptEarned {
-    /// How many.
+    /// How many blocks are pending.
     pub blocks: u64,
-    /// What they earned.
+    /// The reward of these blocks.
     #[serde(with = "text")]
     pub reward_wei: U256,
 }

@@ -21,7 +21,7 @@ use node::{Node, compiled, transaction};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::thread::JoinHandle;
-use tally_eventlog::LogReader;
+use tally_eventlog::{LogReader, LogView};
 
 /// What the contracts in `tests/anvil` can be asked to do.
 mod calls {

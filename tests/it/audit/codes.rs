@@ -8,11 +8,11 @@ use alloy_primitives::{Address, U256};
 use engine::{Credit, L1Record, PoolEvent, PoolGenesis, SpanEvent, SpanId, Wei};
 use std::collections::BTreeSet;
 use tally_audit::{Code, Finding, audit_chain};
+use tally_eventlog::{LogIdentity, LogView};
 
 struct Clean {
     history: History,
-    genesis: PoolGenesis,
-    escrow: Address,
+    identity: LogIdentity,
 }
 
 const STRANGER: Address = Address::repeat_byte(0xee);
@@ -20,21 +20,21 @@ const STRANGER: Address = Address::repeat_byte(0xee);
 impl Clean {
     fn new() -> Self {
         let (_dir, log) = ingested("small-a");
-        let identity = log.identity();
-        Self { history: history_of(&log), genesis: identity.genesis.clone(), escrow: identity.locking_info }
+        Self { history: history_of(&log), identity: log.identity().clone() }
     }
 
     fn audit(&self, history: &History, genesis: &PoolGenesis) -> Vec<Finding> {
-        let log = MemoryLog::new(history).with_genesis(genesis.clone());
-        audit_chain(&log, self.escrow, ALL).unwrap().findings
+        let identity = LogIdentity { genesis: genesis.clone(), ..self.identity.clone() };
+        let log = MemoryLog::new(history).with_contracts(&identity);
+        audit_chain(&log, ALL).unwrap().findings
     }
 
     /// What is found beside what there was anyway, with `change` made.
     fn new_with(&self, change: impl FnOnce(&mut History)) -> Vec<Finding> {
         let mut history = self.history.clone();
         change(&mut history);
-        let known = self.audit(&self.history, &self.genesis);
-        let mut found = self.audit(&history, &self.genesis);
+        let known = self.audit(&self.history, &self.identity.genesis);
+        let mut found = self.audit(&history, &self.identity.genesis);
         found.retain(|finding| !known.contains(finding));
         found
     }
@@ -243,7 +243,8 @@ fn what_is_missing_or_out_of_place_is_found() {
         let after = history.l1.iter().rposition(|record| record.block == block).unwrap();
         let wei = Wei::new(U256::from(5));
         gift.log_index = history.l1[after].log_index + 1;
-        gift.event = PoolEvent::MetisTransfer { from: STRANGER, to: clean.escrow, amount: wei };
+        gift.event =
+            PoolEvent::MetisTransfer { from: STRANGER, to: clean.identity.locking_info, amount: wei };
         history.l1.insert(after + 1, gift);
     });
     assert_eq!(found.len(), 1, "{found:#?}");
@@ -254,11 +255,11 @@ fn what_is_missing_or_out_of_place_is_found() {
 fn stakes_are_held_against_the_contract_s_bounds_and_the_cap() {
     let clean = Clean::new();
     let max_lock = Wei::new(U256::from(1));
-    let strict = PoolGenesis { max_lock, ..clean.genesis.clone() };
+    let strict = PoolGenesis { max_lock, ..clean.identity.genesis.clone() };
     let over = clean.audit(&clean.history, &strict);
     assert_eq!(at(&over, Code::StakeOverMaximum).expected.as_deref(), Some("1"));
     let min_lock = Wei::new(U256::MAX);
-    let under = clean.audit(&clean.history, &PoolGenesis { min_lock, ..clean.genesis.clone() });
+    let under = clean.audit(&clean.history, &PoolGenesis { min_lock, ..clean.identity.genesis.clone() });
     at(&under, Code::StakeUnderMinimum);
     // Raised above it by a relock: sequencer 4 here, and sequencer 1 in the other recording.
     let of_cap = |findings: &[Finding]| -> BTreeSet<u64> {
@@ -275,7 +276,7 @@ fn stakes_are_held_against_the_contract_s_bounds_and_the_cap() {
     };
     for recording in crate::support::RECORDINGS {
         let (_dir, log) = ingested(recording);
-        let findings = audit_chain(&log, log.identity().locking_info, ALL).unwrap().findings;
+        let findings = audit_chain(&log, ALL).unwrap().findings;
         let over = over_cap(recording);
         assert!(!over.is_empty() && over.is_subset(&of_cap(&findings)), "{recording}: {over:?}");
         let relocked = log.l1_records().unwrap().into_iter().filter(
@@ -335,8 +336,8 @@ fn blocks_that_cannot_be_attributed_before_others_that_are_paid_are_not_verified
         start.0 += 1;
     }
     history.blocks.iter_mut().find(|block| block.number == gap).unwrap().signed_by = None;
-    let log = MemoryLog::new(&history).with_genesis(clean.genesis.clone());
-    let audit = audit_chain(&log, clean.escrow, ALL).unwrap();
+    let log = MemoryLog::new(&history).with_contracts(&clean.identity);
+    let audit = audit_chain(&log, ALL).unwrap();
     assert_eq!(audit.l2_block.unwrap().0, gap - 1);
     assert!(audit.unsettled.as_ref().unwrap().contains(&format!("blocks from {gap} on")), "{audit:?}");
 }

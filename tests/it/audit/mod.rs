@@ -14,7 +14,7 @@ pub(crate) const ALL: AuditOptions =
     AuditOptions { rule: CountRule::Scheduled, from_batch: None, to_batch: None };
 
 fn audited(log: &LogReader, options: AuditOptions) -> ChainAudit {
-    audit_chain(log, log.identity().locking_info, options).unwrap()
+    audit_chain(log, options).unwrap()
 }
 
 fn counts(value: &Value) -> BTreeMap<u64, u64> {

@@ -5,17 +5,15 @@ use crate::memory::MemoryLog;
 use crate::oracle::History;
 use crate::support::{RECORDINGS, history_of, ingested, times};
 use alloy_primitives::{Address, B256, U256};
-use engine::{
-    BatchLedger, Earned, L1Record, Ledger, Policy, PoolEvent, PoolGenesis, PoolState, SpanEvent, Wei,
-};
+use engine::{BatchLedger, Earned, L1Record, Ledger, Policy, PoolEvent, PoolState, SpanEvent, Wei};
 use fastrand::Rng;
 use std::collections::BTreeMap;
 use tally_audit::{Finding, Severity, audit_chain};
+use tally_eventlog::{LogIdentity, LogView};
 use tally_replay::{ReplayOptions, replay};
 
 struct Case<'a> {
-    genesis: &'a PoolGenesis,
-    escrow: Address,
+    identity: &'a LogIdentity,
     clean: Vec<Finding>,
     money: Option<Money>,
 }
@@ -46,18 +44,18 @@ struct Parameters {
 
 impl Case<'_> {
     fn log(&self, history: &History) -> MemoryLog {
-        MemoryLog::new(history).with_genesis(self.genesis.clone())
+        MemoryLog::new(history).with_contracts(self.identity)
     }
 
     /// The errors and warnings, or that there is no audit.
     fn found(&self, history: &History) -> Result<Vec<Finding>, String> {
-        let audit = audit_chain(&self.log(history), self.escrow, ALL).map_err(|error| error.to_string())?;
+        let audit = audit_chain(&self.log(history), ALL).map_err(|error| error.to_string())?;
         let is_loud = |finding: &Finding| finding.code.severity() > Severity::Note;
         Ok(audit.findings.into_iter().filter(is_loud).collect())
     }
 
     fn money(&self, history: &History) -> Option<Money> {
-        let mut pool = PoolState::new(self.genesis);
+        let mut pool = PoolState::new(&self.identity.genesis);
         let mut claims = Vec::new();
         for record in &history.l1 {
             pool.apply(record).ok()?;
@@ -279,8 +277,7 @@ fn mutations_are_found_or_meaningless() {
     for recording in RECORDINGS {
         let (_dir, log) = ingested(recording);
         let history = history_of(&log);
-        let (genesis, escrow) = (&log.identity().genesis, log.identity().locking_info);
-        let mut case = Case { genesis, escrow, clean: Vec::new(), money: None };
+        let mut case = Case { identity: log.identity(), clean: Vec::new(), money: None };
         (case.clean, case.money) = (case.found(&history).unwrap(), case.money(&history));
         assert!(case.money.is_some());
         let mut outcomes = Outcomes::default();

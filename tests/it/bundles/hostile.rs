@@ -7,7 +7,7 @@ use super::{
 };
 use crate::support::times;
 use engine::Policy;
-use tally_eventlog::{Archive, Chain, Heads, decode_l1};
+use tally_eventlog::{Archive, Chain, Heads, LogView, decode_l1};
 use tally_replay::{Receipt, ReceiptLog, ReplayOptions, replay};
 
 #[test]

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use tally_claims::{BatchEntry, NextBatch, Unpayable, next_batch};
-use tally_eventlog::LogReader;
+use tally_eventlog::{LogReader, LogView};
 
 mod call {
     alloy::sol! {
@@ -71,8 +71,7 @@ fn each_batch_is_prepared_as_it_was_sent_or_should_have_been() {
             let transaction: B256 = batch["txHash"].as_str().unwrap().parse().unwrap();
             let cut = Cut::just_before(&log, transaction);
             let to = SpanId(number(&batch["endEpoch"]));
-            let ours =
-                next_batch(&cut, log.identity(), Some(to)).unwrap_or_else(|error| panic!("{place}: {error}"));
+            let ours = next_batch(&cut, Some(to)).unwrap_or_else(|error| panic!("{place}: {error}"));
             assert_eq!(ours.batch.0, number(&batch["batchId"]), "{place}");
             assert_eq!(ours.start_span.0, number(&batch["startEpoch"]), "{place}");
             assert_eq!(ours.end_span, to, "{place}");
@@ -245,7 +244,7 @@ fn a_batch_reaches_to_the_last_finished_span() {
     let truth = expected("small-a");
     let last = truth["batches"].as_array().unwrap().last().unwrap();
     let cut = Cut::just_before(&log, last["txHash"].as_str().unwrap().parse().unwrap());
-    let batch = next_batch(&cut, log.identity(), None).unwrap();
+    let batch = next_batch(&cut, None).unwrap();
     assert_eq!((batch.end_span.0, batch.last_block.0), last_finished("small-a", &log));
     assert_eq!(batch.end_span.0, number(&last["endEpoch"]));
 }
@@ -306,7 +305,7 @@ fn an_emptied_span_counts_nothing_and_its_signer_has_an_entry() {
     // Span 2 is emptied, and span 3 is where it was; span 4 is the last.
     let more = [recommit(3, 1_030, a), recommit(4, 1_035, b)];
     cut.spans.extend(more);
-    let batch = next_batch(&cut, log.identity(), None).unwrap();
+    let batch = next_batch(&cut, None).unwrap();
     assert_eq!((batch.start_span.0, batch.end_span.0), (1, 3));
     assert_eq!((batch.first_block.0, batch.last_block.0, batch.blocks), (1_020, 1_034, 15));
     let found: Vec<_> =
@@ -323,7 +322,7 @@ fn blocks_of_an_unknown_signer_are_left_out_and_told() {
     let mut cut = before_first_batch(&log);
     cut.spans =
         announced(&[(1_010, 1_019, a), (1_020, 1_024, a), (1_025, 1_031, stranger), (1_032, 1_041, a)]);
-    let batch = next_batch(&cut, log.identity(), None).unwrap();
+    let batch = next_batch(&cut, None).unwrap();
     assert_eq!((batch.end_span.0, batch.blocks), (2, 5));
     let [unpayable] = &batch.unpayable[..] else { panic!("{:?}", batch.unpayable) };
     assert_eq!((unpayable.signer, unpayable.blocks, unpayable.why), (stranger, 7, Unpayable::UnknownSigner));

@@ -1,12 +1,12 @@
 //! A log as it was at an earlier moment, or as it might have been.
 
 use alloy_primitives::{Address, B256};
-use engine::{L1Record, L2Block, PoolGenesis, SpanRecord};
+use engine::{L1Record, L2Block, SpanRecord};
 use std::ops::RangeInclusive;
 use tally_eventlog::{
-    Chain, ChunkHeader, EventCursor, Heads, IndexEntry, L1Head, LogError, LogReader, Producers, Times,
+    Chain, ChunkHeader, EventCursor, Heads, IndexEntry, L1Head, LogError, LogIdentity, LogReader, LogView,
+    Producers, Reach, Times,
 };
-use tally_replay::Source;
 
 /// A log with other events and heads. Its blocks are the log's, up to the L2 head.
 pub(super) struct Cut<'a> {
@@ -42,17 +42,13 @@ impl<'a> Cut<'a> {
     }
 }
 
-impl Source for Cut<'_> {
-    fn heads(&self) -> Heads {
-        self.heads
+impl LogView for Cut<'_> {
+    fn identity(&self) -> &LogIdentity {
+        self.log.identity()
     }
 
-    fn first_block(&self) -> L2Block {
-        self.log.identity().l2_first_block
-    }
-
-    fn genesis(&self) -> &PoolGenesis {
-        &self.log.identity().genesis
+    fn reach(&self) -> Reach {
+        self.heads.reach()
     }
 
     fn l1_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<L1Record>, LogError> {

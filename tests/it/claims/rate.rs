@@ -8,7 +8,7 @@ use alloy_primitives::{B256, Bytes};
 use engine::{L1Record, Policy, PoolEvent, Wei};
 use serde_json::{Value, json};
 use tally_claims::{draw, next_rate};
-use tally_eventlog::LogReader;
+use tally_eventlog::{LogReader, LogView};
 
 mod call {
     alloy::sol! {
@@ -235,7 +235,7 @@ fn a_rate_that_is_in_force_needs_no_call() {
     let (_dir, log) = ingested("pool-a");
     let guide = Policy::built_in("guide").unwrap();
     let mut cut = Cut::of(&log);
-    let before = next_rate(&cut, log.identity(), &guide, None).unwrap();
+    let before = next_rate(&cut, &guide, None).unwrap();
     assert!(before.call.is_some());
     let head = cut.heads.l1.unwrap();
     cut.l1.push(L1Record {
@@ -246,11 +246,11 @@ fn a_rate_that_is_in_force_needs_no_call() {
         log_index: 1_000,
         event: PoolEvent::RewardUpdate { new_reward: before.reward, old_reward: before.on_chain },
     });
-    let after = next_rate(&cut, log.identity(), &guide, None).unwrap();
+    let after = next_rate(&cut, &guide, None).unwrap();
     assert_eq!((after.call, after.difference.size()), (None, Wei::ZERO));
     assert_eq!(after.reward, before.reward, "what is set on chain changes no policy's rate");
-    assert!(next_rate(&cut, log.identity(), &guide, Some(3)).unwrap().call.is_some(), "rounded, it differs");
-    let whole = next_rate(&cut, log.identity(), &guide, Some(0)).unwrap();
+    assert!(next_rate(&cut, &guide, Some(3)).unwrap().call.is_some(), "rounded, it differs");
+    let whole = next_rate(&cut, &guide, Some(0)).unwrap();
     assert_eq!(whole.proposed().to_string(), "3000000000000000000");
 }
 
@@ -263,7 +263,7 @@ fn the_history_is_drawn_the_same_each_time() {
         ["claims", "next-rate", "--log", dir.path().to_str().unwrap(), "--plot", plot.to_str().unwrap()];
     output_of(&command);
     let svg = std::fs::read_to_string(&plot).unwrap();
-    let next = next_rate(&log, log.identity(), &Policy::built_in("guide").unwrap(), None).unwrap();
+    let next = next_rate(&log, &Policy::built_in("guide").unwrap(), None).unwrap();
     assert_eq!(draw(&next).unwrap(), svg);
     output_of(&command);
     assert_eq!(std::fs::read_to_string(&plot).unwrap(), svg);

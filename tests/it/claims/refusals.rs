@@ -16,8 +16,8 @@ fn before_batch_6(log: &LogReader) -> Cut<'_> {
     Cut::just_before(log, batch["txHash"].as_str().unwrap().parse().unwrap())
 }
 
-fn refusal(cut: &Cut<'_>, log: &LogReader, to_span: Option<u64>) -> String {
-    next_batch(cut, log.identity(), to_span.map(SpanId)).expect_err("it is refused").to_string()
+fn refusal(cut: &Cut<'_>, to_span: Option<u64>) -> String {
+    next_batch(cut, to_span.map(SpanId)).expect_err("it is refused").to_string()
 }
 
 /// A record after all others.
@@ -39,32 +39,32 @@ fn a_batch_is_refused_while_a_span_can_still_change() {
     let cut = before_batch_6(&log).with_l2_to(2_090);
     // It is cut to block 2091 only later, by the recommit that announces span 32.
     assert_eq!(
-        refusal(&cut, &log, Some(31)),
+        refusal(&cut, Some(31)),
         "span 31 is not finished: it ends at L2 block 2121, and the log reaches block 2090"
     );
     let spans = cut.spans.iter().filter_map(|record| record.event.span()).map(|span| span.0);
     let last = spans.max().unwrap();
     assert_eq!(
-        refusal(&cut, &log, Some(last + 1)),
+        refusal(&cut, Some(last + 1)),
         format!("a batch up to span {} is asked for, but the last announced in the log is {last}", last + 1)
     );
     // The last span of all is made, but the next is not announced.
     let mut cut = before_batch_6(&log);
     cut.spans.retain(|record| record.event.span().is_none_or(|span| span.0 <= 31));
     assert_eq!(
-        refusal(&cut, &log, Some(31)),
+        refusal(&cut, Some(31)),
         "span 31 is not settled: it ends at L2 block 2121, but span 32 is not announced up to block 3002, and until \
          then a recommit can change it"
     );
-    assert_eq!(next_batch(&cut, log.identity(), None).unwrap().end_span.0, 30);
+    assert_eq!(next_batch(&cut, None).unwrap().end_span.0, 30);
     // Nothing of L2.
     let mut cut = before_batch_6(&log);
     cut.heads.l2 = None;
-    assert!(refusal(&cut, &log, Some(31)).ends_with("and the log reaches block none"));
-    assert!(refusal(&cut, &log, None).ends_with("needs at least 2 finished spans, and has 0"));
+    assert!(refusal(&cut, Some(31)).ends_with("and the log reaches block none"));
+    assert!(refusal(&cut, None).ends_with("needs at least 2 finished spans, and has 0"));
     cut.spans.clear();
     assert_eq!(
-        refusal(&cut, &log, Some(31)),
+        refusal(&cut, Some(31)),
         "a batch up to span 31 is asked for, but the last announced in the log is none"
     );
 }
@@ -74,20 +74,20 @@ fn a_batch_is_refused_that_the_contract_would_refuse() {
     let (_dir, log) = ingested("small-a");
     let cut = before_batch_6(&log);
     assert_eq!(
-        refusal(&cut, &log, Some(23)),
+        refusal(&cut, Some(23)),
         "a batch up to span 23 is asked for, but the next batch begins at span 24"
     );
     let too_few = "a batch from span 24 on needs at least 2 finished spans, and has 1";
-    assert_eq!(refusal(&cut, &log, Some(24)), too_few);
+    assert_eq!(refusal(&cut, Some(24)), too_few);
     let mut second = cut.spans.iter().rev().filter(|record| record.event.span() == Some(SpanId(25)));
     let (_, end) = second.next().unwrap().event.blocks().unwrap();
     let cut = before_batch_6(&log).with_l2_to(end.0 - 1);
-    assert_eq!(refusal(&cut, &log, None), too_few);
+    assert_eq!(refusal(&cut, None), too_few);
 
     let mut cut = before_batch_6(&log);
     cut.l1.retain(|record| !matches!(record.event, PoolEvent::UpdateMpc { .. }));
     assert_eq!(
-        refusal(&cut, &log, None),
+        refusal(&cut, None),
         format!(
             "no MPC address is set up to L1 block {}, the last in the log: nobody can submit batch 6",
             cut.heads.l1.unwrap().block
@@ -105,7 +105,7 @@ fn a_batch_is_refused_that_the_contract_would_refuse() {
         }
     }
     assert_eq!(
-        refusal(&cut, &log, Some(31)),
+        refusal(&cut, Some(31)),
         "of the 222 blocks of spans 24 to 31 none can be paid, and the contract takes no empty batch"
     );
 }
@@ -118,13 +118,13 @@ fn a_batch_is_refused_whose_amount_does_not_fit() {
     let half = Wei::new(U256::MAX >> 7);
     let update = later(&cut, PoolEvent::RewardUpdate { new_reward: half, old_reward });
     cut.l1.push(update);
-    let error = refusal(&cut, &log, Some(31));
+    let error = refusal(&cut, Some(31));
     assert!(error.starts_with("the total of the batch: sum of "), "{error}");
     let max = Wei::new(U256::MAX);
     let mut update = later(&cut, PoolEvent::RewardUpdate { new_reward: max, old_reward });
     update.log_index += 1;
     cut.l1.push(update);
-    let error = refusal(&cut, &log, Some(31));
+    let error = refusal(&cut, Some(31));
     assert!(error.starts_with("the reward of a sequencer: product of "), "{error}");
     assert!(error.ends_with(" is above 2^256 - 1"), "{error}");
 }
@@ -137,16 +137,16 @@ fn a_batch_is_refused_while_l1_is_behind() {
     let head = cut.heads.l1.as_mut().unwrap();
     let block = head.block;
     let last_time = {
-        let whole = next_batch(&before_batch_6(&log), log.identity(), Some(SpanId(31))).unwrap();
+        let whole = next_batch(&before_batch_6(&log), Some(SpanId(31))).unwrap();
         assert_eq!(whole.last_block.0, 2_091);
         tally_replay::timestamp_of(&log, whole.last_block).unwrap()
     };
     head.timestamp = last_time;
-    assert!(next_batch(&cut, log.identity(), Some(SpanId(31))).is_ok(), "in the same second");
+    assert!(next_batch(&cut, Some(SpanId(31))).is_ok(), "in the same second");
     let before = UnixTime(last_time.0 - 1);
     cut.heads.l1.as_mut().unwrap().timestamp = before;
     assert_eq!(
-        refusal(&cut, &log, Some(31)),
+        refusal(&cut, Some(31)),
         format!(
             "the log's L1 ends at block {block}, time {before}, before the last block of span 31: 2091, time \
              {last_time}: ingest L1 first"
@@ -154,7 +154,7 @@ fn a_batch_is_refused_while_l1_is_behind() {
     );
     cut.heads.l1 = None;
     cut.l1.clear();
-    assert_eq!(refusal(&cut, &log, Some(31)), "the log holds nothing of L1");
+    assert_eq!(refusal(&cut, Some(31)), "the log holds nothing of L1");
 }
 
 /// The command says the same words, and ends with status 1; wrong usage with 2.
@@ -197,12 +197,12 @@ fn the_command_refuses_with_a_status() {
 fn a_pause_is_no_obstacle_but_told() {
     let (_dir, log) = ingested("small-a");
     let mut cut = before_batch_6(&log);
-    let going = next_batch(&cut, log.identity(), Some(SpanId(31))).unwrap();
+    let going = next_batch(&cut, Some(SpanId(31))).unwrap();
     assert_eq!(going.paused_since, None);
     let paused = later(&cut, PoolEvent::Paused { account: Address::ZERO });
     let block = paused.block;
     cut.l1.push(paused);
-    let batch = next_batch(&cut, log.identity(), Some(SpanId(31))).unwrap();
+    let batch = next_batch(&cut, Some(SpanId(31))).unwrap();
     assert_eq!(batch.paused_since, Some(block));
     assert_eq!(batch.call, going.call, "the contract takes the same call");
 }

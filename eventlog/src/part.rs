@@ -1,25 +1,37 @@
-//! The beginning of a log: up to the end of some chunk, a log by itself; or what is final of it.
+//! A part of a log: what there was by the end of some chunk, which is a log by itself, or what is final.
 
 use crate::chunk::{CHUNK_BLOCKS_MAX, ChunkHeader, chunk_start};
-use crate::heads::{Chain, Heads, L1Head, L2Head};
+use crate::events::EventCursor;
+use crate::heads::{Chain, Heads, L1Head, L2Head, Reach};
 use crate::index::IndexEntry;
 use crate::keys::{event_key, unlinked};
 use crate::options::{CHUNKS, SIGNERS, SPAN_EVENTS};
+use crate::producers::Producers;
 use crate::reader::LogReader;
 use crate::recent::RecentBlock;
-use crate::store::EventCursor;
+use crate::times::Times;
+use crate::view::LogView;
 use crate::{LogError, LogIdentity};
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
+use std::ops::RangeInclusive;
 use tally_engine::{L1Block, L1Record, L2Block, SpanRecord};
 
-/// The beginning of a log: all of its L1, and of its L2 what there was by the end of some chunk; or of both what no
-/// reorg can take back.
-pub struct LogPrefix<'a> {
+/// What a log has up to some block of L1 and some block of L2. No digest is of it, unless it is a [`LogPrefix`].
+pub struct LogPart<'a> {
     log: &'a LogReader,
-    heads: Heads,
+    reach: Reach,
     /// The last blocks whose events count; `None` for all.
     l1_until: Option<L1Block>,
     l2_until: Option<L2Block>,
+    /// How many signers of the dictionary belong to it.
+    signers: u64,
+}
+
+/// The beginning of a log that is a log by itself: all of its L1, and of its L2 what there was by the end of some
+/// chunk.
+pub struct LogPrefix<'a> {
+    part: LogPart<'a>,
+    heads: Heads,
 }
 
 impl LogReader {
@@ -30,7 +42,7 @@ impl LogReader {
     ///
     /// [`LogError`] if the log cannot be read.
     pub fn prefix(&self, to: Option<L2Block>) -> Result<LogPrefix<'_>, LogError> {
-        let whole = LogPrefix { log: self, heads: *self.heads(), l1_until: None, l2_until: None };
+        let whole = LogPrefix::new(self, *self.heads(), None);
         let (Some(to), Some(head)) = (to, self.heads().l2) else {
             return Ok(whole);
         };
@@ -55,17 +67,16 @@ impl LogReader {
             chunks,
             ..*self.heads()
         };
-        Ok(LogPrefix { log: self, heads, l1_until: None, l2_until: Some(block) })
+        Ok(LogPrefix::new(self, heads, Some(block)))
     }
 
     /// What is final of the log: as it grows, this does, and nothing of it ever changes. Where nothing can be taken
-    /// back, as in a log of a recording, it is all of it. Its heads name its last blocks, but the digests in them are
-    /// those of the whole log.
+    /// back, as in a log of a recording, it is all of it.
     ///
     /// # Errors
     ///
     /// As [`LogReader::sealed`].
-    pub fn final_part(&self) -> Result<LogPrefix<'_>, LogError> {
+    pub fn final_part(&self) -> Result<LogPart<'_>, LogError> {
         let [l1, l2] = self.sealed()?;
         let l1 = l1.map(|RecentBlock { number, hash, timestamp }| L1Head {
             block: L1Block(number),
@@ -77,8 +88,13 @@ impl LogReader {
             hash,
             timestamp,
         });
-        let (l1_until, l2_until) = (l1.map(|head| head.block), l2.map(|head| head.block));
-        Ok(LogPrefix { log: self, heads: Heads { l1, l2, ..*self.heads() }, l1_until, l2_until })
+        Ok(LogPart {
+            log: self,
+            reach: Reach { l1, l2 },
+            l1_until: l1.map(|head| head.block),
+            l2_until: l2.map(|head| head.block),
+            signers: self.heads().signers.count,
+        })
     }
 
     /// The chain of digests over the entries of a family before `end`.
@@ -92,37 +108,44 @@ impl LogReader {
     }
 }
 
-impl LogPrefix<'_> {
-    /// The log that it is of.
-    pub fn log(&self) -> &LogReader {
-        self.log
+impl<'a> LogPrefix<'a> {
+    fn new(log: &'a LogReader, heads: Heads, l2_until: Option<L2Block>) -> Self {
+        let signers = heads.signers.count;
+        Self { part: LogPart { log, reach: heads.reach(), l1_until: None, l2_until, signers }, heads }
     }
 
-    /// What the log is of.
-    pub fn identity(&self) -> &LogIdentity {
-        self.log.identity()
+    /// Its contents, to be read.
+    pub fn part(&self) -> &LogPart<'a> {
+        &self.part
     }
 
-    /// How far it reaches.
+    /// How far it reaches, with the digests of everything up to there.
     pub fn heads(&self) -> &Heads {
         &self.heads
     }
+}
 
-    /// As [`LogReader::l1_records_after`], up to its end.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn l1_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<L1Record>, LogError> {
+impl LogPart<'_> {
+    /// The whole log, of which this is a part.
+    pub(crate) fn log(&self) -> &LogReader {
+        self.log
+    }
+}
+
+impl LogView for LogPart<'_> {
+    fn identity(&self) -> &LogIdentity {
+        self.log.identity()
+    }
+
+    fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    fn l1_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<L1Record>, LogError> {
         self.log.l1_records_until(cursor, self.l1_until)
     }
 
-    /// As [`LogReader::for_each_span_record`], up to its end.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn for_each_span_record<E: From<LogError>>(
+    fn for_each_span_record<E: From<LogError>>(
         &self,
         cursor: &mut EventCursor,
         each: impl FnMut(SpanRecord) -> Result<(), E>,
@@ -130,26 +153,44 @@ impl LogPrefix<'_> {
         self.log.span_records_until(cursor, self.l2_until, each)
     }
 
-    /// As [`LogReader::signers`], up to its end.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn signers(&self) -> Result<Vec<Address>, LogError> {
+    fn signers(&self) -> Result<Vec<Address>, LogError> {
         let mut signers = self.log.signers()?;
-        signers.truncate(usize::try_from(self.heads.signers.count).unwrap_or(usize::MAX));
+        signers.truncate(usize::try_from(self.signers).unwrap_or(usize::MAX));
         Ok(signers)
     }
 
-    /// As [`LogReader::chunk_index`], up to its end.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn chunk_index(&self, from: L2Block) -> Result<Vec<IndexEntry>, LogError> {
+    fn chunk_index(&self, from: L2Block) -> Result<Vec<IndexEntry>, LogError> {
         let mut index = self.log.chunk_index(from)?;
-        let head = self.heads.l2.map(|head| head.block);
+        let head = self.reach.l2.map(|head| head.block);
         index.retain(|entry| head.is_some_and(|head| entry.first_block <= head));
         Ok(index)
+    }
+
+    fn chunk_link(&self, first_block: L2Block) -> Result<B256, LogError> {
+        self.log.chunk_link(first_block)
+    }
+
+    fn for_each_times<E: From<LogError>>(
+        &self,
+        first_blocks: &[L2Block],
+        each: impl FnMut(&Times<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.log.for_each_times(first_blocks, each)
+    }
+
+    fn scan_producers<E: From<LogError>>(
+        &self,
+        range: RangeInclusive<L2Block>,
+        each: impl FnMut(&Producers<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.log.scan_producers(range, each)
+    }
+
+    fn scan_verified<E: From<LogError>>(
+        &self,
+        range: RangeInclusive<L2Block>,
+        each: impl FnMut(&ChunkHeader, &Producers<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.log.scan_verified(range, each)
     }
 }
