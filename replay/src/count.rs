@@ -178,7 +178,7 @@ impl<'a> RangeCounter<'a> {
         let Self { counting, counts, stretch, spans, .. } = self;
         let mut counted = Ok(());
         chunk.for_each_unsigned(range, |first, blocks| {
-            let last = L2Block(first.0.saturating_add(u64::from(blocks)).saturating_sub(1));
+            let last = L2Block(first.0.saturating_add(u64::from(blocks).saturating_sub(1)));
             for piece in spans.pieces(first, last) {
                 let code = counting.producers.code_of(piece.span.map(|span| &span.signer));
                 let blocks = piece.blocks().expect("they lie in one chunk");

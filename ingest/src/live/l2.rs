@@ -32,6 +32,12 @@ const STRETCHES: usize = 3;
 const STRETCH_ATTEMPTS: u32 = 4;
 const STRETCH_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 
+/// How often a span event that does not fit is asked for before that is an error, and the first pause between, and the
+/// longest: each is twice the one before.
+const MISFITS: u32 = 4;
+const MISFIT_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
+const MISFIT_PAUSE_MAX: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// How many blocks are asked for at once.
 const BATCH_BLOCKS: u64 = 100;
 
@@ -94,6 +100,8 @@ impl L2 {
     /// Follows L2 until the limit, the chain's end, or (when it is to be followed) for ever. `spans` are those at the
     /// log's head.
     pub(crate) async fn follow(&self, follower: &mut Follower, mut spans: Spans) -> Result<(), LiveError> {
+        // The span event that did not fit last, and how often in a row it did not.
+        let mut misfits = (None, 0_u32);
         loop {
             let tip = self.tip(follower.head()).await?;
             let latest = tip.latest.number.0;
@@ -109,7 +117,21 @@ impl L2 {
                 let ended = |_| LiveError::Broken("the task that writes the log has ended");
                 spans = rolled_back.await.map_err(ended)?;
             }
-            self.catch_up(follower, &mut spans, to, latest.saturating_sub(FINAL_DEPTH)).await?;
+            let sealed = latest.saturating_sub(FINAL_DEPTH);
+            if let Some(fault) = self.catch_up(follower, &mut spans, to, sealed).await? {
+                let place = (fault.block, fault.log_index);
+                misfits = if misfits.0 == Some(place) {
+                    (Some(place), misfits.1.saturating_add(1))
+                } else {
+                    (Some(place), 1)
+                };
+                self.misfit(follower, &mut spans, fault, misfits.1).await?;
+                let pause = MISFIT_PAUSE.saturating_mul(2_u32.saturating_pow(misfits.1 - 1));
+                tokio::select! {
+                    () = follower.stopped() => return Ok(()),
+                    () = tokio::time::sleep(pause.min(MISFIT_PAUSE_MAX)) => continue,
+                }
+            }
             match follower.pace(target).await? {
                 Pace::Done => return Ok(()),
                 Pace::Poll => {}
@@ -117,14 +139,15 @@ impl L2 {
         }
     }
 
-    /// Ingests up to block `to`, or up to where another branch is found.
+    /// Ingests up to block `to`, or up to where another branch is found, or a span event that does not fit, which it
+    /// returns.
     async fn catch_up(
         &self,
         follower: &mut Follower,
         spans: &mut Spans,
         to: u64,
         sealed: u64,
-    ) -> Result<(), LiveError> {
+    ) -> Result<Option<SpanError>, LiveError> {
         let first = self.identity.l2_first_block.0;
         let mut from = follower.head().map_or(first, |head| head.number.saturating_add(1));
         let stretches = std::iter::from_fn(|| {
@@ -137,22 +160,18 @@ impl L2 {
             stream::iter(stretches).map(|(from, to)| self.stretch(from, to, sealed)).buffered(STRETCHES);
         loop {
             let piece = tokio::select! {
-                () = follower.stopped() => return Ok(()),
+                () = follower.stopped() => return Ok(None),
                 piece = stretches.next() => piece,
             };
-            let Some(piece) = piece else { return Ok(()) };
-            let checked = match piece {
-                Ok(piece) => self.continued(piece, spans).await,
-                Err(error) => Err(error),
-            };
-            let (piece, after) = match checked {
-                Ok(checked) => checked,
+            let piece = match piece.transpose() {
+                Ok(Some(piece)) => piece,
+                Ok(None) => return Ok(None),
                 // Of two branches, by several nodes behind one name: they will agree.
                 Err(error @ (LiveError::Decode { .. } | LiveError::Rpc(RpcError::Behind { .. })))
                     if follower.is_following =>
                 {
                     tracing::warn!(chain = "L2", "{error}; it is tried again");
-                    return Ok(());
+                    return Ok(None);
                 }
                 Err(error) => return Err(error),
             };
@@ -164,10 +183,11 @@ impl L2 {
             if !piece.blocks.first().is_some_and(follows) {
                 // The next poll finds out where the branches part, or asks another endpoint.
                 self.rpc.doubt();
-                return Ok(());
+                return Ok(None);
             }
-            if let Some(after) = after {
-                *spans = after;
+            match applied(spans, &piece.spans) {
+                Ok(after) => *spans = after.unwrap_or_else(|| std::mem::take(spans)),
+                Err(fault) => return Ok(Some(fault)),
             }
             for block in &piece.blocks {
                 let ProducedBlock { number, hash, timestamp, .. } = *block;
@@ -177,33 +197,39 @@ impl L2 {
         }
     }
 
-    /// Applies a piece's span events to the spans before it, which gives those after it, if it has any. Where they do
-    /// not fit, an endpoint left one out: the piece is asked for again, a few times.
-    async fn continued(
+    /// A span event that does not fit those before it tells that one is missing: in what an endpoint gave now, or in
+    /// blocks before, of which those that are not final are asked for again, too. Where it never fits, a single run
+    /// ends, and one that follows tells of it.
+    async fn misfit(
         &self,
-        mut piece: L2Piece,
-        before: &Spans,
-    ) -> Result<(L2Piece, Option<Spans>), LiveError> {
-        let mut pause = STRETCH_PAUSE;
-        for attempts in 1.. {
-            let fault = match applied(before, &piece.spans) {
-                Ok(after) => return Ok((piece, after)),
-                Err(fault) => fault,
-            };
-            let (Some(first), Some(last)) = (piece.blocks.first(), piece.blocks.last()) else { break };
-            let (from, to) = (first.number.0, last.number.0);
-            if attempts == STRETCH_ATTEMPTS {
-                let what = format!("in {attempts} attempts, the span events of blocks {from} to {to}");
-                let (chain, endpoints) = (self.rpc.chain(), self.rpc.names());
-                return Err(LiveError::Decode { chain, what, endpoints, fault: DecodeFault::Span(fault) });
-            }
-            tracing::debug!(chain = "L2", "{fault}");
-            self.rpc.doubt();
-            tokio::time::sleep(pause).await;
-            pause *= 2;
-            piece = self.stretch(from, to, piece.sealed).await?;
+        follower: &mut Follower,
+        spans: &mut Spans,
+        fault: SpanError,
+        count: u32,
+    ) -> Result<(), LiveError> {
+        tracing::debug!(chain = "L2", "{fault}");
+        self.rpc.doubt();
+        let oldest = follower.recent().blocks().first().copied();
+        if count % MISFITS == MISFITS / 2
+            && let Some(oldest) = oldest.filter(|oldest| Some(*oldest) != follower.head())
+        {
+            let (sender, rolled_back) = oneshot::channel();
+            follower.recent.truncate(oldest.number);
+            follower.send(Piece::L2Rollback(oldest, sender)).await?;
+            let ended = |_| LiveError::Broken("the task that writes the log has ended");
+            *spans = rolled_back.await.map_err(ended)?;
         }
-        Ok((piece, None))
+        if !count.is_multiple_of(MISFITS) {
+            return Ok(());
+        }
+        let what = format!("in {count} attempts, the span events up to block {}", fault.block);
+        let (chain, endpoints) = (self.rpc.chain(), self.rpc.names());
+        let error = LiveError::Decode { chain, what, endpoints, fault: DecodeFault::Span(fault) };
+        if !follower.is_following {
+            return Err(error);
+        }
+        tracing::warn!(chain = "L2", "{error}; it is tried again");
+        Ok(())
     }
 
     /// Asks how far the chain reaches, and what it has at the log's head.

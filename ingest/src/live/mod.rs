@@ -99,6 +99,18 @@ enum Piece {
     L2Rollback(RecentBlock, oneshot::Sender<Spans>),
 }
 
+/// The block of the log's last L1 event that no reorg can have taken back since.
+fn last_final_event(writer: &LogWriter, log: &Path) -> Result<Option<u64>, LiveError> {
+    let sealed = writer.recent_l1().blocks().first().map(|block| block.number);
+    let last = writer.last_l1_record().map(|(block, _)| block);
+    // A log of nothing yet cannot be read, and only few events are not final.
+    if last.is_none() || last <= sealed {
+        return Ok(last);
+    }
+    let records = LogReader::open(log)?.l1_records_after(&mut EventCursor::default())?;
+    Ok(records.iter().rev().map(|record| record.block.0).find(|block| Some(*block) <= sealed))
+}
+
 /// The block of the log's last span event that no reorg can have taken back since.
 fn last_final_span(writer: &LogWriter, log: &Path) -> Result<Option<u64>, LiveError> {
     let sealed = writer.recent_l2().blocks().first().map(|block| block.number);
@@ -149,7 +161,7 @@ async fn begin(options: &LiveOptions, metrics: &Metrics) -> Result<(L1, L2, LogW
     check_contracts(&l1, &l1_contracts).await?;
     check_contracts(&l2, &[("MetisSequencerSet", identity.sequencer_set)]).await?;
     let l2 = L2::new(l2, identity, options.l2_confirmations);
-    let l1 = L1::new(l1, identity, options.l1_finality, options.state_check);
+    let l1 = L1::new(l1, identity, options.l1_finality, options.state_check, metrics);
     // The pool's initialiser emits events. Where they lack, later ones may too.
     let first_span = options.network.first_span();
     if !LogReader::exists(&options.log)? {
@@ -159,12 +171,9 @@ async fn begin(options: &LiveOptions, metrics: &Metrics) -> Result<(L1, L2, LogW
         }
     }
     let writer = LogWriter::open(&options.log, identity)?;
-    let is_begun = writer.committed().l1.is_some_and(|head| head.block >= identity.genesis.batch_block);
-    let sealed = writer.recent_l1().blocks().first().map(|block| block.number);
-    // What a reorg may have taken back since need not be there: then the pool's first block is asked for.
-    let last = writer.last_l1_record().map(|(block, _)| block).filter(|block| Some(*block) <= sealed);
-    let has_to_be = last.filter(|_| is_begun).unwrap_or(identity.genesis.batch_block.0);
-    l1.check_history(has_to_be).await?;
+    // What a reorg may have taken back since need not be there; and of the pool's first block there always is a log.
+    let last = last_final_event(&writer, &options.log)?;
+    l1.check_history(last.unwrap_or(identity.genesis.batch_block.0)).await?;
     if let Some(block) = last_final_span(&writer, &options.log)?.or(first_span) {
         l2.check_history(block).await?;
     }

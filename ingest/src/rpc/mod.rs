@@ -224,7 +224,7 @@ impl Rpc {
                 // Who follows a chain may see a node's bad hours, in which it refuses what it gave before; and of several
                 // nodes behind one name some may be fit.
                 refused_rounds = if failed.is_refused { refused_rounds.saturating_add(1) } else { 0 };
-                let refused_max = if self.is_following { self.rounds_max } else { 1 };
+                let refused_max = if self.is_following && !failed.is_unfit { self.rounds_max } else { 1 };
                 let is_over = if self.is_forever {
                     unfit_rounds >= self.rounds_max
                 } else {

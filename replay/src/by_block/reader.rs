@@ -322,7 +322,7 @@ impl<'w, 'l, 'a, L: LogView> Walk<'w, 'l, 'a, L> {
         blocks: u64,
         totals: &mut [Wei],
     ) -> Result<(), ReplayError> {
-        let last = L2Block(first.0.saturating_add(blocks).saturating_sub(1));
+        let last = L2Block(first.0.saturating_add(blocks.saturating_sub(1)));
         for piece in SpanCursor::new(self.spans).pieces(first, last) {
             let slotted = self.of_span(piece.span)?;
             add(totals, &slotted, piece.blocks().expect("they lie in one chunk"))?;
@@ -357,7 +357,7 @@ impl<'w, 'l, 'a, L: LogView> Walk<'w, 'l, 'a, L> {
                 };
                 self.reach(*left.first().ok_or_else(cut)?)?;
                 // As many as have all but the time in common.
-                let rest = L2Block(block.0.saturating_add(u64::from(blocks)).saturating_sub(1));
+                let rest = L2Block(block.0.saturating_add(u64::from(blocks).saturating_sub(1)));
                 let piece = spans.piece(block, rest);
                 let together = piece.blocks().and_then(|blocks| usize::try_from(blocks).ok());
                 let (span, together) = (piece.span, together.expect("they lie in one chunk"));

@@ -1,7 +1,7 @@
 //! Answers that contradict themselves or their neighbours: nothing of them gets into the log, and another endpoint is
 //! asked. And what only looks like it, and is plainly meant well.
 
-use super::{GoesOn, Ingest, POOL, Refused, SMALL, TINY, Unfit, every, first, kinds, on_l1, on_l2};
+use super::{GoesOn, Ground, Ingest, POOL, Refused, SMALL, TINY, Unfit, every, first, kinds, on_l1, on_l2};
 use replay_node::{Amiss, BloomChange, HeaderChange, Kind, LogChange, Odd, ReceiptChange, Where};
 
 fn logs(change: LogChange) -> Odd {
@@ -32,6 +32,9 @@ fn header(change: HeaderChange) -> Odd {
 fn no_batches(on: fn(Kind) -> Odd) -> Odd {
     on(Kind::Batch { above: 1, amiss: Amiss::ErrorOfNone(-32600, "invalid request") })
 }
+
+/// So much of L2 that several stretches of it are fetched at once.
+const LONG_POOL: Ground = Ground { l2: 15_218_800, ..POOL };
 
 /// The third span of pool-a; the fourth follows it in the same answer.
 const LOST_SPAN: LogChange = LogChange::Lost { block: 15_214_542, index: 0 };
@@ -153,6 +156,12 @@ kinds! {
         [POOL], Refused(&["an event is missing"]), [on_l2(Kind::Logs(Where::Lists, LOST_SPAN))];
     a_span_event_left_out_of_blocks_without_blooms_at_first:
         [POOL], GoesOn, [first(2, on_l2(Kind::Logs(Where::Lists, LOST_SPAN)))];
+
+    a_span_event_left_out_by_a_busy_node_while_more_is_fetched:
+        [LONG_POOL], GoesOn, [
+            first(2, on_l2(Kind::Logs(Where::Lists, LogChange::Lost { block: 15_216_846, index: 0 }))),
+            every(6, on_l2(Kind::Status(429))),
+        ];
 
     several_contradictions_now_and_then:
         [SMALL, POOL], GoesOn, [

@@ -248,12 +248,19 @@ pub(super) fn check(grounds: &[Ground], odd: &[Odd], expected: Expected) {
     runs.extend(grounds[1..].iter().map(|ground| (*ground, Place::Alone, false)));
     std::thread::scope(|scope| {
         for (ground, place, is_following) in runs {
-            scope.spawn(move || check_run(ground, place, is_following, odd, expected));
+            let is_first = ground.recording == grounds[0].recording;
+            scope.spawn(move || check_run((ground, is_first), place, is_following, odd, expected));
         }
     });
 }
 
-fn check_run(ground: Ground, place: Place, is_following: bool, odd: &[Odd], expected: Expected) {
+fn check_run(
+    (ground, is_first): (Ground, bool),
+    place: Place,
+    is_following: bool,
+    odd: &[Odd],
+    expected: Expected,
+) {
     let how = if is_following { "following" } else { "once" };
     let what = format!("{} {how}, {place:?}, {odd:?}", ground.recording);
     let has_sound = matches!(place, Place::BeforeSound | Place::AfterSound);
@@ -267,7 +274,7 @@ fn check_run(ground: Ground, place: Place, is_following: bool, odd: &[Odd], expe
         Refused(reasons) | Unfit(reasons) if !is_whole => ingest.assert_refused(&what, reasons, &run()),
         GoesOn | Refused(_) | Unfit(_) => ingest.assert_whole(&what, &run()),
     }
-    if place == Place::Alone && ground.recording == "small-a" {
+    if place == Place::Alone && is_first {
         let played = ingest.live.node.played();
         assert!(played.iter().all(|count| *count > 0), "{what}: it was played {played:?} times");
     }

@@ -103,6 +103,13 @@ impl L1 {
             };
             self.rpc.doubt();
             if let Ok(better) = self.rpc.once(what, better).await {
+                tracing::warn!(
+                    chain = "L1",
+                    "endpoints differ in {what}: {discrepancy} by one, and {} events that add up better by another, which \
+                     is believed",
+                    better.piece.records.len()
+                );
+                self.metrics.warning();
                 return better;
             }
             if no_better.load(Ordering::Relaxed) == self.rpc.endpoints() {

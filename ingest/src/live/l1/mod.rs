@@ -9,16 +9,18 @@ use super::error::LiveError;
 use super::fetch::{Filter, range};
 use super::follower::{Follower, Pace};
 use super::history::History;
+use super::metrics::Metrics;
 use super::state_check::{StateCheck, StateChecks};
 use super::tip::{Look, look, numbered_by};
 use super::{Finality, Piece};
 use crate::abi::Metis::Transfer;
 use crate::error::UnknownTopic;
 use crate::json::{ChainLog, Header};
-use crate::rpc::{Attempt, Fault, Rpc, RpcError, Size};
+use crate::rpc::{Answer, Attempt, Fault, FaultKind, Rpc, RpcError, Size};
 use alloy::primitives::B256;
 use alloy::sol_types::SolEvent;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tally_engine::{Discrepancy, L1Record, PoolState};
 use tally_eventlog::{LogIdentity, RecentBlock};
 use tokio::sync::oneshot;
@@ -91,6 +93,9 @@ pub(crate) struct L1 {
     range: Size,
     open_range: Size,
     history: History,
+    /// The last block that was told to be final; 0 until one was.
+    finalized: AtomicU64,
+    metrics: Metrics,
     state_check: Option<StateCheck>,
 }
 
@@ -100,6 +105,7 @@ impl L1 {
         identity: &LogIdentity,
         finality: Finality,
         state_check: Option<StateCheck>,
+        metrics: &Metrics,
     ) -> Self {
         let escrow = B256::left_padding_from(identity.locking_info.as_slice());
         let addresses = vec![identity.locking_info, identity.locking_pool];
@@ -119,6 +125,8 @@ impl L1 {
             range: range(),
             open_range: Size::new(OPEN_BLOCKS, OPEN_BLOCKS),
             state_check,
+            finalized: AtomicU64::new(0),
+            metrics: metrics.clone(),
         }
     }
 
@@ -210,6 +218,11 @@ impl L1 {
             let tags: &[&str] =
                 if finality == Finality::Safe { &["finalized", "safe"] } else { &["finalized"] };
             let Look { latest, tagged, at_head } = look(&attempt, tags, head).await?;
+            let is_busy = |answer: &Answer| {
+                let kind = answer.as_ref().err().map(|fault| fault.kind);
+                matches!(kind, Some(FaultKind::Busy | FaultKind::Timeout))
+            };
+            let is_passing = tagged.first().is_some_and(is_busy);
             let mut tagged = tagged.into_iter();
             let number = latest.number.0;
             let mut block_of = |tag, is_needed| match tagged.next() {
@@ -217,6 +230,14 @@ impl L1 {
                 None => Err(Fault::inconsistent("an answer lacks".into())),
             };
             let finalized = block_of("finalized", finality == Finality::Finalized)?;
+            // A node that did not tell it this time, as it is busy, did not forget it.
+            let finalized = match finalized {
+                Some(number) => Some(self.finalized.fetch_max(number, Ordering::Relaxed).max(number)),
+                None if is_passing => {
+                    Some(self.finalized.load(Ordering::Relaxed)).filter(|number| *number > 0)
+                }
+                None => None,
+            };
             let target = match finality {
                 Finality::Finalized => finalized,
                 Finality::Safe => block_of("safe", true)?,
