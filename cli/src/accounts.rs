@@ -1,17 +1,16 @@
 //! `tally accounts`.
 
 use crate::accounts_args::{AccountsArgs, AccountsCommand};
-use crate::accounts_json::accounts_json;
 use crate::args::Format;
 use crate::format::{address, metis, table};
 use crate::names::Names;
-use crate::state_json::status_name;
-use crate::{DONE, Output, policies, statement};
+use crate::{DONE, Output, json, policies, statement};
 use anyhow::{Context, Result, bail};
 use std::io::Write;
 use tally_claims::{Accounts, AsOf, ChainTotals, Cut, PolicyAccount, PolicyAccounts, Until, accounts};
 use tally_engine::{Discrepancy, L1Block, SequencerId, UnixTime};
 use tally_eventlog::LogReader;
+use tally_wire::status_name;
 
 /// The columns of CSV: one row for each policy and sequencer.
 const CSV_HEADER: [&str; 19] = [
@@ -60,7 +59,9 @@ pub(crate) fn run(args: &AccountsArgs, output: &mut Output<'_>) -> Result<u8> {
     }
     warn(&found.chain.discrepancies, output)?;
     match args.format {
-        Format::Json => writeln!(output.out, "{:#}", accounts_json(&log, &found, only)?)?,
+        Format::Json => {
+            json::print(&tally_wire::Accounts::from(((&log).try_into()?, &found, only)), output)?;
+        }
         Format::Csv => print_csv(&found, only, output)?,
         Format::Table => print_tables(&found, only, &Names::load(output.registry, &log)?, output)?,
     }

@@ -4,8 +4,7 @@ use crate::activity_csv::write_activity;
 use crate::args::{Format, ReplayArgs};
 use crate::format::{metis, mrr, mrr_percent, table};
 use crate::names::Names;
-use crate::replay_json::replay_json;
-use crate::{DONE, Output, WrongUsage, policies};
+use crate::{DONE, Output, WrongUsage, json, policies};
 use alloy_primitives::{B256, U256};
 use anyhow::{Context, Result};
 use std::io::Write;
@@ -57,7 +56,11 @@ pub(crate) fn run(args: &ReplayArgs, output: &mut Output<'_>) -> Result<u8> {
         _ => None,
     };
     match args.format {
-        Format::Json => writeln!(output.out, "{:#}", replay_json(&log, &replayed)?)?,
+        Format::Json => {
+            let log = tally_wire::Log::try_from(&log)?;
+            let policies = replayed.iter().map(|replayed| tally_wire::Replay::try_from((&log, replayed)));
+            json::print(&policies.collect::<Result<Vec<_>, _>>()?, output)?;
+        }
         Format::Csv => print_csv(&replayed, output)?,
         Format::Table => {
             let names = Names::load(output.registry, &log)?;

@@ -4,15 +4,13 @@ use crate::accounts::or_nothing;
 use crate::args::{Format, SequencersArgs};
 use crate::format::{address, metis, table};
 use crate::names::Names;
-use crate::replay_json::log_json;
-use crate::state_json::status_name;
-use crate::{DONE, Output};
+use crate::{DONE, Output, json};
 use anyhow::Result;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tally_claims::{SequencerFacts, sequencers};
 use tally_engine::SequencerId;
 use tally_eventlog::LogReader;
+use tally_wire::{Sequencer, Sequencers, status_name};
 
 const CSV_HEADER: [&str; 8] =
     ["sequencer", "status", "since", "owner", "signer", "signers", "recipient", "stake_wei"];
@@ -23,33 +21,13 @@ pub(crate) fn run(args: &SequencersArgs, output: &mut Output<'_>) -> Result<u8> 
     match args.format {
         Format::Json => {
             let names = Names::of(output.registry, &found)?;
-            let sequencers: Vec<Value> =
-                found.iter().map(|(id, facts)| json_of(*id, facts, &names)).collect();
-            writeln!(output.out, "{:#}", json!({ "log": log_json(&log)?, "sequencers": sequencers }))?;
+            let sequencers = found.iter().map(|(id, facts)| Sequencer::from((*id, names.get(*id), facts)));
+            json::print(&Sequencers { log: (&log).try_into()?, sequencers: sequencers.collect() }, output)?;
         }
         Format::Csv => print_csv(&found, output)?,
         Format::Table => print_table(&found, output)?,
     }
     Ok(DONE)
-}
-
-fn json_of(id: SequencerId, facts: &SequencerFacts, names: &Names) -> Value {
-    let signers: Vec<Value> = facts
-        .signers
-        .iter()
-        .map(|(signer, since)| json!({ "signer": address(*signer), "since": since.0 }))
-        .collect();
-    json!({
-        "sequencer": id.0,
-        "name": names.get(id),
-        "status": status_name(facts.status),
-        "since": facts.since.0,
-        "owner": address(facts.owner),
-        "signer": facts.signer().map(address),
-        "signers": signers,
-        "recipient": facts.recipient.map(address),
-        "stake_wei": facts.stake.to_string(),
-    })
 }
 
 fn print_table(found: &BTreeMap<SequencerId, SequencerFacts>, output: &mut Output<'_>) -> Result<()> {

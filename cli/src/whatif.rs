@@ -5,14 +5,14 @@ use crate::format::{metis, metis_difference, table, trimmed};
 use crate::names::Names;
 use crate::range::Range;
 use crate::replay::print_extent;
-use crate::whatif_json::print_json;
-use crate::{DONE, Output, WrongUsage, policies};
+use crate::{DONE, Output, WrongUsage, json, policies};
 use alloy_primitives::U256;
 use anyhow::Result;
 use std::collections::BTreeSet;
 use tally_engine::{Allocation, L2Block, Mrr, Policy, Wei};
 use tally_eventlog::LogReader;
 use tally_replay::{ReplayOptions, Variation, WhatIf};
+use tally_wire::sole_target;
 
 /// How many combinations one run evaluates.
 pub(crate) const COMBINATIONS_MAX: u64 = 100_000;
@@ -34,7 +34,12 @@ pub(crate) fn run(args: &WhatIfArgs, output: &mut Output<'_>) -> Result<u8> {
     };
     let what_if = WhatIf::new(&log, base, options)?;
     match args.format {
-        Format::Json => print_json(&log, &what_if, &variants, output)?,
+        Format::Json => {
+            let head = tally_wire::WhatIfHead::from(((&log).try_into()?, &what_if));
+            json::print_streamed(&head, "combinations", output, |write| {
+                what_if.evaluate(&variants, |variation| write(tally_wire::Combination::from(variation)))
+            })?;
+        }
         Format::Csv => print_csv(&what_if, &variants, output)?,
         Format::Table => {
             let names = Names::load(output.registry, &log)?;
@@ -108,14 +113,6 @@ fn values(flag: &str, ranges: &[Range]) -> Result<Vec<U256>> {
         return Err(WrongUsage(format!("{flag}: {} is given twice", trimmed(*twice))).into());
     }
     Ok(values)
-}
-
-/// The target of a policy, or `None` if it has several, by date.
-pub(crate) fn sole_target(policy: &Policy) -> Option<Mrr> {
-    match policy.targets() {
-        [(_, mrr)] => Some(*mrr),
-        _ => None,
-    }
 }
 
 fn print_tables(
