@@ -13,27 +13,10 @@ use tally_eventlog::LogReader;
 use tally_wire::status_name;
 
 /// The columns of CSV: one row for each policy and sequencer.
-const CSV_HEADER: [&str; 19] = [
-    "policy",
-    "policy_version",
-    "sequencer",
-    "status",
-    "stake_wei",
-    "credited_wei",
-    "claimed_wei",
-    "relocked_wei",
-    "unclaimed_wei",
-    "claimable_wei",
-    "not_claimable",
-    "recipient",
-    "leaving_since",
-    "stake_free_at",
-    "exit_delay_secs",
-    "policy_blocks",
-    "policy_accrued_wei",
-    "policy_claimable_wei",
-    "policy_pending_wei",
-];
+const CSV_HEADER: &str = "\
+    policy,policy_version,sequencer,status,stake_wei,credited_wei,claimed_wei,relocked_wei,\
+    unclaimed_wei,claimable_wei,not_claimable,recipient,leaving_since,stake_free_at,\
+    exit_delay_secs,policy_blocks,policy_accrued_wei,policy_claimable_wei,policy_pending_wei";
 
 pub(crate) fn run(args: &AccountsArgs, output: &mut Output<'_>) -> Result<u8> {
     if let Some(AccountsCommand::Statement(args)) = &args.command {
@@ -179,7 +162,7 @@ fn print_policy(
 
 fn print_csv(found: &Accounts, only: Option<SequencerId>, output: &mut Output<'_>) -> Result<()> {
     let mut csv = csv::Writer::from_writer(&mut output.out);
-    csv.write_record(CSV_HEADER)?;
+    csv.write_record(CSV_HEADER.split(','))?;
     for accounts in &found.policies {
         let policy = &accounts.policy;
         for (id, account) in found.chain.sequencers.iter().filter(|(id, _)| is_shown(only, **id)) {

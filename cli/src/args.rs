@@ -82,7 +82,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct SchemaArgs {
-    /// What to describe, as `replay` or `log-info` [default: a page that describes all of it]
+    /// What to describe, as `replay` or `log-info` [default: a list of what there is]
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
 }

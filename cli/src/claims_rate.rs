@@ -126,19 +126,9 @@ fn print_tables(rate: &NextRate, output: &mut Output<'_>) -> Result<()> {
 
 fn print_csv(rate: &NextRate, output: &mut Output<'_>) -> Result<()> {
     let mut csv = csv::Writer::from_writer(&mut output.out);
-    csv.write_record([
-        "epoch",
-        "start",
-        "until",
-        "closed",
-        "blocks",
-        "target_mrr",
-        "reward_per_block_wei",
-        "realised_mrr",
-        "on_chain_reward_per_block_wei",
-        "on_chain_changes",
-        "paid_mrr",
-    ])?;
+    let header = "epoch,start,until,closed,blocks,target_mrr,reward_per_block_wei,realised_mrr,\
+                  on_chain_reward_per_block_wei,on_chain_changes,paid_mrr";
+    csv.write_record(header.split(','))?;
     for epoch in &rate.history {
         let changes: Vec<String> = epoch
             .changes

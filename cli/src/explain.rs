@@ -1,7 +1,7 @@
 //! `tally explain`.
 
 use crate::args::{ExplainArgs, PlainFormat};
-use crate::format::{address, fraction, mrr_percent};
+use crate::format::{address, mrr_percent};
 use crate::ledger::check_locked;
 use crate::names::Names;
 use crate::{DONE, Output, json, kept, policies};
@@ -68,7 +68,7 @@ fn line(out: &mut dyn Write, what: &str, text: impl std::fmt::Display) -> Result
 }
 
 fn metis(wei: Wei) -> String {
-    format!("{} METIS", fraction(wei.get(), 18))
+    format!("{} METIS", tally_wire::decimal(wei.get(), 18))
 }
 
 fn print_policy(replayed: &Replayed, out: &mut dyn Write) -> Result<()> {

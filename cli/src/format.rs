@@ -3,18 +3,11 @@
 use alloy_primitives::{Address, U256};
 use comfy_table::{CellAlignment, Table};
 use tally_engine::{Difference, REALISED_MRR_DECIMALS, Wei};
-
-/// `value` in units of 10^-`decimals`, as a decimal fraction.
-pub(crate) fn fraction(value: U256, decimals: usize) -> String {
-    let digits = value.to_string();
-    let padded = format!("{digits:0>width$}", width = decimals + 1);
-    let (whole, fraction) = padded.split_at(padded.len() - decimals);
-    if fraction.is_empty() { whole.into() } else { format!("{whole}.{fraction}") }
-}
+use tally_wire::decimal;
 
 /// Wei as METIS, rounded down to 6 decimals.
 pub(crate) fn metis(wei: Wei) -> String {
-    let exact = fraction(wei.get(), 18);
+    let exact = decimal(wei.get(), 18);
     exact[..exact.len() - 12].into()
 }
 
@@ -36,13 +29,13 @@ pub(crate) fn signed_metis(balance: Difference) -> String {
 
 /// `value` in units of 10^-18, as a decimal fraction with no more decimals than it needs: exact.
 pub(crate) fn trimmed(value: U256) -> String {
-    let exact = fraction(value, 18);
+    let exact = decimal(value, 18);
     exact.trim_end_matches('0').trim_end_matches('.').into()
 }
 
 /// A realised mining reward rate, exact to its last decimal.
 pub(crate) fn mrr(value: U256) -> String {
-    fraction(value, usize::from(REALISED_MRR_DECIMALS))
+    decimal(value, usize::from(REALISED_MRR_DECIMALS))
 }
 
 /// A realised mining reward rate in per cent, rounded down to 3 decimals.
@@ -50,7 +43,7 @@ pub(crate) fn mrr_percent(value: Option<U256>) -> String {
     let Some(value) = value else {
         return "-".into();
     };
-    let exact = fraction(value, usize::from(REALISED_MRR_DECIMALS) - 2);
+    let exact = decimal(value, usize::from(REALISED_MRR_DECIMALS) - 2);
     format!("{} %", &exact[..exact.len() - 13])
 }
 
@@ -92,6 +85,6 @@ mod tests {
         assert_eq!(mrr(U256::from(200_000_000_000_000_000_u64)), "0.200000000000000000");
         assert_eq!(mrr_percent(Some(U256::from(199_999_999_999_999_999_u64))), "19.999 %");
         assert_eq!(mrr_percent(None), "-");
-        assert_eq!(fraction(U256::from(7), 0), "7");
+        assert_eq!(decimal(U256::from(7), 0), "7");
     }
 }

@@ -1,7 +1,6 @@
 //! `tally ledger show`.
 
 use crate::args::{Format, LedgerShowArgs};
-use crate::format::fraction;
 use crate::names::Names;
 use crate::{DONE, Output, json, kept, policies};
 use anyhow::{Context, Result, bail};
@@ -10,6 +9,7 @@ use tally_engine::{EpochIndex, L2Block, SequencerId};
 use tally_eventlog::LogReader;
 use tally_export::{CSV_HEADER, csv_row};
 use tally_replay::{BlockEntry, BlockLedger, Outcome, Replayed};
+use tally_wire::decimal;
 
 /// How wide the column of sequencers is at least.
 const LABEL_WIDTH: usize = "sequencer".len();
@@ -127,9 +127,9 @@ fn print_table(
     selection.for_each(ledger, |entry| {
         let (effective, reward, total) = match &entry.outcome {
             Outcome::Rewarded(rewarded) => (
-                fraction(rewarded.effective.get(), 18),
-                fraction(rewarded.reward.get(), 18),
-                fraction(rewarded.running_total.get(), 18),
+                decimal(rewarded.effective.get(), 18),
+                decimal(rewarded.reward.get(), 18),
+                decimal(rewarded.running_total.get(), 18),
             ),
             Outcome::Unrewarded(why) => ("-".into(), why.code().into(), "-".into()),
         };

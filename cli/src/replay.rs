@@ -158,16 +158,9 @@ pub(crate) fn print_extent(
 
 fn print_csv(replayed: &[Replayed], output: &mut Output<'_>) -> Result<()> {
     let mut csv = csv::Writer::from_writer(&mut output.out);
-    csv.write_record([
-        "policy",
-        "policy_version",
-        "epoch",
-        "start",
-        "sequencer",
-        "blocks",
-        "reward_wei",
-        "realised_mrr",
-    ])?;
+    csv.write_record(
+        "policy,policy_version,epoch,start,sequencer,blocks,reward_wei,realised_mrr".split(','),
+    )?;
     for Replayed { policy, ledger, .. } in replayed {
         for epoch in &ledger.epochs {
             for row in &epoch.rows {

@@ -12,8 +12,7 @@ use tally_engine::SequencerId;
 use tally_eventlog::LogReader;
 use tally_wire::{Sequencer, Sequencers, status_name};
 
-const CSV_HEADER: [&str; 8] =
-    ["sequencer", "status", "since", "owner", "signer", "signers", "recipient", "stake_wei"];
+const CSV_HEADER: &str = "sequencer,status,since,owner,signer,signers,recipient,stake_wei";
 
 pub(crate) fn run(args: &SequencersArgs, output: &mut Output<'_>) -> Result<u8> {
     let log = LogReader::open(&args.log.log)?;
@@ -54,7 +53,7 @@ fn print_table(found: &BTreeMap<SequencerId, SequencerFacts>, output: &mut Outpu
 /// Signers are separated by blanks.
 fn print_csv(found: &BTreeMap<SequencerId, SequencerFacts>, output: &mut Output<'_>) -> Result<()> {
     let mut csv = csv::Writer::from_writer(&mut output.out);
-    csv.write_record(CSV_HEADER)?;
+    csv.write_record(CSV_HEADER.split(','))?;
     for (id, facts) in found {
         let signers: Vec<String> = facts.signers.iter().map(|(signer, _)| address(*signer)).collect();
         csv.write_record([

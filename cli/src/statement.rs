@@ -13,23 +13,9 @@ use tally_eventlog::LogReader;
 use tally_wire::Movement;
 
 /// The columns of CSV.
-const CSV_HEADER: [&str; 15] = [
-    "time",
-    "l1_block",
-    "transaction",
-    "log_index",
-    "kind",
-    "batch",
-    "epoch",
-    "blocks",
-    "reward_per_block_wei",
-    "amount_wei",
-    "debit",
-    "credit",
-    "stake_wei",
-    "unclaimed_wei",
-    "accrued_wei",
-];
+const CSV_HEADER: &str = "\
+    time,l1_block,transaction,log_index,kind,batch,epoch,blocks,reward_per_block_wei,amount_wei,\
+    debit,credit,stake_wei,unclaimed_wei,accrued_wei";
 
 pub(crate) fn run(args: &StatementArgs, output: &mut Output<'_>) -> Result<u8> {
     let policy = args.policy.as_deref().map(policies::load_one).transpose()?;
@@ -116,12 +102,12 @@ fn print_tables(statement: &Statement, names: &Names, output: &mut Output<'_>) -
 /// A row for each movement, between one of kind `opening` and one of kind `closing` with the balances alone.
 fn print_csv(statement: &Statement, output: &mut Output<'_>) -> Result<()> {
     let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(&mut output.out);
-    csv.write_record(CSV_HEADER)?;
+    csv.write_record(CSV_HEADER.split(','))?;
     let id = statement.sequencer;
     let own = [LedgerAccount::Stake(id), LedgerAccount::Unclaimed(id), LedgerAccount::Accrued(id)];
     let line = |account: LedgerAccount| statement.accounts.iter().find(|line| line.account == account);
     let balances = |kind: &str, time: Option<UnixTime>, balances: [String; 3]| {
-        let mut row = vec![String::new(); CSV_HEADER.len() - balances.len()];
+        let mut row = vec![String::new(); CSV_HEADER.split(',').count() - balances.len()];
         row[0] = or_nothing(time);
         row[4] = kind.into();
         row.extend(balances);

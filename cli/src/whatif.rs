@@ -173,16 +173,9 @@ fn terms(policy: &Policy) -> [String; 3] {
 
 fn print_csv(what_if: &WhatIf, variants: &[Policy], output: &mut Output<'_>) -> Result<()> {
     let mut csv = csv::Writer::from_writer(&mut output.out);
-    csv.write_record([
-        "mrr",
-        "cap_wei",
-        "allocation",
-        "policy_digest",
-        "sequencer",
-        "blocks",
-        "reward_wei",
-        "difference_wei",
-    ])?;
+    csv.write_record(
+        "mrr,cap_wei,allocation,policy_digest,sequencer,blocks,reward_wei,difference_wei".split(','),
+    )?;
     what_if.evaluate::<anyhow::Error>(variants, |variation| {
         let policy = variation.policy;
         let mrr = sole_target(policy).map_or(String::new(), |mrr| mrr.to_string());

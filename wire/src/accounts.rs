@@ -14,7 +14,7 @@ pub const fn status_name(status: Status) -> &'static str {
     }
 }
 
-shape! {
+shapes! {
     /// Sums of what the contracts owe, after the last L1 block that counts.
     pub struct ContractSums from sums: &ChainTotals {
         /// The stake that is locked, in wei.
@@ -30,9 +30,7 @@ shape! {
         /// What of the unclaimed rewards the owner can have paid out now, in wei.
         claimable_wei: Amount = sums.claimable.into(),
     }
-}
 
-shape! {
     /// An account with the contracts: what they owe to a sequencer.
     pub struct ContractAccount from account: &ChainAccount {
         /// The sums of the account.
@@ -43,9 +41,7 @@ shape! {
         /// The exit of the sequencer; `null` if it has not begun one.
         exit: Option<Exit> = account.exit.map(Into::into),
     }
-}
 
-shape! {
     /// An exit that a sequencer has begun.
     pub struct Exit from exit: tally_claims::Exit {
         /// When the exit began, in Unix seconds.
@@ -55,9 +51,7 @@ shape! {
         /// The seconds between the two.
         delay_secs: u64 = exit.delay_secs,
     }
-}
 
-shape! {
     /// An account under a policy: what the policy has a sequencer earn.
     pub struct PolicyAccount from account: &tally_claims::PolicyAccount {
         /// How many blocks were rewarded up to the horizon.
@@ -71,9 +65,7 @@ shape! {
         /// Under `on-chain`: what these are worth at the present reward per block, in wei; else `null`.
         pending_wei: Option<Amount> = account.pending.map(|pending| pending.reward.into()),
     }
-}
 
-shape! {
     /// What is owed to sequencers, by the contracts and under policies.
     pub struct Accounts from
         (log, found, only): (Log, &tally_claims::Accounts, Option<SequencerId>)
@@ -92,14 +84,7 @@ shape! {
         policies: Vec<PolicyAccounts> =
             list(&found.policies, |accounts| (accounts, &shown(found, only)[..], only).into()),
     }
-}
 
-/// The sequencers that were asked for.
-fn shown(found: &tally_claims::Accounts, only: Option<SequencerId>) -> Vec<SequencerId> {
-    found.chain.sequencers.keys().copied().filter(|id| only.is_none_or(|only| only == *id)).collect()
-}
-
-shape! {
     /// A sequencer and what the contracts owe to it.
     pub struct SequencerAccount from (id, account): (SequencerId, &ChainAccount) {
         /// The id of the sequencer.
@@ -112,9 +97,7 @@ shape! {
         /// The address that gets its rewards on L2; `null` while none is named.
         recipient: Option<Address> = account.recipient.map(Into::into),
     }
-}
 
-shape! {
     /// What a policy has the sequencers earn.
     pub struct PolicyAccounts from
         (accounts, ids, only): (&tally_claims::PolicyAccounts, &[SequencerId], Option<SequencerId>)
@@ -131,9 +114,7 @@ shape! {
         /// The sums over all sequencers; `null` if only one was asked for.
         totals: Option<PolicyAccount> = only.is_none().then(|| (&accounts.totals).into()),
     }
-}
 
-shape! {
     /// A sequencer and what a policy has it earn.
     pub struct SequencerPolicyAccount {
         /// The id of the sequencer.
@@ -142,9 +123,7 @@ shape! {
         #[serde(flatten)]
         account: PolicyAccount,
     }
-}
 
-shape! {
     /// What a statement is of, and the balances that it begins and ends with.
     pub struct StatementHead from statement: &tally_claims::Statement {
         /// The id of the sequencer.
@@ -158,9 +137,7 @@ shape! {
         /// The accounts that anything moved on, with their balances.
         accounts: Vec<Account> = list(&statement.accounts, Into::into),
     }
-}
 
-shape! {
     /// A statement: everything that moved on the accounts of a sequencer, in double entry.
     pub struct Statement from (log, statement): (Log, &tally_claims::Statement) {
         /// The log that the statement is of.
@@ -173,9 +150,7 @@ shape! {
         /// What moved, in order.
         movements: Vec<Movement> = list(&statement.entries, Into::into),
     }
-}
 
-shape! {
     /// An account over the time of a statement. Balances are credits less debits since the beginning of the log.
     pub struct Account from line: &AccountLine {
         /// `stake:ID`, `unclaimed:ID`, `accrued:ID`, `owner:ADDRESS`, `recipient:ADDRESS`, `rewards` or `policy`.
@@ -189,9 +164,7 @@ shape! {
         /// The balance after the last movement, in wei.
         closing_wei: SignedAmount = line.closing.into(),
     }
-}
 
-shape! {
     /// A movement: an amount that leaves one account and enters another.
     pub struct Movement from entry: &StatementEntry {
         /// When it moved, in Unix seconds.
@@ -225,6 +198,11 @@ shape! {
         /// What the policy has had the sequencer earn after it, in wei; `null` without a policy.
         accrued_wei: Option<Amount> = entry.accrued.map(Into::into),
     }
+}
+
+/// The sequencers that were asked for.
+fn shown(found: &tally_claims::Accounts, only: Option<SequencerId>) -> Vec<SequencerId> {
+    found.chain.sequencers.keys().copied().filter(|id| only.is_none_or(|only| only == *id)).collect()
 }
 
 /// What some kinds of movement have beside an amount.

@@ -8,7 +8,7 @@ use crate::{
 };
 use crate::{Amount, Hash};
 
-shape! {
+shapes! {
     /// How far everything is.
     pub struct StatusAnswer {
         /// The version of the engine.
@@ -26,9 +26,7 @@ shape! {
         /// The state of the log for each policy that is served; the first is the default one.
         policies: Vec<PolicyStatus>,
     }
-}
 
-shape! {
     /// How far the ledger and the feed of a policy are.
     pub struct PolicyStatus {
         /// The state that answers under the policy are of.
@@ -36,9 +34,7 @@ shape! {
         /// The sequence number of the last fact of the feed; 0 before the first.
         sequence: u64,
     }
-}
 
-shape! {
     /// How the chains are followed.
     pub struct Ingesting {
         /// Whether it is at work; else it failed, and is tried again.
@@ -54,9 +50,7 @@ shape! {
         /// How many times a reorg took blocks out of the log since the start.
         rollbacks: u64,
     }
-}
 
-shape! {
     /// All sequencers, and what is owed to them.
     pub struct SequencersAnswer {
         /// The state that the answer is of.
@@ -64,9 +58,7 @@ shape! {
         /// The sequencers, by id.
         sequencers: Vec<SequencerWithAccounts>,
     }
-}
 
-shape! {
     /// One sequencer, and what is owed to it.
     pub struct SequencerAnswer {
         /// The state that the answer is of.
@@ -74,9 +66,7 @@ shape! {
         /// The sequencer that was asked for.
         sequencer: SequencerWithAccounts,
     }
-}
 
-shape! {
     /// What a sequencer can claim, by what is final.
     pub struct ClaimAnswer {
         /// The state that the answer is of.
@@ -91,9 +81,7 @@ shape! {
         /// `on-chain`, where the contract pays, before an epoch is settled, and while nobody has named a recipient.
         distribution: Option<DistributionPart>,
     }
-}
 
-shape! {
     /// A statement, with a page of what moved.
     pub struct StatementAnswer from
         (at, statement, cursor, limit): (At, &tally_claims::Statement, u64, usize)
@@ -108,21 +96,7 @@ shape! {
         /// Where the next page begins: give it as `cursor`. `null` after the last.
         next: Option<u64> = next(&statement.entries, cursor, limit),
     }
-}
 
-/// The entries of a page that begins with number `cursor` and has `limit` at most.
-fn page<T>(entries: &[T], cursor: u64, limit: usize) -> &[T] {
-    let rest = usize::try_from(cursor).ok().and_then(|cursor| entries.get(cursor..)).unwrap_or_default();
-    rest.get(..limit).unwrap_or(rest)
-}
-
-/// The number of the first entry after that page, if there is one.
-fn next<T>(entries: &[T], cursor: u64, limit: usize) -> Option<u64> {
-    let end = cursor.saturating_add(count(page(entries, cursor, limit).len()));
-    (end < count(entries.len())).then_some(end)
-}
-
-shape! {
     /// A page of the blocks of a sequencer.
     pub struct LedgerAnswer {
         /// The state that the answer is of.
@@ -138,21 +112,17 @@ shape! {
         /// Where the next page begins: give it as `cursor`. `null` after the last.
         next: Option<u64>,
     }
-}
 
-shape! {
     /// A block of the ledger, and whether it is final.
     pub struct ServedBlock {
-        /// The block itself.
+        /// The fields of the block itself.
         #[serde(flatten)]
         block: BlockEntry,
         /// Whether what it earned cannot change any more. (A signed block may still come to lie in a span that is announced
         /// late.)
         is_final: bool,
     }
-}
 
-shape! {
     /// A page of epochs.
     pub struct EpochsAnswer {
         /// The state that the answer is of.
@@ -162,33 +132,27 @@ shape! {
         /// Where the next page begins: give it as `from`. `null` after the last.
         next: Option<u64>,
     }
-}
 
-shape! {
     /// One epoch, with what each sequencer earned.
     pub struct EpochAnswer {
         /// The state that the answer is of.
         at: At,
-        /// The epoch itself.
+        /// The fields of the epoch itself.
         epoch: ServedEpoch,
         /// The sequencers with rewarded blocks, by id.
         rows: Vec<Row>,
     }
-}
 
-shape! {
     /// An epoch, and whether it is final.
     pub struct ServedEpoch {
-        /// The epoch itself.
+        /// The fields of the epoch itself.
         #[serde(flatten)]
         epoch: Epoch,
         /// Whether it is over and nothing of it can change any more; never under `on-chain`, where batches settle what blocks
         /// earn.
         is_final: bool,
     }
-}
 
-shape! {
     /// A block, and why it earned what it did.
     pub struct BlockAnswer {
         /// The state that the answer is of.
@@ -199,9 +163,7 @@ shape! {
         #[serde(flatten)]
         explanation: BlockExplanation,
     }
-}
 
-shape! {
     /// A page of the batches that were paid.
     pub struct BatchesAnswer {
         /// The state that the answer is of.
@@ -211,9 +173,7 @@ shape! {
         /// Where the next page begins: give it as `from`. `null` after the last.
         next: Option<u64>,
     }
-}
 
-shape! {
     /// A batch that was paid.
     pub struct PaidBatch {
         /// The number of the batch.
@@ -237,31 +197,25 @@ shape! {
         /// Whether no reorg can take it back.
         is_final: bool,
     }
-}
 
-shape! {
     /// The batch that can be paid next, by what is final.
     pub struct NextBatchAnswer {
         /// The state that the answer is of.
         at: At,
-        /// The batch itself.
+        /// The fields of the batch itself.
         #[serde(flatten)]
         next: NextBatch,
     }
-}
 
-shape! {
     /// The next rate by the policy of `at`, by what is final.
     pub struct NextRateAnswer {
         /// The state that the answer is of.
         at: At,
-        /// The rate itself.
+        /// The fields of the rate itself.
         #[serde(flatten)]
         next: NextRate,
     }
-}
 
-shape! {
     /// The audit of everything in the log, and a page of its findings.
     pub struct AuditAnswer from
         (at, audit, rule, cursor, limit):
@@ -279,4 +233,16 @@ shape! {
         /// Where the next page begins: give it as `cursor`. `null` after the last.
         next: Option<u64> = next(&audit.findings, cursor, limit),
     }
+}
+
+/// The entries of a page that begins with number `cursor` and has `limit` at most.
+fn page<T>(entries: &[T], cursor: u64, limit: usize) -> &[T] {
+    let rest = usize::try_from(cursor).ok().and_then(|cursor| entries.get(cursor..)).unwrap_or_default();
+    rest.get(..limit).unwrap_or(rest)
+}
+
+/// The number of the first entry after that page, if there is one.
+fn next<T>(entries: &[T], cursor: u64, limit: usize) -> Option<u64> {
+    let end = cursor.saturating_add(count(page(entries, cursor, limit).len()));
+    (end < count(entries.len())).then_some(end)
 }

@@ -8,7 +8,7 @@ use tally_audit::{CountRule, Severity, Totals, Verdict};
 use tally_engine::{L2Block, SequencerId};
 use tally_replay::Receipt;
 
-shape! {
+shapes! {
     /// What an audit of the chain comes to.
     pub struct ChainAudit from (audit, rule): (&tally_audit::ChainAudit, CountRule) {
         /// `verified`: everything was checked, and nothing is wrong. `different`: something is wrong. `unverified`: nothing
@@ -33,25 +33,7 @@ shape! {
         /// The money of the pool after the last event.
         totals: AuditTotals = (&audit.totals).into(),
     }
-}
 
-fn verdict(audit: &tally_audit::ChainAudit) -> &'static str {
-    match audit.verdict() {
-        Verdict::Verified => "verified",
-        Verdict::Different => "different",
-        Verdict::Unverified => "unverified",
-    }
-}
-
-/// The name of a rule by which the blocks of a batch are counted.
-const fn rule_name(rule: CountRule) -> &'static str {
-    match rule {
-        CountRule::Scheduled => "scheduled",
-        CountRule::Signed => "signed",
-    }
-}
-
-shape! {
     /// The report of an audit of the chain, as the command writes it.
     pub struct ChainAuditReport from
         (log, audit, rule): (Log, &tally_audit::ChainAudit, CountRule)
@@ -66,9 +48,7 @@ shape! {
         /// The batches that were audited, in order.
         batches: Vec<BatchAudit> = list(&audit.batches, Into::into),
     }
-}
 
-shape! {
     /// The money of the pool after the last event.
     pub struct AuditTotals from totals: &Totals {
         /// The rewards that batches distributed, in wei.
@@ -86,9 +66,7 @@ shape! {
         /// The METIS that the escrow holds, in wei; `null` if the log has no transfers.
         escrow_wei: Option<Amount> = totals.escrow.map(Into::into),
     }
-}
 
-shape! {
     /// A finding: something that an audit of the chain found.
     pub struct Finding from finding: &tally_audit::Finding {
         /// A word for what it is, which stays the same (`docs/audit.md`).
@@ -119,14 +97,7 @@ shape! {
         /// How many blocks the other rule counts, for counts of blocks; else `null`.
         other_count: Option<u64> = finding.other_count,
     }
-}
 
-/// The first and the last block of a range.
-fn ends(blocks: &RangeInclusive<L2Block>) -> Vec<u64> {
-    vec![blocks.start().0, blocks.end().0]
-}
-
-shape! {
     /// A batch that was audited.
     pub struct BatchAudit from batch: &tally_audit::BatchAudit {
         /// The number of the batch.
@@ -153,9 +124,7 @@ shape! {
         /// The sequencers with blocks in it, by id.
         sequencers: Vec<BatchShare> = list(&batch.sequencers, Into::into),
     }
-}
 
-shape! {
     /// A sequencer's blocks in a batch, counted in several ways.
     pub struct BatchShare from (id, share): (&SequencerId, &tally_audit::BatchShare) {
         /// The id of the sequencer.
@@ -169,21 +138,17 @@ shape! {
         /// How many of the blocks could not be paid to anybody when the batch was paid.
         unpayable_blocks: u64 = share.unpayable,
     }
-}
 
-shape! {
     /// What a comparison of the contracts' own state with the log's gives.
     pub struct LiveAudit {
         /// The L1 block after which the states were compared.
         l1_block: u64,
-        /// `equal` or `different`.
+        /// Whether anything differs: `equal` or `different`.
         verdict: String,
         /// Each field that differs, by path.
         differences: Vec<StateDifference>,
     }
-}
 
-shape! {
     /// A field in which the contracts' own state and the log's differ.
     pub struct StateDifference {
         /// The path of the field, as in `tally state`.
@@ -193,19 +158,10 @@ shape! {
         /// What the log gives; `null` if it gives nothing.
         log: serde_json::Value,
     }
-}
 
-impl fmt::Display for StateDifference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { field, contract, log } = self;
-        write!(f, "{field}: the contract has {contract}, the log gives {log}")
-    }
-}
-
-shape! {
     /// What the replay of a bundle gives, against the receipt in it.
     pub struct BundleAudit {
-        /// `equal` or `different`.
+        /// Whether anything differs: `equal` or `different`.
         verdict: String,
         /// The digest of the bundle's bytes.
         bundle_digest: Hash,
@@ -228,9 +184,7 @@ shape! {
         /// The fields that differ, by path. Of the epochs only the first that differs is told, and of its rows the first.
         differences: Vec<BundleDifference>,
     }
-}
 
-shape! {
     /// The versions of the engine that made a receipt and of the one that replayed it.
     pub struct EngineVersions {
         /// The version of the engine that made the receipt.
@@ -238,9 +192,7 @@ shape! {
         /// The version of the engine that replayed.
         replay: String,
     }
-}
 
-shape! {
     /// The first place in which two ledgers differ.
     pub struct FirstDifference {
         /// The first epoch that differs.
@@ -250,9 +202,7 @@ shape! {
         /// The first of its blocks that earned something else; `null` unless two bundles are compared and one did.
         l2_block: Option<u64>,
     }
-}
 
-shape! {
     /// A field in which a receipt and the replay of its bundle differ.
     pub struct BundleDifference {
         /// The path of the field, with the entries of lists by what they are known by: `epochs.3.rows.2.reward_wei` is in
@@ -263,12 +213,10 @@ shape! {
         /// What the replay gives; `null` if it gives nothing.
         replay: serde_json::Value,
     }
-}
 
-shape! {
     /// What a comparison of two receipts or bundles gives.
     pub struct Comparison {
-        /// `equal` or `different`.
+        /// Whether anything differs: `equal` or `different`.
         verdict: String,
         /// The first of the two results.
         a: ComparedResult,
@@ -284,16 +232,14 @@ shape! {
         /// asked to be folded.
         circumstances: Vec<ComparedDifference>,
     }
-}
 
-shape! {
     /// One of two results that are compared.
     pub struct ComparedResult from
         (file, kind, receipt): (&str, &str, &Receipt)
     {
         /// The path of the file.
         file: String = file.into(),
-        /// `receipt` or `bundle`.
+        /// What the file is: `receipt` or `bundle`.
         kind: String = kind.into(),
         /// The digest of the receipt's bytes.
         receipt_digest: Hash = receipt.digest().into(),
@@ -306,9 +252,7 @@ shape! {
         /// The ledger root of the receipt.
         ledger_root: Hash = receipt.ledger_root.into(),
     }
-}
 
-shape! {
     /// A field in which two receipts differ.
     pub struct ComparedDifference {
         /// The path of the field, with the entries of lists by what they are known by.
@@ -317,5 +261,33 @@ shape! {
         a: serde_json::Value,
         /// What the second receipt has there; `null` if it has nothing.
         b: serde_json::Value,
+    }
+}
+
+fn verdict(audit: &tally_audit::ChainAudit) -> &'static str {
+    match audit.verdict() {
+        Verdict::Verified => "verified",
+        Verdict::Different => "different",
+        Verdict::Unverified => "unverified",
+    }
+}
+
+/// The name of a rule by which the blocks of a batch are counted.
+const fn rule_name(rule: CountRule) -> &'static str {
+    match rule {
+        CountRule::Scheduled => "scheduled",
+        CountRule::Signed => "signed",
+    }
+}
+
+/// The first and the last block of a range.
+fn ends(blocks: &RangeInclusive<L2Block>) -> Vec<u64> {
+    vec![blocks.start().0, blocks.end().0]
+}
+
+impl fmt::Display for StateDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, contract, log } = self;
+        write!(f, "{field}: the contract has {contract}, the log gives {log}")
     }
 }

@@ -5,7 +5,7 @@ use crate::{Address, Amount, Fraction, Hash, Horizon, Log, Policy, Rate, SignedA
 use tally_claims::{BatchEntry, ClosedEpoch, Leaf, PaidRate, RateHistory, RoundedWei, UnpayableBlocks};
 use tally_engine::AmountError;
 
-shape! {
+shapes! {
     /// The batch that can be paid next, and the call that pays it.
     pub struct NextBatch from next: &tally_claims::NextBatch {
         /// The number of the batch.
@@ -33,20 +33,16 @@ shape! {
         /// The call of `batchSubmitRewards`, which the MPC address sends.
         call: Call = (&next.call).into(),
     }
-}
 
-shape! {
     /// The next batch, as the command says it: as of the last L1 block in the log.
     pub struct NextBatchOfLog {
         /// The log that it is of.
         log: Log,
-        /// The batch itself.
+        /// The fields of the batch itself.
         #[serde(flatten)]
         next: NextBatch,
     }
-}
 
-shape! {
     /// An entry of a batch: a sequencer that is to be paid.
     pub struct BatchCredit from entry: &BatchEntry {
         /// The present signer of the sequencer, under which the contract credits it.
@@ -58,9 +54,7 @@ shape! {
         /// What these blocks earn, in wei.
         reward_wei: Amount = entry.reward.into(),
     }
-}
 
-shape! {
     /// Blocks that the contract can pay to nobody.
     pub struct Unpayable from blocks: &UnpayableBlocks {
         /// The signer that the spans of these blocks name.
@@ -72,9 +66,7 @@ shape! {
         /// `unknown_signer`: no sequencer ever had this signer. `sequencer_gone`: it has taken its stake out.
         why: String = blocks.why.code().into(),
     }
-}
 
-shape! {
     /// A call that somebody has to send to a contract.
     pub struct Call from call: &tally_claims::PreparedCall {
         /// The id of the chain.
@@ -89,9 +81,7 @@ shape! {
         #[schema(pattern = "^0x([0-9a-f]{2})*$")]
         calldata: String = call.calldata.to_string(),
     }
-}
 
-shape! {
     /// What the reward per block has to be from the end of the last closed epoch on.
     pub struct NextRate try_from next: &tally_claims::NextRate {
         /// The last epoch that is over, whose sums set the rate.
@@ -109,9 +99,7 @@ shape! {
         /// The call of `updateBlockReward`; `null` if the proposed reward is in force already.
         call: Option<Call> = next.call.as_ref().map(Into::into),
     }
-}
 
-shape! {
     /// The next rate with the history of the rate, as the command says it.
     pub struct NextRateOfLog try_from (log, next): (Log, &tally_claims::NextRate) {
         /// The policy that sets the rate.
@@ -122,7 +110,7 @@ shape! {
         horizon: Horizon = next.horizon.into(),
         /// Why no block after the horizon is folded.
         stopped: Stopped = next.stop.into(),
-        /// The rate itself.
+        /// The fields of the rate itself.
         #[serde(flatten)]
         next: NextRate = next.try_into()?,
         /// The reward per block as it was rounded; `null` without `--decimals`.
@@ -130,13 +118,7 @@ shape! {
         /// Every epoch with what its blocks earned by the policy and by the contract, in order.
         history: Vec<EpochRates> = history(next)?,
     }
-}
 
-fn history(next: &tally_claims::NextRate) -> Result<Vec<EpochRates>, AmountError> {
-    next.history.iter().map(|epoch| (&next.policy, epoch).try_into()).collect()
-}
-
-shape! {
     /// An epoch that is over, and the sums that set the rate after it.
     pub struct Closed from closed: &ClosedEpoch {
         /// The number of the epoch, from 0.
@@ -154,9 +136,7 @@ shape! {
         /// The mining reward rate that the pool reached, rounded down to 18 decimals; `null` without stake.
         realised_mrr: Option<Fraction> = closed.realised_mrr.map(Fraction::realised),
     }
-}
 
-shape! {
     /// A reward per block that was rounded to decimals of METIS, to the nearest and ties up.
     pub struct Rounded from rounded: RoundedWei {
         /// How many decimals of METIS it has at most.
@@ -164,9 +144,7 @@ shape! {
         /// The rounded reward per block, in wei.
         reward_per_block_wei: Amount = rounded.amount.into(),
     }
-}
 
-shape! {
     /// An epoch, with what its blocks earned by the policy and by the contract.
     pub struct EpochRates try_from
         (policy, epoch): (&tally_engine::Policy, &RateHistory)
@@ -195,9 +173,7 @@ shape! {
         /// the epoch is open by schedule, and without stake.
         paid_mrr: Option<Fraction> = epoch.paid_mrr.map(Fraction::realised),
     }
-}
 
-shape! {
     /// A change of the contract's reward per block.
     pub struct OnChainRate from change: &PaidRate {
         /// The number of the L1 block.
@@ -207,9 +183,7 @@ shape! {
         /// The reward per block from then on, in wei.
         reward_per_block_wei: Amount = change.reward_per_block.into(),
     }
-}
 
-shape! {
     /// What a block has to earn so that a given stake earns a given rate at a given pace.
     pub struct RewardPerBlock {
         /// The stake, in wei.
@@ -223,9 +197,7 @@ shape! {
         /// The reward per block as it was rounded; `null` without `--decimals`.
         rounded: Option<Rounded>,
     }
-}
 
-shape! {
     /// A distribution: the Merkle tree by which a policy can be paid, in short.
     pub struct Distribution from (log, made): (Log, &tally_claims::Distribution) {
         /// The policy by which rewards are computed.
@@ -249,9 +221,7 @@ shape! {
         /// What the policy has accrued up to the end of the epoch, in wei: leaves and withheld.
         total_wei: Amount = made.total.into(),
     }
-}
 
-shape! {
     /// A leaf of a distribution: what a sequencer's recipient can claim by it.
     pub struct DistributionLeaf from leaf: &Leaf {
         /// The id of the sequencer.
@@ -261,9 +231,7 @@ shape! {
         /// What is owed since the beginning, claimed or not, in wei.
         cumulative_wei: Amount = leaf.cumulative.into(),
     }
-}
 
-shape! {
     /// A sequencer that is owed something and has no leaf.
     pub struct Withheld from withheld: &tally_claims::Withheld {
         /// The id of the sequencer.
@@ -273,9 +241,7 @@ shape! {
         /// Why it has no leaf: `no_recipient`.
         reason: String = withheld.reason.code().into(),
     }
-}
 
-shape! {
     /// A sequencer's part of a distribution, with the proof by which it is claimed.
     pub struct DistributionPart from
         (made, id): (&tally_claims::Distribution, tally_engine::SequencerId)
@@ -293,6 +259,10 @@ shape! {
         /// The proof of the leaf (sequencer, recipient, cumulative amount), from the leaf up; `null` where there is none.
         proof: Option<Vec<Hash>> = proof(made, id),
     }
+}
+
+fn history(next: &tally_claims::NextRate) -> Result<Vec<EpochRates>, AmountError> {
+    next.history.iter().map(|epoch| (&next.policy, epoch).try_into()).collect()
 }
 
 /// What a distribution owes to a sequencer, and why it has no leaf, if it has none.

@@ -6,7 +6,7 @@ use crate::{Address, Amount, BlockEntry, Fraction, Hash, Log, Policy, Rate, Unre
 use tally_engine::{AmountError, EpochLedger, UnrewardedBlocks};
 use tally_replay::{Paid, Replayed, SpanPlace, StakeFacts};
 
-shape! {
+shapes! {
     /// Which ledger an explanation is of.
     pub struct ExplanationHead from (log, replayed): (Log, &Replayed) {
         /// The policy by which rewards are computed.
@@ -18,9 +18,7 @@ shape! {
         /// The ledger root: the digest of the whole ledger.
         ledger_root: Hash = replayed.ledger.root.into(),
     }
-}
 
-shape! {
     /// Why a block earned what it did, as the command says it.
     pub struct ExplainBlock {
         /// Which ledger it is of.
@@ -30,9 +28,7 @@ shape! {
         #[serde(flatten)]
         explanation: BlockExplanation,
     }
-}
 
-shape! {
     /// Why a sequencer earned what it did in an epoch, as the command says it.
     pub struct ExplainEpoch {
         /// Which ledger it is of.
@@ -42,9 +38,7 @@ shape! {
         #[serde(flatten)]
         explanation: EpochExplanation,
     }
-}
 
-shape! {
     /// An explanation: a block, and everything that decides what it earned.
     pub struct BlockExplanation try_from
         (policy, explained): (&tally_engine::Policy, &tally_replay::BlockExplanation)
@@ -65,9 +59,7 @@ shape! {
         /// Under `on-chain`: where the reward per block comes from; else, or if the block earned nothing, `null`.
         paid_by: Option<RewardSource> = explained.paid_by.as_ref().map(Into::into),
     }
-}
 
-shape! {
     /// An explanation: a sequencer in an epoch, and everything that decides what it earned.
     pub struct EpochExplanation try_from
         (policy, explained): (&tally_engine::Policy, &tally_replay::EpochExplanation)
@@ -91,24 +83,7 @@ shape! {
         /// The sequencer's blocks that earned nothing, by reason.
         unrewarded: Unrewarded = unrewarded(explained).into(),
     }
-}
 
-fn realised_mrr(explained: &tally_replay::EpochExplanation) -> Result<Option<Fraction>, AmountError> {
-    let reached = tally_engine::realised_mrr(explained.earned.reward, explained.stake_seconds)?;
-    Ok(reached.map(Fraction::realised))
-}
-
-fn unrewarded(explained: &tally_replay::EpochExplanation) -> UnrewardedBlocks {
-    let of = |reason| explained.unrewarded.get(&reason).copied().unwrap_or_default();
-    UnrewardedBlocks {
-        before_genesis: of(tally_engine::Unrewarded::BeforeGenesis),
-        no_producer: of(tally_engine::Unrewarded::NoProducer),
-        unknown_signer: of(tally_engine::Unrewarded::UnknownSigner),
-        after_unlock: of(tally_engine::Unrewarded::AfterUnlock),
-    }
-}
-
-shape! {
     /// A part of an epoch over which the stake and the status of a sequencer stayed the same.
     pub struct Segment from
         (policy, segment): (&tally_engine::Policy, &tally_replay::Segment)
@@ -124,9 +99,7 @@ shape! {
         /// The sequencer's rewarded blocks in it, by batch (pending ones first) and by what one block earned.
         paid: Vec<PaidBlocks> = list(&segment.paid, Into::into),
     }
-}
 
-shape! {
     /// Rewarded blocks of one sequencer that earned the same for the same reason.
     pub struct PaidBlocks from paid: &Paid {
         /// What each of these blocks earned, in wei.
@@ -140,9 +113,7 @@ shape! {
         /// Under `on-chain`: where the reward per block comes from; else `null`.
         paid_by: Option<RewardSource> = paid.paid_by.as_ref().map(Into::into),
     }
-}
 
-shape! {
     /// A place: an event of the pool's contracts on L1.
     pub struct Place from place: &tally_replay::Place {
         /// The name that the contract gives the event.
@@ -156,9 +127,7 @@ shape! {
         /// The index of the event among the logs of the block.
         log_index: u64 = place.log_index,
     }
-}
 
-shape! {
     /// A span as it was in the end: a range of L2 blocks given to one signer.
     pub struct Span from place: &SpanPlace {
         /// The id of the span.
@@ -172,9 +141,7 @@ shape! {
         /// The event that gave the span this signer and this start.
         event: SpanEvent = place.into(),
     }
-}
 
-shape! {
     /// An event of the sequencer set on L2, which announces or changes a span.
     pub struct SpanEvent from place: &SpanPlace {
         /// The name that the contract gives the event.
@@ -186,9 +153,7 @@ shape! {
         /// The index of the event among the logs of the block.
         log_index: u64 = place.log_index,
     }
-}
 
-shape! {
     /// The stake of a sequencer at some time, and what counts of it.
     pub struct Stake from (policy, stake): (&tally_engine::Policy, &StakeFacts) {
         /// What is locked, in wei.
@@ -204,9 +169,7 @@ shape! {
         /// The effective stake: what counts of the stake, in wei.
         effective_stake_wei: Amount = stake.effective.into(),
     }
-}
 
-shape! {
     /// An epoch and what its rate comes from.
     pub struct EpochRate try_from
         (policy, epoch): (&tally_engine::Policy, &EpochLedger)
@@ -222,9 +185,7 @@ shape! {
         /// The sums of the earlier epoch that set the rate; `null` for the initial rate and under `on-chain`.
         window: Option<Window> = window(epoch.rate).map(Into::into),
     }
-}
 
-shape! {
     /// A window: the epoch whose sums set the rate of another.
     pub struct Window from window: tally_engine::Window {
         /// The number of the epoch.
@@ -238,9 +199,7 @@ shape! {
         /// `W`: the capped stake of the producer of each rewarded block, added up, in wei·blocks.
         stake_blocks: Amount = window.stake_blocks.into(),
     }
-}
 
-shape! {
     /// A division: a product of numerators over a product of denominators.
     pub struct Division from division: &tally_engine::Division {
         /// The factors above the line, in the order of `docs/rules.md`: m, Q and, by stake, eff; or initial and eff.
@@ -254,9 +213,7 @@ shape! {
         /// How the quotient is rounded, which is `down`.
         rounds: String = "down".into(),
     }
-}
 
-shape! {
     /// Where a reward per block of the contract comes from.
     pub struct RewardSource from source: &tally_replay::RewardSource {
         /// The number of the batch that paid the block; `null` while it is pending.
@@ -264,5 +221,20 @@ shape! {
         /// The `DistributeReward` of the batch or, while the block is pending, the last `RewardUpdate`; `null` if the reward
         /// per block is still what the contract began with.
         event: Option<Place> = source.event.as_ref().map(Into::into),
+    }
+}
+
+fn realised_mrr(explained: &tally_replay::EpochExplanation) -> Result<Option<Fraction>, AmountError> {
+    let reached = tally_engine::realised_mrr(explained.earned.reward, explained.stake_seconds)?;
+    Ok(reached.map(Fraction::realised))
+}
+
+fn unrewarded(explained: &tally_replay::EpochExplanation) -> UnrewardedBlocks {
+    let of = |reason| explained.unrewarded.get(&reason).copied().unwrap_or_default();
+    UnrewardedBlocks {
+        before_genesis: of(tally_engine::Unrewarded::BeforeGenesis),
+        no_producer: of(tally_engine::Unrewarded::NoProducer),
+        unknown_signer: of(tally_engine::Unrewarded::UnknownSigner),
+        after_unlock: of(tally_engine::Unrewarded::AfterUnlock),
     }
 }

@@ -4,7 +4,7 @@ use crate::{Address, Amount, At, Hash, Policy, Rate};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-shape! {
+shapes! {
     /// A part of the feed.
     pub struct FeedAnswer {
         /// The state that the answer is of.
@@ -17,9 +17,7 @@ shape! {
         /// The facts, in the order of their sequence numbers.
         facts: Vec<NumberedFact>,
     }
-}
 
-shape! {
     /// A fact and its place in the feed.
     pub struct NumberedFact {
         /// Its place in the feed: each is greater than the one before.
@@ -27,14 +25,12 @@ shape! {
         /// The same, with a digest of what holds up to it: to go on after it, or nowhere, if another feed was read.
         #[schema(pattern = "^[0-9]+-[0-9a-f]{16}$", example = "298-54e1a3f0c2b49d77")]
         cursor: String,
-        /// The fact itself.
+        /// The fields of the fact itself.
         #[schema(inline)]
         #[serde(flatten)]
         fact: Fact,
     }
-}
 
-shape! {
     /// A fact: something that is settled.
     pub struct Fact {
         /// The same for ever, whatever server says it.
@@ -51,9 +47,35 @@ shape! {
         #[serde(flatten)]
         kind: FactKind,
     }
+
+    /// A sequencer in an epoch that is over, with what it has earned since the beginning.
+    pub struct ClosedRow from
+        (row, cumulative): (&tally_engine::Row, tally_engine::Wei)
+    {
+        /// The id of the sequencer.
+        sequencer: u64 = row.sequencer.0,
+        /// How many of its blocks were rewarded in the epoch.
+        blocks: u64 = row.earned.blocks,
+        /// What these blocks earned, in wei.
+        reward_wei: Amount = row.earned.reward.into(),
+        /// What it has earned in this epoch and all before it, in wei.
+        cumulative_wei: Amount = cumulative.into(),
+    }
+
+    /// A sequencer that a batch credited.
+    pub struct CreditedRow {
+        /// The id of the sequencer.
+        sequencer: u64,
+        /// How many blocks it was credited with.
+        blocks: u64,
+        /// What these blocks earned, in wei.
+        reward_wei: Amount,
+        /// The unclaimed rewards after it, in wei.
+        unclaimed_wei: Amount,
+    }
 }
 
-/// What happened.
+/// What happened, with what the fact says of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FactKind {
@@ -212,35 +234,5 @@ impl FactKind {
             Self::Unpaused => "unpaused",
             Self::Rollback { .. } => "rollback",
         }
-    }
-}
-
-shape! {
-    /// A sequencer in an epoch that is over, with what it has earned since the beginning.
-    pub struct ClosedRow from
-        (row, cumulative): (&tally_engine::Row, tally_engine::Wei)
-    {
-        /// The id of the sequencer.
-        sequencer: u64 = row.sequencer.0,
-        /// How many of its blocks were rewarded in the epoch.
-        blocks: u64 = row.earned.blocks,
-        /// What these blocks earned, in wei.
-        reward_wei: Amount = row.earned.reward.into(),
-        /// What it has earned in this epoch and all before it, in wei.
-        cumulative_wei: Amount = cumulative.into(),
-    }
-}
-
-shape! {
-    /// A sequencer that a batch credited.
-    pub struct CreditedRow {
-        /// The id of the sequencer.
-        sequencer: u64,
-        /// How many blocks it was credited with.
-        blocks: u64,
-        /// What these blocks earned, in wei.
-        reward_wei: Amount,
-        /// The unclaimed rewards after it, in wei.
-        unclaimed_wei: Amount,
     }
 }

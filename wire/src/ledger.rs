@@ -7,7 +7,7 @@ use tally_engine::{
 };
 use tally_replay::{Outcome, Replayed};
 
-shape! {
+shapes! {
     /// What a replay of a log under one policy gives.
     pub struct Replay try_from (log, replayed): (&Log, &Replayed) {
         /// The policy by which rewards are computed.
@@ -36,25 +36,7 @@ shape! {
         /// Under `on-chain`: the blocks that no batch has paid yet and what they are worth, which are part of the sums.
         pending: Earned = replayed.ledger.pending.into(),
     }
-}
 
-fn epochs(replayed: &Replayed) -> Result<Vec<EpochWithRows>, AmountError> {
-    let epochs = replayed.ledger.epochs.iter();
-    epochs
-        .map(|epoch| Ok(EpochWithRows { epoch: (replayed, epoch).try_into()?, rows: rows(epoch)? }))
-        .collect()
-}
-
-/// The rows of an epoch, by the ids of their sequencers.
-///
-/// # Errors
-///
-/// [`AmountError`] if a rate that was reached does not fit into 256 bits.
-pub fn rows(epoch: &EpochLedger) -> Result<Vec<Row>, AmountError> {
-    epoch.rows.iter().map(TryInto::try_into).collect()
-}
-
-shape! {
     /// An epoch with its own sums. Those of the last epoch reach up to the horizon.
     pub struct Epoch try_from (replayed, epoch): (&Replayed, &EpochLedger) {
         /// The number of the epoch, from 0.
@@ -81,20 +63,16 @@ shape! {
         /// The digest of the epoch. The first that differs is where two ledgers part.
         digest: Hash = epoch.digest.into(),
     }
-}
 
-shape! {
     /// An epoch with what each sequencer earned in it.
     pub struct EpochWithRows {
-        /// The epoch itself.
+        /// The fields of the epoch itself.
         #[serde(flatten)]
         epoch: Epoch,
         /// The sequencers with rewarded blocks, by id.
         rows: Vec<Row>,
     }
-}
 
-shape! {
     /// What sets the reward of the blocks of an epoch.
     pub struct Rate try_from
         (policy, rate): (&tally_engine::Policy, tally_engine::Rate)
@@ -117,17 +95,7 @@ shape! {
             _ => None,
         },
     }
-}
 
-/// The window that a rate was set by, if it was set by one.
-pub(crate) fn window(rate: tally_engine::Rate) -> Option<tally_engine::Window> {
-    match rate {
-        tally_engine::Rate::FromWindow(window) => Some(window),
-        tally_engine::Rate::Initial | tally_engine::Rate::OnChain => None,
-    }
-}
-
-shape! {
     /// A sequencer in an epoch: a row of the ledger.
     pub struct Row try_from row: &tally_engine::Row {
         /// The id of the sequencer.
@@ -142,9 +110,7 @@ shape! {
         /// without stake.
         realised_mrr: Option<Fraction> = row.realised_mrr()?.map(Fraction::realised),
     }
-}
 
-shape! {
     /// A sequencer with its sums over the whole replay.
     pub struct SequencerSum from (id, total): (&SequencerId, &SequencerTotal) {
         /// The id of the sequencer.
@@ -156,9 +122,7 @@ shape! {
         /// What these blocks earned, in wei.
         reward_wei: Amount = total.earned.reward.into(),
     }
-}
 
-shape! {
     /// How many blocks earned nothing, by the first reason that holds.
     pub struct Unrewarded from blocks: UnrewardedBlocks {
         /// Blocks before epoch 0 (under `on-chain` also those of span 0, which the contract never pays).
@@ -170,9 +134,7 @@ shape! {
         /// Blocks by a sequencer that was not active any more.
         after_unlock: u64 = blocks.after_unlock,
     }
-}
 
-shape! {
     /// A number of blocks and what they earned.
     pub struct Earned from earned: tally_engine::Earned {
         /// How many blocks there are.
@@ -180,9 +142,7 @@ shape! {
         /// What they earned together, in wei.
         reward_wei: Amount = earned.reward.into(),
     }
-}
 
-shape! {
     /// A sequencer, a number of its blocks and what they earned.
     pub struct SequencerEarned from (id, earned): (&SequencerId, &tally_engine::Earned) {
         /// The id of the sequencer.
@@ -192,9 +152,7 @@ shape! {
         /// What they earned together, in wei.
         reward_wei: Amount = earned.reward.into(),
     }
-}
 
-shape! {
     /// A batch that the contract paid, as the ledger counts it.
     pub struct Batch from batch: &BatchLedger {
         /// The number of the batch.
@@ -204,9 +162,7 @@ shape! {
         /// What each sequencer earned by the batch, by id.
         rows: Vec<SequencerEarned> = list(&batch.rows, Into::into),
     }
-}
 
-shape! {
     /// A block entry: one L2 block of the ledger by block.
     pub struct BlockEntry from entry: &tally_replay::BlockEntry {
         /// The number of the block.
@@ -237,9 +193,7 @@ shape! {
             Outcome::Unrewarded(why) => Some(why.code().into()),
         },
     }
-}
 
-shape! {
     /// The ledger by block of a whole replay.
     pub struct LedgerHead from (log, replayed): (Log, &Replayed) {
         /// The policy by which rewards are computed.
@@ -253,9 +207,7 @@ shape! {
         /// The ledger root: the digest of the whole ledger, whatever is shown of it.
         ledger_root: Hash = replayed.ledger.root.into(),
     }
-}
 
-shape! {
     /// Blocks of the ledger. Each block is written as one line when it is known; if the exit status is not 0, the output is
     /// incomplete.
     pub struct LedgerShow {
@@ -264,5 +216,29 @@ shape! {
         head: LedgerHead,
         /// The blocks that were asked for, in order.
         blocks: Vec<BlockEntry>,
+    }
+}
+
+fn epochs(replayed: &Replayed) -> Result<Vec<EpochWithRows>, AmountError> {
+    let epochs = replayed.ledger.epochs.iter();
+    epochs
+        .map(|epoch| Ok(EpochWithRows { epoch: (replayed, epoch).try_into()?, rows: rows(epoch)? }))
+        .collect()
+}
+
+/// The rows of an epoch, by the ids of their sequencers.
+///
+/// # Errors
+///
+/// [`AmountError`] if a rate that was reached does not fit into 256 bits.
+pub fn rows(epoch: &EpochLedger) -> Result<Vec<Row>, AmountError> {
+    epoch.rows.iter().map(TryInto::try_into).collect()
+}
+
+/// The window that a rate was set by, if it was set by one.
+pub(crate) fn window(rate: tally_engine::Rate) -> Option<tally_engine::Window> {
+    match rate {
+        tally_engine::Rate::FromWindow(window) => Some(window),
+        tally_engine::Rate::Initial | tally_engine::Rate::OnChain => None,
     }
 }

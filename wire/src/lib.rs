@@ -13,8 +13,8 @@
 //! - Every member of a shape is always there. **`null`** stands for what is not there yet, is not known, or does not apply;
 //!   it never stands for 0.
 //! - An answer names what it is of: a command's the [`Log`], a server's the state [`At`] which it was computed.
-//! - The **schema** of each command's JSON ([`schemas`]) and the page that describes all of it ([`page`]) come from the
-//!   shapes, and so does the server's `OpenAPI` file.
+//! - The **schema** of each command's JSON ([`schemas`]) and the page `docs/json.md` come from the shapes and what is
+//!   written at their fields, and so does the server's `OpenAPI` file.
 //!
 //! # Example
 //!
@@ -81,7 +81,7 @@ pub use ledger::{
     SequencerEarned, SequencerSum, Unrewarded, rows,
 };
 pub use log::{At, ChainHead, Contracts, Head, Horizon, L1Info, L2Info, Log, LogInfo, Policy, Stopped};
-pub use schema::{page, require_all, schema, schemas};
+pub use schema::{require_all, schema, schemas};
 pub use sequencers::{Sequencer, SequencerWithAccounts, Sequencers, SettledAccount, Signer};
 pub use state::{ContractState, CurrentBatch, SequencerTuple, SignerOf, StateAt, StatusCounts};
 pub use text::{Address, Amount, Fraction, Hash, SignedAmount, decimal};

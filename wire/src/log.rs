@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tally_eventlog::{Heads, L1Head, L2Head, LogError, LogIdentity, LogReader};
 use tally_replay::{ReceiptHorizon, ReceiptPolicy, Replayed, Stop};
 
-shape! {
+shapes! {
     /// A head: the last block of one chain that is in the log.
     pub struct Head {
         /// The number of the block.
@@ -16,21 +16,7 @@ shape! {
         /// The timestamp of the block, in Unix seconds.
         timestamp: u64,
     }
-}
 
-impl From<L1Head> for Head {
-    fn from(head: L1Head) -> Self {
-        Self { block: head.block.0, hash: head.hash.into(), timestamp: head.timestamp.0 }
-    }
-}
-
-impl From<L2Head> for Head {
-    fn from(head: L2Head) -> Self {
-        Self { block: head.block.0, hash: head.hash.into(), timestamp: head.timestamp.0 }
-    }
-}
-
-shape! {
     /// The newest block that an endpoint told of, whether the log has it or not.
     pub struct ChainHead {
         /// The number of the block.
@@ -38,9 +24,7 @@ shape! {
         /// The timestamp of the block, in Unix seconds.
         timestamp: u64,
     }
-}
 
-shape! {
     /// A log and how far it reaches. Logs with equal digests hold the same.
     pub struct Log from (head_digest, heads): (B256, &Heads) {
         /// The head digest: the digest of everything in the log.
@@ -50,17 +34,7 @@ shape! {
         /// The last L2 block in the log; `null` if it has none.
         l2_head: Option<Head> = heads.l2.map(Into::into),
     }
-}
 
-impl TryFrom<&LogReader> for Log {
-    type Error = LogError;
-
-    fn try_from(log: &LogReader) -> Result<Self, LogError> {
-        Ok((log.head_digest()?, log.heads()).into())
-    }
-}
-
-shape! {
     /// A policy, by what it is known by. Policies with equal digests have the same rules.
     pub struct Policy from policy: &tally_engine::Policy {
         /// The name of the policy.
@@ -70,15 +44,7 @@ shape! {
         /// The digest of all rules of the policy.
         digest: Hash = policy.digest().into(),
     }
-}
 
-impl From<&ReceiptPolicy> for Policy {
-    fn from(policy: &ReceiptPolicy) -> Self {
-        Self { name: policy.name.clone(), version: policy.version, digest: policy.digest.into() }
-    }
-}
-
-shape! {
     /// The horizon: the last L2 block that is folded.
     #[derive(Copy)]
     pub struct Horizon from horizon: tally_engine::Horizon {
@@ -87,15 +53,7 @@ shape! {
         /// The timestamp of the block, in Unix seconds.
         timestamp: u64 = horizon.timestamp.0,
     }
-}
 
-impl From<ReceiptHorizon> for Horizon {
-    fn from(ReceiptHorizon { l2_block, timestamp }: ReceiptHorizon) -> Self {
-        Self { l2_block, timestamp }
-    }
-}
-
-shape! {
     /// Why no block after the horizon is folded.
     pub struct Stopped from stop: Stop {
         /// `log_end`: the log has no further block. `as_asked`: no further block was asked for. `l1_behind`: the next
@@ -105,9 +63,7 @@ shape! {
         /// The first block that cannot be folded yet; `null` if none is waiting.
         next_l2_block: Option<u64> = stop.next_block().map(|block| block.0),
     }
-}
 
-shape! {
     /// The state of the log and the policy of which a server's answer is. Equal states give equal answers.
     pub struct At from
         (log, final_heads, replayed, settled): (Log, &Heads, &Replayed, &Replayed)
@@ -133,9 +89,7 @@ shape! {
         is_final: bool = log.l1_head == final_heads.l1.map(Into::into)
             && log.l2_head == final_heads.l2.map(Into::into),
     }
-}
 
-shape! {
     /// What a log is of, how far it reaches, and how large it is.
     pub struct LogInfo {
         /// The number of the log's format on disk.
@@ -151,9 +105,7 @@ shape! {
         /// How many bytes the keys and values of each part have before RocksDB packs them.
         bytes: BTreeMap<String, u64>,
     }
-}
 
-shape! {
     /// What a log has of L1.
     pub struct L1Info {
         /// The id of the chain.
@@ -167,9 +119,7 @@ shape! {
         /// How many events there are, transfers of METIS included.
         events: u64,
     }
-}
 
-shape! {
     /// What a log has of L2.
     pub struct L2Info {
         /// The id of the chain.
@@ -187,9 +137,7 @@ shape! {
         /// How many events of spans there are.
         span_events: u64,
     }
-}
 
-shape! {
     /// The addresses of the contracts whose events a log has.
     pub struct Contracts from identity: &LogIdentity {
         /// The escrow `LockingInfo` on L1, which holds the METIS.
@@ -200,6 +148,38 @@ shape! {
         metis_token: Address = identity.metis_token.into(),
         /// The contract `MetisSequencerSet` on L2, which announces spans.
         sequencer_set: Address = identity.sequencer_set.into(),
+    }
+}
+
+impl From<L1Head> for Head {
+    fn from(head: L1Head) -> Self {
+        Self { block: head.block.0, hash: head.hash.into(), timestamp: head.timestamp.0 }
+    }
+}
+
+impl From<L2Head> for Head {
+    fn from(head: L2Head) -> Self {
+        Self { block: head.block.0, hash: head.hash.into(), timestamp: head.timestamp.0 }
+    }
+}
+
+impl TryFrom<&LogReader> for Log {
+    type Error = LogError;
+
+    fn try_from(log: &LogReader) -> Result<Self, LogError> {
+        Ok((log.head_digest()?, log.heads()).into())
+    }
+}
+
+impl From<&ReceiptPolicy> for Policy {
+    fn from(policy: &ReceiptPolicy) -> Self {
+        Self { name: policy.name.clone(), version: policy.version, digest: policy.digest.into() }
+    }
+}
+
+impl From<ReceiptHorizon> for Horizon {
+    fn from(ReceiptHorizon { l2_block, timestamp }: ReceiptHorizon) -> Self {
+        Self { l2_block, timestamp }
     }
 }
 

@@ -1,13 +1,12 @@
-//! JSON Schema of what the commands print, and the page that describes it to people.
+//! JSON Schema of what the commands print.
 
 use crate::{
     Accounts, BundleAudit, ChainAuditReport, Comparison, Distribution, ExplainBlock, ExplainEpoch,
     LedgerShow, LiveAudit, LogInfo, NextBatchOfLog, NextRateOfLog, Replay, RewardPerBlock, Sequencers,
     StateAt, Statement, WhatIf,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::AnyOf;
 use utoipa::openapi::{AllOf, OneOf, RefOr, Schema};
@@ -81,108 +80,13 @@ fn listed<T: ToSchema>() -> Value {
     json!({ "$schema": dialect, "type": "array", "items": schema, "$defs": definitions })
 }
 
-/// The names of everything that commands print as JSON, for [`schema`].
-pub fn schemas() -> impl Iterator<Item = &'static str> {
-    PRINTED.iter().map(|(name, ..)| *name)
+/// Everything that commands print as JSON: its name, for [`schema`], and the command that prints it.
+pub fn schemas() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PRINTED.iter().map(|(name, command, _)| (*name, *command))
 }
 
 /// The JSON Schema (2020-12) of what a command prints, as text; `None` if there is none of this name.
 pub fn schema(name: &str) -> Option<String> {
     let (.., schema) = PRINTED.iter().find(|(known, ..)| *known == name)?;
     Some(format!("{:#}\n", schema()).replace(COMPONENTS, DEFINITIONS))
-}
-
-/// The page that describes what the commands print, as Markdown: a table of fields for each command and each shape.
-pub fn page() -> String {
-    let mut page = String::new();
-    let mut shapes = Map::new();
-    for (name, command, schema) in PRINTED {
-        let schema = schema();
-        let (one, many) = (&schema, &schema["items"]);
-        let (prefix, shape) =
-            if many.is_null() { ("", one) } else { ("A list, of which each entry is: ", many) };
-        let about = text_of(&shape["description"]);
-        put(&mut page, format_args!("## `{command}`\n\n{prefix}{about} (`docs/schema/{name}.json`)\n"));
-        let definitions = schema["$defs"].as_object().cloned().unwrap_or_default();
-        put_fields(&mut page, shape, &definitions);
-        shapes.extend(definitions);
-    }
-    put(&mut page, format_args!("## Shapes\n"));
-    shapes.sort_keys();
-    for (name, shape) in &shapes {
-        put(&mut page, format_args!("### {name}\n\n{}\n", text_of(&shape["description"])));
-        if let Some(pattern) = shape["pattern"].as_str() {
-            put(
-                &mut page,
-                format_args!("Text of the pattern `{pattern}`, as `{}`.\n", text_of(&shape["example"])),
-            );
-        } else if shape["oneOf"].is_array() {
-            put(&mut page, format_args!("{}.\n", kind_of(shape)));
-        } else {
-            put_fields(&mut page, shape, &shapes);
-        }
-    }
-    page
-}
-
-fn put(page: &mut String, line: std::fmt::Arguments<'_>) {
-    writeln!(page, "{line}").expect("a text can always grow");
-}
-
-/// A description as one line.
-fn text_of(description: &Value) -> String {
-    description.as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// A table of the fields of a shape.
-fn put_fields(page: &mut String, shape: &Value, shapes: &Map<String, Value>) {
-    put(page, format_args!("| field | is | |\n|---|---|---|"));
-    for (name, field) in fields_of(shape, shapes) {
-        let about = if field["description"].is_null() {
-            &field["oneOf"][0]["description"]
-        } else {
-            &field["description"]
-        };
-        let about = text_of(about).replace('|', "\\|");
-        put(page, format_args!("| `{name}` | {} | {about} |", kind_of(&field)));
-    }
-    put(page, format_args!(""));
-}
-
-/// The fields of a shape, with those of the shapes that it holds as its own.
-fn fields_of(shape: &Value, shapes: &Map<String, Value>) -> Vec<(String, Value)> {
-    if let Some(name) = shape["$ref"].as_str().and_then(|to| to.strip_prefix(COMPONENTS)) {
-        return shapes.get(name).map_or_else(Vec::new, |shape| fields_of(shape, shapes));
-    }
-    if let Some(parts) = shape["allOf"].as_array() {
-        return parts.iter().flat_map(|part| fields_of(part, shapes)).collect();
-    }
-    let fields = shape["properties"].as_object().cloned().unwrap_or_default();
-    fields.into_iter().collect()
-}
-
-/// What a value is, in words.
-fn kind_of(schema: &Value) -> String {
-    if let Some(name) = schema["$ref"].as_str().and_then(|to| to.strip_prefix(COMPONENTS)) {
-        return format!("[{name}](#{})", name.to_lowercase());
-    }
-    if let Some(kinds) = schema["oneOf"].as_array() {
-        return kinds.iter().map(kind_of).collect::<Vec<_>>().join(" or ");
-    }
-    let words = |kind: &str| match kind {
-        "integer" => "number".into(),
-        "string" => "text".into(),
-        "boolean" => "`true` or `false`".into(),
-        "null" => "`null`".into(),
-        "array" => format!("list of {}", kind_of(&schema["items"])),
-        "object" => format!("{} by key", kind_of(&schema["additionalProperties"])),
-        other => other.into(),
-    };
-    match &schema["type"] {
-        Value::String(kind) => words(kind),
-        Value::Array(kinds) => {
-            kinds.iter().filter_map(Value::as_str).map(words).collect::<Vec<_>>().join(" or ")
-        }
-        _ => "any value".into(),
-    }
 }

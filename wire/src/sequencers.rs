@@ -6,7 +6,7 @@ use crate::{Address, Amount, ContractAccount, Log, PolicyAccount};
 use tally_claims::SequencerFacts;
 use tally_engine::{SequencerId, UnixTime};
 
-shape! {
+shapes! {
     /// A sequencer: a member of the pool.
     pub struct Sequencer from
         (id, name, facts): (SequencerId, Option<&str>, &SequencerFacts)
@@ -30,9 +30,7 @@ shape! {
         /// What is locked, in wei.
         stake_wei: Amount = facts.stake.into(),
     }
-}
 
-shape! {
     /// A signer: an address that signs, or signed, a sequencer's blocks.
     pub struct Signer from
         (signer, since): &(alloy_primitives::Address, UnixTime)
@@ -42,9 +40,7 @@ shape! {
         /// From when on it stands for the sequencer, in Unix seconds.
         since: u64 = since.0,
     }
-}
 
-shape! {
     /// All sequencers that a log knows.
     pub struct Sequencers {
         /// The log that they are of.
@@ -52,12 +48,10 @@ shape! {
         /// The sequencers, by id.
         sequencers: Vec<Sequencer>,
     }
-}
 
-shape! {
     /// A sequencer, and what is owed to it.
     pub struct SequencerWithAccounts {
-        /// The sequencer itself.
+        /// The fields of the sequencer itself.
         #[serde(flatten)]
         sequencer: Sequencer,
         /// What the contracts owe, by everything in the log.
@@ -65,12 +59,10 @@ shape! {
         /// What the policy has it earn.
         policy: SettledAccount,
     }
-}
 
-shape! {
     /// An account under a policy, with what is settled of it.
     pub struct SettledAccount {
-        /// The account itself.
+        /// The fields of the account itself.
         #[serde(flatten)]
         account: PolicyAccount,
         /// What of the accrued rewards lies in closed epochs up to the final horizon, in wei: it does not change any more.

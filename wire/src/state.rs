@@ -6,18 +6,16 @@ use crate::{Address, Amount};
 use std::collections::BTreeMap;
 use tally_engine::{BatchState, PoolState, SequencerState, SignerState, Status};
 
-shape! {
+shapes! {
     /// The state of the contracts after an L1 block.
     pub struct StateAt {
         /// The number of the L1 block; `null` if the log has none.
         l1_block: Option<u64>,
-        /// The state itself.
+        /// The fields of the state itself.
         #[serde(flatten)]
         state: ContractState,
     }
-}
 
-shape! {
     /// The state of the contracts, under their own names.
     #[serde(rename_all = "camelCase")]
     pub struct ContractState from pool: &PoolState {
@@ -57,17 +55,7 @@ shape! {
         sequencers: BTreeMap<String, SequencerTuple> =
             pool.sequencers.iter().map(|(id, sequencer)| (id.to_string(), sequencer.into())).collect(),
     }
-}
 
-/// The statuses in the order in which they are counted.
-const STATUSES: [Status; 3] = [Status::Inactive, Status::Active, Status::Unlocked];
-
-/// An address as the name of a member.
-fn key(address: &alloy_primitives::Address) -> String {
-    format!("{address:#x}")
-}
-
-shape! {
     /// The last batch that was paid, as the contract keeps it.
     #[serde(rename_all = "camelCase")]
     pub struct CurrentBatch from batch: BatchState {
@@ -80,9 +68,7 @@ shape! {
         /// The last span of the batch.
         end_epoch: u64 = batch.end_span.0,
     }
-}
 
-shape! {
     /// How many sequencers there are of each status.
     #[serde(rename_all = "PascalCase")]
     pub struct StatusCounts from [inactive, active, unlocked]: [u64; 3] {
@@ -93,28 +79,7 @@ shape! {
         /// How many have taken their stake out.
         unlocked: u64 = unlocked,
     }
-}
 
-/// What the contract has of a signer.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-#[serde(untagged)]
-pub enum SignerOf {
-    /// The id of the sequencer that the signer is of.
-    Sequencer(u64),
-    /// The text `invalid`: the signer was replaced or its sequencer is gone.
-    Invalid(String),
-}
-
-impl From<&SignerState> for SignerOf {
-    fn from(state: &SignerState) -> Self {
-        match state {
-            SignerState::Of(id) => Self::Sequencer(id.0),
-            SignerState::Invalid => Self::Invalid("invalid".into()),
-        }
-    }
-}
-
-shape! {
     /// A sequencer as the contract keeps it.
     #[serde(rename_all = "camelCase")]
     pub struct SequencerTuple from sequencer: &SequencerState {
@@ -144,5 +109,32 @@ shape! {
         reward_recipient: Address = sequencer.reward_recipient.into(),
         /// `Active`, `Inactive` (it has begun its exit) or `Unlocked` (it has taken its stake out).
         status: String = status_name(sequencer.status).into(),
+    }
+}
+
+/// The statuses in the order in which they are counted.
+const STATUSES: [Status; 3] = [Status::Inactive, Status::Active, Status::Unlocked];
+
+/// An address as the name of a member.
+fn key(address: &alloy_primitives::Address) -> String {
+    format!("{address:#x}")
+}
+
+/// What the contract has of a signer.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum SignerOf {
+    /// The id of the sequencer that the signer is of.
+    Sequencer(u64),
+    /// The text `invalid`: the signer was replaced or its sequencer is gone.
+    Invalid(String),
+}
+
+impl From<&SignerState> for SignerOf {
+    fn from(state: &SignerState) -> Self {
+        match state {
+            SignerState::Of(id) => Self::Sequencer(id.0),
+            SignerState::Invalid => Self::Invalid("invalid".into()),
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
 use tally_engine::{Mrr, SequencerId};
 use tally_replay::{Compared, Variation};
 
-shape! {
+shapes! {
     /// The base of a what-if: the policy that it starts from, and what that pays.
     pub struct WhatIfHead from (log, what_if): (Log, &tally_replay::WhatIf) {
         /// The log that was replayed.
@@ -23,12 +23,10 @@ shape! {
         /// The policy that the combinations start from.
         base: Base = what_if.into(),
     }
-}
 
-shape! {
     /// The policy that a what-if starts from, and what it pays.
     pub struct Base from what_if: &tally_replay::WhatIf {
-        /// The policy itself.
+        /// The policy that the combinations start from.
         policy: Policy = what_if.base().into(),
         /// Its target; `null` if it has several, by date.
         mrr: Option<Fraction> = sole_target(what_if.base()).map(Into::into),
@@ -43,9 +41,7 @@ shape! {
         /// What each sequencer with rewarded blocks earns, by id.
         sequencers: Vec<SequencerEarned> = list(&what_if.paid().sequencers, Into::into),
     }
-}
 
-shape! {
     /// A combination of target, cap and allocation, and what it would have paid.
     pub struct Combination from variation: &Variation<'_> {
         /// The target; `null` where the base policy's targets are kept and it has several, by date.
@@ -65,9 +61,7 @@ shape! {
         /// What each sequencer with rewarded blocks earns, by id.
         sequencers: Vec<SequencerDifference> = list(&variation.sequencers, Into::into),
     }
-}
 
-shape! {
     /// What a sequencer would have earned under a combination.
     pub struct SequencerDifference from (id, own): (&SequencerId, &Compared) {
         /// The id of the sequencer.
@@ -79,9 +73,7 @@ shape! {
         /// How much more that is than under the base policy, in wei.
         difference_wei: SignedAmount = own.difference.into(),
     }
-}
 
-shape! {
     /// What other targets, caps and allocations would have paid. Each combination is written as one line when it is known;
     /// if the exit status is not 0, the output is incomplete.
     pub struct WhatIf {
