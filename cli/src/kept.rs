@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use tally_engine::Policy;
-use tally_eventlog::LogReader;
+use tally_eventlog::{LogReader, LogView};
 use tally_export::write_whole;
 use tally_replay::{Receipt, ReplayOptions, Replayed, SAVED_BYTES_MAX, replay, restore, save};
 

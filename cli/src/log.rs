@@ -5,7 +5,7 @@ use crate::format::table;
 use crate::{DIFFERENT, DONE, Output, json};
 use anyhow::Result;
 use serde_json::Value;
-use tally_eventlog::{LogReader, LogView};
+use tally_eventlog::LogReader;
 use tally_wire::LogInfo;
 
 pub(crate) fn info(args: &InfoArgs, output: &mut Output<'_>) -> Result<u8> {

@@ -2,7 +2,7 @@
 
 use crate::args::PlainFormat;
 use crate::claims_args::MerkleArgs;
-use crate::format::{address, table};
+use crate::format::table;
 use crate::names::Names;
 use crate::{DONE, Output, json, policies};
 use anyhow::{Context, Result};

@@ -61,7 +61,7 @@ fn shown(account: LedgerAccount) -> String {
 fn print_tables(statement: &Statement, names: &Names, output: &mut Output<'_>) -> Result<()> {
     let out = &mut output.out;
     let StatementRange { from, to } = statement.range;
-    let from = from.map_or("the beginning".into(), |from| time(from));
+    let from = from.map_or("the beginning".into(), time);
     let to = to.map_or("the end of the log".into(), |to| format!("{} (not included)", time(to)));
     writeln!(out, "sequencer {}, from {from} to {to}", names.label(statement.sequencer))?;
     if let Some(policy) = &statement.policy {

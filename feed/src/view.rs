@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use tally_audit::ChainAudit;
 use tally_claims::{ChainAccounts, Distribution, DistributionError, Names, PolicyAccounts, SequencerFacts};
 use tally_engine::{Allocation, EpochIndex, L1Block, L1Record, PoolState, SequencerId, Wei};
-use tally_eventlog::{LogReader, LogView, Reach};
+use tally_eventlog::{LogReader, Reach};
 use tally_replay::{BlockEntry, Replayed};
 use tally_wire::{At, Log, PaidBatch, Sequencer, SequencerWithAccounts, SettledAccount};
 

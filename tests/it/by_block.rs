@@ -8,7 +8,7 @@ use crate::writing::identity;
 use engine::{EpochIndex, L2Block, Ledger, Policy, SequencerId, Spans, Unrewarded, Wei};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use tally_eventlog::LogView;
+use tally_eventlog::{Heads, LogView, Reach};
 use tally_replay::{
     BlockEntry, BlockLedger, Outcome, Receipt, ReplayOptions, Replayed, replay, restore, save,
 };
@@ -136,7 +136,8 @@ proptest! {
     fn a_replay_that_was_kept_comes_back_or_nothing_does(history in history(), policy in policy(), at in any::<prop::sample::Index>(), mask in 1_u8..) {
         let (policy, memory) = (engine_policy(&policy), MemoryLog::new(&history));
         let replayed = replayed(&memory, &policy);
-        let receipt = Receipt::new(&identity(), &memory.heads(), None, &replayed).unwrap();
+        let Reach { l1, l2 } = memory.reach();
+        let receipt = Receipt::new(&identity(), &Heads { l1, l2, ..Heads::default() }, None, &replayed).unwrap();
         let log = receipt.log.head_digest;
         let mut bytes = save(&receipt);
         let restored = restore(&bytes, &policy, log).unwrap();

@@ -198,6 +198,6 @@ fn kind_of(schema: &Value) -> String {
         Value::Array(kinds) => {
             kinds.iter().filter_map(Value::as_str).map(words).collect::<Vec<_>>().join(" or ")
         }
-        _ => "any value".into(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => "any value".into(),
     }
 }

@@ -257,6 +257,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloy_primitives::U256;
 
     const GUIDE: &str = BUILT_IN[0].1;
 
