@@ -8,9 +8,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use tally_engine::Policy;
-use tally_eventlog::{LogReader, LogView};
+use tally_eventlog::LogReader;
 use tally_export::write_whole;
-use tally_replay::{Receipt, ReplayOptions, Replayed, SAVED_BYTES_MAX, replay, restore, save};
+use tally_replay::{ReplayOptions, Replayed, SAVED_BYTES_MAX, replay, restore, save};
 
 /// What `policy` makes of the log: as it was kept, or else replayed, and kept.
 pub(crate) fn replayed(log: &LogReader, policy: &Policy) -> Result<Replayed> {
@@ -22,10 +22,9 @@ pub(crate) fn replayed(log: &LogReader, policy: &Policy) -> Result<Replayed> {
     let mut all = replay(log, std::slice::from_ref(policy), ReplayOptions::default())?;
     let replayed = all.remove(0);
     // A log may well lie where nothing can be written; then it is replayed each time.
-    if let Some(dir) = path.parent() {
-        let receipt = Receipt::new(log.identity(), log.heads(), None, &replayed)?;
+    if let (Some(bytes), Some(dir)) = (save(&replayed, head), path.parent()) {
         let _ = std::fs::create_dir(dir);
-        let _ = write_whole(&path, |file| file.write_all(&save(&receipt)));
+        let _ = write_whole(&path, |file| file.write_all(&bytes));
     }
     Ok(replayed)
 }

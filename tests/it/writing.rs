@@ -9,7 +9,7 @@ use std::path::Path;
 use tally_eventlog::{FORMAT, L1Head, LogError, LogIdentity, LogReader, LogWriter, ProducedBlock, verify};
 use tally_ingest::{Limits, ingest_recording, read_manifest};
 
-pub(crate) fn identity() -> LogIdentity {
+fn identity() -> LogIdentity {
     LogIdentity {
         l1_chain_id: 1,
         l2_chain_id: 1_088,
