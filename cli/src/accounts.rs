@@ -1,41 +1,23 @@
 //! `tally accounts`.
 
 use crate::accounts_args::{AccountsArgs, AccountsCommand};
-use crate::accounts_json::accounts_json;
 use crate::args::Format;
 use crate::format::{address, table};
 use crate::names::Names;
-use crate::state_json::status_name;
-use crate::{DONE, Output, policies, statement};
+use crate::{DONE, Output, json, policies, statement};
 use anyhow::{Context, Result, bail};
 use std::io::Write;
 use tally_claims::{Accounts, AsOf, ChainTotals, Cut, PolicyAccount, PolicyAccounts, Until, accounts};
 use tally_engine::{Discrepancy, L1Block, SequencerId, UnixTime};
 use tally_eventlog::LogReader;
 use tally_text::{duration, metis, time};
+use tally_wire::status_name;
 
 /// The columns of CSV: one row for each policy and sequencer.
-const CSV_HEADER: [&str; 19] = [
-    "policy",
-    "policy_version",
-    "sequencer",
-    "status",
-    "stake_wei",
-    "credited_wei",
-    "claimed_wei",
-    "relocked_wei",
-    "unclaimed_wei",
-    "claimable_wei",
-    "not_claimable",
-    "recipient",
-    "leaving_since",
-    "stake_free_at",
-    "exit_delay_secs",
-    "policy_blocks",
-    "policy_accrued_wei",
-    "policy_claimable_wei",
-    "policy_pending_wei",
-];
+const CSV_HEADER: &str = "\
+    policy,policy_version,sequencer,status,stake_wei,credited_wei,claimed_wei,relocked_wei,\
+    unclaimed_wei,claimable_wei,not_claimable,recipient,leaving_since,stake_free_at,\
+    exit_delay_secs,policy_blocks,policy_accrued_wei,policy_claimable_wei,policy_pending_wei";
 
 pub(crate) fn run(args: &AccountsArgs, output: &mut Output<'_>) -> Result<u8> {
     if let Some(AccountsCommand::Statement(args)) = &args.command {
@@ -60,7 +42,9 @@ pub(crate) fn run(args: &AccountsArgs, output: &mut Output<'_>) -> Result<u8> {
     }
     warn(&found.chain.discrepancies, output)?;
     match args.format {
-        Format::Json => writeln!(output.out, "{:#}", accounts_json(&log, &found, only)?)?,
+        Format::Json => {
+            json::print(&tally_wire::Accounts::from(((&log).try_into()?, &found, only)), output)?;
+        }
         Format::Csv => print_csv(&found, only, output)?,
         Format::Table => print_tables(&found, only, &Names::load(output.registry, &log)?, output)?,
     }
@@ -178,7 +162,7 @@ fn print_policy(
 
 fn print_csv(found: &Accounts, only: Option<SequencerId>, output: &mut Output<'_>) -> Result<()> {
     let mut csv = csv::Writer::from_writer(&mut output.out);
-    csv.write_record(CSV_HEADER)?;
+    csv.write_record(CSV_HEADER.split(','))?;
     for accounts in &found.policies {
         let policy = &accounts.policy;
         for (id, account) in found.chain.sequencers.iter().filter(|(id, _)| is_shown(only, **id)) {

@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Token(TokenArgs),
     /// Print the description of what `tally serve` answers, as `OpenAPI` 3.1
     Openapi,
+    /// Print the JSON Schema of what a command prints as JSON
+    Schema(SchemaArgs),
     /// Logs with policy and receipt, as single files to be audited offline
     #[command(subcommand)]
     Bundle(BundleCommand),
@@ -76,6 +78,13 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Write the manual pages of all commands
     Man(ManArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// What to describe, as `replay` or `log-info` [default: a list of what there is]
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,12 +4,12 @@ use crate::args::PlainFormat;
 use crate::bundle::Bundle;
 use crate::bundle_args::AuditBundleArgs;
 use crate::receipt_difference::{Difference, differences, first_place, telling, tops};
-use crate::{DIFFERENT, DONE, Output};
+use crate::{DIFFERENT, DONE, Output, json};
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
 use tally_engine::L2Block;
 use tally_eventlog::LogView;
 use tally_replay::Receipt;
+use tally_wire::{BundleAudit, BundleDifference, EngineVersions, FirstDifference};
 
 pub(crate) fn run(args: &AuditBundleArgs, output: &mut Output<'_>) -> Result<u8> {
     let bundle = Bundle::open(&args.bundle)?;
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &AuditBundleArgs, output: &mut Output<'_>) -> Result<u8>
         .collect();
     let is_equal = found.is_empty();
     match args.format {
-        PlainFormat::Json => writeln!(output.out, "{:#}", result_json(&bundle, &replayed, &found))?,
+        PlainFormat::Json => json::print(&result(&bundle, &replayed, &found), output)?,
         PlainFormat::Table => print(&bundle, &replayed, &found, output)?,
     }
     Ok(if is_equal { DONE } else { DIFFERENT })
@@ -73,32 +73,40 @@ fn print(bundle: &Bundle, replayed: &Receipt, found: &[Difference], output: &mut
     Ok(())
 }
 
-fn result_json(bundle: &Bundle, replayed: &Receipt, found: &[Difference]) -> Value {
+fn result(bundle: &Bundle, replayed: &Receipt, found: &[Difference]) -> BundleAudit {
     let Bundle { archive, receipt, .. } = bundle;
-    let told: Vec<Value> = telling(found)
-        .into_iter()
-        .map(|Difference { field, a, b }| json!({ "field": field, "receipt": a, "replay": b }))
-        .collect();
-    json!({
-        "verdict": if found.is_empty() { "equal" } else { "different" },
-        "bundle_digest": archive.digest().to_string(),
-        "receipt_digest": receipt.digest().to_string(),
-        "engine_version": { "receipt": receipt.engine_version, "replay": replayed.engine_version },
-        "policy": { "name": receipt.policy.name, "version": receipt.policy.version, "digest": receipt.policy.digest.to_string() },
-        "horizon": receipt.horizon,
-        "total_wei": receipt.total_wei.to_string(),
-        "ledger_root": receipt.ledger_root.to_string(),
-        "fields": tops(found),
-        "first_difference": place_json(found),
-        "differences": told,
-    })
+    let told = telling(found).into_iter().cloned();
+    BundleAudit {
+        verdict: verdict(found).into(),
+        bundle_digest: archive.digest().into(),
+        receipt_digest: receipt.digest().into(),
+        engine_version: EngineVersions {
+            receipt: receipt.engine_version.clone(),
+            replay: replayed.engine_version.clone(),
+        },
+        policy: (&receipt.policy).into(),
+        horizon: receipt.horizon.map(Into::into),
+        total_wei: receipt.total_wei.into(),
+        ledger_root: receipt.ledger_root.into(),
+        fields: tops(found).into_iter().map(Into::into).collect(),
+        first_difference: first_difference(found, None),
+        differences: told
+            .map(|Difference { field, a, b }| BundleDifference { field, receipt: a, replay: b })
+            .collect(),
+    }
 }
 
-/// The first epoch that differs, and the first sequencer in it.
-pub(crate) fn place_json(found: &[Difference]) -> Value {
+/// The word for whether anything differs.
+pub(crate) fn verdict(found: &[Difference]) -> &'static str {
+    if found.is_empty() { "equal" } else { "different" }
+}
+
+/// The first epoch that differs, the first sequencer in it, and the first of its blocks, if that is known.
+pub(crate) fn first_difference(found: &[Difference], block: Option<L2Block>) -> Option<FirstDifference> {
     let number = |text: &str| text.parse::<u64>().ok();
-    first_place(found).map_or(
-        Value::Null,
-        |(epoch, sequencer)| json!({ "epoch": number(epoch), "sequencer": sequencer.and_then(number) }),
-    )
+    first_place(found).map(|(epoch, sequencer)| FirstDifference {
+        epoch: number(epoch),
+        sequencer: sequencer.and_then(number),
+        l2_block: block.map(|block| block.0),
+    })
 }

@@ -1,6 +1,5 @@
 //! `tally audit chain`: what the chain claims, against the log.
 
-use crate::audit_chain_json::report_json;
 use crate::chain_args::{AuditChainArgs, ReportFormat, RuleArg};
 use crate::format::table;
 use crate::names::Names;
@@ -29,7 +28,10 @@ pub(crate) fn run(args: &AuditChainArgs, output: &mut Output<'_>) -> Result<u8> 
     let audit = audit_chain(&log, options)?;
     let report = match args.report_format {
         ReportFormat::Text => report_text(&audit, rule, &Names::load(output.registry, &log)?)?,
-        ReportFormat::Json => format!("{:#}\n", report_json(&log, &audit, rule)?),
+        ReportFormat::Json => {
+            let report = tally_wire::ChainAuditReport::from(((&log).try_into()?, &audit, rule));
+            serde_json::to_string_pretty(&report)? + "\n"
+        }
     };
     match &args.report {
         None => output.out.write_all(report.as_bytes())?,
@@ -44,14 +46,6 @@ pub(crate) fn run(args: &AuditChainArgs, output: &mut Output<'_>) -> Result<u8> 
         Verdict::Different => DIFFERENT,
         Verdict::Unverified => FAILED,
     })
-}
-
-/// The name of a rule in reports.
-pub(crate) const fn rule_name(rule: CountRule) -> &'static str {
-    match rule {
-        CountRule::Scheduled => "scheduled",
-        CountRule::Signed => "signed",
-    }
 }
 
 fn report_text(audit: &ChainAudit, rule: CountRule, names: &Names) -> Result<String> {

@@ -1,19 +1,19 @@
 //! `tally audit compare`: where two results part.
 
 use crate::args::PlainFormat;
-use crate::audit_bundle::place_json;
+use crate::audit_bundle::{first_difference, verdict};
 use crate::bundle::Bundle;
 use crate::bundle_args::AuditCompareArgs;
 use crate::receipt_difference::{Difference, differences, first_place, telling, tops};
-use crate::{DIFFERENT, DONE, Output};
+use crate::{DIFFERENT, DONE, Output, json};
 use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use tally_engine::{EpochIndex, L2Block, SequencerId};
 use tally_eventlog::Archive;
 use tally_replay::{BlockLedger, RECEIPT_BYTES_MAX, Receipt, first_block_that_differs};
+use tally_wire::{ComparedDifference, ComparedResult, Comparison};
 
 /// How many bytes tell a bundle from a receipt.
 const START_BYTES: u64 = 64;
@@ -63,20 +63,16 @@ pub(crate) fn run(args: &AuditCompareArgs, output: &mut Output<'_>) -> Result<u8
     };
     match args.format {
         PlainFormat::Json => {
-            let mut place = place_json(&found);
-            if let Some(place) = place.as_object_mut() {
-                place.insert("l2_block".into(), json!(block.map(|block| block.0)));
-            }
-            let result = json!({
-                "verdict": if found.is_empty() { "equal" } else { "different" },
-                "a": side_json(&a),
-                "b": side_json(&b),
-                "fields": tops(&found),
-                "first_difference": place,
-                "differences": told_json(&telling(&found)),
-                "circumstances": told_json(&around.iter().collect::<Vec<_>>()),
-            });
-            writeln!(output.out, "{result:#}")?;
+            let comparison = Comparison {
+                verdict: verdict(&found).into(),
+                a: (&a).into(),
+                b: (&b).into(),
+                fields: tops(&found).into_iter().map(Into::into).collect(),
+                first_difference: first_difference(&found, block),
+                differences: telling(&found).into_iter().map(Into::into).collect(),
+                circumstances: around.iter().map(Into::into).collect(),
+            };
+            json::print(&comparison, output)?;
         }
         PlainFormat::Table => print(&a, &b, &around, &found, block, output)?,
     }
@@ -139,20 +135,14 @@ fn print(
     Ok(())
 }
 
-fn side_json(side: &Side) -> Value {
-    let Receipt { policy, horizon, total_wei, ledger_root, .. } = &side.receipt;
-    json!({
-        "file": side.name,
-        "kind": side.kind(),
-        "receipt_digest": side.receipt.digest().to_string(),
-        "policy": { "name": policy.name, "version": policy.version, "digest": policy.digest.to_string() },
-        "horizon": horizon,
-        "total_wei": total_wei.to_string(),
-        "ledger_root": ledger_root.to_string(),
-    })
+impl From<&Side> for ComparedResult {
+    fn from(side: &Side) -> Self {
+        (side.name.as_str(), side.kind(), &side.receipt).into()
+    }
 }
 
-fn told_json(differences: &[&Difference]) -> Vec<Value> {
-    let told = |Difference { field, a, b }: &Difference| json!({ "field": field, "a": a, "b": b });
-    differences.iter().map(|difference| told(difference)).collect()
+impl From<&Difference> for ComparedDifference {
+    fn from(Difference { field, a, b }: &Difference) -> Self {
+        Self { field: field.clone(), a: a.clone(), b: b.clone() }
+    }
 }

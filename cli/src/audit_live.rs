@@ -3,16 +3,14 @@
 use crate::args::{AuditLiveArgs, PlainFormat};
 use crate::compare::differ;
 use crate::live::{endpoints, runtime};
-use crate::state_json::{state_json, status_counts};
-use crate::{DIFFERENT, DONE, Output};
+use crate::{DIFFERENT, DONE, Output, json};
 use anyhow::{Result, bail};
-use serde_json::{Value, json};
 use std::convert::Infallible;
-use std::fmt;
 use tally_engine::{L1Block, PoolState};
 use tally_eventlog::{LogReader, LogView};
 use tally_ingest::{ContractState, contract_state};
 use tally_replay::{StateAt, state_at};
+use tally_wire::{LiveAudit, StateDifference};
 
 pub(crate) fn run(args: &AuditLiveArgs, output: &mut Output<'_>) -> Result<u8> {
     let log = LogReader::open(&args.log.log)?;
@@ -32,11 +30,8 @@ pub(crate) fn run(args: &AuditLiveArgs, output: &mut Output<'_>) -> Result<u8> {
     let verdict = if differences.is_empty() { "equal" } else { "DIFFERENT" };
     match args.format {
         PlainFormat::Json => {
-            let json = |Difference { field, contract, log }: &Difference| json!({ "field": field, "contract": contract, "log": log });
-            let differences: Vec<Value> = differences.iter().map(json).collect();
-            let result =
-                json!({ "l1_block": block.0, "verdict": verdict.to_lowercase(), "differences": differences });
-            writeln!(output.out, "{result:#}")?;
+            let verdict = verdict.to_lowercase();
+            json::print(&LiveAudit { l1_block: block.0, verdict, differences: differences.clone() }, output)?;
         }
         PlainFormat::Table => {
             for difference in &differences {
@@ -52,29 +47,16 @@ pub(crate) fn run(args: &AuditLiveArgs, output: &mut Output<'_>) -> Result<u8> {
     Ok(if differences.is_empty() { DONE } else { DIFFERENT })
 }
 
-/// A field of the contracts' state in which they and the log differ.
-pub(crate) struct Difference {
-    field: String,
-    contract: Value,
-    log: Value,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { field, contract, log } = self;
-        write!(f, "{field}: the contract has {contract}, the log gives {log}")
-    }
-}
-
 /// Each field in which the contracts' state, as they tell it, differs from what the log gives.
-pub(crate) fn differences(contracts: &ContractState, pool: &PoolState) -> Vec<Difference> {
-    let mut theirs = state_json(&contracts.pool);
-    // By their own count, not ours.
-    theirs["seqStatuses"] = status_counts(contracts.statuses);
+pub(crate) fn differences(contracts: &ContractState, pool: &PoolState) -> Vec<StateDifference> {
+    // The counts of statuses are the contracts' own, not ours.
+    let seq_statuses = contracts.statuses.into();
+    let theirs = tally_wire::ContractState { seq_statuses, ..(&contracts.pool).into() };
+    let [theirs, ours] = [theirs, pool.into()].map(json::value);
     let mut differences = Vec::new();
-    let Ok(()) = differ(&mut String::new(), &theirs, &state_json(pool), &mut |field, contract, log| {
+    let Ok(()) = differ(&mut String::new(), &theirs, &ours, &mut |field, contract, log| {
         let (field, contract, log) = (field.to_owned(), contract.clone(), log.clone());
-        differences.push(Difference { field, contract, log });
+        differences.push(StateDifference { field, contract, log });
         Ok::<(), Infallible>(())
     });
     differences

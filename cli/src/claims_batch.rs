@@ -2,10 +2,9 @@
 
 use crate::args::PlainFormat;
 use crate::claims_args::NextBatchArgs;
-use crate::claims_json::next_batch_json;
 use crate::format::table;
 use crate::names::Names;
-use crate::{DONE, Output};
+use crate::{DONE, Output, json};
 use anyhow::{Context, Result};
 use std::path::Path;
 use tally_claims::{NextBatch, PreparedCall, next_batch, safe_file};
@@ -37,7 +36,10 @@ pub(crate) fn run(args: &NextBatchArgs, output: &mut Output<'_>) -> Result<u8> {
         write_safe_file(path, &batch.call, &name, &description, batch.l1_time)?;
     }
     match args.format {
-        PlainFormat::Json => writeln!(output.out, "{:#}", next_batch_json(&batch, &log)?)?,
+        PlainFormat::Json => {
+            let next = (&batch).into();
+            json::print(&tally_wire::NextBatchOfLog { log: (&log).try_into()?, next }, output)?;
+        }
         PlainFormat::Table => print_tables(&batch, &Names::load(output.registry, &log)?, output)?,
     }
     Ok(DONE)

@@ -3,9 +3,8 @@
 use crate::args::{Format, PlainFormat};
 use crate::claims_args::{NextRateArgs, RateArgs};
 use crate::claims_batch::{print_call, write_safe_file};
-use crate::claims_json::{next_rate_json, rate_json};
 use crate::format::{mrr, mrr_percent, table};
-use crate::{DONE, Output, WrongUsage, policies};
+use crate::{DONE, Output, WrongUsage, json, policies};
 use anyhow::{Context, Result};
 use tally_claims::{ClaimsError, NextRate, RoundedWei, draw, next_rate, reward_per_block};
 use tally_engine::Wei;
@@ -47,7 +46,9 @@ pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
         (None, _) => {}
     }
     match args.format {
-        Format::Json => writeln!(output.out, "{:#}", next_rate_json(&rate, &log)?)?,
+        Format::Json => {
+            json::print(&tally_wire::NextRateOfLog::try_from(((&log).try_into()?, &rate))?, output)?;
+        }
         Format::Csv => print_csv(&rate, output)?,
         Format::Table => print_tables(&rate, output)?,
     }
@@ -58,7 +59,16 @@ pub(crate) fn rate(args: &RateArgs, output: &mut Output<'_>) -> Result<u8> {
     let reward = reward_per_block(args.stake, args.block_secs, args.mrr)?;
     let rounded = args.decimals.map(|decimals| RoundedWei::nearest(reward, decimals)).transpose()?;
     match args.format {
-        PlainFormat::Json => writeln!(output.out, "{:#}", rate_json(args, reward, rounded))?,
+        PlainFormat::Json => {
+            let answer = tally_wire::RewardPerBlock {
+                stake_wei: args.stake.into(),
+                block_secs: args.block_secs.to_string(),
+                mrr: args.mrr.into(),
+                reward_per_block_wei: reward.into(),
+                rounded: rounded.map(Into::into),
+            };
+            json::print(&answer, output)?;
+        }
         PlainFormat::Table => {
             writeln!(output.out, "reward per block {}", both(reward))?;
             if let Some(rounded) = rounded {
@@ -117,19 +127,9 @@ fn print_tables(rate: &NextRate, output: &mut Output<'_>) -> Result<()> {
 
 fn print_csv(rate: &NextRate, output: &mut Output<'_>) -> Result<()> {
     let mut csv = csv::Writer::from_writer(&mut output.out);
-    csv.write_record([
-        "epoch",
-        "start",
-        "until",
-        "closed",
-        "blocks",
-        "target_mrr",
-        "reward_per_block_wei",
-        "realised_mrr",
-        "on_chain_reward_per_block_wei",
-        "on_chain_changes",
-        "paid_mrr",
-    ])?;
+    let header = "epoch,start,until,closed,blocks,target_mrr,reward_per_block_wei,realised_mrr,\
+                  on_chain_reward_per_block_wei,on_chain_changes,paid_mrr";
+    csv.write_record(header.split(','))?;
     for epoch in &rate.history {
         let changes: Vec<String> = epoch
             .changes

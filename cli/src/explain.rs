@@ -1,11 +1,10 @@
 //! `tally explain`.
 
 use crate::args::{ExplainArgs, PlainFormat};
-use crate::explain_json::{block_explanation_json, epoch_explanation_json};
 use crate::format::mrr_percent;
 use crate::ledger::check_locked;
 use crate::names::Names;
-use crate::{DONE, Output, kept, policies};
+use crate::{DONE, Output, json, kept, policies};
 use anyhow::{Context, Result};
 use std::io::Write;
 use tally_engine::{
@@ -23,6 +22,7 @@ pub(crate) fn run(args: &ExplainArgs, output: &mut Output<'_>) -> Result<u8> {
     let log = LogReader::open(&args.log.log)?;
     let replayed = kept::replayed(&log, &policy)?;
     let ledger = BlockLedger::new(&log, &replayed)?;
+    let head = ((&log).try_into()?, &replayed).into();
     if let Some(block) = args.block {
         let explained = explain_block(&ledger, L2Block(block))?.with_context(|| match ledger.range() {
             Some(range) => {
@@ -36,7 +36,8 @@ pub(crate) fn run(args: &ExplainArgs, output: &mut Output<'_>) -> Result<u8> {
         })?;
         match args.format {
             PlainFormat::Json => {
-                writeln!(output.out, "{:#}", block_explanation_json(&log, &replayed, &explained)?)?;
+                let explanation = (&replayed.policy, &explained).try_into()?;
+                json::print(&tally_wire::ExplainBlock { head, explanation }, output)?;
             }
             PlainFormat::Table => {
                 print_block(&replayed, &explained, &Names::load(output.registry, &log)?, output.out)?;
@@ -52,7 +53,8 @@ pub(crate) fn run(args: &ExplainArgs, output: &mut Output<'_>) -> Result<u8> {
         .with_context(|| format!("epoch {epoch} is asked for, but there are {epochs}, from 0 on"))?;
     match args.format {
         PlainFormat::Json => {
-            writeln!(output.out, "{:#}", epoch_explanation_json(&log, &replayed, &explained)?)?;
+            let explanation = (&replayed.policy, &explained).try_into()?;
+            json::print(&tally_wire::ExplainEpoch { head, explanation }, output)?;
         }
         PlainFormat::Table => {
             print_epoch(&replayed, &explained, &Names::load(output.registry, &log)?, output.out)?;
@@ -72,13 +74,8 @@ fn metis(wei: Wei) -> String {
 
 fn print_policy(replayed: &Replayed, out: &mut dyn Write) -> Result<()> {
     let policy = &replayed.policy;
-    let allocation = match policy.allocation() {
-        Allocation::Flat => "flat",
-        Allocation::StakeWeighted => "stake-weighted",
-        Allocation::OnChain => "on-chain",
-    };
     line(out, "policy", format_args!("{} {} ({})", policy.name(), policy.version(), policy.digest()))?;
-    line(out, "allocation", allocation)?;
+    line(out, "allocation", policy.allocation().name())?;
     line(out, "engine", env!("CARGO_PKG_VERSION"))?;
     line(out, "ledger root", replayed.ledger.root)
 }

@@ -1,9 +1,8 @@
 //! `tally ledger show`.
 
 use crate::args::{Format, LedgerShowArgs};
-use crate::ledger_json::print_json;
 use crate::names::Names;
-use crate::{DONE, Output, kept, policies};
+use crate::{DONE, Output, json, kept, policies};
 use anyhow::{Context, Result, bail};
 use std::ops::RangeInclusive;
 use tally_engine::{EpochIndex, L2Block, SequencerId};
@@ -29,7 +28,12 @@ pub(crate) fn show(args: &LedgerShowArgs, output: &mut Output<'_>) -> Result<u8>
     let ledger = BlockLedger::new(&log, &replayed)?;
     let selection = Selection::new(args, &ledger)?;
     match args.format {
-        Format::Json => print_json(&log, &ledger, &selection, output)?,
+        Format::Json => {
+            let head = tally_wire::LedgerHead::from(((&log).try_into()?, &replayed));
+            json::print_streamed(&head, "blocks", output, |write| {
+                selection.for_each(&ledger, |entry| write(tally_wire::BlockEntry::from(entry)))
+            })?;
+        }
         Format::Csv => print_csv(&ledger, &selection, output)?,
         Format::Table => {
             print_table(&ledger, &selection, &Names::load(output.registry, &log)?, output)?;

@@ -5,12 +5,10 @@
 
 mod accounts;
 mod accounts_args;
-mod accounts_json;
 mod activity_csv;
 mod args;
 mod audit_bundle;
 mod audit_chain;
-mod audit_chain_json;
 mod audit_compare;
 mod audit_live;
 mod block_range;
@@ -19,19 +17,17 @@ mod bundle_args;
 mod chain_args;
 mod claims_args;
 mod claims_batch;
-mod claims_json;
 mod claims_rate;
 mod compare;
 mod config;
 mod explain;
-mod explain_json;
 mod format;
 mod generated;
 mod ingest;
+mod json;
 mod kept;
 mod ledger;
 mod ledger_export;
-mod ledger_json;
 mod live;
 mod log;
 mod merkle;
@@ -41,17 +37,15 @@ mod policies;
 mod range;
 mod receipt_difference;
 mod replay;
-mod replay_json;
+mod schema;
 mod sequencers;
 mod serve;
 mod serve_args;
 mod state;
-mod state_json;
 mod statement;
 mod synth;
 mod watch;
 mod whatif;
-mod whatif_json;
 
 use args::{AuditCommand, Cli, Command, LedgerCommand, LogCommand};
 use bundle_args::BundleCommand;
@@ -116,6 +110,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Accounts(args) => accounts::run(args, &mut output),
         Command::Serve(args) => serve::run(args, &mut output),
         Command::Token(args) => serve::token(args, &mut output),
+        Command::Schema(args) => schema::run(args, &mut output),
         Command::Openapi => serve::openapi(&mut output),
         Command::Bundle(BundleCommand::Create(args)) => bundle::create(args, &mut output),
         Command::Bundle(BundleCommand::Show(args)) => bundle::show(args, &mut output),

@@ -2,15 +2,13 @@
 
 use crate::args::PlainFormat;
 use crate::claims_args::MerkleArgs;
-use crate::format::{address, table};
+use crate::format::table;
 use crate::names::Names;
-use crate::replay_json::{log_json, policy_id_json};
-use crate::{DONE, Output, policies};
+use crate::{DONE, Output, json, policies};
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
 use std::io::Write;
 use std::path::Path;
-use tally_claims::{Distribution, Leaf, Withheld, distribution};
+use tally_claims::{Distribution, distribution};
 use tally_engine::EpochIndex;
 use tally_eventlog::LogReader;
 use tally_export::write_whole;
@@ -26,7 +24,9 @@ pub(crate) fn run(args: &MerkleArgs, output: &mut Output<'_>) -> Result<u8> {
         write(path, &found.proofs_json())?;
     }
     match args.format {
-        PlainFormat::Json => writeln!(output.out, "{:#}", summary_json(&log, &found)?)?,
+        PlainFormat::Json => {
+            json::print(&tally_wire::Distribution::from(((&log).try_into()?, &found)), output)?;
+        }
         PlainFormat::Table => print_tables(&log, &found, output)?,
     }
     Ok(DONE)
@@ -35,35 +35,6 @@ pub(crate) fn run(args: &MerkleArgs, output: &mut Output<'_>) -> Result<u8> {
 fn write(path: &Path, text: &str) -> Result<()> {
     write_whole::<(), std::io::Error>(path, |out| out.write_all(text.as_bytes()))
         .with_context(|| format!("writing {}", path.display()))
-}
-
-fn summary_json(log: &LogReader, found: &Distribution) -> Result<Value> {
-    let leaf = |leaf: &Leaf| {
-        json!({
-            "sequencer": leaf.sequencer.0,
-            "recipient": address(leaf.recipient),
-            "cumulative_wei": leaf.cumulative.to_string(),
-        })
-    };
-    let withheld = |withheld: &Withheld| {
-        json!({
-            "sequencer": withheld.sequencer.0,
-            "cumulative_wei": withheld.cumulative.to_string(),
-            "reason": withheld.reason.code(),
-        })
-    };
-    Ok(json!({
-        "policy": policy_id_json(&found.policy),
-        "log": log_json(log)?,
-        "epoch": found.epoch.0,
-        "epoch_end": found.end.0,
-        "root": found.tree.root(),
-        "leaves": found.leaves.iter().map(leaf).collect::<Vec<_>>(),
-        "withheld": found.withheld.iter().map(withheld).collect::<Vec<_>>(),
-        "leaves_wei": found.total_leaves.to_string(),
-        "withheld_wei": found.total_withheld.to_string(),
-        "total_wei": found.total.to_string(),
-    }))
 }
 
 fn print_tables(log: &LogReader, found: &Distribution, output: &mut Output<'_>) -> Result<()> {

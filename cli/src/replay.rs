@@ -4,8 +4,7 @@ use crate::activity_csv::write_activity;
 use crate::args::{Format, ReplayArgs};
 use crate::format::{mrr, mrr_percent, table};
 use crate::names::Names;
-use crate::replay_json::replay_json;
-use crate::{DONE, Output, WrongUsage, policies};
+use crate::{DONE, Output, WrongUsage, json, policies};
 use alloy_primitives::{B256, U256};
 use anyhow::{Context, Result};
 use std::io::Write;
@@ -58,7 +57,11 @@ pub(crate) fn run(args: &ReplayArgs, output: &mut Output<'_>) -> Result<u8> {
         _ => None,
     };
     match args.format {
-        Format::Json => writeln!(output.out, "{:#}", replay_json(&log, &replayed)?)?,
+        Format::Json => {
+            let log = tally_wire::Log::try_from(&log)?;
+            let policies = replayed.iter().map(|replayed| tally_wire::Replay::try_from((&log, replayed)));
+            json::print(&policies.collect::<Result<Vec<_>, _>>()?, output)?;
+        }
         Format::Csv => print_csv(&replayed, output)?,
         Format::Table => {
             let names = Names::load(output.registry, &log)?;
@@ -156,16 +159,9 @@ pub(crate) fn print_extent(
 
 fn print_csv(replayed: &[Replayed], output: &mut Output<'_>) -> Result<()> {
     let mut csv = csv::Writer::from_writer(&mut output.out);
-    csv.write_record([
-        "policy",
-        "policy_version",
-        "epoch",
-        "start",
-        "sequencer",
-        "blocks",
-        "reward_wei",
-        "realised_mrr",
-    ])?;
+    csv.write_record(
+        "policy,policy_version,epoch,start,sequencer,blocks,reward_wei,realised_mrr".split(','),
+    )?;
     for Replayed { policy, ledger, .. } in replayed {
         for epoch in &ledger.epochs {
             for row in &epoch.rows {

@@ -4,19 +4,16 @@ use crate::accounts::or_nothing;
 use crate::args::{Format, SequencersArgs};
 use crate::format::{address, table};
 use crate::names::Names;
-use crate::replay_json::log_json;
-use crate::state_json::status_name;
-use crate::{DONE, Output};
+use crate::{DONE, Output, json};
 use anyhow::Result;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tally_claims::{SequencerFacts, sequencers};
 use tally_engine::SequencerId;
 use tally_eventlog::LogReader;
 use tally_text::metis;
+use tally_wire::{Sequencer, Sequencers, status_name};
 
-const CSV_HEADER: [&str; 8] =
-    ["sequencer", "status", "since", "owner", "signer", "signers", "recipient", "stake_wei"];
+const CSV_HEADER: &str = "sequencer,status,since,owner,signer,signers,recipient,stake_wei";
 
 pub(crate) fn run(args: &SequencersArgs, output: &mut Output<'_>) -> Result<u8> {
     let log = LogReader::open(&args.log.log)?;
@@ -24,33 +21,13 @@ pub(crate) fn run(args: &SequencersArgs, output: &mut Output<'_>) -> Result<u8> 
     match args.format {
         Format::Json => {
             let names = Names::of(output.registry, &found)?;
-            let sequencers: Vec<Value> =
-                found.iter().map(|(id, facts)| json_of(*id, facts, &names)).collect();
-            writeln!(output.out, "{:#}", json!({ "log": log_json(&log)?, "sequencers": sequencers }))?;
+            let sequencers = found.iter().map(|(id, facts)| Sequencer::from((*id, names.get(*id), facts)));
+            json::print(&Sequencers { log: (&log).try_into()?, sequencers: sequencers.collect() }, output)?;
         }
         Format::Csv => print_csv(&found, output)?,
         Format::Table => print_table(&found, output)?,
     }
     Ok(DONE)
-}
-
-fn json_of(id: SequencerId, facts: &SequencerFacts, names: &Names) -> Value {
-    let signers: Vec<Value> = facts
-        .signers
-        .iter()
-        .map(|(signer, since)| json!({ "signer": address(*signer), "since": since.0 }))
-        .collect();
-    json!({
-        "sequencer": id.0,
-        "name": names.get(id),
-        "status": status_name(facts.status),
-        "since": facts.since.0,
-        "owner": address(facts.owner),
-        "signer": facts.signer().map(address),
-        "signers": signers,
-        "recipient": facts.recipient.map(address),
-        "stake_wei": facts.stake.to_string(),
-    })
 }
 
 fn print_table(found: &BTreeMap<SequencerId, SequencerFacts>, output: &mut Output<'_>) -> Result<()> {
@@ -78,7 +55,7 @@ fn print_table(found: &BTreeMap<SequencerId, SequencerFacts>, output: &mut Outpu
 /// Signers are separated by blanks.
 fn print_csv(found: &BTreeMap<SequencerId, SequencerFacts>, output: &mut Output<'_>) -> Result<()> {
     let mut csv = csv::Writer::from_writer(&mut output.out);
-    csv.write_record(CSV_HEADER)?;
+    csv.write_record(CSV_HEADER.split(','))?;
     for (id, facts) in found {
         let signers: Vec<String> = facts.signers.iter().map(|(signer, _)| address(*signer)).collect();
         csv.write_record([

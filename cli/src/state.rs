@@ -4,8 +4,7 @@ use crate::args::{PlainFormat, StateArgs};
 use crate::compare::differ;
 use crate::format::table;
 use crate::names::Names;
-use crate::state_json::{state_json, status_name};
-use crate::{DIFFERENT, DONE, Output};
+use crate::{DIFFERENT, DONE, Output, json};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::io::Read;
@@ -14,6 +13,7 @@ use tally_engine::{L1Block, PoolState};
 use tally_eventlog::LogReader;
 use tally_replay::{StateAt, state_at};
 use tally_text::{address, duration, exact_metis, metis};
+use tally_wire::{ContractState, status_name};
 
 /// No file of recorded states is longer; the recorded ones have 300 kB.
 const EXPECTED_BYTES_MAX: u64 = 64 << 20;
@@ -29,11 +29,8 @@ pub(crate) fn run(args: &StateArgs, output: &mut Output<'_>) -> Result<u8> {
     }
     match args.format {
         PlainFormat::Json => {
-            let mut state = state_json(&pool);
-            if let Some(object) = state.as_object_mut() {
-                object.shift_insert(0, "l1_block".into(), block.map_or(Value::Null, |block| block.0.into()));
-            }
-            writeln!(output.out, "{state:#}")?;
+            let state = ContractState::from(&pool);
+            json::print(&tally_wire::StateAt { l1_block: block.map(|block| block.0), state }, output)?;
         }
         PlainFormat::Table => print_tables(block, &pool, &Names::load(output.registry, &log)?, output)?,
     }
@@ -92,13 +89,18 @@ fn compare(log: &LogReader, path: &Path, up_to: Option<u64>, output: &mut Output
         }
         let at = state_at(log, Some(L1Block(block)))?;
         compared += 1;
-        differ(&mut String::new(), recorded, &state_json(&at.pool), &mut |field, recorded, ours| {
-            differences += 1;
-            writeln!(
-                output.out,
-                "L1 block {block}, {field}: the contract has {recorded}, the log gives {ours}"
-            )
-        })?;
+        differ(
+            &mut String::new(),
+            recorded,
+            &json::value(ContractState::from(&at.pool)),
+            &mut |field, recorded, ours| {
+                differences += 1;
+                writeln!(
+                    output.out,
+                    "L1 block {block}, {field}: the contract has {recorded}, the log gives {ours}"
+                )
+            },
+        )?;
     }
     if compared == 0 {
         bail!("--expect {}: none of its states lies within the log", path.display());

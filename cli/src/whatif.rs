@@ -5,8 +5,7 @@ use crate::format::table;
 use crate::names::Names;
 use crate::range::Range;
 use crate::replay::print_extent;
-use crate::whatif_json::print_json;
-use crate::{DONE, Output, WrongUsage, policies};
+use crate::{DONE, Output, WrongUsage, json, policies};
 use alloy_primitives::U256;
 use anyhow::Result;
 use std::collections::BTreeSet;
@@ -14,6 +13,7 @@ use tally_engine::{Allocation, L2Block, Mrr, Policy, Wei};
 use tally_eventlog::LogReader;
 use tally_replay::{ReplayOptions, Variation, WhatIf};
 use tally_text::{exact_metis, metis, metis_difference, trimmed};
+use tally_wire::sole_target;
 
 /// How many combinations one run evaluates.
 pub(crate) const COMBINATIONS_MAX: u64 = 100_000;
@@ -35,7 +35,12 @@ pub(crate) fn run(args: &WhatIfArgs, output: &mut Output<'_>) -> Result<u8> {
     };
     let what_if = WhatIf::new(&log, base, options)?;
     match args.format {
-        Format::Json => print_json(&log, &what_if, &variants, output)?,
+        Format::Json => {
+            let head = tally_wire::WhatIfHead::from(((&log).try_into()?, &what_if));
+            json::print_streamed(&head, "combinations", output, |write| {
+                what_if.evaluate(&variants, |variation| write(tally_wire::Combination::from(variation)))
+            })?;
+        }
         Format::Csv => print_csv(&what_if, &variants, output)?,
         Format::Table => {
             let names = Names::load(output.registry, &log)?;
@@ -111,14 +116,6 @@ fn values(flag: &str, ranges: &[Range]) -> Result<Vec<U256>> {
     Ok(values)
 }
 
-/// The target of a policy, or `None` if it has several, by date.
-pub(crate) fn sole_target(policy: &Policy) -> Option<Mrr> {
-    match policy.targets() {
-        [(_, mrr)] => Some(*mrr),
-        _ => None,
-    }
-}
-
 fn print_tables(
     what_if: &WhatIf,
     variants: &[Policy],
@@ -177,16 +174,9 @@ fn terms(policy: &Policy) -> [String; 3] {
 
 fn print_csv(what_if: &WhatIf, variants: &[Policy], output: &mut Output<'_>) -> Result<()> {
     let mut csv = csv::Writer::from_writer(&mut output.out);
-    csv.write_record([
-        "mrr",
-        "cap_wei",
-        "allocation",
-        "policy_digest",
-        "sequencer",
-        "blocks",
-        "reward_wei",
-        "difference_wei",
-    ])?;
+    csv.write_record(
+        "mrr,cap_wei,allocation,policy_digest,sequencer,blocks,reward_wei,difference_wei".split(','),
+    )?;
     what_if.evaluate::<anyhow::Error>(variants, |variation| {
         let policy = variation.policy;
         let mrr = sole_target(policy).map_or(String::new(), |mrr| mrr.to_string());

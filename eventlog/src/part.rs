@@ -42,7 +42,7 @@ impl LogReader {
     ///
     /// [`LogError`] if the log cannot be read.
     pub fn prefix(&self, to: Option<L2Block>) -> Result<LogPrefix<'_>, LogError> {
-        let whole = LogPrefix::new(self, *self.heads(), None);
+        let whole = LogPrefix::new(self, self.heads(), None);
         let (Some(to), Some(head)) = (to, self.heads().l2) else {
             return Ok(whole);
         };
@@ -67,7 +67,7 @@ impl LogReader {
             chunks,
             ..*self.heads()
         };
-        Ok(LogPrefix::new(self, heads, Some(block)))
+        Ok(LogPrefix::new(self, &heads, Some(block)))
     }
 
     /// What is final of the log: as it grows, this does, and nothing of it ever changes. Where nothing can be taken
@@ -109,9 +109,9 @@ impl LogReader {
 }
 
 impl<'a> LogPrefix<'a> {
-    fn new(log: &'a LogReader, heads: Heads, l2_until: Option<L2Block>) -> Self {
+    fn new(log: &'a LogReader, heads: &Heads, l2_until: Option<L2Block>) -> Self {
         let signers = heads.signers.count;
-        Self { part: LogPart { log, reach: heads.reach(), l1_until: None, l2_until, signers }, heads }
+        Self { part: LogPart { log, reach: heads.reach(), l1_until: None, l2_until, signers }, heads: *heads }
     }
 
     /// Its contents, to be read.

@@ -5,7 +5,6 @@
 //! other can come before it any more, and what is told is a beginning of what will ever be told.
 
 use crate::error::FeedError;
-use crate::json::{BatchRow, EpochRow, Fact, FactKind, RateJson};
 use std::collections::{BTreeMap, VecDeque};
 use tally_claims::{AccountsError, blocks_credited};
 use tally_engine::{
@@ -13,6 +12,7 @@ use tally_engine::{
     Wei,
 };
 use tally_eventlog::{EventCursor, LogPart, LogView};
+use tally_wire::{ClosedRow, CreditedRow, Fact, FactKind};
 
 /// Goes along what is final of a log, and tells what is settled.
 pub(crate) struct Facts {
@@ -114,19 +114,14 @@ impl Facts {
             let before = self.earned.get(&row.sequencer).copied().unwrap_or(Wei::ZERO);
             let cumulative = before.checked_add(row.earned.reward).map_err(failed)?;
             self.earned.insert(row.sequencer, cumulative);
-            rows.push(EpochRow {
-                sequencer: row.sequencer.0,
-                blocks: row.earned.blocks,
-                reward_wei: row.earned.reward.into(),
-                cumulative_wei: cumulative.into(),
-            });
+            rows.push(ClosedRow::from((row, cumulative)));
         }
         Ok(FactKind::EpochClosed {
             policy: (&self.policy).into(),
             epoch: epoch.epoch.0,
             start: epoch.start.0,
             end: end.0,
-            rate: RateJson::new(&self.policy, epoch.rate).map_err(failed)?,
+            rate: (&self.policy, epoch.rate).try_into().map_err(failed)?,
             blocks: epoch.earned.blocks,
             reward_wei: epoch.earned.reward.into(),
             digest: epoch.digest.into(),
@@ -237,14 +232,14 @@ fn event_fact(pool: &PoolState, record: &L1Record) -> Result<Option<FactKind>, F
 }
 
 /// Whom a batch credited; none for another event. `pool` is the state after it.
-pub(crate) fn batch_rows(pool: &PoolState, record: &L1Record) -> Result<Vec<BatchRow>, FeedError> {
+pub(crate) fn batch_rows(pool: &PoolState, record: &L1Record) -> Result<Vec<CreditedRow>, FeedError> {
     let PoolEvent::DistributeReward { batch, reward_per_block, credits, .. } = &record.event else {
         return Ok(Vec::new());
     };
     let failed = |error| FeedError::Amount { place: format!("batch {batch}"), error };
     let mut rows = Vec::new();
     for (sequencer, blocks) in blocks_credited(pool, credits)? {
-        rows.push(BatchRow {
+        rows.push(CreditedRow {
             sequencer: sequencer.0,
             blocks,
             reward_wei: reward_per_block.times(blocks).map_err(failed)?.into(),

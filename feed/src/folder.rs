@@ -6,7 +6,6 @@
 use crate::error::FeedError;
 use crate::facts::{Facts, batch_rows};
 use crate::journal::Journal;
-use crate::json::PaidBatchJson;
 use crate::told::{Feed, Teller};
 use crate::view::{Contracts, PolicyView, View};
 use alloy_primitives::B256;
@@ -18,6 +17,7 @@ use tally_claims::{AccountsError, ChainAccounts, Names, Registry, sequencers};
 use tally_engine::{L1Record, Policy, PoolEvent, PoolState};
 use tally_eventlog::{LogError, LogIdentity, LogReader, LogView, Reach};
 use tally_replay::{Replay, ReplayOptions, Replayed, StateAt, state_at};
+use tally_wire::PaidBatch;
 
 /// How often to look again at a log whose writer is just at work, and how long to wait between.
 const OPEN_ATTEMPTS: u32 = 20;
@@ -277,7 +277,7 @@ struct Folded {
 }
 
 /// The batches that were paid, in order.
-fn paid_batches<L: LogView>(log: &L, records: &[L1Record]) -> Result<Vec<PaidBatchJson>, FeedError> {
+fn paid_batches<L: LogView>(log: &L, records: &[L1Record]) -> Result<Vec<PaidBatch>, FeedError> {
     let mut pool = PoolState::new(&log.identity().genesis);
     let mut batches = Vec::new();
     for record in records {
@@ -285,7 +285,7 @@ fn paid_batches<L: LogView>(log: &L, records: &[L1Record]) -> Result<Vec<PaidBat
         if let PoolEvent::DistributeReward { batch, start_span, end_span, amount, reward_per_block, .. } =
             record.event
         {
-            batches.push(PaidBatchJson {
+            batches.push(PaidBatch {
                 batch: batch.0,
                 start_span: start_span.0,
                 end_span: end_span.0,

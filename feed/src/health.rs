@@ -1,10 +1,10 @@
 //! Whether answers are up to date.
 
-use crate::json::{BlockPlace, Ingesting};
 use crate::view::View;
 use std::sync::Mutex;
 use std::time::Duration;
 use tally_ingest::{Metrics, Progress};
+use tally_wire::{ChainHead, Ingesting};
 use tokio::time::Instant;
 
 /// What the tasks say of themselves.
@@ -89,7 +89,7 @@ impl Health {
     pub(crate) fn ingesting(&self) -> Option<Ingesting> {
         let metrics = self.ingest.as_ref()?;
         let head = |progress: &Progress| {
-            progress.chain_head().map(|(block, timestamp)| BlockPlace { block, timestamp })
+            progress.chain_head().map(|(block, timestamp)| ChainHead { block, timestamp })
         };
         Some(Ingesting {
             is_running: self.with(|state| state.ingest_failed.is_none()),

@@ -15,7 +15,6 @@ mod folder;
 mod health;
 mod http;
 mod journal;
-mod json;
 mod metrics;
 mod server;
 mod told;

@@ -126,7 +126,7 @@ impl FeedMetrics {
         for (policy, rollbacks) in view.policies.iter().zip(rollbacks) {
             let label = OfPolicy { policy: policy.replayed.policy.name().into() };
             if let Some(horizon) = policy.at.horizon {
-                self.horizon_block.get_or_create(&label).set(gauge(horizon.block));
+                self.horizon_block.get_or_create(&label).set(gauge(horizon.l2_block));
                 self.horizon_timestamp.get_or_create(&label).set(gauge(horizon.timestamp));
             }
             self.sequence.get_or_create(&label).set(gauge(policy.feed.last()));

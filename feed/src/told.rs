@@ -2,8 +2,8 @@
 
 use crate::error::FeedError;
 use crate::journal::{Journal, Link, link};
-use crate::json::{Fact, FactKind};
 use std::sync::Arc;
+use tally_wire::{Fact, FactKind};
 
 /// A fact as it is served.
 #[derive(Debug)]

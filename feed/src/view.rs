@@ -1,7 +1,6 @@
 //! What is served: a log as it was at some moment, with all that follows from it.
 
 use crate::error::FeedError;
-use crate::json::{At, BlockPlace, PaidBatchJson, SequencerJson};
 use crate::told::Feed;
 use alloy_primitives::B256;
 use axum::body::Bytes;
@@ -11,8 +10,9 @@ use std::sync::{Arc, OnceLock};
 use tally_audit::ChainAudit;
 use tally_claims::{ChainAccounts, Distribution, DistributionError, Names, PolicyAccounts, SequencerFacts};
 use tally_engine::{Allocation, EpochIndex, L1Block, L1Record, PoolState, SequencerId, Wei};
-use tally_eventlog::{LogReader, LogView, Reach};
+use tally_eventlog::{LogReader, Reach};
 use tally_replay::{BlockEntry, Replayed};
+use tally_wire::{At, Log, PaidBatch, Sequencer, SequencerWithAccounts, SettledAccount};
 
 /// A log as it was at some moment. Nothing of it changes; whoever answers from it answers of one moment.
 pub(crate) struct View {
@@ -42,7 +42,7 @@ pub(crate) struct Contracts {
     /// What they are called.
     pub(crate) names: Names,
     /// The batches that were paid, in order.
-    pub(crate) batches: Vec<PaidBatchJson>,
+    pub(crate) batches: Vec<PaidBatch>,
 }
 
 /// What a policy makes of a log.
@@ -72,24 +72,7 @@ impl PolicyView {
         (replayed, settled): (Replayed, Replayed),
         feed: Feed,
     ) -> Result<Self, FeedError> {
-        let reach = log.reach();
-        let place = |block: u64, timestamp: u64| BlockPlace { block, timestamp };
-        let l1 = |reach: Reach| reach.l1.map(|head| place(head.block.0, head.timestamp.0));
-        let l2 = |reach: Reach| reach.l2.map(|head| place(head.block.0, head.timestamp.0));
-        let policy = &replayed.policy;
-        let at = At {
-            log_digest: digest.into(),
-            l1: l1(reach),
-            l2: l2(reach),
-            final_l1: l1(final_reach),
-            final_l2: l2(final_reach),
-            policy: policy.into(),
-            horizon: replayed.ledger.horizon.map(Into::into),
-            final_horizon: settled.ledger.horizon.map(Into::into),
-            stopped: replayed.stop.into(),
-            ledger_root: replayed.ledger.root.into(),
-            is_final: reach == final_reach,
-        };
+        let at = At::from((Log::from((digest, log.heads())), final_reach, &replayed, &settled));
         let mut hasher = blake3::Hasher::new();
         hasher.update(tally_engine::VERSION.as_bytes());
         hasher.update(names_digest.as_slice());
@@ -115,13 +98,19 @@ impl PolicyView {
     }
 
     /// A sequencer as it is served; `None` if there is none with this id.
-    pub(crate) fn sequencer(&self, contracts: &Contracts, id: SequencerId) -> Option<SequencerJson> {
+    pub(crate) fn sequencer(&self, contracts: &Contracts, id: SequencerId) -> Option<SequencerWithAccounts> {
         let known = contracts.sequencers.get(&id).zip(contracts.accounts.sequencers.get(&id));
         let (facts, account) = known?;
-        let policy = self.accounts.of(id);
         // Who is not among them has earned nothing yet.
         let settled = self.settled_rewards.as_ref().map(|all| all.get(&id).copied().unwrap_or(Wei::ZERO));
-        Some(SequencerJson::new(id, contracts.names.get(id), facts, account, &policy, settled))
+        Some(SequencerWithAccounts {
+            sequencer: Sequencer::from((id, contracts.names.get(id), facts)),
+            contract: account.into(),
+            policy: SettledAccount {
+                account: (&self.accounts.of(id)).into(),
+                settled_wei: settled.map(Into::into),
+            },
+        })
     }
 
     /// Whether what a block earned cannot change any more. Under `on-chain` that takes a batch that pays its span, and is

@@ -62,7 +62,7 @@ def main() -> None:
     for sequencer in expected["sequencers"]:
         if sequencer["blocks"]:
             reward = int(sequencer["reward_wei"])
-            same(f"running total of sequencer {sequencer['id']}", last[sequencer["id"]], (reward, reward))
+            same(f"running total of sequencer {sequencer['sequencer']}", last[sequencer["sequencer"]], (reward, reward))
     reasons = dict(
         duckdb.sql(f"SELECT unrewarded, count(*) FROM {blocks} WHERE unrewarded IS NOT NULL GROUP BY ALL").fetchall()
     )

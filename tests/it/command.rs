@@ -1,6 +1,7 @@
 //! The command as a user meets it: what it prints, in which shape, and with which status.
 
 use crate::support::{fixture, ingested, tally};
+use alloy_primitives::B256;
 use serde_json::{Value, json};
 
 fn json_of(args: &[&str]) -> Value {
@@ -21,7 +22,7 @@ fn replay_prints_the_documented_json() {
     let args = ["replay", "--log", log, "--policy", "guide", "--policy", "locking-pool", "--format", "json"];
     let replayed = json_of(&args);
     let [guide, pool] = replayed.as_array().unwrap().as_slice() else { panic!("two policies") };
-    let common = [
+    let fields = [
         "policy",
         "log",
         "horizon",
@@ -32,14 +33,21 @@ fn replay_prints_the_documented_json() {
         "unrewarded",
         "total_wei",
         "ledger_root",
+        "batches",
+        "pending",
     ];
-    assert_eq!(keys(guide), common);
-    assert_eq!(keys(pool), [&common[..], &["batches", "pending"]].concat());
+    assert_eq!((keys(guide), keys(pool)), (fields.into(), fields.into()));
+    assert_eq!(guide["batches"], json!([]));
+    assert_eq!(guide["pending"], json!({ "blocks": 0, "reward_wei": "0" }));
     assert_eq!(keys(&guide["policy"]), ["name", "version", "digest"]);
+    let head = |block: u64, hash: B256, time: u64| json!({ "block": block, "hash": hash, "timestamp": time });
+    let heads = reader.heads();
     assert_eq!(
         guide["log"],
         json!({
-            "head_digest": reader.head_digest().unwrap(), "l1_block": 19_436_258, "l2_block": 15_234_502,
+            "head_digest": reader.head_digest().unwrap(),
+            "l1_head": head(19_436_258, heads.l1.unwrap().hash, heads.l1.unwrap().timestamp.0),
+            "l2_head": head(15_234_502, heads.l2.unwrap().hash, 1_725_948_431),
         })
     );
     assert_eq!(guide["horizon"], json!({ "l2_block": 15_234_502, "timestamp": 1_725_948_431 }));
@@ -52,6 +60,7 @@ fn replay_prints_the_documented_json() {
         [
             "epoch",
             "start",
+            "is_closed",
             "stake_seconds",
             "blocks",
             "stake_blocks",
@@ -59,13 +68,17 @@ fn replay_prints_the_documented_json() {
             "rate",
             "target_mrr",
             "realised_mrr",
+            "digest",
             "rows",
         ]
     );
     assert_eq!((epoch["epoch"].clone(), epoch["start"].clone()), (json!(1), json!(1_711_615_824)));
     assert!(epoch["stake_seconds"].is_string() && epoch["stake_blocks"].is_string());
-    assert_eq!(keys(&epoch["rows"][0]), ["sequencer", "blocks", "reward_wei", "realised_mrr"]);
-    assert_eq!(keys(&guide["sequencers"][0]), ["id", "signer", "blocks", "reward_wei"]);
+    assert_eq!(
+        keys(&epoch["rows"][0]),
+        ["sequencer", "blocks", "reward_wei", "stake_seconds", "realised_mrr"]
+    );
+    assert_eq!(keys(&guide["sequencers"][0]), ["sequencer", "signer", "blocks", "reward_wei"]);
     assert_eq!(
         guide["unrewarded"],
         json!({

@@ -37,7 +37,14 @@ fn every_path_that_a_document_names_exists() {
     let mut checked = 0;
     for document in documents() {
         let text = std::fs::read_to_string(&document).unwrap();
+        let headings: Vec<String> =
+            text.lines().filter_map(|line| line.strip_prefix("### ")).map(str::to_lowercase).collect();
         for path in paths_in(&text) {
+            if let Some(heading) = path.strip_prefix('#') {
+                let is_there = headings.iter().any(|other| other == heading);
+                assert!(is_there, "{} has no heading {heading}", document.display());
+                continue;
+            }
             let beside = document.parent().unwrap().join(&path);
             assert!(root().join(&path).exists() || beside.exists(), "{} names {path}", document.display());
             checked += 1;

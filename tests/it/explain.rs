@@ -81,7 +81,7 @@ fn explanations(log: &str, policy: &str) -> Vec<Value> {
         for epoch in replayed["epochs"].as_array().unwrap() {
             all.push(ask(&[
                 "--sequencer",
-                &sequencer["id"].to_string(),
+                &sequencer["sequencer"].to_string(),
                 "--epoch",
                 &epoch["epoch"].to_string(),
             ]));

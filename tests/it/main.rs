@@ -36,6 +36,7 @@ mod recordings;
 mod recordings_moved;
 mod rollback;
 mod serve;
+mod shapes;
 mod soak;
 mod support;
 mod synth;

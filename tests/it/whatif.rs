@@ -67,7 +67,7 @@ fn assert_replayed(log: &LogReader, combination: &Value, policy: &Policy, base: 
         let difference = minus(&reward, &of_base[id].reward.to_string());
         assert_eq!(
             row,
-            &json!({ "id": id, "blocks": earned.blocks, "reward_wei": reward, "difference_wei": difference })
+            &json!({ "sequencer": id, "blocks": earned.blocks, "reward_wei": reward, "difference_wei": difference })
         );
     }
 }
@@ -164,7 +164,7 @@ fn every_form_of_output_says_the_same() {
         assert_eq!(line[4].trim_start_matches('+'), metis(text(&combination["difference_wei"])));
         for row in array(&combination["sequencers"]) {
             let [reward, difference] = ["reward_wei", "difference_wei"].map(|key| text(&row[key]));
-            let (id, blocks) = (row["id"].to_string(), row["blocks"].to_string());
+            let (id, blocks) = (row["sequencer"].to_string(), row["blocks"].to_string());
             let expected = [mrr, cap, "flat", digest, &id, &blocks, reward, difference].join(",");
             assert_eq!(rows.next().unwrap(), expected);
             let line = own_lines.next().unwrap();

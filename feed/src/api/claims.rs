@@ -4,14 +4,14 @@ use super::input::{Limit, Number, Params, PolicyParams, bad};
 use super::sequencers::unknown;
 use super::{Shared, broken, gap, not_final};
 use crate::http::Problem;
-use crate::json::{ClaimAnswer, DistributionJson, StatementAnswer};
 use crate::view::PolicyView;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
-use tally_claims::{AccountsError, Distribution, StatementRange, WithheldReason};
-use tally_engine::{SequencerId, UnixTime, Wei};
+use tally_claims::{AccountsError, StatementRange};
+use tally_engine::{SequencerId, UnixTime};
+use tally_wire::{ClaimAnswer, StatementAnswer};
 use utoipa::IntoParams;
 
 /// What a sequencer can claim now, of the contracts and of a policy's distribution: by what is final alone.
@@ -41,27 +41,8 @@ pub(super) async fn claim(
         sequencer: id.0,
         recipient: facts.recipient.map(Into::into),
         contract: account.into(),
-        distribution: distribution.map(|made| part_of(made, id)),
+        distribution: distribution.map(|made| (made, id).into()),
     })
-}
-
-/// A sequencer's part of a distribution.
-fn part_of(made: &Distribution, id: SequencerId) -> DistributionJson {
-    let leaf = made.tree.proofs().find(|(leaf, _)| leaf.sequencer == id);
-    let withheld = made.withheld.iter().find(|withheld| withheld.sequencer == id);
-    let (cumulative, why) = match (&leaf, withheld) {
-        (Some((leaf, _)), _) => (leaf.cumulative, None),
-        (None, Some(withheld)) => (withheld.cumulative, Some(WithheldReason::code(withheld.reason))),
-        (None, None) => (Wei::ZERO, Some("nothing")),
-    };
-    DistributionJson {
-        epoch: made.epoch.0,
-        end: made.end.0,
-        cumulative_wei: cumulative.into(),
-        withheld: why,
-        merkle_root: made.tree.root().into(),
-        merkle_proof: leaf.map(|(_, proof)| proof.into_iter().map(Into::into).collect()),
-    }
 }
 
 /// Of which time.
@@ -106,7 +87,7 @@ pub(super) async fn statement(
             // One thread: who asks shares the machine with the others.
             let made = tally_claims::statement(&view.log, SequencerId(id), Some(rules), range, Some(1));
             let made = made.map_err(|error| refusal(policy, error))?;
-            Ok(StatementAnswer::new(policy.at.clone(), &made, params.cursor, params.limit.get()))
+            Ok(StatementAnswer::from((policy.at.clone(), &made, params.cursor, params.limit.get())))
         })
         .await?;
     // Only now is it known that there is an answer.

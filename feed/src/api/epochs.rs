@@ -4,7 +4,6 @@ use super::input::{Number, PageParams, Params, PolicyParams, page};
 use super::{Shared, broken, gap};
 use crate::error::FeedError;
 use crate::http::Problem;
-use crate::json::{BlockAnswer, EpochAnswer, EpochJson, EpochsAnswer, RowJson};
 use crate::view::PolicyView;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -12,15 +11,15 @@ use axum::response::Response;
 use tally_engine::{AmountError, EpochLedger, L2Block};
 use tally_eventlog::LogView;
 use tally_replay::{BlockLedger, explain_block};
+use tally_wire::{BlockAnswer, EpochAnswer, EpochsAnswer, ServedEpoch, rows};
 
 fn no_amount(error: AmountError) -> Problem {
     broken(&FeedError::Amount { place: "an epoch".into(), error })
 }
 
-fn epoch_json(policy: &PolicyView, epoch: &EpochLedger) -> Result<EpochJson, Problem> {
-    let is_closed = policy.replayed.ledger.epochs.last().is_some_and(|last| last.epoch > epoch.epoch);
+fn served(policy: &PolicyView, epoch: &EpochLedger) -> Result<ServedEpoch, Problem> {
     let is_final = policy.is_epoch_final(epoch.epoch);
-    EpochJson::new(&policy.replayed.policy, epoch, is_closed, is_final).map_err(no_amount)
+    Ok(ServedEpoch { epoch: (&policy.replayed, epoch).try_into().map_err(no_amount)?, is_final })
 }
 
 /// The epochs, without their rows.
@@ -37,7 +36,7 @@ pub(super) async fn list(
     let policy = moment.policy();
     let (epochs, next) =
         page(&policy.replayed.ledger.epochs, params.from, params.limit, |epoch| epoch.epoch.0);
-    let epochs = epochs.iter().map(|epoch| epoch_json(policy, epoch)).collect::<Result<_, _>>()?;
+    let epochs = epochs.iter().map(|epoch| served(policy, epoch)).collect::<Result<_, _>>()?;
     moment.answer(&EpochsAnswer { at: policy.at.clone(), epochs, next })
 }
 
@@ -60,8 +59,8 @@ pub(super) async fn one(
     if let Some(response) = moment.not_modified(&headers) {
         return Ok(response);
     }
-    let rows = epoch.rows.iter().map(RowJson::new).collect::<Result<_, _>>().map_err(no_amount)?;
-    moment.answer(&EpochAnswer { at: policy.at.clone(), epoch: epoch_json(policy, epoch)?, rows })
+    let rows = rows(epoch).map_err(no_amount)?;
+    moment.answer(&EpochAnswer { at: policy.at.clone(), epoch: served(policy, epoch)?, rows })
 }
 
 /// What an L2 block earned, and everything that decides it.
@@ -79,7 +78,7 @@ pub(super) async fn block(
         let detail = format!("block {number} is asked for, but the log's first is {first}");
         return Err(Problem::new(StatusCode::NOT_FOUND, "unknown-block", detail));
     }
-    if policy.at.horizon.is_none_or(|horizon| number > horizon.block) {
+    if policy.at.horizon.is_none_or(|horizon| number > horizon.l2_block) {
         return Err(gap(policy, format!("block {number} is asked for, which is not folded yet")));
     }
     if let Some(response) = moment.not_modified(&headers) {
@@ -95,8 +94,8 @@ pub(super) async fn block(
             let explained =
                 explained.ok_or_else(|| gap(policy, format!("the ledger has no block {number}")))?;
             let is_final = policy.is_final(&worked.view, &explained.entry);
-            BlockAnswer::new(policy.at.clone(), &policy.replayed.policy, &explained, is_final)
-                .map_err(no_amount)
+            let explanation = (&policy.replayed.policy, &explained).try_into().map_err(no_amount)?;
+            Ok(BlockAnswer { at: policy.at.clone(), is_final, explanation })
         })
         .await?;
     moment.answer(&answer)

@@ -3,7 +3,6 @@
 use super::input::{Limit, Params, bad, parse};
 use super::{Moment, Shared, stream, text_of};
 use crate::http::Problem;
-use crate::json::FeedAnswer;
 use crate::told::Told;
 use crate::view::View;
 use axum::body::Bytes;
@@ -13,6 +12,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
+use tally_wire::FeedAnswer;
 use utoipa::IntoParams;
 
 /// How long a request may wait for the next fact.

@@ -174,23 +174,23 @@ fn broken(error: &FeedError) -> Problem {
 /// That what is asked for lies beyond what is folded: what is missing, and how far that goes.
 fn gap(policy: &PolicyView, detail: String) -> Problem {
     let at = &policy.at;
-    let next = at.stopped.next_l2_block.or(at.horizon.and_then(|horizon| horizon.block.checked_add(1)));
+    let next = at.stopped.next_l2_block.or(at.horizon.and_then(|horizon| horizon.l2_block.checked_add(1)));
     Problem::new(StatusCode::CONFLICT, "gap", detail)
         .with("missing", json!({ "from_l2_block": next, "reason": at.stopped.reason }))
         .with("horizon", json!(at.horizon))
-        .with("l1", json!(at.l1))
-        .with("l2", json!(at.l2))
+        .with("l1_head", json!(at.log.l1_head))
+        .with("l2_head", json!(at.log.l2_head))
 }
 
 /// That what is asked for is not final yet, with how far that goes.
 fn not_final(policy: &PolicyView, detail: String) -> Problem {
     let at = &policy.at;
-    let next = at.final_horizon.and_then(|horizon| horizon.block.checked_add(1));
+    let next = at.final_horizon.and_then(|horizon| horizon.l2_block.checked_add(1));
     Problem::new(StatusCode::CONFLICT, "gap", detail)
         .with("missing", json!({ "from_l2_block": next, "reason": "not_final" }))
         .with("horizon", json!(at.final_horizon))
-        .with("l1", json!(at.final_l1))
-        .with("l2", json!(at.final_l2))
+        .with("l1_head", json!(at.final_l1_head))
+        .with("l2_head", json!(at.final_l2_head))
 }
 
 /// How it is.

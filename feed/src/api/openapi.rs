@@ -5,12 +5,11 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use serde::Serialize;
 use std::sync::OnceLock;
+use tally_wire::require_all;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{AnyOf, KnownFormat, SchemaFormat, Type};
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{
-    AllOf, ContentBuilder, ObjectBuilder, OneOf, Ref, RefOr, Required, ResponseBuilder, Schema,
-};
+use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 #[derive(OpenApi)]
@@ -104,7 +103,7 @@ impl Modify for Common {
             }
         }
         if let Some(components) = openapi.components.as_mut() {
-            components.schemas.values_mut().for_each(whole);
+            components.schemas.values_mut().for_each(require_all);
             let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
             components.add_security_scheme("token", SecurityScheme::Http(bearer));
         }
@@ -129,20 +128,6 @@ fn unsigned(parameter: &mut RefOr<Parameter>) {
         object.format = Some(SchemaFormat::Custom("uint64".into()));
         object.minimum = Some(0_usize.into());
         object.maximum.get_or_insert(usize::MAX.into());
-    }
-}
-
-/// Every member of an answer is always there; what is not known is `null`.
-fn whole(schema: &mut RefOr<Schema>) {
-    let RefOr::T(schema) = schema else { return };
-    if let Schema::Object(object) = schema {
-        object.required = object.properties.keys().cloned().collect();
-        object.properties.values_mut().for_each(whole);
-    } else if let Schema::OneOf(OneOf { items, .. })
-    | Schema::AllOf(AllOf { items, .. })
-    | Schema::AnyOf(AnyOf { items, .. }) = schema
-    {
-        items.iter_mut().for_each(whole);
     }
 }
 

@@ -4,7 +4,6 @@ use super::input::{Limit, PageParams, Params, PolicyParams, page};
 use super::{Shared, broken, in_turn, not_final};
 use crate::error::FeedError;
 use crate::http::Problem;
-use crate::json::{AuditAnswer, BatchesAnswer, NextBatchAnswer, NextRateAnswer};
 use crate::view::PolicyView;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -13,7 +12,11 @@ use serde::Deserialize;
 use std::sync::Arc;
 use tally_audit::{AuditOptions, CountRule, audit_chain};
 use tally_claims::ClaimsError;
+use tally_wire::{AuditAnswer, BatchesAnswer, NextBatchAnswer, NextRateAnswer};
 use utoipa::IntoParams;
+
+/// How the audit counts the blocks of a batch.
+const COUNT_RULE: CountRule = CountRule::Scheduled;
 
 /// The batches that were paid.
 #[utoipa::path(get, path = "/v1/batches", tag = "pool", params(PageParams), responses((status = 200, description = "A page of batches.", body = BatchesAnswer)))]
@@ -52,7 +55,7 @@ pub(super) async fn next_batch(
             let is_final = log.final_part().map_err(|error| broken(&error.into()))?;
             let next = tally_claims::next_batch(&is_final, None);
             let next = next.map_err(|error| refusal(policy, error))?;
-            Ok(NextBatchAnswer::new(policy.at.clone(), &next))
+            Ok(NextBatchAnswer { at: policy.at.clone(), next: (&next).into() })
         })
         .await?;
     // Only now is it known that there is an answer.
@@ -77,7 +80,10 @@ pub(super) async fn next_rate(
             let is_final = log.final_part().map_err(|error| broken(&error.into()))?;
             let next = tally_claims::next_rate(&is_final, &policy.replayed.policy, None);
             let next = next.map_err(|error| refusal(policy, error))?;
-            NextRateAnswer::new(policy.at.clone(), &next).map_err(|error| broken(&error.into()))
+            let next = (&next).try_into().map_err(|error| {
+                broken(&ClaimsError::Amount { what: "the reward per block", error }.into())
+            })?;
+            Ok(NextRateAnswer { at: policy.at.clone(), next })
         })
         .await?;
     // Only now is it known that there is an answer.
@@ -160,11 +166,11 @@ pub(super) async fn audit(
         in_turn(&api.audits, work).await?;
     }
     let audited = moment.view.audit.get().ok_or_else(|| broken(&FeedError::Broken("no audit".into())))?;
-    let answer = AuditAnswer::new(moment.policy().at.clone(), audited, params.cursor, params.limit.get());
-    moment.answer(&answer)
+    let at = moment.policy().at.clone();
+    moment.answer(&AuditAnswer::from((at, audited, COUNT_RULE, params.cursor, params.limit.get())))
 }
 
 fn audit_of(view: &crate::view::View) -> Result<tally_audit::ChainAudit, Problem> {
-    let options = AuditOptions { rule: CountRule::Scheduled, from_batch: None, to_batch: None };
+    let options = AuditOptions { rule: COUNT_RULE, from_batch: None, to_batch: None };
     audit_chain(&view.log, options).map_err(|error| broken(&FeedError::from(error)))
 }

@@ -3,7 +3,6 @@
 use super::input::{Limit, Number, Params, PolicyParams, bad};
 use super::{Moment, Shared, broken, gap, text_of};
 use crate::http::Problem;
-use crate::json::{LedgerAnswer, LedgerBlock, SequencerAnswer, SequencersAnswer};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -11,6 +10,7 @@ use serde::Deserialize;
 use tally_engine::{L2Block, SequencerId};
 use tally_eventlog::LogView;
 use tally_replay::BlockLedger;
+use tally_wire::{LedgerAnswer, SequencerAnswer, SequencersAnswer, ServedBlock};
 use utoipa::IntoParams;
 
 /// How many blocks one page of a ledger is looked for in, at most.
@@ -108,9 +108,9 @@ pub(super) async fn ledger(
     let Some(horizon) = policy.at.horizon else {
         return Err(gap(policy, "no block is folded yet".into()));
     };
-    let (from, to) = (params.from.unwrap_or(first), params.to.unwrap_or(horizon.block));
-    if from < first || to < first || from > horizon.block || to > horizon.block {
-        let last = horizon.block;
+    let (from, to) = (params.from.unwrap_or(first), params.to.unwrap_or(horizon.l2_block));
+    if from < first || to < first || from > horizon.l2_block || to > horizon.l2_block {
+        let last = horizon.l2_block;
         let detail =
             format!("blocks {from} to {to} are asked for, but the ledger has blocks {first} to {last}");
         return Err(gap(policy, detail));
@@ -149,7 +149,8 @@ fn page_of(
     for entry in ledger.iter(L2Block(start)..=L2Block(last)) {
         let entry = entry.map_err(|error| broken(&error.into()))?;
         if entry.sequencer == Some(id) {
-            blocks.push(LedgerBlock::new(&entry, policy.is_final(&moment.view, &entry)));
+            let is_final = policy.is_final(&moment.view, &entry);
+            blocks.push(ServedBlock { block: (&entry).into(), is_final });
             if blocks.len() >= limit {
                 end = entry.block.0;
                 break;

@@ -2,11 +2,11 @@
 
 use super::Shared;
 use crate::http::Problem;
-use crate::json::{Ingesting, PolicyStatus, StatusAnswer};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tally_eventlog::LogView;
+use tally_wire::{Ingesting, PolicyStatus, StatusAnswer};
 
 /// Whether the server answers at all.
 #[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, description = "It does.", body = String, content_type = "text/plain")))]
@@ -40,7 +40,7 @@ pub(super) async fn status(State(api): State<Shared>) -> Result<Response, Proble
         .iter()
         .map(|policy| PolicyStatus { at: policy.at.clone(), sequence: policy.feed.last() });
     let answer = StatusAnswer {
-        engine_version: tally_engine::VERSION,
+        engine_version: tally_engine::VERSION.into(),
         l1_chain_id: identity.l1_chain_id,
         l2_chain_id: identity.l2_chain_id,
         is_ready: not_ready.is_none(),

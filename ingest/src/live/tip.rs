@@ -71,9 +71,8 @@ pub(crate) fn numbered_by(
             "its {tag} block is {number}, above its head, which is block {latest}"
         ))),
         Ok(Some(number)) if number > 0 => Ok(Some(number)),
-        Ok(_) if !is_needed => Ok(None),
         // Whatever the reason: it was asked several times, and blocks far below the head are final without it.
-        Err(_) if !is_needed => Ok(None),
+        Ok(_) | Err(_) if !is_needed => Ok(None),
         Ok(_) => Err(Fault::temporary(FaultKind::Behind, format!("it has no {tag} block yet"))),
         Err(mut fault) => {
             if matches!(fault.kind, FaultKind::Refused | FaultKind::Rpc | FaultKind::NotJson) {

@@ -91,7 +91,7 @@ fn resealed(mut receipt: Receipt) -> Receipt {
 }
 
 /// A bundle of a recording, under a policy.
-fn bundle_of(recording: &str, policy: &str, more: &[&str]) -> (TempDir, PathBuf) {
+pub(crate) fn bundle_of(recording: &str, policy: &str, more: &[&str]) -> (TempDir, PathBuf) {
     let (dir, _) = ingested(recording);
     let path = dir.path().join("made.bundle");
     let args = ["bundle", "create", "--log", dir.path().to_str().unwrap(), "--policy", policy, "--out"];

@@ -164,8 +164,8 @@ fn the_command_prepares_a_batch_from_a_log_that_ends_before_it() {
         assert_eq!(by_sequencer.collect::<BTreeMap<_, _>>(), counts(&batch["honest"]));
         let log_info = json_of(&["log", "info", "--log", log]);
         assert_eq!(prepared["log"]["head_digest"], log_info["head_digest"]);
-        assert_eq!(prepared["log"]["l1_block"].to_string(), l1_to);
-        assert_eq!(prepared["log"]["l2_block"], log_info["l2"]["head"]["block"]);
+        assert_eq!(prepared["log"]["l1_head"]["block"].to_string(), l1_to);
+        assert_eq!(prepared["log"]["l2_head"], log_info["l2"]["head"]);
         let call = &prepared["call"];
         let state = json_of(&["state", "--log", log]);
         assert_eq!(call["chain_id"], log_info["l1"]["chain_id"]);

@@ -89,7 +89,7 @@ fn compare(log: &LogReader, path: &str, policy: &str, paid_policy: &str) -> Valu
             assert_eq!(epoch[same], of_ledger[same], "{same} of epoch {index}");
         }
         let until = epochs.get(index + 1).map_or(&ledger["horizon"]["timestamp"], |next| &next["start"]);
-        assert_eq!((&epoch["until"], &epoch["closed"]), (until, &json!(index + 1 < epochs.len())));
+        assert_eq!((&epoch["until"], &epoch["is_closed"]), (until, &json!(index + 1 < epochs.len())));
         // What is still open by schedule is not told.
         let paid_mrr =
             paid_epochs[..paid_epochs.len() - 1].get(index).map_or(&Value::Null, |of| &of["realised_mrr"]);
@@ -132,10 +132,10 @@ fn the_history_is_what_both_ledgers_and_the_events_say() {
             "target_mrr",
             "rate",
             "reward_per_block_wei",
-            "rounded",
             "on_chain_reward_per_block_wei",
             "difference_wei",
             "call",
+            "rounded",
             "history"
         ]
     );
@@ -215,7 +215,7 @@ fn a_rounded_rate_is_proposed_and_prepared_for_a_wallet() {
             text(&epoch["epoch"]),
             text(&epoch["start"]),
             text(&epoch["until"]),
-            text(&epoch["closed"]),
+            text(&epoch["is_closed"]),
             text(&epoch["blocks"]),
             text(&epoch["target_mrr"]),
             text(&epoch["rate"]["reward_per_block_wei"]),

@@ -144,7 +144,8 @@ fn everything_at_once_while_it_is_served() {
         served.wait_for("/v1/status", |answer| {
             answer.status == 200 && {
                 let at = &answer.json()["policies"][0]["at"];
-                (at["l1"]["block"].as_u64(), at["l2"]["block"].as_u64()) == (Some(ground.l1), Some(ground.l2))
+                (at["log"]["l1_head"]["block"].as_u64(), at["log"]["l2_head"]["block"].as_u64())
+                    == (Some(ground.l1), Some(ground.l2))
             }
         });
         assert_eq!(served.get("/healthz").status, 200);

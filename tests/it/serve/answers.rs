@@ -57,7 +57,7 @@ fn check_policy(served: &Served, log: &Path, policy: &str) {
     let replayed = &said(log, &["replay"], &of_policy)[0];
     let at = get("/v1/epochs")["at"].clone();
     assert_eq!(at["ledger_root"], replayed["ledger_root"]);
-    assert_eq!(at["log_digest"], replayed["log"]["head_digest"]);
+    assert_eq!(at["log"], replayed["log"]);
     assert_eq!(at["policy"], replayed["policy"]);
     assert_eq!(at["stopped"], replayed["stopped"]);
     assert_eq!(at["is_final"], true);
@@ -132,13 +132,9 @@ fn check_sequencer(served: &Served, log: &Path, policy: &str, id: u64) {
         let number = block["l2_block"].to_string();
         let explained = said(log, &["explain"], &["--policy", policy, "--block", &number]);
         let answer = served.json(&format!("/v1/blocks/{number}?policy={policy}"));
-        for field in ["block", "signer_introduced_by", "stake", "division", "paid_by"] {
-            same(&answer[field], &explained[field], field);
+        for field in ["block", "span", "signer_introduced_by", "stake", "epoch", "division", "paid_by"] {
+            assert_eq!(answer[field], explained[field], "{field}");
         }
-        for field in ["rate", "target_mrr"] {
-            same(&answer[field], &explained["epoch"][field], field);
-        }
-        assert!(same(&answer["block"], &explained["block"], "block") == 12);
     }
 }
 
@@ -187,16 +183,16 @@ fn check_claims(served: &Served, log: &Path) {
         let id = &sequencer["sequencer"];
         let claim = served.json(&format!("/v1/sequencers/{id}/claim"));
         let distribution = &claim["distribution"];
-        assert_eq!(distribution["merkle_root"], proofs["root"]);
+        assert_eq!(distribution["root"], proofs["root"]);
         assert_eq!(claim["contract"], sequencer["contract"]);
         let leaf = proofs["proofs"].as_array().unwrap().iter().find(|leaf| leaf["sequencer"] == *id);
         if let Some(leaf) = leaf {
-            assert_eq!(distribution["merkle_proof"], leaf["proof"]);
+            assert_eq!(distribution["proof"], leaf["proof"]);
             assert_eq!(distribution["cumulative_wei"], leaf["cumulative_wei"]);
             assert_eq!(claim["recipient"], leaf["recipient"]);
             claimable += 1;
         } else {
-            assert!(distribution["withheld"].is_string(), "{claim}");
+            assert!(distribution["withheld_reason"].is_string(), "{claim}");
         }
     }
     assert_eq!(claimable, proofs["proofs"].as_array().unwrap().len());
@@ -212,16 +208,17 @@ fn what_is_to_be_paid_goes_by_what_is_final() {
     assert_eq!(live.ingest(&[]).0, 0);
     let served = Served::start(&live.log(), &["--policy", "guide", "--policy", "locking-pool"]);
     let at = served.json("/v1/epochs")["at"].clone();
-    let (l1, l2) = (at["final_l1"]["block"].as_u64().unwrap(), at["final_l2"]["block"].as_u64().unwrap());
+    let (l1, l2) =
+        (at["final_l1_head"]["block"].as_u64().unwrap(), at["final_l2_head"]["block"].as_u64().unwrap());
     // The node calls final what lies 64 blocks below L1's head; of L2, what lies 256 below is taken to be.
     assert_eq!((l1, l2, &at["is_final"]), (19_436_258 - 64, 15_234_502 - 256, &false.into()));
-    assert_eq!(at["horizon"]["block"], 15_234_502);
-    assert_eq!(at["final_horizon"]["block"], l2);
+    assert_eq!(at["horizon"]["l2_block"], 15_234_502);
+    assert_eq!(at["final_horizon"]["l2_block"], l2);
     let whole = tempfile::tempdir().unwrap();
     let whole = (log_of("pool-a", whole.path()), whole);
     let all_final = Served::start(&whole.0, &["--policy", "guide", "--policy", "locking-pool"]);
     let is_final = |served: &Served, policy: &str, block: u64| {
-        served.json(&format!("/v1/blocks/{block}?policy={policy}"))["block"]["is_final"].clone()
+        served.json(&format!("/v1/blocks/{block}?policy={policy}"))["is_final"].clone()
     };
     for policy in ["guide", "locking-pool"] {
         assert_eq!(is_final(&served, policy, l2), true, "{policy}");

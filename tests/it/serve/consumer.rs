@@ -147,7 +147,8 @@ fn a_consumer_that_is_killed_like_its_server_ends_with_the_ledger() {
         let status = served.get("/v1/status");
         let is_done = status.status == 200 && {
             let at = &status.json()["policies"][0]["at"];
-            (at["l1"]["block"].as_u64(), at["l2"]["block"].as_u64()) == (Some(19_436_258), Some(15_234_502))
+            (at["log"]["l1_head"]["block"].as_u64(), at["log"]["l2_head"]["block"].as_u64())
+                == (Some(19_436_258), Some(15_234_502))
         };
         let had = Table::load(&path).facts.len();
         if is_done && kills >= times(20, 100) && told.iter().all(|told| *told > 0) && had > 100 {
@@ -170,9 +171,9 @@ fn a_consumer_that_is_killed_like_its_server_ends_with_the_ledger() {
     // One that is left alone reads the rest.
     let served = Served::with_args(&args);
     let status = served.wait_for("/v1/status", |answer| {
-        answer.status == 200 && answer.json()["policies"][0]["at"]["l2"]["block"] == 15_234_502
+        answer.status == 200 && answer.json()["policies"][0]["at"]["log"]["l2_head"]["block"] == 15_234_502
     });
-    let final_l1 = status.json()["policies"][0]["at"]["final_l1"]["block"].as_u64().unwrap();
+    let final_l1 = status.json()["policies"][0]["at"]["final_l1_head"]["block"].as_u64().unwrap();
     let mut table = Table::load(&path);
     for fact in served.facts("guide", &table.cursor) {
         table.apply(fact);

@@ -25,7 +25,8 @@ fn a_commit_is_served_without_waiting_for_a_poll() {
     served.wait_for("/v1/status", |answer| {
         answer.status == 200 && {
             let at = &answer.json()["policies"][0]["at"];
-            (at["l1"]["block"].as_u64(), at["l2"]["block"].as_u64()) == (Some(19_436_258), Some(15_234_502))
+            (at["log"]["l1_head"]["block"].as_u64(), at["log"]["l2_head"]["block"].as_u64())
+                == (Some(19_436_258), Some(15_234_502))
         }
     });
 }
@@ -94,6 +95,6 @@ fn a_server_that_is_behind_is_not_ready() {
     is_held.store(false, Ordering::Relaxed);
     served.wait_for("/readyz", |answer| answer.status == 200);
     let status = served.json("/v1/status");
-    assert_eq!(status["policies"][0]["at"]["l2"]["block"], 15_234_502);
+    assert_eq!(status["policies"][0]["at"]["log"]["l2_head"]["block"], 15_234_502);
     assert_eq!(status["ingest"]["l2_lag_secs"], 0);
 }

@@ -31,7 +31,7 @@ impl Run<'_> {
         for fact in served.facts("guide", &table.cursor) {
             table.apply(fact);
         }
-        let final_blocks = (at["final_l1"]["block"].as_u64(), at["final_l2"]["block"].as_u64());
+        let final_blocks = (at["final_l1_head"]["block"].as_u64(), at["final_l2_head"]["block"].as_u64());
         let (Some(l1), Some(l2)) = final_blocks else { panic!("nothing is final: {at}\n{}", self.told()) };
         let expected = Served::start(recorded(self.plan.recording, (l1, l2)).path(), &[]).facts("guide", "0");
         assert_eq!(table.facts, expected, "{}", self.told());

@@ -326,7 +326,9 @@ impl<'a> Run<'a> {
             let address = run.writer().address.clone().expect("it serves");
             let status = http::get(&address, "/v1/status").ok().filter(|answer| answer.status == 200)?.json();
             let at = &status["policies"][0]["at"];
-            ((at["l1"]["block"].as_u64(), at["l2"]["block"].as_u64()) == (Some(l1), Some(l2))).then_some(())
+            ((at["log"]["l1_head"]["block"].as_u64(), at["log"]["l2_head"]["block"].as_u64())
+                == (Some(l1), Some(l2)))
+                .then_some(())
         });
         self.set_address(None);
         if let Some(writer) = self.writer.take() {

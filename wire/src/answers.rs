@@ -1,0 +1,248 @@
+//! The server's answers: each names the state that it is of.
+
+use crate::shape::{count, list};
+use crate::{
+    Address, At, BlockEntry, BlockExplanation, ChainAudit, ChainHead, ContractAccount, CreditedRow,
+    DistributionPart, Epoch, Finding, Movement, NextBatch, NextRate, Row, SequencerWithAccounts,
+    StatementHead,
+};
+use crate::{Amount, Hash};
+
+shapes! {
+    /// How far everything is.
+    pub struct StatusAnswer {
+        /// The version of the engine.
+        engine_version: String,
+        /// The chain id of L1.
+        l1_chain_id: u64,
+        /// The chain id of L2.
+        l2_chain_id: u64,
+        /// Whether the answers are up to date: what `/readyz` says.
+        is_ready: bool,
+        /// Why the answers are not up to date; `null` if they are.
+        not_ready: Option<String>,
+        /// How the chains are followed; `null` if they are not.
+        ingest: Option<Ingesting>,
+        /// The state of the log for each policy that is served; the first is the default one.
+        policies: Vec<PolicyStatus>,
+    }
+
+    /// How far the ledger and the feed of a policy are.
+    pub struct PolicyStatus {
+        /// The state that answers under the policy are of.
+        at: At,
+        /// The sequence number of the last fact of the feed; 0 before the first.
+        sequence: u64,
+    }
+
+    /// How the chains are followed.
+    pub struct Ingesting {
+        /// Whether it is at work; else it failed, and is tried again.
+        is_running: bool,
+        /// The newest L1 block that an endpoint told of; `null` before the first.
+        l1_chain_head: Option<ChainHead>,
+        /// The newest L2 block that an endpoint told of; `null` before the first.
+        l2_chain_head: Option<ChainHead>,
+        /// How far the log is behind that on L1, in seconds between the timestamps of the blocks; `null` if not known.
+        l1_lag_secs: Option<u64>,
+        /// How far the log is behind that on L2, in seconds between the timestamps of the blocks; `null` if not known.
+        l2_lag_secs: Option<u64>,
+        /// How many times a reorg took blocks out of the log since the start.
+        rollbacks: u64,
+    }
+
+    /// All sequencers, and what is owed to them.
+    pub struct SequencersAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The sequencers, by id.
+        sequencers: Vec<SequencerWithAccounts>,
+    }
+
+    /// One sequencer, and what is owed to it.
+    pub struct SequencerAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The sequencer that was asked for.
+        sequencer: SequencerWithAccounts,
+    }
+
+    /// What a sequencer can claim, by what is final.
+    pub struct ClaimAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The id of the sequencer.
+        sequencer: u64,
+        /// The address that gets its rewards on L2; `null` while none is named.
+        recipient: Option<Address>,
+        /// What the contracts owe, up to the last final L1 block.
+        contract: ContractAccount,
+        /// What the policy's distribution at the end of its last settled epoch owes. It is `null` where there is none: under
+        /// `on-chain`, where the contract pays, before an epoch is settled, and while nobody has named a recipient.
+        distribution: Option<DistributionPart>,
+    }
+
+    /// A statement, with a page of what moved.
+    pub struct StatementAnswer from
+        (at, statement, cursor, limit): (At, &tally_claims::Statement, u64, usize)
+    {
+        /// The state that the answer is of.
+        at: At = at,
+        /// What the statement is of.
+        #[serde(flatten)]
+        head: StatementHead = statement.into(),
+        /// A page of what moved, in order.
+        movements: Vec<Movement> = list(page(&statement.entries, cursor, limit), Into::into),
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<u64> = next(&statement.entries, cursor, limit),
+    }
+
+    /// A page of the blocks of a sequencer.
+    pub struct LedgerAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The id of the sequencer.
+        sequencer: u64,
+        /// The first L2 block that was looked at for this page.
+        from: u64,
+        /// The last L2 block that was looked at for this page.
+        to: u64,
+        /// The sequencer's blocks among them, rewarded or not.
+        blocks: Vec<ServedBlock>,
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<u64>,
+    }
+
+    /// A block of the ledger, and whether it is final.
+    pub struct ServedBlock {
+        /// The fields of the block itself.
+        #[serde(flatten)]
+        block: BlockEntry,
+        /// Whether what it earned cannot change any more. (A signed block may still come to lie in a span that is announced
+        /// late.)
+        is_final: bool,
+    }
+
+    /// A page of epochs.
+    pub struct EpochsAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The epochs, in order.
+        epochs: Vec<ServedEpoch>,
+        /// Where the next page begins: give it as `from`. `null` after the last.
+        next: Option<u64>,
+    }
+
+    /// One epoch, with what each sequencer earned.
+    pub struct EpochAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The fields of the epoch itself.
+        epoch: ServedEpoch,
+        /// The sequencers with rewarded blocks, by id.
+        rows: Vec<Row>,
+    }
+
+    /// An epoch, and whether it is final.
+    pub struct ServedEpoch {
+        /// The fields of the epoch itself.
+        #[serde(flatten)]
+        epoch: Epoch,
+        /// Whether it is over and nothing of it can change any more; never under `on-chain`, where batches settle what blocks
+        /// earn.
+        is_final: bool,
+    }
+
+    /// A block, and why it earned what it did.
+    pub struct BlockAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// Whether what the block earned cannot change any more.
+        is_final: bool,
+        /// Everything that decides what the block earned.
+        #[serde(flatten)]
+        explanation: BlockExplanation,
+    }
+
+    /// A page of the batches that were paid.
+    pub struct BatchesAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The batches, in order.
+        batches: Vec<PaidBatch>,
+        /// Where the next page begins: give it as `from`. `null` after the last.
+        next: Option<u64>,
+    }
+
+    /// A batch that was paid.
+    pub struct PaidBatch {
+        /// The number of the batch.
+        batch: u64,
+        /// The first span of the batch.
+        start_span: u64,
+        /// The last span of the batch.
+        end_span: u64,
+        /// The L1 block in which it was paid.
+        l1_block: u64,
+        /// The timestamp of that block, in Unix seconds.
+        timestamp: u64,
+        /// The hash of the L1 transaction that paid it.
+        transaction: Hash,
+        /// What each block earned, in wei.
+        reward_per_block_wei: Amount,
+        /// What the event says it paid, in wei.
+        amount_wei: Amount,
+        /// The sequencers that were credited, by id.
+        rows: Vec<CreditedRow>,
+        /// Whether no reorg can take it back.
+        is_final: bool,
+    }
+
+    /// The batch that can be paid next, by what is final.
+    pub struct NextBatchAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The fields of the batch itself.
+        #[serde(flatten)]
+        next: NextBatch,
+    }
+
+    /// The next rate by the policy of `at`, by what is final.
+    pub struct NextRateAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The fields of the rate itself.
+        #[serde(flatten)]
+        next: NextRate,
+    }
+
+    /// The audit of everything in the log, and a page of its findings.
+    pub struct AuditAnswer from
+        (at, audit, rule, cursor, limit):
+        (At, &tally_audit::ChainAudit, tally_audit::CountRule, u64, usize)
+    {
+        /// The state that the answer is of.
+        at: At = at,
+        /// What the audit comes to.
+        #[serde(flatten)]
+        audit: ChainAudit = (audit, rule).into(),
+        /// How many batches were audited.
+        audited_batches: u64 = count(audit.batches.len()),
+        /// A page of what was found, in the order of L1, then of L2: errors, warnings and notes alike.
+        findings: Vec<Finding> = list(page(&audit.findings, cursor, limit), Into::into),
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<u64> = next(&audit.findings, cursor, limit),
+    }
+}
+
+/// The entries of a page that begins with number `cursor` and has `limit` at most.
+fn page<T>(entries: &[T], cursor: u64, limit: usize) -> &[T] {
+    let rest = usize::try_from(cursor).ok().and_then(|cursor| entries.get(cursor..)).unwrap_or_default();
+    rest.get(..limit).unwrap_or(rest)
+}
+
+/// The number of the first entry after that page, if there is one.
+fn next<T>(entries: &[T], cursor: u64, limit: usize) -> Option<u64> {
+    let end = cursor.saturating_add(count(page(entries, cursor, limit).len()));
+    (end < count(entries.len())).then_some(end)
+}

@@ -1,0 +1,88 @@
+//! The shapes of everything that Tally says to a program: the JSON of its commands, the answers of its server and the
+//! facts of its feed.
+//!
+//! # Concepts
+//!
+//! - A **shape** is a type of this crate, and says the same wherever it is met: an [`Epoch`] is the same object in
+//!   `tally replay --format json` and in the answer of `/v1/epochs`. What is said of one thing in addition lies in a shape
+//!   around it, whose JSON holds the members of both ([`ServedEpoch`] adds whether the epoch is final).
+//! - A shape is **made from** the type that knows the thing ([`From`], or [`TryFrom`] where a rate may not fit): that
+//!   conversion has its one home here, beside the shape.
+//! - **Amounts** are wei as decimal digits ([`Amount`]), and their names end with `_wei`. Rates are exact decimal fractions
+//!   ([`Fraction`]). Times are Unix seconds. Addresses and hashes are `0x` text in lower case.
+//! - Every member of a shape is always there. **`null`** stands for what is not there yet, is not known, or does not apply;
+//!   it never stands for 0.
+//! - An answer names what it is of: a command's the [`Log`], a server's the state [`At`] which it was computed.
+//! - The **schema** of each command's JSON ([`schemas`]) and the page `docs/json.md` come from the shapes and what is
+//!   written at their fields, and so does the server's `OpenAPI` file.
+//!
+//! # Example
+//!
+//! Any program in Rust can read what Tally says by the same types that wrote it:
+//!
+//! ```
+//! # fn main() -> Result<(), serde_json::Error> {
+//! let text = r#"{ "sequencer": 2, "blocks": 395, "reward_wei": "626453420000000000000", "stake_seconds": "120960000000",
+//!     "realised_mrr": "0.200000000000000000" }"#;
+//! let row: tally_wire::Row = serde_json::from_str(text)?;
+//! assert_eq!((row.sequencer, row.blocks), (2, 395));
+//! assert_eq!(row.reward_wei.as_str(), "626453420000000000000");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Errors and panics
+//!
+//! Conversions that compute a rate return the engine's `AmountError` where it does not fit into 256 bits; those that read a
+//! log return its `LogError`. Nothing here panics.
+
+#[macro_use]
+mod shape;
+
+mod accounts;
+mod answers;
+mod audit;
+mod claims;
+mod explain;
+mod facts;
+mod ledger;
+mod log;
+mod schema;
+mod sequencers;
+mod state;
+mod text;
+mod whatif;
+
+pub use accounts::{
+    Account, Accounts, ContractAccount, ContractSums, Exit, Movement, PolicyAccount, PolicyAccounts,
+    SequencerAccount, SequencerPolicyAccount, Statement, StatementHead, status_name,
+};
+pub use answers::{
+    AuditAnswer, BatchesAnswer, BlockAnswer, ClaimAnswer, EpochAnswer, EpochsAnswer, Ingesting, LedgerAnswer,
+    NextBatchAnswer, NextRateAnswer, PaidBatch, PolicyStatus, SequencerAnswer, SequencersAnswer, ServedBlock,
+    ServedEpoch, StatementAnswer, StatusAnswer,
+};
+pub use audit::{
+    AuditTotals, BatchAudit, BatchShare, BundleAudit, BundleDifference, ChainAudit, ChainAuditReport,
+    ComparedDifference, ComparedResult, Comparison, EngineVersions, Finding, FirstDifference, LiveAudit,
+    StateDifference,
+};
+pub use claims::{
+    BatchCredit, Call, Closed, Distribution, DistributionLeaf, DistributionPart, EpochRates, NextBatch,
+    NextBatchOfLog, NextRate, NextRateOfLog, OnChainRate, RewardPerBlock, Rounded, Unpayable, Withheld,
+};
+pub use explain::{
+    BlockExplanation, Division, EpochExplanation, EpochRate, ExplainBlock, ExplainEpoch, ExplanationHead,
+    PaidBlocks, Place, RewardSource, Segment, Span, SpanEvent, Stake, Window,
+};
+pub use facts::{ClosedRow, CreditedRow, Fact, FactKind, FeedAnswer, NumberedFact};
+pub use ledger::{
+    Batch, BlockEntry, Earned, Epoch, EpochWithRows, LedgerHead, LedgerShow, Rate, Replay, Row,
+    SequencerEarned, SequencerSum, Unrewarded, rows,
+};
+pub use log::{At, ChainHead, Contracts, Head, Horizon, L1Info, L2Info, Log, LogInfo, Policy, Stopped};
+pub use schema::{require_all, schema, schemas};
+pub use sequencers::{Sequencer, SequencerWithAccounts, Sequencers, SettledAccount, Signer};
+pub use state::{ContractState, CurrentBatch, SequencerTuple, SignerOf, StateAt, StatusCounts};
+pub use text::{Address, Amount, Fraction, Hash, SignedAmount};
+pub use whatif::{Base, Combination, SequencerDifference, WhatIf, WhatIfHead, sole_target};
