@@ -94,8 +94,10 @@ impl Plan {
         } else {
             rng.u64(ground.first.0 + 500..=ground.last.0)
         };
-        let to = (l1, rng.u64(ground.first.1 + 350..=ground.last.1));
+        let l2 = rng.u64(ground.first.1 + 350..=ground.last.1);
         let margins = if rng.u8(0..4) == 0 { (8, 10) } else { (0, 0) };
+        // The chains end with the margins, and a recording may have no more blocks than a run goes to.
+        let to = (l1, l2.min(ground.last.1 - margins.1));
         let ends = (to.0 + margins.0, to.1 + margins.1);
         let reorgs = reorgs(&mut rng, ground, to.0);
         let start = (rng.u64(ground.first.0 + 70..ground.first.0 + 400), ground.first.1 + rng.u64(0..200));
