@@ -352,8 +352,10 @@ impl L2 {
         };
         let (first, last) = (first.number.0, last.number.0);
         let filters = std::slice::from_ref(&self.spans);
-        let of_one = logs_of_one(&attempt, filters, self.history.has_log(), first, last).await?;
-        let is_proven = of_one.is_some();
+        let old = self.history.has_log();
+        let of_one = logs_of_one(&attempt, filters, old, first, last).await?;
+        // Where no block is known to have a log yet, one that gives none at all cannot be told from one that has none.
+        let is_proven = of_one.is_some() && old.is_some();
         let (mut logs, head) = match of_one {
             Some(found) => found,
             None => logs_of_any(&attempt, filters, first, last).await?,

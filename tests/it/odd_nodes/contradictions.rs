@@ -153,7 +153,7 @@ kinds! {
         [SMALL, POOL], GoesOn, [header(HeaderChange::MoreFields)];
 
     a_span_event_left_out_of_blocks_without_blooms:
-        [POOL], Refused(&["an event is missing"]), [on_l2(Kind::Logs(Where::Lists, LOST_SPAN))];
+        [POOL], Refused(&["an event is missing", "it lacks logs"]), [on_l2(Kind::Logs(Where::Lists, LOST_SPAN))];
     a_span_event_left_out_of_blocks_without_blooms_at_first:
         [POOL], GoesOn, [first(2, on_l2(Kind::Logs(Where::Lists, LOST_SPAN)))];
 
