@@ -20,7 +20,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// A made-up log.
+    /// A synthetic log of so many blocks.
     pub(crate) fn new(blocks: u64, sequencers: u16, pattern: Pattern, stake_changes: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");

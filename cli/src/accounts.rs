@@ -1,4 +1,4 @@
-//! `tally accounts`.
+//! `tally accounts`: what each sequencer is owed.
 
 use crate::accounts_args::{AccountsArgs, AccountsCommand};
 use crate::args::Format;

@@ -22,7 +22,7 @@ pub(crate) struct AccountsArgs {
         default_value = "guide"
     )]
     pub(crate) policy: Vec<String>,
-    /// This sequencer only
+    /// Show this sequencer only
     #[arg(long, env = "TALLY_SEQUENCER", value_name = "ID")]
     pub(crate) sequencer: Option<u64>,
     /// The accounts after this L1 block; policies go up to its time, as far as L2 does [default: everything]
@@ -49,7 +49,7 @@ pub(crate) enum AccountsCommand {
 pub(crate) struct StatementArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// Whose
+    /// The sequencer that the statement is for
     #[arg(long, env = "TALLY_SEQUENCER", value_name = "ID")]
     pub(crate) sequencer: u64,
     /// Also what accrues under this policy: a built-in one (guide, stake-weighted, locking-pool) or a policy file

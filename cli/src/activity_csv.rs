@@ -1,4 +1,4 @@
-//! `tally replay --activity`.
+//! `tally replay --activity`: blocks and stakes by epoch, as CSV.
 
 use anyhow::{Context, Result};
 use std::path::Path;

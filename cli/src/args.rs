@@ -142,7 +142,7 @@ pub(crate) struct LogArg {
 
 #[derive(Debug, Args)]
 pub(crate) struct IngestArgs {
-    /// Ingest this recording
+    /// Ingest the recording in this directory
     #[arg(long, env = "TALLY_RECORDING", value_name = "DIR", conflicts_with = "network")]
     pub(crate) recording: Option<PathBuf>,
     #[command(flatten)]
@@ -257,13 +257,13 @@ pub(crate) enum Progress {
     Bars,
     /// A line now and then
     Lines,
-    /// Lines of JSON
+    /// Each line is one JSON object
     Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Level {
-    /// What ends it
+    /// Only what ends the command
     Error,
     /// What somebody should look at, too
     Warn,
@@ -455,7 +455,7 @@ pub(crate) struct LedgerExportArgs {
     /// The directory to write into: a new one, or that of the same export, interrupted
     #[arg(long, env = "TALLY_EXPORT_OUT", value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// The files' format
+    /// The format of the exported files
     #[arg(long, env = "TALLY_EXPORT_FORMAT", value_enum, default_value_t = ExportFormat::Parquet)]
     pub(crate) format: ExportFormat,
     /// Print what it took to the standard error
@@ -479,13 +479,13 @@ pub(crate) struct ExplainArgs {
     /// A built-in policy (guide, stake-weighted, locking-pool) or a policy file
     #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE", default_value = "guide")]
     pub(crate) policy: String,
-    /// This block
+    /// Explain what this block earned
     #[arg(long, env = "TALLY_BLOCK", value_name = "BLOCK", required_unless_present = "sequencer", conflicts_with_all = ["sequencer", "epoch"])]
     pub(crate) block: Option<u64>,
     /// This sequencer, in the epoch given
     #[arg(long, env = "TALLY_SEQUENCER", value_name = "ID", requires = "epoch")]
     pub(crate) sequencer: Option<u64>,
-    /// The sequencer's epoch
+    /// The epoch in which to explain the sequencer's reward
     #[arg(long, env = "TALLY_EPOCH", value_name = "N", requires = "sequencer")]
     pub(crate) epoch: Option<u64>,
     /// How to print it
@@ -529,7 +529,7 @@ pub(crate) struct BackupArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "For a session of bash: source <(tally completions bash)")]
 pub(crate) struct CompletionsArgs {
-    /// The shell
+    /// The shell whose completions are printed
     #[arg(value_name = "SHELL")]
     pub(crate) shell: clap_complete::Shell,
 }
@@ -543,7 +543,7 @@ pub(crate) struct ManArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
+    /// A table for people
     Table,
     /// For programs: amounts as decimal strings
     Json,
@@ -553,7 +553,7 @@ pub(crate) enum Format {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PlainFormat {
-    /// For people
+    /// A table for people
     Table,
     /// For programs: amounts as decimal strings
     Json,

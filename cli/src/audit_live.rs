@@ -1,4 +1,4 @@
-//! `tally audit live`.
+//! `tally audit live`: compares the log's state with the contracts'.
 
 use crate::args::{AuditLiveArgs, PlainFormat};
 use crate::compare::differ;

@@ -1,4 +1,4 @@
-//! `tally bundle`.
+//! `tally bundle`: makes bundles and looks into them.
 
 use crate::bundle_args::{BundleCreateArgs, BundleShowArgs};
 use crate::format::table;
@@ -21,7 +21,7 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
-    /// Reads a bundle.
+    /// Reads and decodes the bundle at `path`.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let read = || {
             let archive = Archive::open(path)?;

@@ -34,7 +34,7 @@ pub(crate) struct BundleCreateArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct BundleShowArgs {
-    /// The bundle
+    /// The bundle to read
     #[arg(value_name = "FILE")]
     pub(crate) bundle: PathBuf,
     /// Print the receipt, as it is in the bundle
@@ -47,7 +47,7 @@ pub(crate) struct BundleShowArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct AuditBundleArgs {
-    /// The bundle
+    /// The bundle to read
     #[arg(value_name = "FILE")]
     pub(crate) bundle: PathBuf,
     /// How many threads count [default: one a core]
@@ -63,7 +63,7 @@ pub(crate) struct AuditCompareArgs {
     /// A receipt or a bundle
     #[arg(value_name = "A")]
     pub(crate) a: PathBuf,
-    /// Another
+    /// The other receipt or bundle
     #[arg(value_name = "B")]
     pub(crate) b: PathBuf,
     /// How to print the result

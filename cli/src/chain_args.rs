@@ -20,7 +20,7 @@ pub(crate) struct AuditChainArgs {
     /// Write the report to this file, and print the verdict only
     #[arg(long, env = "TALLY_REPORT", value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
-    /// The report's format
+    /// The format of the report
     #[arg(long, env = "TALLY_REPORT_FORMAT", value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) report_format: ReportFormat,
 }
@@ -36,8 +36,8 @@ pub(crate) enum RuleArg {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum ReportFormat {
-    /// For people
+    /// Plain text for people
     Text,
-    /// For programs
+    /// One JSON document for programs
     Json,
 }

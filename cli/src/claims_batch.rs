@@ -1,4 +1,4 @@
-//! `tally claims next-batch`.
+//! `tally claims next-batch`: the next payment of rewards, as a call.
 
 use crate::args::PlainFormat;
 use crate::claims_args::NextBatchArgs;

@@ -1,4 +1,4 @@
-//! `tally explain`.
+//! `tally explain`: why a block or an epoch earned what it did.
 
 use crate::args::{ExplainArgs, PlainFormat};
 use crate::format::mrr_percent;

@@ -1,4 +1,4 @@
-//! `tally ledger show`.
+//! `tally ledger show`: what each block earned.
 
 use crate::args::{Format, LedgerShowArgs};
 use crate::names::Names;

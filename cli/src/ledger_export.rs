@@ -1,4 +1,4 @@
-//! `tally ledger export`.
+//! `tally ledger export`: what each block earned, as files.
 
 use crate::args::{ExportFormat, LedgerExportArgs};
 use crate::{DONE, Output, policies};

@@ -60,16 +60,16 @@ use tally_ingest::mask_urls;
 pub const DONE: u8 = 0;
 /// It could not be done.
 pub const FAILED: u8 = 1;
-/// Wrong usage.
+/// The command line was wrong.
 pub const USAGE: u8 = 2;
-/// Verified and different.
+/// The check was made, and found a difference.
 pub const DIFFERENT: u8 = 3;
 
 /// Where a command writes, and by which names.
 pub(crate) struct Output<'a> {
-    /// Results.
+    /// Where results are written.
     pub(crate) out: &'a mut dyn Write,
-    /// Warnings and errors.
+    /// Where warnings and errors are written.
     pub(crate) err: &'a mut dyn Write,
     /// The registry of sequencers' names, for tables.
     pub(crate) registry: Option<&'a Path>,

@@ -1,10 +1,11 @@
-//! `tally log`.
+//! `tally log`: what a log holds, and whether it is sound.
 
 use crate::args::{BackupArgs, InfoArgs, PlainFormat, VerifyArgs};
 use crate::format::table;
 use crate::{DIFFERENT, DONE, Output, json};
 use anyhow::Result;
 use serde_json::Value;
+use tally_engine::UnixTime;
 use tally_eventlog::LogReader;
 use tally_wire::LogInfo;
 
@@ -32,8 +33,20 @@ fn flatten(path: String, value: &Value, each: &mut impl FnMut(String, String)) {
             flatten(path, member, each);
         }
     } else {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let text = shown(&path, value);
         each(path, text);
+    }
+}
+
+/// A leaf as people read it: times in UTC, and addresses with their checksum.
+fn shown(path: &str, value: &Value) -> String {
+    match value {
+        Value::Number(number) if path.ends_with("timestamp") => {
+            number.as_u64().map_or_else(|| number.to_string(), |secs| tally_text::time(UnixTime(secs)))
+        }
+        Value::String(text) => text.parse().map_or_else(|_| text.clone(), tally_text::address),
+        Value::Null => "none".into(),
+        other => other.to_string(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `tally claims merkle`.
+//! `tally claims merkle`: a tree to pay a policy by.
 
 use crate::args::PlainFormat;
 use crate::claims_args::MerkleArgs;

@@ -1,4 +1,4 @@
-//! `tally network`.
+//! `tally network`: the networks that can be followed.
 
 use crate::args::{NetworkCommand, NetworkFromRecordingArgs, NetworkShowArgs};
 use crate::format::table;

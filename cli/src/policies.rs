@@ -1,4 +1,4 @@
-//! `--policy NAME|FILE`.
+//! `--policy NAME|FILE`: finds the policies that a command works by.
 
 use crate::WrongUsage;
 use anyhow::{Context, Result};

@@ -29,9 +29,9 @@ const CIRCUMSTANCES: [&str; 10] = [
 pub(crate) struct Difference {
     /// Its path, with the entries of lists by what they are known by: `epochs.3.rows.2.reward_wei`.
     pub(crate) field: String,
-    /// In the first.
+    /// The value in the first receipt.
     pub(crate) a: Value,
-    /// In the second.
+    /// The value in the second receipt.
     pub(crate) b: Value,
 }
 

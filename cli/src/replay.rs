@@ -1,4 +1,4 @@
-//! `tally replay`.
+//! `tally replay`: the reward ledger of a log.
 
 use crate::activity_csv::write_activity;
 use crate::args::{Format, ReplayArgs};

@@ -1,4 +1,4 @@
-//! `tally schema`.
+//! `tally schema`: the JSON schemas of what commands print.
 
 use crate::args::SchemaArgs;
 use crate::format::table;

@@ -1,4 +1,4 @@
-//! `tally sequencers`.
+//! `tally sequencers`: names, addresses and stakes.
 
 use crate::accounts::or_nothing;
 use crate::args::{Format, SequencersArgs};

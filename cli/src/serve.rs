@@ -108,7 +108,7 @@ fn registry(path: &Path) -> Result<(Registry, B256)> {
     Ok((registry, alloy_primitives::keccak256(&bytes)))
 }
 
-/// Makes a token.
+/// Makes a token and prints it, with its line for the token file.
 pub(crate) fn token(args: &TokenArgs, output: &mut Output<'_>) -> Result<u8> {
     let made = Tokens::generate(&args.name)?;
     writeln!(output.err, "the token, which is kept nowhere:")?;

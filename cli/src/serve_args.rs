@@ -20,7 +20,7 @@ pub(crate) struct ServeArgs {
         default_value = "guide"
     )]
     pub(crate) policy: Vec<String>,
-    /// Where to listen
+    /// The address and port to listen on
     #[arg(long, env = "TALLY_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8700")]
     pub(crate) listen: SocketAddr,
     /// Let everybody ask who can connect: without this or --token-file it listens on this machine only

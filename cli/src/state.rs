@@ -1,4 +1,4 @@
-//! `tally state`.
+//! `tally state`: the contracts' state by the log.
 
 use crate::args::{PlainFormat, StateArgs};
 use crate::compare::differ;

@@ -1,4 +1,4 @@
-//! `tally accounts statement`.
+//! `tally accounts statement`: the movements of one sequencer.
 
 use crate::accounts::{or_nothing, warn};
 use crate::accounts_args::StatementArgs;

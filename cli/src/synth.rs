@@ -1,4 +1,4 @@
-//! `tally synth`.
+//! `tally synth`: makes a log of any size from a seed.
 
 use crate::args::SynthArgs;
 use crate::{DONE, Output, WrongUsage};

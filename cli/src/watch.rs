@@ -84,7 +84,7 @@ impl MakeWriter<'_> for Above {
     }
 }
 
-/// Those who watch.
+/// The task that draws progress, and the address where metrics are served.
 pub(crate) struct Watch {
     teller: JoinHandle<()>,
     done: oneshot::Sender<()>,
@@ -124,7 +124,7 @@ impl Watch {
         self.metrics_at
     }
 
-    /// Ends the drawing.
+    /// Stops drawing progress and waits for the last line.
     pub(crate) async fn end(self) {
         drop(self.done);
         // It draws a last time; if it cannot, there is nothing to tell any more.

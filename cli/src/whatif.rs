@@ -1,4 +1,4 @@
-//! `tally whatif`.
+//! `tally whatif`: what other rules would have paid.
 
 use crate::args::{AllocationArg, Format, WhatIfArgs};
 use crate::format::table;

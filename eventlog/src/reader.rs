@@ -1,4 +1,4 @@
-//! Reading a log.
+//! Opening a log for reading, and the views of it that replays work on.
 
 use crate::chunk::{ChunkHeader, column_digest};
 use crate::events::EventCursor;

@@ -7,7 +7,7 @@ use tally_engine::L2Block;
 use tally_eventlog::LogView;
 use tally_replay::{BlockEntry, BlockLedger, Outcome};
 
-/// The columns.
+/// The names of the columns, in order.
 pub const CSV_HEADER: [&str; 10] = [
     "block",
     "timestamp",

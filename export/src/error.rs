@@ -14,9 +14,9 @@ pub enum ExportError {
     /// The file system does not play along.
     #[error("{}: {source}", path.display())]
     Files {
-        /// Where.
+        /// The file or directory that was touched.
         path: PathBuf,
-        /// The system's words.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// A Parquet file cannot be written.
@@ -31,9 +31,9 @@ pub enum ExportError {
     /// The directory holds an export of something else, or other files.
     #[error("{} holds {found}: export into another directory", path.display())]
     OtherExport {
-        /// The directory.
+        /// The directory that was given.
         path: PathBuf,
-        /// What is there.
+        /// What the directory holds instead.
         found: String,
     },
     /// An amount that DECIMAL(38, 0) does not hold.
@@ -41,9 +41,9 @@ pub enum ExportError {
         "block {block}: {amount} wei are 10^38 or more, which is more than Parquet's decimals hold: export as CSV"
     )]
     AmountTooLarge {
-        /// The block.
+        /// The block with the amount.
         block: L2Block,
-        /// The amount.
+        /// The amount that is too large.
         amount: Wei,
     },
     /// A running total that DECIMAL(38, 0) does not hold.
@@ -53,9 +53,9 @@ pub enum ExportError {
     TotalTooLarge {
         /// The first block of the run that it lies in.
         block: L2Block,
-        /// The total before.
+        /// The running total before the block.
         total: u128,
-        /// What is added.
+        /// The reward that would be added.
         reward: u128,
     },
     /// A number that a signed column of 64 bits does not hold.
@@ -63,31 +63,31 @@ pub enum ExportError {
         "block {block}: {number} is above 2^63 - 1, which is more than Parquet's integers hold: export as CSV"
     )]
     NumberTooLarge {
-        /// The block.
+        /// The block with the number.
         block: L2Block,
-        /// The number.
+        /// The number that is too large.
         number: u64,
     },
     /// A file cannot be written.
     #[error("{}: {source}", path.display())]
     InFile {
-        /// Which.
+        /// The file that was being written.
         path: PathBuf,
-        /// Why.
+        /// What stopped the writing.
         source: Box<ExportError>,
     },
     /// The threads could not be started.
     #[error("{threads} threads cannot be started: {reason}")]
     Threads {
-        /// How many.
+        /// How many threads were asked for.
         threads: usize,
-        /// The system's words.
+        /// The operating system's reason.
         reason: String,
     },
     /// Less blocks were read than there are.
     #[error("{} should have {expected} blocks, but has {found}", path.display())]
     Incomplete {
-        /// The file.
+        /// The file that cannot be read.
         path: PathBuf,
         /// How many blocks there are.
         expected: u64,

@@ -20,10 +20,10 @@ const RECEIPT: &str = "receipt.json";
 /// The receipt of an export that is not.
 const PARTIAL: &str = "receipt.json.partial";
 
-/// The files' format.
+/// The format of exported files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportFormat {
-    /// Apache Parquet.
+    /// Apache Parquet, with typed columns.
     Parquet,
     /// Comma-separated values with a header.
     Csv,
@@ -32,7 +32,7 @@ pub enum ExportFormat {
 /// What an export did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
-    /// Files written.
+    /// How many files were written.
     pub files: u64,
     /// Their rows, one for each block.
     pub rows: u64,

@@ -29,7 +29,7 @@ const HEADERS_BYTES: usize = 256;
 
 /// A value of a column, as its plain encoding has it.
 pub(crate) trait Plain: Copy + Ord {
-    /// Its bytes.
+    /// The bytes of one value.
     type Bytes: AsRef<[u8]> + Copy + Default;
 
     fn plain(self) -> Self::Bytes;

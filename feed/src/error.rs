@@ -34,17 +34,17 @@ pub enum FeedError {
     /// An amount does not fit.
     #[error("{place}: {error}")]
     Amount {
-        /// Where.
+        /// The amount's place in the log.
         place: String,
-        /// Why.
+        /// Why the sum is impossible.
         error: AmountError,
     },
     /// An epoch has no end.
     #[error("epoch {epoch} of policy {policy} ends after second {}, the last there is", u64::MAX)]
     NoEnd {
-        /// Of which policy.
+        /// The policy of the epoch.
         policy: String,
-        /// Which epoch.
+        /// The epoch that changed.
         epoch: u64,
     },
     /// The directory holds another log than before.
@@ -52,7 +52,7 @@ pub enum FeedError {
         "the log at {path} is of {found} now, and was of {expected}: restart the server for another pool"
     )]
     OtherLog {
-        /// Where.
+        /// The directory of the log.
         path: PathBuf,
         /// What it was of: chain ids and the escrow.
         expected: String,
@@ -62,11 +62,11 @@ pub enum FeedError {
     /// A file of the feed cannot be read or written.
     #[error("{path}: {what}: {source}")]
     Files {
-        /// Which.
+        /// The journal's file or directory.
         path: PathBuf,
-        /// What was tried.
+        /// What was being done.
         what: &'static str,
-        /// Why it failed.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// Another server keeps the same file.
@@ -74,7 +74,7 @@ pub enum FeedError {
         "{path} is in use by another server: one serves a log's feed at a time, or give each its own --feed-dir"
     )]
     InUse {
-        /// Which file.
+        /// The file of the journal.
         path: PathBuf,
     },
     /// A file of the feed is none.
@@ -82,13 +82,13 @@ pub enum FeedError {
         "{path}: at byte {offset}: expected {expected}, found {found}; if the file is lost or broken beyond repair, remove it: the feed is told from the log again"
     )]
     Journal {
-        /// Which.
+        /// The file of the journal.
         path: PathBuf,
-        /// Where.
+        /// The offset of the fault, in bytes.
         offset: u64,
         /// What should be there.
         expected: String,
-        /// What is.
+        /// What the file holds there.
         found: String,
     },
     /// Something that is text already cannot be written as JSON.
@@ -97,7 +97,7 @@ pub enum FeedError {
     /// What was found wrong before, of the same moment.
     #[error("{0}")]
     Broken(String),
-    /// Listening failed.
+    /// The server could not listen.
     #[error(transparent)]
     Http(#[from] crate::http::HttpError),
     /// A task was cut short.

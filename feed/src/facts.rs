@@ -30,7 +30,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// At the beginning.
+    /// The facts of a policy before the log's first event.
     pub(crate) fn new(policy: &Policy, log: &LogPart<'_>) -> Self {
         Self {
             policy: policy.clone(),

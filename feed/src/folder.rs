@@ -23,7 +23,7 @@ use tally_wire::PaidBatch;
 const OPEN_ATTEMPTS: u32 = 20;
 const OPEN_PAUSE: Duration = Duration::from_millis(2);
 
-/// What to fold.
+/// Folds a log, as it grows, into the views that are served.
 pub(crate) struct Folder {
     log: PathBuf,
     /// Where the journals are kept.

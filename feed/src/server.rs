@@ -36,7 +36,7 @@ const METRICS_CONNECTIONS_MAX: usize = 64;
 
 /// What to serve, and how.
 pub struct FeedOptions {
-    /// The log's directory.
+    /// The directory of the log to serve.
     pub log: PathBuf,
     /// Where the feed's journals are kept; `None` for the directory `feed` in the log's.
     pub feed_dir: Option<PathBuf>,
@@ -123,7 +123,7 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.bound.local_addr()
     }

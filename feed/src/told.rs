@@ -12,7 +12,7 @@ pub(crate) struct Told {
     pub(crate) sequence: u64,
     /// Tells it from a fact of another feed in the same place: hex digits of a digest of all that holds up to it.
     pub(crate) tag: String,
-    /// Its word.
+    /// The fact's type as JSON names it.
     pub(crate) kind: &'static str,
     /// All of it, as one line of JSON.
     pub(crate) json: String,

@@ -31,11 +31,11 @@ pub(crate) struct View {
 
 /// What L1 says, up to some block.
 pub(crate) struct Contracts {
-    /// All events.
+    /// All L1 events of the log.
     pub(crate) records: Vec<L1Record>,
     /// The state after them.
     pub(crate) pool: PoolState,
-    /// What is owed.
+    /// What the contracts owe each sequencer.
     pub(crate) accounts: ChainAccounts,
     /// Who the sequencers are.
     pub(crate) sequencers: BTreeMap<SequencerId, SequencerFacts>,

@@ -34,7 +34,7 @@ const INVALID: U256 = U256::MAX;
 pub struct ContractState {
     /// The block it is after.
     pub block: L1Block,
-    /// That block's hash.
+    /// The hash of that block.
     pub block_hash: B256,
     /// What they hold. Of owners and signers it has those that were asked for, or that a sequencer names.
     pub pool: PoolState,

@@ -280,7 +280,7 @@ pub enum DecodeFault {
     /// A file that ends before the manifest says, or holds other lines.
     #[error("the {what} is {found}, but {expected} by the manifest: the recording is not whole")]
     Incomplete {
-        /// What was counted.
+        /// What the file has too few or too many of.
         what: &'static str,
         /// How many the manifest says there are.
         expected: u64,

@@ -15,7 +15,7 @@ impl Draw {
         Self(hasher.finalize_xof())
     }
 
-    /// Fills `bytes`.
+    /// Fills `bytes` with drawn ones.
     pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
         self.0.fill(bytes);
     }

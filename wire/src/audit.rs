@@ -1,4 +1,4 @@
-//! What audits find.
+//! The shapes of what audits find.
 
 use crate::shape::{count, list};
 use crate::{Amount, Hash, Horizon, Log, Policy};

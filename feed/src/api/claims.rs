@@ -45,7 +45,7 @@ pub(super) async fn claim(
     })
 }
 
-/// Of which time.
+/// The point in time that a claim is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

@@ -18,7 +18,7 @@ use utoipa::IntoParams;
 /// How long a request may wait for the next fact.
 const WAIT_SECS_MAX: u64 = 25;
 
-/// From where on.
+/// Where in the feed to begin.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

@@ -53,7 +53,7 @@ pub(crate) struct Api {
     heavy: Arc<Semaphore>,
     /// The audit reads everything: it has a turn of its own.
     audits: Arc<Semaphore>,
-    /// Ends streams.
+    /// Becomes true when streams have to end.
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -193,7 +193,7 @@ fn not_final(policy: &PolicyView, detail: String) -> Problem {
         .with("l2_head", json!(at.final_l2_head))
 }
 
-/// How it is.
+/// The routes that say whether the server works.
 pub(crate) fn health_router(api: Shared) -> Router {
     let router = Router::new().route("/healthz", get(status::healthz)).route("/readyz", get(status::readyz));
     router.with_state(api)

@@ -144,7 +144,7 @@ pub fn openapi_json() -> &'static str {
     })
 }
 
-/// This description.
+/// Answers with this description itself.
 #[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "status", responses((status = 200, description = "It.", body = serde_json::Value)))]
 pub(super) async fn serve() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], openapi_json())

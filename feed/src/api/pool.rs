@@ -125,7 +125,7 @@ fn refusal(policy: &PolicyView, error: ClaimsError) -> Problem {
     }
 }
 
-/// Which findings.
+/// The kinds of findings that are asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

@@ -71,7 +71,7 @@ pub(super) async fn one(
     Ok(moment.text(cell.get_or_init(|| text).clone()))
 }
 
-/// Which blocks.
+/// The range of blocks that is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

@@ -1,10 +1,10 @@
-//! Who may ask.
+//! The tokens and clients that may use the API.
 
 use super::{HttpError, Tokens};
 use axum::http::{HeaderMap, header};
 use std::net::SocketAddr;
 
-/// Who may ask.
+/// Which requests are let in.
 #[derive(Clone, Debug)]
 pub enum Access {
     /// Everybody who can connect.

@@ -10,9 +10,9 @@ pub enum HttpError {
     /// An address that cannot be listened at.
     #[error("cannot listen at {address}: {source}")]
     Listen {
-        /// The address.
+        /// The address to listen on.
         address: SocketAddr,
-        /// Why not.
+        /// The operating system's error.
         source: io::Error,
     },
     /// Others could ask, and nothing says that they may.
@@ -29,15 +29,15 @@ pub enum HttpError {
     /// A file of tokens that cannot be read.
     #[error("tokens of {}: {source}", path.display())]
     ReadTokens {
-        /// The file.
+        /// The file that cannot be read.
         path: PathBuf,
-        /// Why not.
+        /// The operating system's error.
         source: io::Error,
     },
     /// A file that is too large to be one of tokens.
     #[error("tokens of {}: more than {bytes_max} bytes", path.display())]
     LongTokens {
-        /// The file.
+        /// The file of tokens that was given.
         path: PathBuf,
         /// How many it may have.
         bytes_max: u64,
@@ -45,7 +45,7 @@ pub enum HttpError {
     /// A file of tokens with a line that is none.
     #[error("tokens of {}, line {line}: {fault}", path.display())]
     TokenLine {
-        /// The file.
+        /// The file of tokens that was given.
         path: PathBuf,
         /// The line, the first being 1.
         line: usize,
@@ -55,7 +55,7 @@ pub enum HttpError {
     /// A file of tokens without one: nobody could ask anything.
     #[error("tokens of {}: there is none", path.display())]
     NoTokens {
-        /// The file.
+        /// The file of tokens that was given.
         path: PathBuf,
     },
     /// A name that no token can have.
@@ -63,7 +63,7 @@ pub enum HttpError {
         "`{name}` cannot name a token: 1 to {chars_max} of the characters a-z, A-Z, 0-9, `.`, `_` and `-`"
     )]
     TokenName {
-        /// The name.
+        /// The name that occurs twice.
         name: String,
         /// How long it may be.
         chars_max: usize,
@@ -74,11 +74,11 @@ pub enum HttpError {
     /// A certificate or key that cannot be read.
     #[error("{what} of {}: {fault}", path.display())]
     TlsFile {
-        /// `certificate` or `key`.
+        /// Which of the two is wrong: `certificate` or `key`.
         what: &'static str,
-        /// The file.
+        /// The file that was given.
         path: PathBuf,
-        /// Why not.
+        /// What is wrong with it.
         fault: String,
     },
     /// A certificate and a key that cannot be used together, or at all.
@@ -88,7 +88,7 @@ pub enum HttpError {
         cert: PathBuf,
         /// The file of the key.
         key: PathBuf,
-        /// Why not.
+        /// What rustls says of the pair.
         source: rustls::Error,
     },
     /// The number of files that may be open cannot be found out or raised.

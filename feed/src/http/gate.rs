@@ -30,13 +30,13 @@ const BODY_BYTES_MAX: u64 = 1024;
 
 /// What the gate goes by.
 pub(super) struct Rules {
-    /// Who may ask.
+    /// Which requests are let in.
     pub(super) access: Access,
     /// How often, if that is limited.
     pub(super) limiter: Option<Limiter>,
     /// How long a handler may take to begin its answer.
     pub(super) handler: Duration,
-    /// What is counted.
+    /// The counters of requests and refusals.
     pub(super) metrics: HttpMetrics,
 }
 
@@ -71,7 +71,7 @@ impl Rules {
     }
 }
 
-/// Who asks.
+/// The address that a request comes from.
 fn client(request: &Request) -> SocketAddr {
     let client = request.extensions().get::<ConnectInfo<SocketAddr>>();
     client.expect("each connection's service says whose it is").0

@@ -43,7 +43,7 @@ impl Problem {
         self
     }
 
-    /// It as JSON.
+    /// The problem as a JSON object.
     pub(crate) fn json(&self) -> Value {
         let mut members = self.more.clone();
         members.insert("type".into(), format!("urn:tally:problem:{}", self.kind).into());

@@ -20,14 +20,14 @@ use tokio::sync::watch;
 /// What hyper reads before it knows a request: its line and all its headers, of which there may be 100.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// How to serve.
+/// The addresses, limits and access of a server.
 #[derive(Clone, Debug)]
 pub struct HttpOptions {
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: SocketAddr,
     /// With TLS; `None`: without.
     pub tls: Option<TlsFiles>,
-    /// Who may ask.
+    /// Which requests are let in.
     pub access: Access,
     /// How many requests a client may make in a second, and twice as many at once; `None`: any number. A
     /// client is an IPv4 address or an IPv6 network of 64 bits.

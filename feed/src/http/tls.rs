@@ -1,4 +1,4 @@
-//! TLS.
+//! Serving over TLS, with certificates that are read anew on a signal.
 
 use super::HttpError;
 use axum_server::tls_rustls::RustlsConfig;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub struct TlsFiles {
     /// The certificate, and after it those that lead to a root.
     pub cert: PathBuf,
-    /// Its private key.
+    /// The file of its private key, as PEM.
     pub key: PathBuf,
 }
 

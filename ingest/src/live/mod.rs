@@ -61,7 +61,7 @@ pub struct LiveOptions {
     pub l1: Endpoints,
     /// Where L2 is asked.
     pub l2: Endpoints,
-    /// The log's directory.
+    /// The directory of the log.
     pub log: PathBuf,
     /// How far to ingest; `None` is to the end, or for ever.
     pub limits: Limits,

@@ -10,7 +10,7 @@ pub enum RpcError {
     Endpoints {
         /// The chain that was asked.
         chain: &'static str,
-        /// Why they cannot.
+        /// Why no endpoint can be used.
         reason: String,
     },
     /// An endpoint of another chain.
