@@ -16,7 +16,7 @@ fi
 cd "$(dirname "$0")/.."
 export TALLY_TEST_ALL=1
 # Many tests wait for a node, a pause or another process.
-export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$((2 * $(getconf _NPROCESSORS_ONLN)))}"
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$((4 * $(getconf _NPROCESSORS_ONLN)))}"
 host=$(rustc --version --verbose | sed -n 's/^host: //p')
 told=$(mktemp)
 trap 'rm -f "$told"' EXIT
