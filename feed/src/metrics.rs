@@ -14,6 +14,7 @@ use tally_eventlog::LogView;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfPolicy {
     policy: String,
+    version: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -124,7 +125,8 @@ impl FeedMetrics {
             }
         }
         for (policy, rollbacks) in view.policies.iter().zip(rollbacks) {
-            let label = OfPolicy { policy: policy.replayed.policy.name().into() };
+            let served = &policy.replayed.policy;
+            let label = OfPolicy { policy: served.name().into(), version: served.version().into() };
             if let Some(horizon) = policy.at.horizon {
                 self.horizon_block.get_or_create(&label).set(gauge(horizon.l2_block));
                 self.horizon_timestamp.get_or_create(&label).set(gauge(horizon.timestamp));

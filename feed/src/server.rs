@@ -1,6 +1,6 @@
 //! The process: ingest, folding and serving beside one another.
 
-use crate::api::{Api, health_router, router};
+use crate::api::{Api, described_answers, health_router, router};
 use crate::error::FeedError;
 use crate::folder::Folder;
 use crate::health::Health;
@@ -147,6 +147,9 @@ impl Server {
     async fn serve(self) -> Result<(), FeedError> {
         let committed = self.ingest.as_ref().map(|(_, metrics)| (metrics.committed(), metrics.clone()));
         let http_metrics = HttpMetrics::default();
+        for (route, statuses) in described_answers() {
+            http_metrics.expect(&route, statuses.into_iter());
+        }
         let registries = Arc::new(self.registries(&http_metrics));
         let Self { bound, metrics_bound, folder, api, views, ingest, poll, stop } = self;
         let folding = Folding { folder, views, api: Arc::clone(&api), poll, stop: stop.clone() };

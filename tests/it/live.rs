@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tally_eventlog::{LogReader, verify};
-use tally_ingest::{Limits, ingest_recording};
+use tally_ingest::{
+    Endpoints, Finality, Limits, LiveOptions, Metrics, Network, ingest_live, ingest_recording,
+};
 use tempfile::TempDir;
 
 /// A recording served as live endpoints, and a directory for logs of it.
@@ -349,4 +351,36 @@ fn new_blocks_are_followed_until_a_signal_ends_it() {
     let (status, _, err) = live.ingest(&[]);
     assert_eq!(status, 0, "{err}");
     assert_eq!(verified_digest(&live.log()), recorded_digest("small-a", None, None));
+}
+
+/// An ingest in a program of somebody else's, whose runtime has one thread: the log is worked on elsewhere.
+#[test]
+fn a_runtime_of_one_thread_is_enough() {
+    let live = Live::start("small-a", &Options::default());
+    let endpoints =
+        |url: String| Endpoints { urls: vec![url], timeout: Duration::from_mins(5), rounds_max: 10 };
+    let network = live.dir.path().join("network.toml");
+    let options = LiveOptions {
+        network: Network::load(network.to_str().unwrap()).unwrap(),
+        l1: endpoints(live.node.l1_url()),
+        l2: endpoints(live.node.l2_url()),
+        log: live.log(),
+        limits: Limits::default(),
+        l1_finality: Finality::Confirmations(0),
+        l2_confirmations: 0,
+        follow: false,
+        poll: Duration::from_secs(1),
+        state_check: None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let metrics = Metrics::new();
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    let ingested = runtime.block_on(ingest_live(&options, &metrics, stopped)).unwrap().unwrap();
+    assert_eq!(ingested.head_digest.to_string(), head_digest("small-a"));
+    // Told to stop before anything is there, it leaves the log as it is.
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    stop.send_replace(true);
+    let again = runtime.block_on(ingest_live(&options, &metrics, stopped)).unwrap();
+    assert!(again.is_none_or(|again| again.head_digest == ingested.head_digest));
+    verify(&LogReader::open(&live.log()).unwrap()).unwrap();
 }

@@ -14,6 +14,7 @@ mod sequencers;
 mod status;
 mod stream;
 
+pub(crate) use openapi::answers as described_answers;
 pub use openapi::openapi_json;
 
 use crate::error::FeedError;

@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use std::sync::OnceLock;
 use tally_wire::require_all;
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema};
@@ -129,6 +129,15 @@ fn unsigned(parameter: &mut RefOr<Parameter>) {
         object.minimum = Some(0_usize.into());
         object.maximum.get_or_insert(usize::MAX.into());
     }
+}
+
+/// Each route that is described, with the statuses of its answers.
+pub(crate) fn answers() -> impl Iterator<Item = (String, Vec<u16>)> {
+    let statuses = |item: PathItem| {
+        let responses = item.get.map(|operation| operation.responses.responses).unwrap_or_default();
+        responses.keys().filter_map(|status| status.parse().ok()).collect()
+    };
+    Described::openapi().paths.paths.into_iter().map(move |(path, item)| (path, statuses(item)))
 }
 
 /// The description of the API: `OpenAPI` 3.1, as JSON.

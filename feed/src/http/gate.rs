@@ -138,7 +138,7 @@ where
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let since = Instant::now();
-        let route = Route(request.extensions().get::<MatchedPath>().cloned());
+        let route = Route::of(request.extensions().get::<MatchedPath>());
         let rules = Arc::clone(&self.rules);
         if let Err(problem) = rules.admit(&mut request) {
             let mut response = problem.into_response();

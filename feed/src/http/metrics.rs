@@ -14,14 +14,29 @@ use std::time::Duration;
 const SECONDS: [f64; 14] =
     [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// A route, as it was given to the router; `other` is whatever fits none. So there are as many as routes,
-/// whatever is asked for.
+/// A route, as it was given to the router. There are as many as routes, whatever is asked for.
 #[derive(Clone, Debug)]
-pub(super) struct Route(pub(super) Option<MatchedPath>);
+pub(super) enum Route {
+    /// One that a request matched.
+    Matched(MatchedPath),
+    /// One that the API's description has.
+    Described(String),
+    /// Whatever fits none.
+    Other,
+}
 
 impl Route {
+    /// The route that a request matched, if any.
+    pub(super) fn of(matched: Option<&MatchedPath>) -> Self {
+        matched.map_or(Self::Other, |matched| Self::Matched(matched.clone()))
+    }
+
     pub(super) fn label(&self) -> &str {
-        self.0.as_ref().map_or("other", MatchedPath::as_str)
+        match self {
+            Self::Matched(path) => path.as_str(),
+            Self::Described(path) => path,
+            Self::Other => "other",
+        }
     }
 }
 
@@ -97,6 +112,15 @@ impl HttpMetrics {
         r.register("connections", "Connections that are open", self.connections.clone());
         let (name, help) = ("connections_refused", "Connections closed at once since too many were open");
         r.register(name, help, self.connections_refused.clone());
+    }
+
+    /// Makes the counters of a route begin at 0: a graph would miss the first answer of a kind otherwise.
+    pub(crate) fn expect(&self, route: &str, statuses: impl Iterator<Item = u16>) {
+        let route = Route::Described(route.into());
+        drop(self.request_secs.get_or_create(&Asked { route: route.clone() }));
+        for status in statuses {
+            drop(self.requests.get_or_create(&Answered { route: route.clone(), status }));
+        }
     }
 
     /// Counts an answer, and the time until it began if a handler gave it.

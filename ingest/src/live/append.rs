@@ -1,10 +1,10 @@
 //! Writing what the tasks bring to the log, in whole batches.
 
-use super::Piece;
 use super::error::LiveError;
 use super::l1::L1Piece;
 use super::l2::L2Piece;
 use super::metrics::Metrics;
+use super::{Piece, on_disk};
 use crate::error::UnknownTopic;
 use std::time::Duration;
 use tally_engine::{L1Block, L2Block};
@@ -43,18 +43,24 @@ impl Appender {
                 Some(since) => {
                     let left = COMMIT_AFTER.saturating_sub(since.elapsed()).min(COMMIT_AFTER_IDLE);
                     let Ok(piece) = tokio::time::timeout(left, pieces.recv()).await else {
-                        tokio::task::block_in_place(|| self.commit())?;
+                        self = self.on_disk(Self::commit).await?;
                         continue;
                     };
                     piece
                 }
             };
             let Some(piece) = piece else {
-                tokio::task::block_in_place(|| self.commit())?;
-                return Ok(self.writer);
+                return Ok(self.on_disk(Self::commit).await?.writer);
             };
-            tokio::task::block_in_place(|| self.stage(piece))?;
+            self = self.on_disk(move |appender| appender.stage(piece)).await?;
         }
+    }
+
+    async fn on_disk(
+        mut self,
+        work: impl FnOnce(&mut Self) -> Result<(), LiveError> + Send + 'static,
+    ) -> Result<Self, LiveError> {
+        on_disk(move || work(&mut self).map(|()| self)).await
     }
 
     fn commit(&mut self) -> Result<(), LiveError> {

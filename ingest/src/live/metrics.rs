@@ -107,6 +107,14 @@ impl Metrics {
 
     /// A registry of them, under names that begin with `tally_ingest`.
     pub fn registry(&self) -> Registry {
+        // What is counted is 0 from the beginning on, or a graph would miss the first time.
+        for chain in ["L1", "L2"] {
+            let label = Chain { chain };
+            drop((self.retries.get_or_create(&label), self.rollbacks.get_or_create(&label)));
+            for kind in FaultKind::ALL {
+                drop(self.faults.get_or_create(&Kind { chain, kind: kind.name() }));
+            }
+        }
         let mut registry = Registry::with_prefix("tally_ingest");
         let r = &mut registry;
         r.register("rpc_calls", "JSON-RPC calls made, by chain and method", self.requests.clone());

@@ -145,6 +145,16 @@ pub fn ingest_live<'a>(
     Box::pin(ingest(options, metrics, stop))
 }
 
+/// Does what waits for the disk on a thread of its own, so that a signal is heard meanwhile, also where a runtime has one
+/// thread only.
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LiveError> + Send + 'static,
+) -> Result<T, LiveError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| LiveError::Broken("a thread that works on the log has ended"))?
+}
+
 /// Finds endpoints that can be used, and opens the log.
 async fn begin(options: &LiveOptions, metrics: &Metrics) -> Result<(L1, L2, LogWriter), LiveError> {
     let identity = &options.network.identity;
@@ -170,11 +180,18 @@ async fn begin(options: &LiveOptions, metrics: &Metrics) -> Result<(L1, L2, LogW
             l2.check_history(block).await?;
         }
     }
-    let writer = LogWriter::open(&options.log, identity)?;
+    let opened = on_disk({
+        let (log, identity) = (options.log.clone(), identity.clone());
+        move || {
+            let writer = LogWriter::open(&log, &identity)?;
+            let (event, span) = (last_final_event(&writer, &log)?, last_final_span(&writer, &log)?);
+            Ok((writer, event, span))
+        }
+    });
+    let (writer, last_event, last_span) = opened.await?;
     // What a reorg may have taken back since need not be there; and of the pool's first block there always is a log.
-    let last = last_final_event(&writer, &options.log)?;
-    l1.check_history(last.unwrap_or(identity.genesis.batch_block.0)).await?;
-    if let Some(block) = last_final_span(&writer, &options.log)?.or(first_span) {
+    l1.check_history(last_event.unwrap_or(identity.genesis.batch_block.0)).await?;
+    if let Some(block) = last_span.or(first_span) {
         l2.check_history(block).await?;
     }
     Ok((l1, l2, writer))

@@ -34,6 +34,22 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// All kinds, each once.
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Connect,
+        Self::Timeout,
+        Self::Broken,
+        Self::Status,
+        Self::Busy,
+        Self::NotJson,
+        Self::Rpc,
+        Self::Behind,
+        Self::Inconsistent,
+        Self::TooMuch,
+        Self::Refused,
+        Self::Unfit,
+    ];
+
     /// Its name in metrics.
     pub fn name(self) -> &'static str {
         match self {

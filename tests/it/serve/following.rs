@@ -61,7 +61,7 @@ fn what_is_committed_while_the_chains_grow_is_served() {
     });
     served.wait_for("/readyz", |answer| answer.status == 200);
     assert_eq!(metric(&after, "tally_feed_fold_failures_total"), 0);
-    assert!(metric(&after, "tally_feed_sequence{policy=\"guide\"}") > 0);
+    assert!(metric(&after, "tally_feed_sequence{policy=\"guide\",version=\"1\"}") > 0);
     served.process.terminate();
     let (status, _, err) = served.process.end();
     assert!(status.success(), "{err}");
