@@ -59,7 +59,7 @@ pub use call::{Argument, PreparedCall};
 pub use distribution::{Distribution, DistributionError, Withheld, WithheldReason, distribution};
 pub use error::ClaimsError;
 pub use merkle::{Leaf, MerkleTree};
-pub use names::{NAME_CHARS_MAX, Names, REGISTRY_BYTES_MAX, Registry, RegistryError};
+pub use names::{EntryError, EntryFault, NAME_CHARS_MAX, Names, REGISTRY_BYTES_MAX, Registry, RegistryError};
 pub use plot::draw;
 pub use rate::{BlockSecs, ClosedEpoch, NextRate, next_rate, reward_per_block};
 pub use rate_history::{PaidRate, RateHistory};

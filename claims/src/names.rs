@@ -7,6 +7,7 @@
 use crate::sequencers::SequencerFacts;
 use alloy_primitives::{Address, hex};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 use tally_engine::SequencerId;
 
@@ -16,10 +17,14 @@ pub const REGISTRY_BYTES_MAX: usize = 1 << 20;
 /// A name is cut to so many characters.
 pub const NAME_CHARS_MAX: usize = 32;
 
+/// Of what stands in place of an address, so many characters are told: an address has 42.
+const TOLD_CHARS_MAX: usize = 100;
+
 /// Who is called what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registry {
     entries: Vec<Entry>,
+    left_out: Vec<EntryError>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,84 +51,124 @@ pub enum RegistryError {
         /// How long it is, as far as it was read.
         found: usize,
     },
-    /// It is not a JSON array of objects with a name and two addresses.
-    #[error("it is no list of names and addresses: {reason}")]
+    /// It is not a JSON array.
+    #[error("it is no JSON list: {reason}")]
+    Syntax {
+        /// What the JSON reader said.
+        reason: String,
+    },
+}
+
+/// An entry of a registry that is left out, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("entry {index} (from 0) is left out: {fault}")]
+pub struct EntryError {
+    /// The index of the entry, from 0.
+    pub index: usize,
+    /// What is wrong with it.
+    pub fault: EntryFault,
+}
+
+/// What is wrong with an entry of a registry.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EntryFault {
+    /// It is not an object with a name and two addresses.
+    #[error("it is no object with the texts name, address and seq_addr: {reason}")]
     Syntax {
         /// What the JSON reader said.
         reason: String,
     },
     /// An address is none.
-    #[error("entry {index} (from 0): {field} is not 0x and 40 hexadecimal digits, but {found:?}")]
+    #[error("{field} is not 0x and 40 hexadecimal digits, but {found:?}")]
     Address {
-        /// The index of the entry, from 0.
-        index: usize,
         /// The field of the entry.
         field: &'static str,
-        /// What is there, cut.
+        /// What is there, cut where it is far longer than an address.
         found: String,
     },
     /// A name has nothing in it that can be shown.
-    #[error("entry {index} (from 0) has no name that can be shown")]
-    NoName {
-        /// The index of the entry, from 0.
-        index: usize,
-    },
-    /// Two entries are of one address.
-    #[error("{first:?} and {second:?} have the same {field}, {address:#x}")]
+    #[error("it has no name that can be shown")]
+    NoName,
+    /// An entry before it is of the same address.
+    #[error("{second:?} has the same {field} as {first:?}, {address:#x}")]
     Twice {
         /// The field that has the address.
         field: &'static str,
         /// The address that is there twice.
         address: Address,
-        /// The name of the one.
+        /// The name of the entry that counts.
         first: String,
-        /// The name of the other.
+        /// The name of the one that is left out.
         second: String,
     },
 }
 
 impl Registry {
     /// Reads a registry. Control characters, and those that would change how the rest of a line is shown, are taken out of
-    /// names, and names are cut to [`NAME_CHARS_MAX`] characters.
+    /// names, and names are cut to [`NAME_CHARS_MAX`] characters. An entry that cannot be used is left out, and so is one
+    /// whose owner or signer an entry before it has: see [`Self::left_out`].
     ///
     /// # Errors
     ///
-    /// [`RegistryError`] if it is too long, is not a registry, or names an owner or a signer twice.
+    /// [`RegistryError`] if it is too long or is not a JSON list.
     pub fn from_json(bytes: &[u8]) -> Result<Self, RegistryError> {
         if bytes.len() > REGISTRY_BYTES_MAX {
             return Err(RegistryError::TooLong { found: bytes.len() });
         }
-        let written: Vec<Written> = serde_json::from_slice(bytes)
+        let written: Vec<&RawValue> = serde_json::from_slice(bytes)
             .map_err(|error| RegistryError::Syntax { reason: error.to_string() })?;
-        let mut entries: Vec<Entry> = Vec::new();
-        let (mut owners, mut signers) = (BTreeMap::new(), BTreeMap::new());
-        for (index, Written { name, address, seq_addr }) in written.iter().enumerate() {
-            let name = shown(name).ok_or(RegistryError::NoName { index })?;
-            let owner = parse(address, index, "address")?;
-            let signer = parse(seq_addr, index, "seq_addr")?;
-            for (field, address, known) in
-                [("address", owner, &mut owners), ("seq_addr", signer, &mut signers)]
-            {
-                if let Some(first) = known.insert(address, name.clone()) {
-                    return Err(RegistryError::Twice { field, address, first, second: name });
-                }
+        let mut registry = Self::default();
+        let mut known = Known::default();
+        for (index, written) in written.into_iter().enumerate() {
+            match known.entry(written) {
+                Ok(entry) => registry.entries.push(entry),
+                Err(fault) => registry.left_out.push(EntryError { index, fault }),
             }
-            entries.push(Entry { name, owner, signer });
         }
-        Ok(Self { entries })
+        Ok(registry)
+    }
+
+    /// The entries that are left out, and why, in order.
+    pub fn left_out(&self) -> &[EntryError] {
+        &self.left_out
+    }
+}
+
+/// The addresses that entries had so far, with their names.
+#[derive(Default)]
+struct Known {
+    owners: BTreeMap<Address, String>,
+    signers: BTreeMap<Address, String>,
+}
+
+impl Known {
+    /// Reads an entry, which may have no address that one before it has.
+    fn entry(&mut self, written: &RawValue) -> Result<Entry, EntryFault> {
+        let Written { name, address, seq_addr } = serde_json::from_str(written.get())
+            .map_err(|error| EntryFault::Syntax { reason: error.to_string() })?;
+        let name = shown(&name).ok_or(EntryFault::NoName)?;
+        let owner = parse(&address, "address")?;
+        let signer = parse(&seq_addr, "seq_addr")?;
+        for (field, address, known) in [("address", owner, &self.owners), ("seq_addr", signer, &self.signers)]
+        {
+            if let Some(first) = known.get(&address) {
+                return Err(EntryFault::Twice { field, address, first: first.clone(), second: name });
+            }
+        }
+        self.owners.insert(owner, name.clone());
+        self.signers.insert(signer, name.clone());
+        Ok(Entry { name, owner, signer })
     }
 }
 
 /// Reads an address: 40 hexadecimal digits after `0x`, nothing else.
-fn parse(text: &str, index: usize, field: &'static str) -> Result<Address, RegistryError> {
+fn parse(text: &str, field: &'static str) -> Result<Address, EntryFault> {
     let digits = text.strip_prefix("0x").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let bytes = digits.and_then(|digits| hex::decode(digits).ok());
     let bytes = bytes.and_then(|bytes| <[u8; 20]>::try_from(bytes).ok());
-    bytes.map(Address::from).ok_or_else(|| RegistryError::Address {
-        index,
-        field,
-        found: text.chars().take(NAME_CHARS_MAX).collect(),
-    })
+    bytes
+        .map(Address::from)
+        .ok_or_else(|| EntryFault::Address { field, found: text.chars().take(TOLD_CHARS_MAX).collect() })
 }
 
 /// A name as it can be shown, or `None` if nothing is left of it.
@@ -237,28 +282,45 @@ mod tests {
         assert_eq!(shown(" Metis\tGenesis1\r\n").as_deref(), Ok("Metis Genesis1"));
         assert_eq!(shown("a\u{1b}[31mb\u{202e}c\u{200b}d").as_deref(), Ok("a[31mbcd"));
         assert_eq!(shown(&"ä".repeat(40)).as_deref(), Ok("ä".repeat(NAME_CHARS_MAX).as_str()));
-        assert_eq!(shown("\u{1b}\u{0} \n"), Err(RegistryError::NoName { index: 0 }));
+        let nameless = registry(&[entry("\u{1b}\u{0} \n", 1, 2)]).expect("it is a list");
+        assert_eq!(nameless.left_out(), [EntryError { index: 0, fault: EntryFault::NoName }]);
     }
 
     #[test]
     fn what_is_no_registry_is_refused() {
-        let error = |text: &str| Registry::from_json(text.as_bytes()).expect_err(text).to_string();
-        for text in ["", "{}", "[1]", "[{}]", r#"[{"name":1,"address":"","seq_addr":""}]"#, "[]]"] {
-            assert!(error(text).starts_with("it is no list of names and addresses: "), "{text}");
+        for text in ["", "{}", "[]]", "[1"] {
+            let error = Registry::from_json(text.as_bytes()).expect_err(text).to_string();
+            assert!(error.starts_with("it is no JSON list: "), "{text}");
         }
-        let twice = format!("[{0}]", entry("A", 1, 2).replace("\"url\"", "\"name\":\"B\",\"url\""));
-        assert!(error(&twice).contains("duplicate field"), "{twice}");
-        for address in
-            ["", "0x", "0x12", &"1".repeat(42), &format!("0x0x{}", "1".repeat(38)), &"0xg".repeat(14)]
-        {
-            let text = format!(r#"[{{"name":"A","address":"{address}","seq_addr":""}}]"#);
-            assert!(error(&text).starts_with("entry 0 (from 0): address is not 0x and 40"), "{text}");
-        }
-        let same_signer = registry(&[entry("A", 1, 3), entry("B", 2, 3)]).expect_err("one signer twice");
-        assert!(same_signer.to_string().starts_with(r#""A" and "B" have the same seq_addr, 0x"#));
-        let same_owner = registry(&[entry("A", 1, 3), entry("B", 1, 4)]).expect_err("one owner twice");
-        assert!(same_owner.to_string().contains("the same address"));
         let long = " ".repeat(REGISTRY_BYTES_MAX + 1);
         assert_eq!(Registry::from_json(long.as_bytes()), Err(RegistryError::TooLong { found: long.len() }));
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_used_is_left_out_and_told() {
+        let good = entry("good", 1, 2);
+        let beside_good = |bad: &str| {
+            let read = Registry::from_json(format!("[{good},{bad}]").as_bytes()).expect("it is a list");
+            assert_eq!(read.entries.len(), 1, "{bad}");
+            let [left_out] = read.left_out() else { panic!("{bad}: {:?}", read.left_out()) };
+            left_out.to_string()
+        };
+        let no_object =
+            "entry 1 (from 0) is left out: it is no object with the texts name, address and seq_addr: ";
+        let twice = entry("A", 3, 4).replace("\"url\"", "\"name\":\"B\",\"url\"");
+        for bad in ["1", "null", "{}", r#"{"name":1,"address":"","seq_addr":""}"#, &twice] {
+            assert!(beside_good(bad).starts_with(no_object), "{bad}");
+        }
+        let whole = format!("0x{}g", "1".repeat(39));
+        for address in ["", "0x", "0x12", &"1".repeat(42), &format!("0x0x{}", "1".repeat(38)), &whole] {
+            let told = beside_good(&format!(r#"{{"name":"A","address":"{address}","seq_addr":""}}"#));
+            let expected = format!("left out: address is not 0x and 40 hexadecimal digits, but {address:?}");
+            assert!(told.ends_with(&expected), "{told}");
+        }
+        let long = beside_good(&format!(r#"{{"name":"A","address":"{}","seq_addr":""}}"#, "9".repeat(5_000)));
+        assert!(long.len() < 250, "{long}");
+        let same_signer = beside_good(&entry("other", 9, 2));
+        assert!(same_signer.contains(r#""other" has the same seq_addr as "good", 0x"#), "{same_signer}");
+        assert!(beside_good(&entry("other", 1, 9)).contains("the same address as"));
     }
 }

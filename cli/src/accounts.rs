@@ -46,7 +46,7 @@ pub(crate) fn run(args: &AccountsArgs, output: &mut Output<'_>) -> Result<u8> {
             json::print(&tally_wire::Accounts::from(((&log).try_into()?, &found, only)), output)?;
         }
         Format::Csv => print_csv(&found, only, output)?,
-        Format::Table => print_tables(&found, only, &Names::load(output.registry, &log)?, output)?,
+        Format::Table => print_tables(&found, only, &Names::load(output, &log)?, output)?,
     }
     Ok(DONE)
 }

@@ -1,13 +1,13 @@
 //! `tally replay --activity`: blocks and stakes by epoch, as CSV.
 
+use crate::out_file::write_file;
 use anyhow::{Context, Result};
 use std::path::Path;
 use tally_engine::Activity;
-use tally_export::write_whole;
 
 /// Writes who made how many rewarded blocks in each epoch, at which stake (not capped), as CSV.
 pub(crate) fn write_activity(path: &Path, activity: &Activity) -> Result<()> {
-    let written = write_whole::<(), anyhow::Error>(path, |out| {
+    let written = write_file::<(), anyhow::Error>(path, |out| {
         let mut csv = csv::Writer::from_writer(out);
         csv.write_record(["epoch", "sequencer", "stake_wei", "blocks"])?;
         for epoch in &activity.epochs {

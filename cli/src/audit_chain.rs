@@ -3,13 +3,13 @@
 use crate::chain_args::{AuditChainArgs, ReportFormat, RuleArg};
 use crate::format::table;
 use crate::names::Names;
+use crate::out_file::write_file;
 use crate::{DIFFERENT, DONE, FAILED, Output, WrongUsage};
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use tally_audit::{AuditOptions, BatchAudit, ChainAudit, CountRule, Finding, Severity, Verdict, audit_chain};
 use tally_engine::BatchId;
 use tally_eventlog::LogReader;
-use tally_export::write_whole;
 use tally_text::metis;
 
 pub(crate) fn run(args: &AuditChainArgs, output: &mut Output<'_>) -> Result<u8> {
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &AuditChainArgs, output: &mut Output<'_>) -> Result<u8> 
     let options = AuditOptions { rule, from_batch, to_batch };
     let audit = audit_chain(&log, options)?;
     let report = match args.report_format {
-        ReportFormat::Text => report_text(&audit, rule, &Names::load(output.registry, &log)?)?,
+        ReportFormat::Text => report_text(&audit, rule, &Names::load(output, &log)?)?,
         ReportFormat::Json => {
             let report = tally_wire::ChainAuditReport::from(((&log).try_into()?, &audit, rule));
             serde_json::to_string_pretty(&report)? + "\n"
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &AuditChainArgs, output: &mut Output<'_>) -> Result<u8> 
     match &args.report {
         None => output.out.write_all(report.as_bytes())?,
         Some(path) => {
-            let written = write_whole(path, |file| file.write_all(report.as_bytes()));
+            let written = write_file(path, |file| file.write_all(report.as_bytes()));
             written.with_context(|| format!("--report {}", path.display()))?;
             writeln!(output.out, "{}", verdict_line(&audit))?;
         }

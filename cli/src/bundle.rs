@@ -2,13 +2,13 @@
 
 use crate::bundle_args::{BundleCreateArgs, BundleShowArgs};
 use crate::format::table;
+use crate::out_file::write_file;
 use crate::replay::print_extent;
 use crate::{DONE, Output, policies};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use tally_engine::{L2Block, Policy, Wei};
 use tally_eventlog::{Archive, ArchiveError, LogReader, LogView, write_archive};
-use tally_export::write_whole;
 use tally_replay::{Receipt, ReplayOptions, Replayed, replay};
 use tally_text::metis;
 
@@ -55,7 +55,7 @@ pub(crate) fn create(args: &BundleCreateArgs, output: &mut Output<'_>) -> Result
     let replayed = replayed.first().context("a replay of one policy gives one ledger")?;
     let receipt = Receipt::new(log.identity(), prefix.heads(), to, replayed)?;
     let bytes = receipt.to_bytes();
-    let digest = write_whole::<_, ArchiveError>(&args.out, |out| {
+    let digest = write_file::<_, ArchiveError>(&args.out, |out| {
         write_archive(&prefix, &policy.to_toml(), &bytes, out)
     })
     .with_context(|| format!("writing the bundle {}", args.out.display()))?;

@@ -4,13 +4,13 @@ use crate::args::PlainFormat;
 use crate::claims_args::NextBatchArgs;
 use crate::format::table;
 use crate::names::Names;
+use crate::out_file::write_file;
 use crate::{DONE, Output, json};
 use anyhow::{Context, Result};
 use std::path::Path;
 use tally_claims::{NextBatch, PreparedCall, next_batch, safe_file};
 use tally_engine::{SpanId, UnixTime};
 use tally_eventlog::LogReader;
-use tally_export::write_whole;
 use tally_text::{address, exact_metis, metis, trimmed};
 
 pub(crate) fn run(args: &NextBatchArgs, output: &mut Output<'_>) -> Result<u8> {
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &NextBatchArgs, output: &mut Output<'_>) -> Result<u8> {
             let next = (&batch).into();
             json::print(&tally_wire::NextBatchOfLog { log: (&log).try_into()?, next }, output)?;
         }
-        PlainFormat::Table => print_tables(&batch, &Names::load(output.registry, &log)?, output)?,
+        PlainFormat::Table => print_tables(&batch, &Names::load(output, &log)?, output)?,
     }
     Ok(DONE)
 }
@@ -54,7 +54,7 @@ pub(crate) fn write_safe_file(
     at: UnixTime,
 ) -> Result<()> {
     let file = safe_file(call, name, description, at)?;
-    write_whole::<(), std::io::Error>(path, |out| writeln!(out, "{file:#}"))
+    write_file::<(), std::io::Error>(path, |out| writeln!(out, "{file:#}"))
         .with_context(|| format!("writing the Safe file {}", path.display()))
 }
 

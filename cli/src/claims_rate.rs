@@ -4,12 +4,12 @@ use crate::args::{Format, PlainFormat};
 use crate::claims_args::{NextRateArgs, RateArgs};
 use crate::claims_batch::{print_call, write_safe_file};
 use crate::format::{mrr, mrr_percent, table};
+use crate::out_file::write_file;
 use crate::{DONE, Output, WrongUsage, json, policies};
 use anyhow::{Context, Result};
 use tally_claims::{ClaimsError, NextRate, RoundedWei, draw, next_rate, reward_per_block};
 use tally_engine::Wei;
 use tally_eventlog::LogReader;
-use tally_export::write_whole;
 use tally_text::{exact_metis, metis, metis_difference, time, trimmed};
 
 pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
@@ -21,7 +21,7 @@ pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
     })?;
     if let Some(path) = &args.plot {
         let svg = draw(&rate)?;
-        write_whole::<(), std::io::Error>(path, |out| out.write_all(svg.as_bytes()))
+        write_file::<(), std::io::Error>(path, |out| out.write_all(svg.as_bytes()))
             .with_context(|| format!("writing the plot {}", path.display()))?;
     }
     match (&args.safe, &rate.call) {

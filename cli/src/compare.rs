@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
+/// The contracts' mappings to numbers: what was never set in one is 0, so an entry of 0 may be left out.
+const MAPPINGS: [&str; 3] = ["seqOwners", "seqSigners", "seqStatuses"];
+
 /// Calls `report` for every field of `ours` that `recorded` has otherwise or not at all, and for every
-/// entry of its tables that `ours` lacks.
+/// entry of its tables that `ours` lacks, but for those of mappings that are 0.
 pub(crate) fn differ<E>(
     path: &mut String,
     recorded: &Value,
@@ -16,7 +19,12 @@ pub(crate) fn differ<E>(
     let len = path.len();
     // The recordings hold balances of other contracts beside the state; within it nothing may lack.
     let extra = theirs.keys().filter(|name| len > 0 && !members.contains_key(*name));
+    let may_lack = MAPPINGS.contains(&path.as_str());
     for name in members.keys().chain(extra) {
+        let is_default = |value: Option<&Value>| value.is_none_or(|value| *value == 0);
+        if may_lack && is_default(theirs.get(name)) && is_default(members.get(name)) {
+            continue;
+        }
         let dot = if path.is_empty() { "" } else { "." };
         path.push_str(dot);
         path.push_str(name);
@@ -25,4 +33,35 @@ pub(crate) fn differ<E>(
         path.truncate(len);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn fields(recorded: &Value, ours: &Value) -> Vec<String> {
+        let mut found = Vec::new();
+        let Ok(()) = differ(&mut String::new(), recorded, ours, &mut |field, _, _| {
+            found.push(field.to_owned());
+            Ok::<_, std::convert::Infallible>(())
+        });
+        found
+    }
+
+    #[test]
+    fn entries_of_mappings_may_lack_where_they_are_0_and_nothing_else_may() {
+        let state = |owners: Value, more: Value| json!({ "seqOwners": owners, "paused": more });
+        let with = state(json!({ "a": 1, "b": 0 }), json!(0));
+        let without = state(json!({ "a": 1 }), json!(0));
+        assert_eq!(fields(&with, &without), [""; 0]);
+        assert_eq!(fields(&without, &with), [""; 0]);
+        let other = state(json!({ "a": 1, "b": 2 }), json!(0));
+        assert_eq!(fields(&other, &without), ["seqOwners.b"]);
+        assert_eq!(fields(&without, &other), ["seqOwners.b"]);
+        assert_eq!(fields(&with, &other), ["seqOwners.b"]);
+        // A field is no entry of a mapping, and null is no 0.
+        assert_eq!(fields(&json!({ "seqOwners": {} }), &without), ["seqOwners.a", "paused"]);
+        assert_eq!(fields(&state(json!({ "a": 1, "b": null }), json!(0)), &with), ["seqOwners.b"]);
+    }
 }

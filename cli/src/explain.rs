@@ -40,7 +40,7 @@ pub(crate) fn run(args: &ExplainArgs, output: &mut Output<'_>) -> Result<u8> {
                 json::print(&tally_wire::ExplainBlock { head, explanation }, output)?;
             }
             PlainFormat::Table => {
-                print_block(&replayed, &explained, &Names::load(output.registry, &log)?, output.out)?;
+                print_block(&replayed, &explained, &Names::load(output, &log)?, output.out)?;
             }
         }
         return Ok(DONE);
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &ExplainArgs, output: &mut Output<'_>) -> Result<u8> {
             json::print(&tally_wire::ExplainEpoch { head, explanation }, output)?;
         }
         PlainFormat::Table => {
-            print_epoch(&replayed, &explained, &Names::load(output.registry, &log)?, output.out)?;
+            print_epoch(&replayed, &explained, &Names::load(output, &log)?, output.out)?;
         }
     }
     Ok(DONE)

@@ -36,7 +36,7 @@ pub(crate) fn show(args: &LedgerShowArgs, output: &mut Output<'_>) -> Result<u8>
         }
         Format::Csv => print_csv(&ledger, &selection, output)?,
         Format::Table => {
-            print_table(&ledger, &selection, &Names::load(output.registry, &log)?, output)?;
+            print_table(&ledger, &selection, &Names::load(output, &log)?, output)?;
         }
     }
     Ok(DONE)

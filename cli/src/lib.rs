@@ -33,6 +33,7 @@ mod log;
 mod merkle;
 mod names;
 mod network;
+mod out_file;
 mod policies;
 mod range;
 mod receipt_difference;

@@ -4,6 +4,7 @@ use crate::args::PlainFormat;
 use crate::claims_args::MerkleArgs;
 use crate::format::table;
 use crate::names::Names;
+use crate::out_file::write_file;
 use crate::{DONE, Output, json, policies};
 use anyhow::{Context, Result};
 use std::io::Write;
@@ -11,7 +12,6 @@ use std::path::Path;
 use tally_claims::{Distribution, distribution};
 use tally_engine::EpochIndex;
 use tally_eventlog::LogReader;
-use tally_export::write_whole;
 use tally_text::metis;
 
 pub(crate) fn run(args: &MerkleArgs, output: &mut Output<'_>) -> Result<u8> {
@@ -33,12 +33,12 @@ pub(crate) fn run(args: &MerkleArgs, output: &mut Output<'_>) -> Result<u8> {
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    write_whole::<(), std::io::Error>(path, |out| out.write_all(text.as_bytes()))
+    write_file::<(), std::io::Error>(path, |out| out.write_all(text.as_bytes()))
         .with_context(|| format!("writing {}", path.display()))
 }
 
 fn print_tables(log: &LogReader, found: &Distribution, output: &mut Output<'_>) -> Result<()> {
-    let names = Names::load(output.registry, log)?;
+    let names = Names::load(output, log)?;
     let (out, policy) = (&mut output.out, &found.policy);
     writeln!(out, "policy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
     writeln!(out, "log head {}", log.head_digest()?)?;

@@ -1,8 +1,10 @@
 //! `--registry FILE`: names beside the ids of sequencers, in tables for people.
 
+use crate::Output;
+use alloy_primitives::{B256, keccak256};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use tally_claims::{REGISTRY_BYTES_MAX, Registry, SequencerFacts, sequencers};
 use tally_engine::SequencerId;
@@ -13,23 +15,23 @@ use tally_eventlog::LogReader;
 pub(crate) struct Names(tally_claims::Names);
 
 impl Names {
-    /// The names of the sequencers of `log`, by the registry at this path, if there is one.
-    pub(crate) fn load(registry: Option<&Path>, log: &LogReader) -> Result<Self> {
-        match registry {
+    /// The names of the sequencers of `log`, by the registry that was given, if one was.
+    pub(crate) fn load(output: &mut Output<'_>, log: &LogReader) -> Result<Self> {
+        match output.registry {
             None => Ok(Self::default()),
-            Some(path) => Self::of(Some(path), &sequencers(log)?),
+            Some(_) => Self::of(output, &sequencers(log)?),
         }
     }
 
     /// The names of these sequencers.
     pub(crate) fn of(
-        registry: Option<&Path>,
+        output: &mut Output<'_>,
         sequencers: &BTreeMap<SequencerId, SequencerFacts>,
     ) -> Result<Self> {
-        let Some(path) = registry else {
+        let Some(path) = output.registry else {
             return Ok(Self::default());
         };
-        let registry = read(path).with_context(|| format!("--registry {}", path.display()))?;
+        let (registry, _) = read(path, output.err)?;
         Ok(Self(tally_claims::Names::new(&registry, sequencers)))
     }
 
@@ -44,14 +46,18 @@ impl Names {
     }
 }
 
-fn read(path: &Path) -> Result<Registry> {
-    Ok(Registry::from_json(&read_bytes(path)?)?)
-}
-
-/// The bytes of a registry's file, and one more than it may have where it has more.
-pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    let limit = u64::try_from(REGISTRY_BYTES_MAX)?.saturating_add(1);
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
-    Ok(bytes)
+/// The registry in a file, and the digest of its bytes. Entries that cannot be used are told as warnings.
+pub(crate) fn read(path: &Path, err: &mut dyn Write) -> Result<(Registry, B256)> {
+    let read = || {
+        // One byte more than it may have shows that it is too long.
+        let limit = u64::try_from(REGISTRY_BYTES_MAX)?.saturating_add(1);
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+        Ok::<_, anyhow::Error>((Registry::from_json(&bytes)?, keccak256(&bytes)))
+    };
+    let (registry, digest) = read().with_context(|| format!("--registry {}", path.display()))?;
+    for fault in registry.left_out() {
+        writeln!(err, "warning: --registry {}: {fault}", path.display())?;
+    }
+    Ok((registry, digest))
 }

@@ -4,6 +4,7 @@ use crate::activity_csv::write_activity;
 use crate::args::{Format, ReplayArgs};
 use crate::format::{mrr, mrr_percent, table};
 use crate::names::Names;
+use crate::out_file::write_file;
 use crate::{DONE, Output, WrongUsage, json, policies};
 use alloy_primitives::{B256, U256};
 use anyhow::{Context, Result};
@@ -12,7 +13,6 @@ use std::path::Path;
 use std::time::Instant;
 use tally_engine::{Horizon, L2Block, REALISED_MRR_DECIMALS, Rate, UnrewardedBlocks, floor_fraction};
 use tally_eventlog::{LogReader, LogView};
-use tally_export::write_whole;
 use tally_replay::{Receipt, ReplayOptions, Replayed, Stop, replay, replay_with_activity};
 use tally_text::metis;
 
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &ReplayArgs, output: &mut Output<'_>) -> Result<u8> {
         }
         Format::Csv => print_csv(&replayed, output)?,
         Format::Table => {
-            let names = Names::load(output.registry, &log)?;
+            let names = Names::load(output, &log)?;
             for replayed in &replayed {
                 print_tables(replayed, &names, output)?;
             }
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &ReplayArgs, output: &mut Output<'_>) -> Result<u8> {
 /// Writes a receipt, and returns its digest.
 fn write_receipt(path: &Path, log: &LogReader, to: Option<L2Block>, replayed: &Replayed) -> Result<B256> {
     let receipt = Receipt::new(log.identity(), log.heads(), to, replayed)?;
-    write_whole::<(), std::io::Error>(path, |out| out.write_all(&receipt.to_bytes()))
+    write_file::<(), std::io::Error>(path, |out| out.write_all(&receipt.to_bytes()))
         .with_context(|| format!("writing the receipt {}", path.display()))?;
     Ok(receipt.digest())
 }

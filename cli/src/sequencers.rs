@@ -20,7 +20,7 @@ pub(crate) fn run(args: &SequencersArgs, output: &mut Output<'_>) -> Result<u8> 
     let found = sequencers(&log)?;
     match args.format {
         Format::Json => {
-            let names = Names::of(output.registry, &found)?;
+            let names = Names::of(output, &found)?;
             let sequencers = found.iter().map(|(id, facts)| Sequencer::from((*id, names.get(*id), facts)));
             json::print(&Sequencers { log: (&log).try_into()?, sequencers: sequencers.collect() }, output)?;
         }
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &SequencersArgs, output: &mut Output<'_>) -> Result<u8> 
 }
 
 fn print_table(found: &BTreeMap<SequencerId, SequencerFacts>, output: &mut Output<'_>) -> Result<()> {
-    let names = Names::of(output.registry, found)?;
+    let names = Names::of(output, found)?;
     let header =
         ["sequencer", "status", "owner", "recipient", "signers, last the present", "since", "stake METIS"];
     let mut rows = table(&header, 5);

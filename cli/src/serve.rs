@@ -1,17 +1,14 @@
-//! `tally serve` and `tally token`.
+//! `tally serve`, which answers over HTTP, and `tally token`, which makes a token for it.
 
 use crate::args::Progress;
 use crate::live::{live_options, runtime, stopped_by_signals};
 use crate::serve_args::{ServeArgs, TokenArgs};
 use crate::watch::{Watch, tell};
 use crate::{DONE, Output, WrongUsage, names, policies};
-use alloy_primitives::B256;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::Path;
 use std::time::Duration;
-use tally_claims::Registry;
 use tally_feed::{
     Access, FeedOptions, HttpError, HttpOptions, Server, Timeouts, TlsFiles, Tokens, openapi_json,
 };
@@ -37,7 +34,7 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
         log: args.log.log.clone(),
         feed_dir: args.feed_dir.clone(),
         policies: policies::load(&args.policy)?,
-        registry: output.registry.map(registry).transpose()?,
+        registry: output.registry.map(|path| names::read(path, output.err)).transpose()?,
         metrics: match live.metrics_listen {
             Some(listen) => Some((listen, access(args, listen)?)),
             None => None,
@@ -99,13 +96,6 @@ fn http_options(args: &ServeArgs) -> Result<HttpOptions> {
         connections_max: usize::try_from(args.connections_max)?,
         timeouts: Timeouts::default(),
     })
-}
-
-/// The registry of names, and its digest.
-fn registry(path: &Path) -> Result<(Registry, B256)> {
-    let bytes = names::read_bytes(path).with_context(|| format!("--registry {}", path.display()))?;
-    let registry = Registry::from_json(&bytes).with_context(|| format!("--registry {}", path.display()))?;
-    Ok((registry, alloy_primitives::keccak256(&bytes)))
 }
 
 /// Makes a token and prints it, with its line for the token file.

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &StateArgs, output: &mut Output<'_>) -> Result<u8> {
             let state = ContractState::from(&pool);
             json::print(&tally_wire::StateAt { l1_block: block.map(|block| block.0), state }, output)?;
         }
-        PlainFormat::Table => print_tables(block, &pool, &Names::load(output.registry, &log)?, output)?,
+        PlainFormat::Table => print_tables(block, &pool, &Names::load(output, &log)?, output)?,
     }
     Ok(DONE)
 }

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &StatementArgs, output: &mut Output<'_>) -> Result<u8> {
             json::print(&tally_wire::Statement::from(((&log).try_into()?, &found)), output)?;
         }
         Format::Csv => print_csv(&found, output)?,
-        Format::Table => print_tables(&found, &Names::load(output.registry, &log)?, output)?,
+        Format::Table => print_tables(&found, &Names::load(output, &log)?, output)?,
     }
     Ok(DONE)
 }

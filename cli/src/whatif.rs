@@ -43,7 +43,7 @@ pub(crate) fn run(args: &WhatIfArgs, output: &mut Output<'_>) -> Result<u8> {
         }
         Format::Csv => print_csv(&what_if, &variants, output)?,
         Format::Table => {
-            let names = Names::load(output.registry, &log)?;
+            let names = Names::load(output, &log)?;
             print_tables(&what_if, &variants, args.by_sequencer || variants.len() == 1, &names, output)?;
         }
     }

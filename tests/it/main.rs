@@ -30,6 +30,7 @@ mod merkle;
 mod names;
 mod odd_nodes;
 mod oracle;
+mod out_files;
 mod process;
 mod receipts;
 mod recordings;

@@ -120,14 +120,34 @@ fn a_registry_that_cannot_be_read_is_named() {
     let (dir, _) = ingested("small-a");
     let log = dir.path().to_str().unwrap();
     let registry = dir.path().join("registry.json");
-    for (text, expected) in [
-        ("{", "it is no list of names and addresses: "),
-        (r#"[{"name":"","address":"","seq_addr":""}]"#, "entry 0 (from 0) has no name that can be shown"),
-    ] {
+    for (text, expected) in [("{", "it is no JSON list: "), ("[1,", "it is no JSON list: ")] {
         std::fs::write(&registry, text).unwrap();
         let registry = registry.to_str().unwrap();
         let (status, out, err) = tally(&["sequencers", "--log", log, "--registry", registry]);
         assert_eq!((status, out.as_str()), (1, ""));
         assert!(err.starts_with(&format!("error: --registry {registry}: {expected}")), "{err}");
     }
+}
+
+/// The story: one wrong address of somebody else's made every table go without names.
+#[test]
+fn one_bad_entry_leaves_the_others_their_names() {
+    let (dir, _) = ingested("small-a");
+    let log = dir.path().to_str().unwrap();
+    let registry = dir.path().join("registry.json");
+    write_registry(&registry, "small-a");
+    let path = registry.to_str().unwrap();
+    let whole = output_of(&["sequencers", "--log", log, "--registry", path]);
+    let mut entries: Vec<Value> = serde_json::from_slice(&std::fs::read(&registry).unwrap()).unwrap();
+    // One digit too many.
+    let wrong = "0x00112233445566778899aabbccddeeff001122334";
+    entries.insert(1, json!({ "name": "Bad", "address": wrong, "seq_addr": wrong }));
+    std::fs::write(&registry, Value::Array(entries).to_string()).unwrap();
+    let (status, out, err) = tally(&["sequencers", "--log", log, "--registry", path]);
+    assert_eq!((status, out), (0, whole));
+    let expected = format!(
+        "warning: --registry {path}: entry 1 (from 0) is left out: address is not 0x and 40 hexadecimal digits, but \
+         \"{wrong}\"\n"
+    );
+    assert_eq!(err, expected);
 }

@@ -1,6 +1,7 @@
 //! The command as a process of its own, to be killed, signalled and read from: this very test binary, told
 //! to be the command.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -45,6 +46,13 @@ pub(crate) fn start_with_file_limit(args: &[&str], limit_kib: u64) -> Process {
     let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", 2 * limit_kib);
     shell.args(["-c", &script]).arg(std::env::current_exe().unwrap());
     start_by(shell, args, &[])
+}
+
+/// Runs the command to its end, with a file for its standard output.
+pub(crate) fn run_into(file: File, args: &[&str]) -> ExitStatus {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["process::is_the_command", "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(ARGS, args.join("\n")).stdout(file).status().unwrap()
 }
 
 fn start_by(mut command: Command, args: &[&str], variables: &[(&str, &str)]) -> Process {

@@ -1,0 +1,90 @@
+//! Files that commands write where they are told to: whole or not at all, where that can be. A symbolic link is followed;
+//! a device, a FIFO or an open descriptor (`-`, `/dev/stdout`, `>(…)` of a shell) is written to as it is. Only a regular
+//! file is ever replaced.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{BufWriter, Error, ErrorKind, Write, stderr, stdout};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use tally_export::write_whole;
+
+/// How many symbolic links are followed, as in Linux.
+const LINKS_MAX: usize = 40;
+
+/// Where the links of open descriptors are.
+const DESCRIPTORS: &str = "/proc/self/fd";
+
+/// What a path leads to.
+enum Place {
+    /// A regular file, with its permissions if it exists already.
+    File(PathBuf, Option<Permissions>),
+    /// Something that bytes go into, and that cannot be replaced.
+    Stream(File),
+}
+
+/// Writes what `write` gives to `path`. A regular file has all of it or what it had before.
+///
+/// # Errors
+///
+/// What the file system and `write` say.
+pub(crate) fn write_file<T, E: From<Error>>(
+    path: &Path,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> Result<T, E>,
+) -> Result<T, E> {
+    match place(path)? {
+        Place::File(path, permissions) => {
+            let value = write_whole(&path, write)?;
+            if let Some(permissions) = permissions {
+                std::fs::set_permissions(&path, permissions)?;
+            }
+            Ok(value)
+        }
+        Place::Stream(file) => {
+            let mut out = BufWriter::new(file);
+            let value = write(&mut out)?;
+            out.flush()?;
+            Ok(value)
+        }
+    }
+}
+
+fn place(path: &Path) -> Result<Place, Error> {
+    if path == Path::new("-") {
+        return Ok(Place::Stream(stdout().as_fd().try_clone_to_owned()?.into()));
+    }
+    let mut path = path.to_path_buf();
+    for _ in 0..LINKS_MAX {
+        let Some(name) = path.file_name() else {
+            return Err(Error::new(ErrorKind::InvalidInput, "it names no file"));
+        };
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        // The links in it are followed, so that a link that it holds is taken from where it really is.
+        let parent = parent.unwrap_or(Path::new(".")).canonicalize()?;
+        let found = match parent.join(name).symlink_metadata() {
+            Ok(found) => found,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Place::File(path, None)),
+            Err(error) => return Err(error),
+        };
+        if found.is_file() {
+            return Ok(Place::File(path, Some(found.permissions())));
+        }
+        if !found.is_symlink() {
+            return Ok(Place::Stream(OpenOptions::new().write(true).open(&path)?));
+        }
+        if parent.starts_with("/proc") {
+            return descriptor(&parent, &path).map(Place::Stream);
+        }
+        path = parent.join(path.read_link()?);
+    }
+    Err(Error::other(format!("more than {LINKS_MAX} symbolic links follow each other")))
+}
+
+/// What an open descriptor writes to. A file that standard output goes to has to share its place in that file.
+fn descriptor(parent: &Path, path: &Path) -> Result<File, Error> {
+    let is_own = Path::new(DESCRIPTORS).canonicalize().is_ok_and(|own| own == parent);
+    match path.file_name().and_then(|name| name.to_str()).filter(|_| is_own) {
+        Some("1") => Ok(stdout().as_fd().try_clone_to_owned()?.into()),
+        Some("2") => Ok(stderr().as_fd().try_clone_to_owned()?.into()),
+        _ => OpenOptions::new().append(true).open(path),
+    }
+}
