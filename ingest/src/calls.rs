@@ -1,36 +1,54 @@
 //! Finding a call in the input of a transaction, also where the pool was called through another
 //! contract: then the call is somewhere within the outer call's data.
 
-use alloy::sol_types::SolCall;
+use crate::error::DecodeFault;
+use alloy::sol_types::{SolCall, SolType};
+use std::collections::BTreeSet;
+
+/// How many bytes may be decoded in search of a call, all places together. A place where the arguments have no fixed size
+/// counts with everything behind it; a transaction of 128 KiB, the most that nodes pass on, has room for 2,000 of them.
+const SEARCHED_BYTES_MAX: usize = 256 << 20;
 
 /// Every call of `C` that `input` may hold, in order and without repetitions.
 ///
 /// A call at the very beginning is taken however it is encoded, as the contract would take it. One
 /// further in has to be in the standard encoding, so that not every chance repetition of the selector
 /// counts. Which of them was really made only its event can tell.
-pub(crate) fn calls_in<C: SolCall>(input: &[u8]) -> Vec<C> {
-    let mut found: Vec<(Vec<u8>, C)> = Vec::new();
+///
+/// # Errors
+///
+/// [`DecodeFault::CallEverywhere`] if it looks like the call in more places than can be tried.
+pub(crate) fn calls_in<C: SolCall>(input: &[u8]) -> Result<Vec<C>, DecodeFault> {
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    let (mut places, mut left) = (0_usize, SEARCHED_BYTES_MAX);
     for (position, window) in input.windows(4).enumerate() {
         if window != C::SELECTOR {
             continue;
         }
         let rest = &input[position..];
+        places = places.saturating_add(1);
+        let cost = <C::Parameters<'_> as SolType>::ENCODED_SIZE.unwrap_or(rest.len());
+        left = left.checked_sub(cost).ok_or(DecodeFault::CallEverywhere {
+            function: C::SIGNATURE,
+            bytes: input.len(),
+            places,
+        })?;
         let Ok(call) = C::abi_decode_raw(&rest[4..]) else {
             continue;
         };
         let encoded = call.abi_encode();
         let stands_as_is = position == 0 || rest.starts_with(&encoded);
-        if stands_as_is && !found.iter().any(|(before, _)| *before == encoded) {
-            found.push((encoded, call));
+        if stands_as_is && seen.insert(encoded) {
+            found.push(call);
         }
     }
-    found.into_iter().map(|(_, call)| call).collect()
+    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::LockingPool::relockCall;
+    use crate::abi::LockingPool::{batchSubmitRewardsCall, relockCall};
     use alloy::primitives::U256;
 
     fn relock(id: u64) -> relockCall {
@@ -38,7 +56,7 @@ mod tests {
     }
 
     fn ids(input: &[u8]) -> Vec<U256> {
-        calls_in::<relockCall>(input).into_iter().map(|call| call._seqId).collect()
+        calls_in::<relockCall>(input).expect("few places").into_iter().map(|call| call._seqId).collect()
     }
 
     #[test]
@@ -64,5 +82,19 @@ mod tests {
         not_bool.extend(&call);
         *not_bool.last_mut().expect("not empty") = 2;
         assert!(ids(&not_bool).is_empty(), "2 is no bool");
+    }
+
+    /// 2 MB of selectors: tried everywhere, each place decodes all that is behind it.
+    #[test]
+    fn a_call_that_may_stand_everywhere_is_an_error() {
+        let head = [&batchSubmitRewardsCall::SELECTOR[..], &[0; 28]].concat();
+        let error = calls_in::<batchSubmitRewardsCall>(&head.repeat(1 << 16)).err().expect("too many");
+        assert!(
+            matches!(error, DecodeFault::CallEverywhere { bytes: 2_097_152, places: 129, .. }),
+            "{error}"
+        );
+        // One whose arguments have a fixed size is looked for in all of them; only that at the beginning is one.
+        let everywhere = [&relockCall::SELECTOR[..], &[0xff; 28]].concat().repeat(1 << 16);
+        assert_eq!(ids(&everywhere).len(), 1);
     }
 }

@@ -287,6 +287,18 @@ pub enum DecodeFault {
         /// How many the file has.
         found: u64,
     },
+    /// An input that looks like a call in more places than can be tried: a transaction that was made to delay its readers.
+    #[error(
+        "the input of {bytes} bytes looks like {function} in {places} places or more, too many to try them all"
+    )]
+    CallEverywhere {
+        /// The signature of the function.
+        function: &'static str,
+        /// How long the input is.
+        bytes: usize,
+        /// How many places were tried.
+        places: usize,
+    },
     /// More transaction input than a recording may have.
     #[error("the inputs of the transactions up to here have {found} bytes, above {max}")]
     InputsTooLong {

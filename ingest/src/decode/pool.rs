@@ -118,7 +118,7 @@ fn relocked(
     let transferred = if let Some(transferred) = transferred {
         transferred
     } else {
-        let calls = calls_in::<relockCall>(&input()?);
+        let calls = calls_in::<relockCall>(&input()?)?;
         let mut own = calls.iter().filter(|call| call._seqId == event.sequencerId);
         let (Some(call), None) = (own.next(), own.next()) else {
             let amount = event.amount;
@@ -254,7 +254,7 @@ fn distribute_reward(
             && total_of(call) == Some(event.amount)
             && call._seqs.iter().all(|signer| pool.creditable(signer).is_some())
     };
-    let mut calls = calls_in::<batchSubmitRewardsCall>(input);
+    let mut calls = calls_in::<batchSubmitRewardsCall>(input)?;
     calls.retain(fits);
     let batch = narrow("batchId", event.batchId)?;
     let start_span = narrow("startEpoch", event.startEpoch)?;
