@@ -343,10 +343,14 @@ pub(crate) fn decode<T: DeserializeOwned>(place: &str, bytes: &[u8]) -> Result<T
 ///
 /// # Errors
 ///
-/// [`LogError::Undecodable`] if it cannot be encoded, which no record is known to cause.
+/// [`LogError::Undecodable`] if these bytes could not be read again, since they take more than [`RECORD_BYTES_MAX`]: a batch
+/// of some 30,000 credits, or a public key of 1 MiB.
 pub fn encode_l1(record: &L1Record) -> Result<Vec<u8>, LogError> {
     let place = format!("L1 block {}, log {}", record.block, record.log_index);
-    encode(&place, &StoredL1(record.clone()))
+    let bytes = encode(&place, &StoredL1(record.clone()))?;
+    // The limit is on what decoding takes, which only decoding knows.
+    decode_l1(&place, &bytes)?;
+    Ok(bytes)
 }
 
 /// The L1 record of these bytes; `place` goes into the error.
@@ -375,4 +379,56 @@ pub fn encode_span(record: &SpanRecord) -> Result<Vec<u8>, LogError> {
 /// As [`decode_l1`].
 pub fn decode_span(place: &str, bytes: &[u8]) -> Result<SpanRecord, LogError> {
     decode(place, bytes).map(|StoredSpan(record)| record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tally_engine::{BatchId, Credit, L1Block, SequencerId, SpanId, UnixTime, Wei};
+
+    fn record(event: PoolEvent) -> L1Record {
+        L1Record {
+            block: L1Block(7),
+            block_hash: B256::ZERO,
+            timestamp: UnixTime(1),
+            transaction_hash: B256::ZERO,
+            log_index: 3,
+            event,
+        }
+    }
+
+    fn batch(credits: usize) -> L1Record {
+        record(PoolEvent::DistributeReward {
+            batch: BatchId(2),
+            start_span: SpanId(1),
+            end_span: SpanId(2),
+            amount: Wei::ZERO,
+            reward_per_block: Wei::ZERO,
+            credits: vec![Credit { signer: Address::repeat_byte(0xff), blocks: u64::MAX }; credits],
+        })
+    }
+
+    /// The story: such a record got into the log and never out of it, so that the log could not even be rolled back.
+    #[test]
+    fn what_could_not_be_read_again_is_not_encoded() {
+        let key = |bytes: usize| {
+            record(PoolEvent::Locked {
+                signer: Address::ZERO,
+                sequencer: SequencerId(1),
+                nonce: 1,
+                activation_batch: BatchId(1),
+                amount: Wei::ZERO,
+                total: Wei::ZERO,
+                signer_pubkey: vec![4; bytes].into(),
+            })
+        };
+        for small in [batch(10_000), key(1 << 19)] {
+            let bytes = encode_l1(&small).expect("it has less than 1 MiB");
+            assert_eq!(decode_l1("here", &bytes).expect("it was encoded"), small);
+        }
+        for large in [batch(40_000), key(1 << 21)] {
+            let error = encode_l1(&large).expect_err("it is too long").to_string();
+            assert!(error.contains("L1 block 7, log 3"), "{error}");
+        }
+    }
 }
