@@ -33,6 +33,8 @@ impl PaidBatch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batches {
     paid: Vec<PaidBatch>,
+    /// Whether each batch begins after the one before it, as the contract sees to.
+    is_ordered: bool,
     signers: SignerBook,
     current_reward: Wei,
 }
@@ -53,7 +55,12 @@ pub enum Payment {
 impl Batches {
     /// No batches yet. `initial_reward` is the reward per block before the first `RewardUpdate`.
     pub const fn new(initial_reward: Wei) -> Self {
-        Self { paid: Vec::new(), signers: SignerBook::new(), current_reward: initial_reward }
+        Self {
+            paid: Vec::new(),
+            is_ordered: true,
+            signers: SignerBook::new(),
+            current_reward: initial_reward,
+        }
     }
 
     /// Takes the batches out of the pool's records, with [`Batches::new`] and [`Batches::apply`].
@@ -72,6 +79,8 @@ impl Batches {
         } else if let PoolEvent::DistributeReward { batch, start_span, end_span, reward_per_block, .. } =
             &record.event
         {
+            self.is_ordered &=
+                start_span <= end_span && self.paid.last().is_none_or(|before| before.end_span < *start_span);
             self.paid.push(PaidBatch {
                 id: *batch,
                 start_span: *start_span,
@@ -96,21 +105,78 @@ impl Batches {
         Some(span.start.max(from))
     }
 
-    /// How the blocks of `span` are paid.
+    /// How the blocks of `span` are paid: by the first batch that has it.
     pub fn payment(&self, span: SpanId) -> Payment {
         if span < self.first_payable_span() {
             return Payment::Never;
         }
-        let after = self.paid.partition_point(|batch| batch.end_span < span);
-        match self.paid.get(after) {
+        let has = |batch: &&PaidBatch| batch.start_span <= span && span <= batch.end_span;
+        let paid = if self.is_ordered {
+            self.paid.get(self.paid.partition_point(|batch| batch.end_span < span)).filter(has)
+        } else {
+            self.paid.iter().find(has)
+        };
+        match paid {
+            Some(batch) => Payment::Paid(*batch),
+            None if self.paid.iter().any(|batch| span < batch.start_span) => Payment::Skipped,
             None => Payment::Pending(self.current_reward),
-            Some(batch) if batch.start_span <= span => Payment::Paid(*batch),
-            Some(_) => Payment::Skipped,
         }
     }
 
     /// Who the signers stand for, by the same records.
     pub const fn signers(&self) -> &SignerBook {
         &self.signers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{L1Block, UnixTime};
+    use alloy_primitives::B256;
+
+    fn batches(paid: &[(u64, [u64; 2])]) -> Batches {
+        let record = |(id, [start, end]): &(u64, [u64; 2])| L1Record {
+            block: L1Block(*id),
+            block_hash: B256::ZERO,
+            timestamp: UnixTime(*id),
+            transaction_hash: B256::ZERO,
+            log_index: 0,
+            event: PoolEvent::DistributeReward {
+                batch: BatchId(*id),
+                start_span: SpanId(*start),
+                end_span: SpanId(*end),
+                amount: Wei::ZERO,
+                reward_per_block: Wei::ZERO,
+                credits: Vec::new(),
+            },
+        };
+        let records: Vec<L1Record> = paid.iter().map(record).collect();
+        Batches::from_records(&records, Wei::ZERO)
+    }
+
+    fn paid_by(batches: &Batches, spans: core::ops::RangeInclusive<u64>) -> Vec<Option<u64>> {
+        let batch = |span| match batches.payment(SpanId(span)) {
+            Payment::Paid(batch) => Some(batch.id.0),
+            Payment::Never | Payment::Skipped | Payment::Pending(_) => None,
+        };
+        spans.map(batch).collect()
+    }
+
+    #[test]
+    fn a_span_is_paid_by_the_first_batch_that_has_it_in_any_order() {
+        let in_order = batches(&[(2, [1, 3]), (3, [5, 6])]);
+        assert_eq!(
+            paid_by(&in_order, 0..=7),
+            [None, Some(2), Some(2), Some(2), None, Some(3), Some(3), None]
+        );
+        assert_eq!(in_order.payment(SpanId(0)), Payment::Never);
+        assert_eq!(in_order.payment(SpanId(4)), Payment::Skipped);
+        assert_eq!(in_order.payment(SpanId(7)), Payment::Pending(Wei::ZERO));
+        // No contract pays so; a log can say so all the same.
+        let mixed = batches(&[(2, [1, 1]), (3, [10, 20]), (4, [5, 12]), (5, [9, 8])]);
+        assert_eq!(paid_by(&mixed, 4..=10), [None, Some(4), Some(4), Some(4), Some(4), Some(4), Some(3)]);
+        assert_eq!(mixed.payment(SpanId(3)), Payment::Skipped);
+        assert_eq!(mixed.payment(SpanId(21)), Payment::Pending(Wei::ZERO));
     }
 }
