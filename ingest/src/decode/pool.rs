@@ -9,7 +9,7 @@ use crate::abi::{Housekeeping::HousekeepingEvents, LockingInfo::Relocked, Metis}
 use crate::calls::calls_in;
 use crate::error::{DecodeFault, UnknownTopic};
 use crate::json::ChainLog;
-use alloy::primitives::{B256, Bytes, U256};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::{SolEvent, SolEventInterface};
 use tally_engine::{
     BatchId, Credit, L1Block, L1Record, PoolEvent, PoolState, SequencerId, SpanId, UnixTime, Wei,
@@ -20,8 +20,8 @@ use tally_eventlog::LogIdentity;
 #[derive(Debug)]
 pub struct L1Decoder<'a> {
     identity: &'a LogIdentity,
-    /// METIS transfers to the escrow in the transaction at hand that no event has used yet.
-    transfers: Vec<U256>,
+    /// METIS transfers to the escrow in the transaction at hand that no event has used yet, with their senders.
+    transfers: Vec<(Address, U256)>,
     transaction: Option<B256>,
     /// The logs of the pool's contracts that were left out.
     pub unknown: Vec<UnknownTopic>,
@@ -76,7 +76,7 @@ impl<'a> L1Decoder<'a> {
                 return Ok(None);
             }
             if to == locking_info {
-                self.transfers.push(value);
+                self.transfers.push((from, value));
             }
             PoolEvent::MetisTransfer { from, to, amount: Wei::new(value) }
         } else if address == locking_info && is_of(Info::SELECTORS) {
@@ -84,7 +84,7 @@ impl<'a> L1Decoder<'a> {
             // A transfer belongs to the first event of the escrow after it.
             let transferred = self.transfers.pop();
             self.transfers.clear();
-            info_event(event, log, transferred, || input("Relocked"))?
+            info_event(event, log, pool, transferred, || input("Relocked"))?
         } else if address == locking_pool && is_of(Pool::SELECTORS) {
             let event = Pool::decode_raw_log(topics, data).map_err(|error| abi_fault(log, &error))?;
             pool_event(event, log, pool, || input("DistributeReward"))?
@@ -106,16 +106,19 @@ impl<'a> L1Decoder<'a> {
     }
 }
 
-/// What of a raised stake came from rewards is what was not transferred just before it.
+/// What of a raised stake came from rewards is what its owner did not transfer just before it. A transfer of somebody else's
+/// is a gift to the escrow.
 fn relocked(
     event: &Relocked,
     log: &ChainLog,
-    transferred: Option<U256>,
+    pool: &PoolState,
+    transferred: Option<(Address, U256)>,
     input: impl Fn() -> Result<Bytes, DecodeFault>,
 ) -> Result<PoolEvent, DecodeFault> {
     let sequencer = narrow("sequencerId", event.sequencerId)?;
     let (block, transaction) = (log.block, log.transaction_hash);
-    let transferred = if let Some(transferred) = transferred {
+    let owner = pool.sequencers.get(&SequencerId(sequencer)).map(|sequencer| sequencer.owner);
+    let transferred = if let Some((_, transferred)) = transferred.filter(|(from, _)| Some(*from) == owner) {
         transferred
     } else {
         let calls = calls_in::<relockCall>(&input()?)?;
@@ -139,7 +142,8 @@ fn relocked(
 fn info_event(
     event: Info,
     log: &ChainLog,
-    transferred: Option<U256>,
+    pool: &PoolState,
+    transferred: Option<(Address, U256)>,
     input: impl Fn() -> Result<Bytes, DecodeFault>,
 ) -> Result<PoolEvent, DecodeFault> {
     let sequencer = |id| narrow("sequencerId", id).map(SequencerId);
@@ -153,7 +157,7 @@ fn info_event(
             total: Wei::new(event.total),
             signer_pubkey: event.signerPubkey,
         },
-        Info::Relocked(event) => relocked(&event, log, transferred, input)?,
+        Info::Relocked(event) => relocked(&event, log, pool, transferred, input)?,
         Info::Withdraw(event) => {
             PoolEvent::Withdraw { sequencer: sequencer(event.sequencerId)?, amount: Wei::new(event.amount) }
         }
@@ -289,7 +293,7 @@ fn distribute_reward(
 mod tests {
     use super::*;
     use crate::abi::LockingPool::batchSubmitRewardsCall as Submit;
-    use alloy::primitives::{Address, LogData, keccak256};
+    use alloy::primitives::{LogData, keccak256};
     use alloy::sol_types::SolCall;
     use tally_engine::{L2Block, PoolGenesis};
 
@@ -322,24 +326,29 @@ mod tests {
     fn pool() -> PoolState {
         let mut pool = PoolState::new(&genesis());
         for (id, signer) in [(1, A), (2, B)] {
-            let event = PoolEvent::Locked {
+            let sequencer = SequencerId(id);
+            let locked = PoolEvent::Locked {
                 signer,
-                sequencer: SequencerId(id),
+                sequencer,
                 nonce: 1,
                 activation_batch: BatchId(1),
                 amount: Wei::new(U256::from(10)),
                 total: Wei::new(U256::from(10 * id)),
                 signer_pubkey: Bytes::new(),
             };
-            let record = L1Record {
-                block: L1Block(1),
-                block_hash: B256::ZERO,
-                timestamp: UnixTime(1),
-                transaction_hash: B256::ZERO,
-                log_index: id,
-                event,
-            };
-            assert_eq!(pool.apply(&record), Ok(Vec::new()));
+            // Each signs for itself.
+            let owned = PoolEvent::SequencerOwnerChanged { sequencer, owner: signer };
+            for (log_index, event) in [(2 * id, locked), (2 * id + 1, owned)] {
+                let record = L1Record {
+                    block: L1Block(1),
+                    block_hash: B256::ZERO,
+                    timestamp: UnixTime(1),
+                    transaction_hash: B256::ZERO,
+                    log_index,
+                    event,
+                };
+                assert_eq!(pool.apply(&record), Ok(Vec::new()));
+            }
         }
         pool
     }
@@ -419,7 +428,7 @@ mod tests {
         let logs = [transfer(INFO, 99), transfer(INFO, 4), transfer(A, 7), relock(1, 10)];
         assert_eq!(from_rewards(&logs, &[]), ["6"]);
         // Two in one transaction, each with its own.
-        let logs = [transfer(INFO, 4), relock(1, 10), transfer(INFO, 2), relock(2, 2)];
+        let logs = [transfer(INFO, 4), relock(1, 10), transfer_of(METIS, B, INFO, 2), relock(2, 2)];
         assert_eq!(from_rewards(&logs, &[]), ["6", "0"]);
     }
 
@@ -429,6 +438,10 @@ mod tests {
             relockCall { _seqId: U256::from(id), _amount: U256::from(wei), _lockReward: true }.abi_encode()
         };
         assert_eq!(from_rewards(&[relock(1, 10)], &call(1, 3)), ["7"]);
+        // A gift is not the owner's, and does not become a part of the stake.
+        let gift = transfer_of(METIS, STRANGER, INFO, 5);
+        assert_eq!(from_rewards(&[gift.clone(), relock(1, 10)], &call(1, 0)), ["10"]);
+        assert_eq!(from_rewards(&[gift, transfer(INFO, 4), relock(1, 10)], &[]), ["6"]);
         let error = decode(&[relock(1, 10)], &call(2, 3)).expect_err("of another sequencer");
         assert!(matches!(error, DecodeFault::NoRelockSource { sequencer: 1, .. }), "{error}");
         let error = decode(&[transfer(INFO, 11), relock(1, 10)], &[]).expect_err("too much");
