@@ -212,10 +212,12 @@ impl Endpoint {
     }
 
     /// Groups of calls, each of which is sent in one request, as whoever answers it is then one node. `None` if the
-    /// endpoint does not take so many calls in one, or gives them to several nodes. The answers to a group come in the order of its calls.
+    /// endpoint does not take so many calls in one, or gives them to several nodes. The answers to a group come in the order
+    /// of its calls. Where nothing else will do (`insists`), an endpoint that did not take so many before is tried again.
     pub(crate) async fn together(
         &self,
         groups: &[Vec<Call>],
+        insists: bool,
         metrics: &ChainMetrics,
     ) -> Result<Option<Vec<Vec<Answer>>>, Fault> {
         let mut answers = Vec::with_capacity(groups.len());
@@ -223,7 +225,7 @@ impl Endpoint {
         let (mut failures, mut is_second) = (0, false);
         let mut bytes = 0_usize;
         while let Some(first) = groups.get(answers.len()) {
-            let calls_max = self.batch_calls();
+            let calls_max = if insists { self.batch_calls().max(first.len()) } else { self.batch_calls() };
             if first.len() > calls_max || self.is_several.load(Ordering::Relaxed) {
                 return Ok(None);
             }

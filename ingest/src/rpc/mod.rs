@@ -356,10 +356,27 @@ impl Attempt {
     /// Makes groups of calls, each in one request, so that one node answers all of a group even where several stand
     /// behind one name. `None` if the endpoint does not take so many calls at once.
     pub(crate) async fn together(&self, groups: &[Vec<Call>]) -> Result<Option<Vec<Vec<Answer>>>, Fault> {
+        self.in_one_request(groups, false).await
+    }
+
+    /// The same where nothing but answers in one request proves what is asked for: an endpoint that did not take so many
+    /// calls before may only have failed at that moment.
+    pub(crate) async fn together_again(
+        &self,
+        groups: &[Vec<Call>],
+    ) -> Result<Option<Vec<Vec<Answer>>>, Fault> {
+        self.in_one_request(groups, true).await
+    }
+
+    async fn in_one_request(
+        &self,
+        groups: &[Vec<Call>],
+        insists: bool,
+    ) -> Result<Option<Vec<Vec<Answer>>>, Fault> {
         for group in groups {
             self.count(group);
         }
-        self.endpoint.together(groups, &self.metrics).await
+        self.endpoint.together(groups, insists, &self.metrics).await
     }
 
     fn count(&self, calls: &[Call]) {

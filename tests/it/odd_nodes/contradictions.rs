@@ -1,7 +1,9 @@
 //! Answers that contradict themselves or their neighbours: nothing of them gets into the log, and another endpoint is
 //! asked. And what only looks like it, and is plainly meant well.
 
-use super::{GoesOn, Ground, Ingest, POOL, Refused, SMALL, TINY, Unfit, every, first, kinds, on_l1, on_l2};
+use super::{
+    GoesOn, Ground, Ingest, POOL, POOL_TINY, Refused, SMALL, TINY, Unfit, every, first, kinds, on_l1, on_l2,
+};
 use replay_node::{Amiss, BloomChange, HeaderChange, Kind, LogChange, Odd, ReceiptChange, Where};
 
 fn logs(change: LogChange) -> Odd {
@@ -126,6 +128,10 @@ kinds! {
         [SMALL], GoesOn, [on_l2(bloom(BloomChange::Ones))];
     neither_l1_blooms_nor_batches:
         [TINY], Unfit(&["logsBloom"]), [no_batches(on_l1), on_l1(bloom(BloomChange::Missing))];
+    no_blooms_and_batches_that_fail_at_first:
+        [TINY, POOL_TINY], GoesOn, [first(40, no_batches(on_l1)), on_l1(bloom(BloomChange::Missing))];
+    no_blooms_and_batches_that_fail_at_times:
+        [TINY, POOL_TINY], GoesOn, [every(3, no_batches(on_l1)), on_l1(bloom(BloomChange::Missing))];
     empty_l1_blooms_and_no_batches:
         [TINY], Unfit(&["logsBloom"]), [no_batches(on_l1), on_l1(bloom(BloomChange::Short))];
     neither_l2_blooms_nor_batches:

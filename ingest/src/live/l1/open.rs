@@ -78,7 +78,13 @@ impl L1 {
         };
         let groups: Vec<Vec<Call>> = found.iter().map(group).collect();
         let mut lists = Vec::new();
-        if let Some(groups) = attempt.together(&groups).await? {
+        let together = match attempt.together(&groups).await? {
+            None if found.iter().any(|header| header.logs_bloom.is_none()) => {
+                attempt.together_again(&groups).await?
+            }
+            together => together,
+        };
+        if let Some(groups) = together {
             for (header, mut answers) in found.iter().zip(groups) {
                 let again = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
                 let again = numbered(decoded("a header", again)?, header.number.0)?;
