@@ -73,14 +73,14 @@ impl StateChecks {
             };
             looks += 1;
             // A node that keeps no state will not have it in a moment.
-            let is_refused = matches!(fault.kind, FaultKind::Refused | FaultKind::Rpc);
+            let is_refused = tells_no_state(&fault);
             if looks == LOOKS || found.is_empty() && is_refused {
                 break (fault, found);
             }
             tokio::time::sleep(PAUSE).await;
         };
         if differences.is_empty() {
-            if matches!(fault.kind, FaultKind::Refused | FaultKind::Rpc) {
+            if tells_no_state(&fault) {
                 self.last = Some(Instant::now());
             }
             tracing::warn!(
@@ -94,6 +94,11 @@ impl StateChecks {
         told.extend((more > 0).then(|| format!("and {more} more")));
         Err(LiveError::OtherState { block, differences: told.join("; "), looks, endpoints: rpc.names() })
     }
+}
+
+/// Whether an endpoint does not tell the state, now or in a moment: many keep none.
+fn tells_no_state(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::Refused | FaultKind::Reverted | FaultKind::Rpc)
 }
 
 /// Asks each endpoint in turn for the contracts' state, until one has the log's. Else the last fault, and the differences
