@@ -81,7 +81,7 @@ codes! {
     StakeUpdate "stake_update" Error "a stake is not the one before, raised or lowered";
     ClaimAmount "claim_amount" Error "a claim pays less than was credited and not yet paid";
     ClaimOverCredit "claim_over_credit" Error "a claim or relock moves more than was credited";
-    ClaimRecipient "claim_recipient" Error "a claim pays another address than the recipient that was set";
+    ClaimRecipient "claim_recipient" Error "a claim pays another address on L2 than the recipient that was set";
     RecipientMissing "recipient_missing" Warning "a claim pays nobody: the recipient is the zero address";
     UnlockTerms "unlock_terms" Error "an exit has other terms than the contract sets";
     UnlockTooEarly "unlock_too_early" Error "a stake was taken out before its exit delay was over";

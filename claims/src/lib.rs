@@ -11,7 +11,7 @@
 //!   [`draw`] draws that; [`reward_per_block`] is the same rule for a given stake and pace;
 //! - a [`PreparedCall`] is a call that somebody has to send, and [`safe_file`] is it for a `Safe` wallet;
 //! - [`accounts()`] gives what the contracts and each policy owe each sequencer, and a [`statement()`] what moved on
-//!   the accounts of one;
+//!   the accounts of one; [`Recipients`] are the addresses on L2 that get the rewards;
 //! - [`sequencers()`] tells who they are, and a [`Registry`] what they are called;
 //! - a [`Distribution`] is what a policy owes at the end of an epoch, with a [`MerkleTree`] to claim it by.
 //!
@@ -51,8 +51,9 @@ mod sequencers;
 
 pub use accounts::{
     AccountLine, Accounts, AccountsError, AsOf, ChainAccount, ChainAccounts, ChainTotals, Cut, Exit,
-    LedgerAccount, Movement, MovementKind, MovementPlace, NotClaimable, PolicyAccount, PolicyAccounts,
-    Statement, StatementEntry, StatementRange, Until, accounts, blocks_credited, statement,
+    LedgerAccount, MissingRecipient, Movement, MovementKind, MovementPlace, NotClaimable, PolicyAccount,
+    PolicyAccounts, Recipient, Recipients, Statement, StatementEntry, StatementRange, Until, accounts,
+    blocks_credited, statement,
 };
 pub use batch::{BatchEntry, NextBatch, Unpayable, UnpayableBlocks, next_batch};
 pub use call::{Argument, PreparedCall};

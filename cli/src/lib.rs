@@ -5,6 +5,7 @@
 
 mod accounts;
 mod accounts_args;
+mod accounts_recipients;
 mod activity_csv;
 mod args;
 mod audit_bundle;

@@ -3,7 +3,8 @@
 //!
 //! - [`ingest_live`] does it for live chains, and goes on for as long as it is let;
 //! - [`ingest_recording`] does it for a recording;
-//! - [`contract_state`] asks the contracts themselves what the log has to add up to;
+//! - [`contract_state`] asks the contracts themselves what the log has to add up to, [`batch_call_state`] what a batch
+//!   that is ready to be sent depends on, and [`l2_accounts`] what some addresses are on L2;
 //! - [`L1Decoder`] and [`decode_span`] turn logs into the engine's records;
 //! - [`recover_signer`] says who made an L2 block.
 //!
@@ -17,6 +18,7 @@ mod decode;
 mod error;
 mod json;
 mod lines;
+mod l2_accounts;
 mod live;
 mod manifest;
 mod network;
@@ -30,6 +32,7 @@ pub use error::{DecodeFault, IngestError, UnknownTopic};
 pub use json::ChainLog;
 pub use live::{Finality, LiveError, LiveIngested, LiveOptions, Metrics, Progress, StateCheck, ingest_live};
 pub use manifest::{RecordingManifest, contract_defaults, read_manifest};
+pub use l2_accounts::{AccountKind, L2Account, L2Accounts, l2_accounts};
 pub use network::{Network, NetworkError, names as network_names};
 pub use recording::{Ingested, Limits, ingest_recording};
 pub use rpc::{Endpoints, FaultKind, RpcError, mask_urls};

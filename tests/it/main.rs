@@ -32,6 +32,7 @@ mod odd_nodes;
 mod oracle;
 mod process;
 mod receipts;
+mod recipients;
 mod recordings;
 mod recordings_moved;
 mod rollback;

@@ -47,6 +47,7 @@ mod explain;
 mod facts;
 mod ledger;
 mod log;
+mod recipients;
 mod schema;
 mod sequencers;
 mod state;
@@ -82,6 +83,7 @@ pub use ledger::{
 };
 pub use log::{At, ChainHead, Contracts, Head, Horizon, L1Info, L2Info, Log, LogInfo, Policy, Stopped};
 pub use schema::{require_all, schema, schemas};
+pub use recipients::{L2Account, MissingRecipient, Recipient, Recipients};
 pub use sequencers::{Sequencer, SequencerWithAccounts, Sequencers, SettledAccount, Signer};
 pub use state::{ContractState, CurrentBatch, SequencerTuple, SignerOf, StateAt, StatusCounts};
 pub use text::{Address, Amount, Fraction, Hash, SignedAmount};

@@ -2,7 +2,7 @@
 //! nothing else told of.
 
 use super::error::LiveError;
-use super::fetch::headers;
+use super::fetch::check_stands;
 use crate::contracts::{ContractState, asked};
 use crate::rpc::{Attempt, Fault, FaultKind, Rpc};
 use std::sync::{Mutex, PoisonError};
@@ -116,11 +116,11 @@ async fn compared(
         let found = &found;
         async move {
             let state = asked(&attempt, identity, L1Block(block), pool).await?;
-            let now = headers(&attempt, &[block]).await?;
             // Of a block that is not final, the state may be of another branch meanwhile.
-            if state.block_hash != head.hash || now.first().is_none_or(|now| now.hash != head.hash) {
+            if state.block_hash != head.hash {
                 return Err(Fault::temporary(FaultKind::Behind, format!("block {block} is another one")));
             }
+            check_stands(&attempt, block, head.hash).await?;
             let differences = differences(&state, pool);
             let Some(first) = differences.first() else {
                 return Ok(());
