@@ -72,7 +72,8 @@ codes! {
     UnfinishedSpanPaid "unfinished_span_paid" Error "a batch pays a span that was not over";
     RepeatedSigner "repeated_signer" Warning "a batch names a signer more than once";
     ZeroCountEntry "zero_count_entry" Note "a batch names a signer with no blocks";
-    RotatedSigner "rotated_signer" Note "blocks of a replaced signer are to be paid under the present one";
+    RotatedSigner "rotated_signer" Note "a span names a signer that was replaced before its batch was paid";
+    CreditedForReplaced "credited_for_replaced" Warning "a batch credits a present signer for spans that name another: pay all spans of a signer before it is replaced";
     UnpayableBlocks "unpayable_blocks" Warning "blocks of a sequencer that was gone when its batch was paid";
     UnknownScheduled "unknown_scheduled" Warning "a span names a signer that no sequencer ever had";
     // What else the events claim.
