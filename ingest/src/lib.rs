@@ -12,13 +12,14 @@
 
 #[allow(missing_docs, clippy::pedantic, reason = "the contracts' own words, expanded by a macro")]
 mod abi;
+mod batch_call;
 mod calls;
 mod contracts;
 mod decode;
 mod error;
 mod json;
-mod lines;
 mod l2_accounts;
+mod lines;
 mod live;
 mod manifest;
 mod network;
@@ -26,13 +27,14 @@ mod recording;
 mod rpc;
 mod signer;
 
+pub use batch_call::{BatchCallState, batch_call_state};
 pub use contracts::{ContractState, contract_state};
 pub use decode::{BlockFacts, L1Decoder, decode_span};
 pub use error::{DecodeFault, IngestError, UnknownTopic};
 pub use json::ChainLog;
+pub use l2_accounts::{AccountKind, L2Account, L2Accounts, l2_accounts};
 pub use live::{Finality, LiveError, LiveIngested, LiveOptions, Metrics, Progress, StateCheck, ingest_live};
 pub use manifest::{RecordingManifest, contract_defaults, read_manifest};
-pub use l2_accounts::{AccountKind, L2Account, L2Accounts, l2_accounts};
 pub use network::{Network, NetworkError, names as network_names};
 pub use recording::{Ingested, Limits, ingest_recording};
 pub use rpc::{Endpoints, FaultKind, RpcError, mask_urls};
