@@ -16,6 +16,7 @@ mod block_range;
 mod bundle;
 mod bundle_args;
 mod chain_args;
+mod checklist;
 mod claims_args;
 mod claims_batch;
 mod claims_rate;

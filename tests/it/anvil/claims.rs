@@ -1,6 +1,9 @@
 //! Batches that Tally prepares, sent to contracts that check them, by whom they have to be sent.
 
-use super::calls::{setSequencerSignerCall, unlockCall, unlockClaimCall, updateBlockRewardCall};
+use super::calls::{
+    setSequencerRewardRecipientCall, setSequencerSignerCall, unlockCall, unlockClaimCall,
+    updateBlockRewardCall,
+};
 use super::{Chains, MPC, l2geth, lock, n, signer, span};
 use crate::support::{Tool, tally};
 use alloy::sol_types::{SolCall, SolEvent};
@@ -59,8 +62,14 @@ fn amount(value: &Value) -> U256 {
     value.as_str().unwrap().parse().unwrap()
 }
 
-/// The story: a sequencer has changed its signer within the batch, and another has taken its stake out. The prepared call
-/// is taken as it is, from the MPC address alone, and credits to the wei what was said.
+fn failed(batch: &Value) -> Vec<&str> {
+    let checks = batch["checks"].as_array().unwrap().iter().filter(|check| check["state"] == "failed");
+    checks.map(|check| check["check"].as_str().unwrap()).collect()
+}
+
+/// The story: a sequencer has changed its signer within the batch, and another has taken its stake out. Such a batch is
+/// prepared only if it is asked for; the call is taken as it is, from the MPC address alone, and credits to the wei what
+/// was said. What comes after these spans is prepared unasked, and is ready when the contracts say so.
 #[test]
 fn prepared_calls_are_taken_and_do_what_was_said() {
     if !Tool::Npm.is_there() {
@@ -79,10 +88,28 @@ fn prepared_calls_are_taken_and_do_what_was_said() {
         let (status, out, err) = tally(&args);
         assert_eq!((status, err.as_str()), (0, ""), "{out}");
     };
+    let said = |args: &[&str]| {
+        let (status, out, err) = tally(&[args, &["--log", &log, "--format", "json"]].concat());
+        assert_eq!(status, 0, "{err}");
+        (serde_json::from_str::<Value>(&out).unwrap(), err)
+    };
     let claims = |args: &[&str]| {
-        let (status, out, err) = tally(&[&["claims"], args, &["--log", &log, "--format", "json"]].concat());
-        assert_eq!((status, err.as_str()), (0, ""), "{out}");
-        serde_json::from_str::<Value>(&out).unwrap()
+        let (json, err) = said(&[&["claims"], args].concat());
+        assert_eq!(err, "");
+        json
+    };
+    let by_present_signer = |args: &[&str]| {
+        let (status, _, err) = tally(&[&["claims", "next-batch", "--log", &log], args].concat());
+        assert!(
+            status == 1 && err.contains("0x1111111111111111111111111111111111111111, which sequencer 1 has"),
+            "{err}"
+        );
+        let (json, err) = said(&[&["claims", "next-batch", "--credit", "present-signer"], args].concat());
+        assert!(
+            err.starts_with("warning: the published check of Themis would not sign this batch: "),
+            "{err}"
+        );
+        json
     };
     let mpc = l1.accounts[MPC];
 
@@ -98,7 +125,9 @@ fn prepared_calls_are_taken_and_do_what_was_said() {
         (4, [52, 61], 0x21),
         (5, [62, 71], 0x12),
         (6, [72, 76], 0x11),
-        (7, [77, 200], 0x11),
+        (7, [77, 86], 0x21),
+        (8, [87, 96], 0x12),
+        (9, [97, 200], 0x21),
     ] {
         l2.mine(&[chains.to_spans(&span(id, blocks, who))]);
     }
@@ -109,11 +138,11 @@ fn prepared_calls_are_taken_and_do_what_was_said() {
     l1.ask("evm_setNextBlockTimestamp", &json!([time + 3_600]));
     chains.act(3, &unlockClaimCall { id: n(3) });
     chains.act(0, &updateBlockRewardCall { newReward: n(5_000_000_000_000_001) });
-    l2.mine_to(80);
+    l2.mine_to(110);
     l1.mine_to(40);
     ingest();
 
-    let batch = claims(&["next-batch", "--to-span", "4"]);
+    let batch = by_present_signer(&["--to-span", "4"]);
     assert_eq!(
         (&batch["batch"], &batch["start_span"], &batch["end_span"]),
         (&json!(2), &json!(1), &json!(4))
@@ -141,13 +170,48 @@ fn prepared_calls_are_taken_and_do_what_was_said() {
     );
     assert_eq!(chains.send(mpc, call), None, "no batch is paid twice");
 
-    // With that in the log, the next one begins where it ended, reaches to the last finished span, and is taken, too.
+    // With that in the log, the next one begins where it ended.
     ingest();
-    let next = claims(&["next-batch"]);
+    let next = by_present_signer(&["--to-span", "6"]);
     assert_eq!((&next["batch"], &next["start_span"], &next["end_span"]), (&json!(3), &json!(5), &json!(6)));
     assert_eq!(next["entries"], json!([entry(0x21, 1, 5), entry(0x12, 2, 10)]));
     let paid = chains.send(mpc, &next["call"]).expect("the contract takes it");
     assert_eq!(chains.distributed(paid).0, amount(&next["total_wei"]));
+
+    // The one after that needs no asking, and goes up to the last finished span. It is sent when nothing is against it.
+    ingest();
+    chains.approve(n(0));
+    let ready = ["next-batch", "--l1-rpc", &l1_url, "--settle-blocks", "14", "--min-interval-secs", "12"];
+    let last = claims(&ready);
+    assert_eq!((&last["start_span"], &last["end_span"]), (&json!(7), &json!(8)));
+    assert_eq!(last["entries"], json!([entry(0x21, 1, 10), entry(0x12, 2, 10)]));
+    assert_eq!((failed(&last), &last["is_ready"]), (vec!["payer_allowance", "call"], &json!(false)));
+    let why = last["checks"].as_array().unwrap().last().unwrap()["found"].as_str().unwrap();
+    assert!(why.contains("insufficient allowance"), "{why}");
+    assert_eq!(chains.send(mpc, &last["call"]), None, "as it was said");
+    chains.approve(U256::MAX);
+    let last = claims(&ready);
+    assert_eq!((failed(&last), &last["is_ready"]), (vec![], &json!(true)), "{last:#}");
+    assert_eq!(last["asked_at"]["block"], l1.head().0);
+    let paid = chains.send(mpc, &last["call"]).expect("the contract takes it");
+    assert_eq!(chains.distributed(paid).0, amount(&last["total_wei"]));
+    let stale = claims(&["next-batch", "--l1-rpc", &l1_url, "--settle-blocks", "14"]);
+    assert_eq!(failed(&stale), ["contract_state", "call"], "it is paid, and the log does not know");
+
+    // Recipients are addresses on L2, whatever they are on L1.
+    let unused = Address::repeat_byte(0xd0);
+    chains.act(1, &setSequencerRewardRecipientCall { id: n(1), recipient: unused });
+    chains.act(2, &setSequencerRewardRecipientCall { id: n(2), recipient: chains.spans });
+    ingest();
+    let (found, _) = said(&["accounts", "recipients", "--l2-rpc", &l2_url]);
+    let kind = |recipient: Address| {
+        let all = found["recipients"].as_array().unwrap();
+        let own = all.iter().find(|own| own["recipient"] == json!(recipient)).unwrap();
+        (own["sequencers"][0].as_u64().unwrap(), own["l2_account"]["kind"].as_str().unwrap())
+    };
+    assert_eq!(kind(unused), (1, "unused"));
+    assert_eq!(kind(chains.spans), (2, "contract"));
+    assert_eq!(kind(l1.accounts[3]), (3, "account"));
 
     // And so is the rate, from the contract's owner.
     let policy = path("short.toml");
