@@ -118,6 +118,29 @@ fn each_batch_is_prepared_as_it_was_sent_or_should_have_been() {
     }
 }
 
+/// What the command says of a batch, in this order.
+const MEMBERS: [&str; 19] = [
+    "log",
+    "batch",
+    "start_span",
+    "end_span",
+    "first_l2_block",
+    "last_l2_block",
+    "blocks",
+    "reward_per_block_wei",
+    "total_wei",
+    "credit",
+    "entries",
+    "unpayable",
+    "blocking",
+    "check_differences",
+    "paused_since_l1_block",
+    "call",
+    "asked_at",
+    "checks",
+    "is_ready",
+];
+
 /// The command itself, on logs that end with the block before a batch's. One batch of `pool-a` was sent in the very
 /// block that is the first after its last L2 block: before that, nobody can know.
 #[test]
@@ -143,30 +166,7 @@ fn the_command_prepares_a_batch_from_a_log_that_ends_before_it() {
         let safe = dir.path().join("safe.json");
         let with_file = [&command[..], &["--safe", safe.to_str().unwrap()]].concat();
         let prepared = json_of(&with_file);
-        assert_eq!(
-            keys(&prepared),
-            [
-                "log",
-                "batch",
-                "start_span",
-                "end_span",
-                "first_l2_block",
-                "last_l2_block",
-                "blocks",
-                "reward_per_block_wei",
-                "total_wei",
-                "credit",
-                "entries",
-                "unpayable",
-                "blocking",
-                "check_differences",
-                "paused_since_l1_block",
-                "call",
-                "asked_at",
-                "checks",
-                "is_ready"
-            ]
-        );
+        assert_eq!(keys(&prepared), MEMBERS);
         assert_eq!(prepared["batch"], batch["batchId"]);
         let by_sequencer = prepared["entries"].as_array().unwrap().iter();
         let by_sequencer = by_sequencer.map(|entry| (number(&entry["sequencer"]), number(&entry["blocks"])));

@@ -71,10 +71,11 @@ fn themis_signs(spans: &[oracle::Span], sent: &Sent) -> Result<(), String> {
 fn contract_takes(records: &[L1Record], sent: &Sent) -> Result<(), String> {
     let (mut batch, mut end_span, mut mpc) = (1_u64, 0_u64, None);
     for record in records {
-        match &record.event {
-            PoolEvent::DistributeReward { batch: id, end_span: end, .. } => (batch, end_span) = (id.0, end.0),
-            PoolEvent::UpdateMpc { new_mpc } => mpc = Some(*new_mpc),
-            _ => {}
+        if let PoolEvent::DistributeReward { batch: id, end_span: end, .. } = &record.event {
+            (batch, end_span) = (id.0, end.0);
+        }
+        if let PoolEvent::UpdateMpc { new_mpc } = &record.event {
+            mpc = Some(*new_mpc);
         }
     }
     let call = &sent.call;
@@ -91,17 +92,28 @@ fn contract_takes(records: &[L1Record], sent: &Sent) -> Result<(), String> {
 fn is_a_signer(records: &[L1Record], address: Address) -> bool {
     let (mut of, mut is_replaced, mut has_left) = (None, false, false);
     for record in records {
-        match &record.event {
-            PoolEvent::Locked { signer, sequencer, .. } if *signer == address => of = Some(*sequencer),
-            PoolEvent::SignerChange { new_signer, sequencer, .. } if *new_signer == address => {
-                of = Some(*sequencer);
-            }
-            PoolEvent::SignerChange { old_signer, .. } if *old_signer == address => is_replaced = true,
-            PoolEvent::Unlocked { sequencer, .. } if of == Some(*sequencer) => has_left = true,
-            _ => {}
+        if let PoolEvent::Locked { signer, sequencer, .. }
+        | PoolEvent::SignerChange { new_signer: signer, sequencer, .. } = &record.event
+            && *signer == address
+        {
+            of = Some(*sequencer);
+        }
+        if let PoolEvent::SignerChange { old_signer, .. } = &record.event {
+            is_replaced |= *old_signer == address;
+        }
+        if let PoolEvent::Unlocked { sequencer, .. } = &record.event {
+            has_left |= of == Some(*sequencer);
         }
     }
     of.is_some() && !is_replaced && !has_left
+}
+
+/// The last batch that was paid, and its last span.
+fn last_batch(records: &[L1Record]) -> Option<(u64, u64)> {
+    records.iter().rev().find_map(|record| {
+        let PoolEvent::DistributeReward { batch, end_span, .. } = record.event else { return None };
+        Some((batch.0, end_span.0))
+    })
 }
 
 /// How many spans are over from `start` on, and can change no more: the last announced one still could.
@@ -131,11 +143,7 @@ impl Tried {
         let log = MemoryLog::new(history);
         let spans = final_spans(&history.spans);
         let records = &history.l1;
-        let start = records.iter().rev().find_map(|record| match record.event {
-            PoolEvent::DistributeReward { end_span, .. } => Some(usize::try_from(end_span.0).unwrap() + 1),
-            _ => None,
-        });
-        let start = start.unwrap_or(1);
+        let start = last_batch(records).map_or(1, |(_, end_span)| usize::try_from(end_span).unwrap() + 1);
         let over = finished(history, &spans, start);
         match next_batch(&log, None, CreditRule::SpanSigner) {
             Ok(batch) => {
@@ -194,25 +202,17 @@ fn as_themis_wants(records: &[L1Record], spans: &[oracle::Span], start: usize, e
     for span in spans.get(start..=end)? {
         *counts.entry(span.signer).or_default() += span.end + 1 - span.start;
     }
-    let last = |pick: fn(&PoolEvent) -> Option<(u64, Address)>| {
-        records.iter().rev().find_map(|record| pick(&record.event))
-    };
-    let batch = last(|event| match event {
-        PoolEvent::DistributeReward { batch, .. } => Some((batch.0, Address::ZERO)),
-        _ => None,
-    });
-    let mpc = last(|event| match event {
-        PoolEvent::UpdateMpc { new_mpc } => Some((0, *new_mpc)),
-        _ => None,
+    let mpc = records.iter().rev().find_map(|record| {
+        if let PoolEvent::UpdateMpc { new_mpc } = record.event { Some(new_mpc) } else { None }
     });
     let call = batchSubmitRewardsCall {
-        _batchId: U256::from(batch.map_or(1, |(id, _)| id) + 1),
+        _batchId: U256::from(last_batch(records).map_or(1, |(batch, _)| batch) + 1),
         _startEpoch: U256::from(start),
         _endEpoch: U256::from(end),
         _seqs: counts.keys().copied().collect(),
         _blocks: counts.values().copied().map(U256::from).collect(),
     };
-    Some(Sent { sender: mpc.map(|(_, mpc)| mpc), call })
+    Some(Sent { sender: mpc, call })
 }
 
 /// A history up to just before one of its batches: L1 as it was then, and L2 up to the same second.

@@ -73,16 +73,16 @@ struct Ready {
 
 impl Ready {
     fn saying(says: impl Fn(Asked) -> Option<Value> + Send + Sync + 'static) -> Self {
-        Self::of(Options {
+        Self::of(&Options {
             lies: Rule::new(move |call, _| says(asked(call)).or_else(|| fine(asked(call)))),
             ..Options::default()
         })
     }
 
-    fn of(options: Options) -> Self {
+    fn of(options: &Options) -> Self {
         let (dir, _) = ingested("pool-a");
         let log = dir.path().to_str().unwrap().to_owned();
-        Self { _dir: dir, log, live: Live::start("pool-a", &options) }
+        Self { _dir: dir, log, live: Live::start("pool-a", options) }
     }
 
     fn next_batch(&self, more: &[&str]) -> (u8, String, String) {
@@ -232,10 +232,10 @@ fn what_l1_does_not_tell_is_an_error() {
         assert_eq!((status, out.as_str()), (1, ""), "{which:?}: {err}");
         assert!(err.starts_with("error: L1: ") && err.contains(words), "no {words} in: {err}");
     }
-    let ready = Ready::of(Options { l1_chain_id: Some(5), ..Options::default() });
+    let ready = Ready::of(&Options { l1_chain_id: Some(5), ..Options::default() });
     let (status, _, err) = ready.next_batch(&[]);
     assert!(status == 1 && err.contains("has chain id 5"), "{err}");
-    let ready = Ready::of(Options { l1_head: Some(19_436_000), ..Options::default() });
+    let ready = Ready::of(&Options { l1_head: Some(19_436_000), ..Options::default() });
     let (status, _, err) = ready.next_batch(&[]);
     assert!(status == 1 && err.contains("its head is block 19436000"), "{err}");
 }
@@ -252,7 +252,7 @@ fn a_branch_that_the_log_is_not_of_is_not_asked() {
         })
     };
     let lies = Rule::new(move |call, told| other(call, told).or_else(|| fine(asked(call))));
-    let (status, out, err) = Ready::of(Options { lies, ..Options::default() }).next_batch(&[]);
+    let (status, out, err) = Ready::of(&Options { lies, ..Options::default() }).next_batch(&[]);
     assert_eq!((status, out.as_str()), (1, ""), "{err}");
     assert!(err.contains("is 0x7777") && err.contains(" on the chain, but "), "{err}");
 }
@@ -268,7 +268,7 @@ fn all_of_it_is_of_one_block() {
         }
         fine(asked(call))
     });
-    Ready::of(Options { lies, ..Options::default() }).json(&[]);
+    Ready::of(&Options { lies, ..Options::default() }).json(&[]);
     let tags = std::mem::take(&mut *tags.lock().unwrap());
     assert_eq!(tags.len(), 9, "{tags:?}");
     assert!(tags.iter().all(|tag| *tag == format!("{:#x}", 19_436_258)), "{tags:?}");
@@ -285,7 +285,7 @@ fn all_of_it_is_of_one_block() {
         });
         other.or_else(|| fine(asked(call)))
     });
-    let (status, _, err) = Ready::of(Options { lies, ..Options::default() }).next_batch(&[]);
+    let (status, _, err) = Ready::of(&Options { lies, ..Options::default() }).next_batch(&[]);
     assert_eq!(status, 1, "{err}");
     assert!(err.contains("block 19436258 is another one"), "{err}");
 }
