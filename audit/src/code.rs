@@ -72,7 +72,8 @@ codes! {
     UnfinishedSpanPaid "unfinished_span_paid" Error "a batch pays a span that was not over";
     RepeatedSigner "repeated_signer" Warning "a batch names a signer more than once";
     ZeroCountEntry "zero_count_entry" Note "a batch names a signer with no blocks";
-    RotatedSigner "rotated_signer" Note "blocks of a replaced signer are to be paid under the present one";
+    RotatedSigner "rotated_signer" Note "a span names a signer that was replaced before its batch was paid";
+    CreditedForReplaced "credited_for_replaced" Warning "a batch credits a present signer for spans that name another: pay all spans of a signer before it is replaced";
     UnpayableBlocks "unpayable_blocks" Warning "blocks of a sequencer that was gone when its batch was paid";
     UnknownScheduled "unknown_scheduled" Warning "a span names a signer that no sequencer ever had";
     // What else the events claim.
@@ -81,7 +82,7 @@ codes! {
     StakeUpdate "stake_update" Error "a stake is not the one before, raised or lowered";
     ClaimAmount "claim_amount" Error "a claim pays less than was credited and not yet paid";
     ClaimOverCredit "claim_over_credit" Error "a claim or relock moves more than was credited";
-    ClaimRecipient "claim_recipient" Error "a claim pays another address than the recipient that was set";
+    ClaimRecipient "claim_recipient" Error "a claim pays another address on L2 than the recipient that was set";
     RecipientMissing "recipient_missing" Warning "a claim pays nobody: the recipient is the zero address";
     UnlockTerms "unlock_terms" Error "an exit has other terms than the contract sets";
     UnlockTooEarly "unlock_too_early" Error "a stake was taken out before its exit delay was over";

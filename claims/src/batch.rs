@@ -1,15 +1,19 @@
 //! The next batch: who is to be paid for how many blocks.
 
 use crate::call::PreparedCall;
+use crate::credits::{BlockingSigner, CheckDifference, CreditRule, Uncreditable, present_signer};
 use crate::error::ClaimsError;
 use alloy_primitives::Address;
 use std::collections::BTreeMap;
 use tally_engine::{
-    BatchId, Discrepancy, L1Block, L2Block, PoolEvent, PoolState, ScheduledBlocks, SequencerId, SignerBook,
-    Span, SpanId, Spans, UnixTime, Wei,
+    BatchId, Discrepancy, L1Block, L1Record, L2Block, PoolEvent, PoolState, ScheduledBlocks, SequencerId,
+    SignerBook, Span, SpanId, Spans, UnixTime, Wei,
 };
 use tally_eventlog::{EventCursor, L1Head, LogView};
 use tally_replay::{StateAt, state_at, timestamp_of};
+
+/// How many spans a batch has at least: the contract demands `startEpoch < endEpoch`.
+pub(crate) const SPANS_MIN: usize = 2;
 
 /// An entry of the call: what one sequencer is paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,33 +28,6 @@ pub struct BatchEntry {
     pub reward: Wei,
 }
 
-/// Why the contract can pay a signer's blocks to nobody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unpayable {
-    /// No sequencer ever had this signer.
-    UnknownSigner,
-    /// Its sequencer has taken its stake out.
-    SequencerGone(SequencerId),
-}
-
-impl Unpayable {
-    /// A word for programs.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::UnknownSigner => "unknown_signer",
-            Self::SequencerGone(_) => "sequencer_gone",
-        }
-    }
-
-    /// The sequencer, if there ever was one.
-    pub const fn sequencer(self) -> Option<SequencerId> {
-        match self {
-            Self::UnknownSigner => None,
-            Self::SequencerGone(sequencer) => Some(sequencer),
-        }
-    }
-}
-
 /// Blocks that are in no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnpayableBlocks {
@@ -58,8 +35,8 @@ pub struct UnpayableBlocks {
     pub signer: Address,
     /// How many blocks they are.
     pub blocks: u64,
-    /// Why they cannot be paid.
-    pub why: Unpayable,
+    /// Why they cannot be paid: the signer is unknown, or its sequencer is gone.
+    pub why: Uncreditable,
 }
 
 /// The next batch, as the contract would take it after the log's last L1 block.
@@ -67,6 +44,10 @@ pub struct UnpayableBlocks {
 pub struct NextBatch {
     /// When the log's last L1 block was made.
     pub l1_time: UnixTime,
+    /// The last L2 block of the log.
+    pub l2_head: L2Block,
+    /// When the last batch was paid; `None` if none ever was.
+    pub last_batch_time: Option<UnixTime>,
     /// The batch: that after the last one paid.
     pub batch: BatchId,
     /// Its first span: that after the last one paid.
@@ -77,10 +58,17 @@ pub struct NextBatch {
     pub first_block: L2Block,
     /// The last block of the last span.
     pub last_block: L2Block,
+    /// Whom it credits for the blocks of a span.
+    pub credit: CreditRule,
     /// Who is paid, by sequencer.
     pub entries: Vec<BatchEntry>,
     /// The blocks that cannot be paid, by reason, sequencer and signer.
     pub unpayable: Vec<UnpayableBlocks>,
+    /// The signers of finished spans that no batch can pay by both checks, in the order of their first spans: the batch
+    /// ends before the first of these. None are looked for under [`CreditRule::PresentSigner`].
+    pub blocking: Vec<BlockingSigner>,
+    /// What keeps the published check of Themis from signing it, by signer; empty if it would.
+    pub check_differences: Vec<CheckDifference>,
     /// All blocks of the entries.
     pub blocks: u64,
     /// What a block earns: the contract takes the reward in force when the batch is paid.
@@ -97,13 +85,18 @@ pub struct NextBatch {
 
 /// The next batch, up to span `to_span`, or for `None` up to the last that is finished.
 ///
-/// Counted are the spans as the contract holds them now, by the rule that Themis checks. A span is *finished* when its
-/// last block is in the log and the span after it is announced: until then a recommit can still change it.
+/// Counted are the spans as the contract holds them now. A span is *finished* when its last block is in the log and the
+/// span after it is announced: until then a recommit can still change it. By [`CreditRule::SpanSigner`] the batch passes
+/// both checks that it meets: that which the published Themis makes before it is signed, and the contract's.
 ///
 /// # Errors
 ///
-/// [`ClaimsError`] if the contract would not take a batch now, or if the log does not reach far enough to tell.
-pub fn next_batch<L: LogView>(log: &L, to_span: Option<SpanId>) -> Result<NextBatch, ClaimsError> {
+/// [`ClaimsError`] if no batch would be signed and taken now, or if the log does not reach far enough to tell.
+pub fn next_batch<L: LogView>(
+    log: &L,
+    to_span: Option<SpanId>,
+    credit: CreditRule,
+) -> Result<NextBatch, ClaimsError> {
     let StateAt { pool, discrepancies, .. } = state_at(log, None)?;
     let records = log.l1_records()?;
     let l1_head = log.reach().l1.ok_or(ClaimsError::NoL1)?;
@@ -111,17 +104,23 @@ pub fn next_batch<L: LogView>(log: &L, to_span: Option<SpanId>) -> Result<NextBa
     if pool.mpc_address.is_zero() {
         return Err(ClaimsError::NoSender { batch, head: l1_head.block });
     }
-    let mut pauses = records.iter().filter(|record| matches!(record.event, PoolEvent::Paused { .. }));
-    let paused_since = pauses.next_back().filter(|_| pool.paused).map(|record| record.block);
+    let book = SignerBook::from_records(&records);
     let spans = spans_of(log)?;
-    let head = log.reach().l2.map(|head| head.block);
-    let paid = spans_to_pay(spans.as_slice(), head, start_span, to_span)?;
-    // The contract demands `startEpoch < endEpoch`: at least two spans.
-    let [first, .., last] = paid else {
+    let l2_head = log.reach().l2.map(|head| head.block);
+    let finished = spans_to_pay(spans.as_slice(), l2_head, start_span, to_span)?;
+    let blocking = match credit {
+        CreditRule::SpanSigner => blocking_signers(log, l1_head, finished, &pool, &book)?,
+        CreditRule::PresentSigner => Vec::new(),
+    };
+    let paid = before_blocking(finished, &blocking);
+    if paid.len() < finished.len() && (paid.len() < SPANS_MIN || to_span.is_some()) {
+        return Err(ClaimsError::Blocked { start: start_span, payable: paid.len(), blocking });
+    }
+    let ([first, .., last], Some(l2_head)) = (paid, l2_head) else {
         return Err(ClaimsError::TooFewSpans { start: start_span, spans: paid.len() });
     };
     check_l1_reaches(log, l1_head, last)?;
-    let Counted { entries, unpayable, blocks } = count(paid, &pool, &SignerBook::from_records(&records))?;
+    let Counted { entries, unpayable, blocks } = count(paid, &pool, &book)?;
     let reward_per_block = pool.reward_per_block;
     let mut total = Wei::ZERO;
     let mut priced = Vec::with_capacity(entries.len());
@@ -132,15 +131,27 @@ pub fn next_batch<L: LogView>(log: &L, to_span: Option<SpanId>) -> Result<NextBa
         priced.push(BatchEntry { signer, sequencer, blocks, reward });
     }
     let credits: Vec<(Address, u64)> = priced.iter().map(|entry| (entry.signer, entry.blocks)).collect();
+    let check_differences = CheckDifference::all(paid, credits.iter().copied());
+    let check_differences = check_differences.ok_or_else(|| too_many_blocks(paid))?;
+    assert!(
+        credit == CreditRule::PresentSigner || check_differences.is_empty(),
+        "a batch of creditable signers alone credits exactly these: {check_differences:?}"
+    );
     Ok(NextBatch {
         l1_time: l1_head.timestamp,
+        l2_head,
+        last_batch_time: last_of(&records, |event| matches!(event, PoolEvent::DistributeReward { .. }))
+            .map(|record| record.timestamp),
         batch,
         start_span,
         end_span: last.id,
         first_block: first.start,
         last_block: last.end,
+        credit,
         entries: priced,
         unpayable,
+        blocking,
+        check_differences,
         blocks,
         reward_per_block,
         total,
@@ -151,9 +162,16 @@ pub fn next_batch<L: LogView>(log: &L, to_span: Option<SpanId>) -> Result<NextBa
             (start_span, last.id),
             &credits,
         ),
-        paused_since,
+        paused_since: last_of(&records, |event| matches!(event, PoolEvent::Paused { .. }))
+            .filter(|_| pool.paused)
+            .map(|record| record.block),
         discrepancies,
     })
+}
+
+/// The last record of an event that `is_it`.
+fn last_of(records: &[L1Record], is_it: impl Fn(&PoolEvent) -> bool) -> Option<&L1Record> {
+    records.iter().rev().find(|record| is_it(&record.event))
 }
 
 /// The batch after the last one paid, and its first span.
@@ -208,6 +226,35 @@ fn spans_to_pay(
     Ok(paid)
 }
 
+/// The signers of finished spans that are in the way. One that no sequencer has had is so only where L1 is known up to the
+/// end of its first span: until then a lock may be there that the log does not know of.
+fn blocking_signers<L: LogView>(
+    log: &L,
+    l1_head: L1Head,
+    finished: &[Span],
+    pool: &PoolState,
+    book: &SignerBook,
+) -> Result<Vec<BlockingSigner>, ClaimsError> {
+    let mut told = Vec::new();
+    for signer in BlockingSigner::all(finished, pool, book).ok_or_else(|| too_many_blocks(finished))? {
+        let first = finished.iter().find(|span| signer.first_span() == Some(span.id));
+        if let (Uncreditable::UnknownSigner, Some(first)) = (signer.why, first)
+            && timestamp_of(log, first.end)? > l1_head.timestamp
+        {
+            continue;
+        }
+        told.push(signer);
+    }
+    Ok(told)
+}
+
+/// Those of the finished spans that come before the first of a blocking signer.
+fn before_blocking<'a>(finished: &'a [Span], blocking: &[BlockingSigner]) -> &'a [Span] {
+    let stop = blocking.first().and_then(BlockingSigner::first_span);
+    let before = finished.partition_point(|span| stop.is_none_or(|stop| span.id < stop));
+    finished.get(..before).unwrap_or_default()
+}
+
 /// Whether L1 is known up to the end of the last span: before that a batch may have been paid, or a signer changed, that
 /// the log does not know of.
 fn check_l1_reaches<L: LogView>(log: &L, l1_head: L1Head, last: &Span) -> Result<(), ClaimsError> {
@@ -224,6 +271,17 @@ fn check_l1_reaches<L: LogView>(log: &L, l1_head: L1Head, last: &Span) -> Result
     Ok(())
 }
 
+fn too_many_blocks(spans: &[Span]) -> ClaimsError {
+    let (start, end) = ends(spans);
+    ClaimsError::TooManyBlocks { start, end }
+}
+
+/// The first and the last of some spans.
+fn ends(spans: &[Span]) -> (SpanId, SpanId) {
+    let id = |span: Option<&Span>| span.map_or(SpanId(0), |span| span.id);
+    (id(spans.first()), id(spans.last()))
+}
+
 /// The blocks of some spans, by whom they are paid to.
 struct Counted {
     entries: BTreeMap<SequencerId, (Address, u64)>,
@@ -232,23 +290,21 @@ struct Counted {
     blocks: u64,
 }
 
-/// Counts the blocks of the spans, and puts each sequencer's under its present signer.
+/// Counts the blocks of the spans, and puts each sequencer's under its present signer. Where all the spans' signers can
+/// be credited, these are the present ones.
 fn count(spans: &[Span], pool: &PoolState, book: &SignerBook) -> Result<Counted, ClaimsError> {
-    let ids = |span: Option<&Span>| span.map_or(SpanId(0), |span| span.id);
-    let (start, end) = (ids(spans.first()), ids(spans.last()));
-    let too_many = || ClaimsError::TooManyBlocks { start, end };
+    let too_many = || too_many_blocks(spans);
     let ScheduledBlocks { payable, unpayable } = ScheduledBlocks::of(spans, book).ok_or_else(too_many)?;
     let sum = |all: u64, blocks: &u64| all.checked_add(*blocks).ok_or_else(too_many);
     let paid = payable.values().try_fold(0, sum)?;
     let unpaid = unpayable.values().try_fold(0, sum)?;
     if payable.is_empty() {
+        let (start, end) = ends(spans);
         return Err(ClaimsError::NobodyToPay { start, end, unpayable: unpaid });
     }
-    let present =
-        |sequencer| pool.sequencers.get(&sequencer).expect("the book is of the pool's records").signer;
-    let entries = payable.into_iter().map(|(id, blocks)| (id, (present(id), blocks)));
+    let entries = payable.into_iter().map(|(id, blocks)| (id, (present_signer(pool, id), blocks)));
     let unpayable = unpayable.into_iter().map(|((sequencer, signer), blocks)| {
-        let why = sequencer.map_or(Unpayable::UnknownSigner, Unpayable::SequencerGone);
+        let why = sequencer.map_or(Uncreditable::UnknownSigner, Uncreditable::SequencerGone);
         UnpayableBlocks { signer, blocks, why }
     });
     Ok(Counted { entries: entries.collect(), unpayable: unpayable.collect(), blocks: paid })

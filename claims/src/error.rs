@@ -1,5 +1,7 @@
 //! What can keep a claim from being made.
 
+use crate::batch::SPANS_MIN;
+use crate::credits::{BlockingSigner, Uncreditable};
 use tally_engine::{AmountError, BatchId, EpochIndex, FoldError, L1Block, L2Block, SpanId, UnixTime};
 use tally_eventlog::LogError;
 use tally_replay::ReplayError;
@@ -93,6 +95,16 @@ pub enum ClaimsError {
         start: SpanId,
         /// How many are finished, or asked for.
         spans: usize,
+    },
+    /// No batch of two spans passes both checks that it meets, or not that which was asked for.
+    #[error("{}", blocked(*.start, *.payable, .blocking))]
+    Blocked {
+        /// The first span that is not paid.
+        start: SpanId,
+        /// How many finished spans come before the first that blocks.
+        payable: usize,
+        /// The signers of finished spans that the contract cannot credit, in the order of their first spans.
+        blocking: Vec<BlockingSigner>,
     },
     /// A newer batch or signer may be there, and not in the log.
     #[error(
@@ -212,6 +224,49 @@ impl From<FoldError> for ClaimsError {
     fn from(error: FoldError) -> Self {
         Self::Replay(error.into())
     }
+}
+
+/// How many signers a refusal names.
+const SIGNERS_TOLD_MAX: usize = 3;
+
+/// Why no batch passes both checks: what each of them says of which spans and signers, and the ways out.
+fn blocked(start: SpanId, payable: usize, blocking: &[BlockingSigner]) -> String {
+    let told: Vec<String> = blocking.iter().take(SIGNERS_TOLD_MAX).map(ToString::to_string).collect();
+    let more = match blocking.len().saturating_sub(SIGNERS_TOLD_MAX) {
+        0 => String::new(),
+        more => format!("; and so with {more} more signers"),
+    };
+    let stop = blocking.first().and_then(BlockingSigner::first_span).unwrap_or(start);
+    let last = stop.0.checked_sub(1).filter(|_| payable >= SPANS_MIN);
+    let (what, before) = match last {
+        Some(last) => {
+            ("the batch that was asked for does not pass", format!("only spans {start} to {last} would"))
+        }
+        None => {
+            ("no batch passes", format!("it needs {SPANS_MIN} spans, and has {payable} before span {stop}"))
+        }
+    };
+    let is = |kind: fn(&Uncreditable) -> bool| blocking.iter().any(|signer| kind(&signer.why));
+    let mut ways = Vec::new();
+    ways.extend(last.map(|last| format!("--to-span {last} pays what lies before")));
+    if is(|why| matches!(why, Uncreditable::UnknownSigner)) {
+        ways.push("a signer can be credited as soon as a sequencer locks with it".into());
+    }
+    if is(|why| !matches!(why, Uncreditable::UnknownSigner)) {
+        ways.push(
+            "--credit present-signer prepares the batch that the contract takes, which credits a sequencer's present \
+             signer and leaves out who is gone, for an MPC whose members sign it although the published check does not"
+                .into(),
+        );
+        ways.push("or the operators have one of the two checks changed".into());
+    }
+    format!(
+        "{what} both of the checks that it meets: {before}. In the way: {}{more}. The published check of \
+         Themis (CheckBatchRewardTxLogic) signs a batch only with one entry for each signer of its spans, of exactly that \
+         signer's blocks; the contract reverts (NoSuchSeq) for an address that is no sequencer's present signer. Ways out: {}",
+        told.join("; "),
+        ways.join("; "),
+    )
 }
 
 fn open_epoch(until: Option<&UnixTime>, end: Option<&UnixTime>) -> String {

@@ -6,12 +6,13 @@
 //! **unclaimed**. A policy lets rewards **accrue** block by block; those of closed epochs are **claimable**. Both are
 //! kept as movements from one account to another, and every sum is checked against the contracts' state or the ledger.
 //!
-//! - [`next_batch`] prepares the next `batchSubmitRewards` call: who is paid for how many blocks;
+//! - [`next_batch`] prepares the next `batchSubmitRewards` call: who is paid for how many blocks, credited by a
+//!   [`CreditRule`];
 //! - [`next_rate`] says what the reward per block has to be to hold the target, and what it was, and
 //!   [`draw`] draws that; [`reward_per_block`] is the same rule for a given stake and pace;
 //! - a [`PreparedCall`] is a call that somebody has to send, and [`safe_file`] is it for a `Safe` wallet;
 //! - [`accounts()`] gives what the contracts and each policy owe each sequencer, and a [`statement()`] what moved on
-//!   the accounts of one;
+//!   the accounts of one; [`Recipients`] are the addresses on L2 that get the rewards;
 //! - [`sequencers()`] tells who they are, and a [`Registry`] what they are called;
 //! - a [`Distribution`] is what a policy owes at the end of an epoch, with a [`MerkleTree`] to claim it by.
 //!
@@ -38,6 +39,7 @@ mod accounts;
 mod batch;
 mod calendar;
 mod call;
+mod credits;
 mod distribution;
 mod error;
 mod merkle;
@@ -51,11 +53,13 @@ mod sequencers;
 
 pub use accounts::{
     AccountLine, Accounts, AccountsError, AsOf, ChainAccount, ChainAccounts, ChainTotals, Cut, Exit,
-    LedgerAccount, Movement, MovementKind, MovementPlace, NotClaimable, PolicyAccount, PolicyAccounts,
-    Statement, StatementEntry, StatementRange, Until, accounts, blocks_credited, statement,
+    LedgerAccount, MissingRecipient, Movement, MovementKind, MovementPlace, NotClaimable, PolicyAccount,
+    PolicyAccounts, Recipient, Recipients, Statement, StatementEntry, StatementRange, Until, accounts,
+    blocks_credited, statement,
 };
-pub use batch::{BatchEntry, NextBatch, Unpayable, UnpayableBlocks, next_batch};
+pub use batch::{BatchEntry, NextBatch, UnpayableBlocks, next_batch};
 pub use call::{Argument, PreparedCall};
+pub use credits::{BlockingSigner, CheckDifference, CreditRule, Uncreditable};
 pub use distribution::{Distribution, DistributionError, Withheld, WithheldReason, distribution};
 pub use error::ClaimsError;
 pub use merkle::{Leaf, MerkleTree};

@@ -4,10 +4,12 @@ use crate::accounts_args::{AccountsArgs, AccountsCommand};
 use crate::args::Format;
 use crate::format::{address, table};
 use crate::names::Names;
-use crate::{DONE, Output, json, policies, statement};
+use crate::{DONE, Output, accounts_recipients, json, policies, statement};
 use anyhow::{Context, Result, bail};
 use std::io::Write;
-use tally_claims::{Accounts, AsOf, ChainTotals, Cut, PolicyAccount, PolicyAccounts, Until, accounts};
+use tally_claims::{
+    Accounts, AsOf, ChainTotals, Cut, PolicyAccount, PolicyAccounts, Recipients, Until, accounts,
+};
 use tally_engine::{Discrepancy, L1Block, SequencerId, UnixTime};
 use tally_eventlog::LogReader;
 use tally_text::{duration, metis, time};
@@ -20,8 +22,10 @@ const CSV_HEADER: &str = "\
     exit_delay_secs,policy_blocks,policy_accrued_wei,policy_claimable_wei,policy_pending_wei";
 
 pub(crate) fn run(args: &AccountsArgs, output: &mut Output<'_>) -> Result<u8> {
-    if let Some(AccountsCommand::Statement(args)) = &args.command {
-        return statement::run(args, output);
+    match &args.command {
+        Some(AccountsCommand::Statement(args)) => return statement::run(args, output),
+        Some(AccountsCommand::Recipients(args)) => return accounts_recipients::run(args, output),
+        None => {}
     }
     let policies = policies::load(&args.policy)?;
     let log = LogReader::open(args.log.as_deref().context("no log is given")?)?;
@@ -99,7 +103,7 @@ fn print_tables(
     ];
     let mut chain = table(&header, 2);
     let mut claims =
-        table(&["sequencer", "claimable", "recipient", "leaving since", "stake free at", "delay"], 3);
+        table(&["sequencer", "claimable", "recipient on L2", "leaving since", "stake free at", "delay"], 3);
     for (id, account) in found.chain.sequencers.iter().filter(|(id, _)| is_shown(only, **id)) {
         let [stake, credited, claimed, relocked, unclaimed, claimable] = sums(&account.sums);
         let status = status_name(account.status).to_owned();
@@ -119,6 +123,16 @@ fn print_tables(
         chain.add_row([total, String::new(), stake, credited, claimed, relocked, unclaimed, claimable]);
     }
     writeln!(out, "{chain}\n\n{claims}")?;
+    let missing = Recipients::of(&found.chain)?.missing;
+    for missing in missing.iter().filter(|missing| is_shown(only, missing.sequencer)) {
+        let cannot = missing.cannot().join(" or ");
+        writeln!(
+            out,
+            "\nsequencer {} has named no recipient on L2: it cannot {cannot}, and {} METIS is withheld",
+            names.label(missing.sequencer),
+            metis(missing.withheld)
+        )?;
+    }
     for accounts in &found.policies {
         print_policy(found, accounts, only, names, out)?;
     }

@@ -1,6 +1,6 @@
 //! The command line of accounts.
 
-use crate::args::{Format, LogArg};
+use crate::args::{Format, LogArg, PlainFormat, RpcArgs};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -43,6 +43,29 @@ pub(crate) struct AccountsArgs {
 pub(crate) enum AccountsCommand {
     /// Everything that moved on the accounts of one sequencer, with balances, in double entry
     Statement(StatementArgs),
+    /// Who gets the rewards on L2: by address, what it is there, and who has named nobody
+    Recipients(RecipientsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecipientsArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    /// An L2 endpoint, to ask what the addresses are there; may be repeated, and the first that works is used
+    #[arg(
+        long,
+        env = "TALLY_L2_RPC",
+        value_name = "URL",
+        value_delimiter = ',',
+        hide_env_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) l2_rpc: Vec<String>,
+    #[command(flatten)]
+    pub(crate) rpc: RpcArgs,
+    /// How to print them
+    #[arg(long, env = "TALLY_RECIPIENTS_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    pub(crate) format: PlainFormat,
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,10 @@
 //! The command line of claims: what the pool owes and pays.
 
-use crate::args::{Format, LogArg, PlainFormat};
+use crate::args::{Format, LogArg, PlainFormat, RpcArgs};
 use crate::range::decimal;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use tally_claims::{BlockSecs, METIS_DECIMALS};
+use tally_claims::{BlockSecs, CreditRule, METIS_DECIMALS};
 use tally_engine::{Mrr, Wei};
 
 #[derive(Debug, Subcommand)]
@@ -23,15 +23,57 @@ pub(crate) enum ClaimsCommand {
 pub(crate) struct NextBatchArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// The last span to pay [default: the last that is finished]
+    /// The last span to pay [default: the last that is finished, before one whose signer the contract cannot credit]
     #[arg(long, env = "TALLY_TO_SPAN", value_name = "SPAN")]
     pub(crate) to_span: Option<u64>,
+    /// Whom to credit for the blocks of a span
+    #[arg(long, env = "TALLY_CREDIT", value_enum, default_value_t = CreditArg::SpanSigner)]
+    pub(crate) credit: CreditArg,
+    /// How far L2's head has to be past the batch's last block
+    #[arg(long, env = "TALLY_SETTLE_BLOCKS", value_name = "BLOCKS", default_value_t = 180)]
+    pub(crate) settle_blocks: u64,
+    /// How long ago the last batch has to be paid [default: not asked]
+    #[arg(long, env = "TALLY_MIN_INTERVAL_SECS", value_name = "SECS")]
+    pub(crate) min_interval_secs: Option<u64>,
+    /// How much ETH the MPC address has to have
+    #[arg(long, env = "TALLY_MIN_MPC_ETH", value_name = "ETH", default_value = "0.1", value_parser = wei)]
+    pub(crate) min_mpc_eth: Wei,
+    /// An L1 endpoint, to ask what no log tells: means, pause, and whether the call succeeds; may be repeated
+    #[arg(
+        long,
+        env = "TALLY_L1_RPC",
+        value_name = "URL",
+        value_delimiter = ',',
+        hide_env_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) l1_rpc: Vec<String>,
+    #[command(flatten)]
+    pub(crate) rpc: RpcArgs,
     /// Also write the call as a file for the transaction builder of Safe wallets
     #[arg(long, env = "TALLY_SAFE_FILE", value_name = "FILE")]
     pub(crate) safe: Option<PathBuf>,
     /// How to print the batch
     #[arg(long, env = "TALLY_CLAIMS_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
+}
+
+/// Whom a batch credits for the blocks of a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CreditArg {
+    /// Its own signer: passes the contract's check and that of the published Themis
+    SpanSigner,
+    /// The present signer of the same sequencer: the contract takes it, the published Themis does not sign it
+    PresentSigner,
+}
+
+impl From<CreditArg> for CreditRule {
+    fn from(credit: CreditArg) -> Self {
+        match credit {
+            CreditArg::SpanSigner => Self::SpanSigner,
+            CreditArg::PresentSigner => Self::PresentSigner,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -58,7 +100,7 @@ pub(crate) struct NextRateArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RateArgs {
     /// The stake of the pool, in METIS
-    #[arg(long, env = "TALLY_STAKE", value_name = "METIS", value_parser = stake)]
+    #[arg(long, env = "TALLY_STAKE", value_name = "METIS", value_parser = wei)]
     pub(crate) stake: Wei,
     /// The seconds from one block to the next
     #[arg(long, env = "TALLY_BLOCK_SECS", value_name = "SECS")]
@@ -98,7 +140,8 @@ pub(crate) struct MerkleArgs {
     pub(crate) format: PlainFormat,
 }
 
-fn stake(text: &str) -> Result<Wei, String> {
+/// An amount of METIS or ETH.
+fn wei(text: &str) -> Result<Wei, String> {
     decimal(text).map(Wei::new)
 }
 

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod accounts_args;
+mod accounts_recipients;
 mod activity_csv;
 mod args;
 mod audit_bundle;
@@ -15,6 +16,7 @@ mod block_range;
 mod bundle;
 mod bundle_args;
 mod chain_args;
+mod checklist;
 mod claims_args;
 mod claims_batch;
 mod claims_rate;

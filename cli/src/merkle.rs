@@ -44,8 +44,8 @@ fn print_tables(log: &LogReader, found: &Distribution, output: &mut Output<'_>) 
     writeln!(out, "log head {}", log.head_digest()?)?;
     let l1_block = found.l1_block.map_or("none".into(), |block| block.to_string());
     writeln!(out, "up to the end of epoch {}, {}", found.epoch, tally_text::time(found.end))?;
-    writeln!(out, "recipients as of L1 block {l1_block}\n")?;
-    let mut rows = table(&["sequencer", "recipient", "cumulative METIS"], 2);
+    writeln!(out, "recipients as of L1 block {l1_block}: addresses on L2, where the tree is to be paid\n")?;
+    let mut rows = table(&["sequencer", "recipient on L2", "cumulative METIS"], 2);
     for leaf in &found.leaves {
         rows.add_row([
             names.label(leaf.sequencer),

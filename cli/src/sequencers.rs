@@ -32,8 +32,15 @@ pub(crate) fn run(args: &SequencersArgs, output: &mut Output<'_>) -> Result<u8> 
 
 fn print_table(found: &BTreeMap<SequencerId, SequencerFacts>, output: &mut Output<'_>) -> Result<()> {
     let names = Names::of(output, found)?;
-    let header =
-        ["sequencer", "status", "owner", "recipient", "signers, last the present", "since", "stake METIS"];
+    let header = [
+        "sequencer",
+        "status",
+        "owner",
+        "recipient on L2",
+        "signers, last the present",
+        "since",
+        "stake METIS",
+    ];
     let mut rows = table(&header, 5);
     for (id, facts) in found {
         let signers: Vec<String> =

@@ -49,7 +49,7 @@ fn what(entry: &StatementEntry) -> String {
 fn shown(account: LedgerAccount) -> String {
     match account {
         LedgerAccount::Owner(owner) => format!("owner:{}", address(owner)),
-        LedgerAccount::Recipient(recipient) => format!("recipient:{}", address(recipient)),
+        LedgerAccount::Recipient(recipient) => format!("recipient:{} on L2", address(recipient)),
         LedgerAccount::Stake(_)
         | LedgerAccount::Unclaimed(_)
         | LedgerAccount::Accrued(_)

@@ -69,6 +69,9 @@ sol! {
     /// The METIS token, of which transfers to and from the escrow count.
     contract Metis {
         event Transfer(address indexed from, address indexed to, uint256 value);
+
+        function balanceOf(address account) view returns (uint256);
+        function allowance(address owner, address spender) view returns (uint256);
     }
 
     /// What proxies and owners of contracts emit. It bears on no reward.

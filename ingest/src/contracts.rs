@@ -104,17 +104,11 @@ pub(crate) async fn asked(
     for (status, count) in [0, 1, 2].into_iter().zip(&mut statuses) {
         *count = number("seqStatuses", pool.one(seqStatusesCall { status }).await?)?;
     }
-    let batch = pool.one(curBatchStateCall {}).await?;
     let state = PoolState {
         sequencers,
         total_locked: Wei::new(info.one(totalLockedCall {}).await?),
         total_rewards_liquidated: Wei::new(info.one(totalRewardsLiquidatedCall {}).await?),
-        batch: BatchState {
-            id: BatchId(number("id", batch.id)?),
-            number: L1Block(number("number", batch.number)?),
-            start_span: SpanId(number("startEpoch", batch.startEpoch)?),
-            end_span: SpanId(number("endEpoch", batch.endEpoch)?),
-        },
+        batch: batch_state(&pool).await?,
         reward_per_block: Wei::new(pool.one(rewardPerBlockCall {}).await?),
         min_lock: Wei::new(info.one(minLockCall {}).await?),
         max_lock: Wei::new(info.one(maxLockCall {}).await?),
@@ -130,6 +124,17 @@ pub(crate) async fn asked(
         signers,
     };
     Ok(ContractState { block, block_hash: header.hash, pool: state, statuses })
+}
+
+/// The batch paid last, as the pool's contract tells it.
+pub(crate) async fn batch_state(pool: &View<'_>) -> Result<BatchState, Fault> {
+    let told = pool.one(curBatchStateCall {}).await?;
+    Ok(BatchState {
+        id: BatchId(number("id", told.id)?),
+        number: L1Block(number("number", told.number)?),
+        start_span: SpanId(number("startEpoch", told.startEpoch)?),
+        end_span: SpanId(number("endEpoch", told.endEpoch)?),
+    })
 }
 
 fn sequencer(told: sequencersReturn) -> Result<SequencerState, Fault> {
@@ -160,14 +165,14 @@ fn number(what: &str, value: U256) -> Result<u64, Fault> {
 }
 
 /// A contract as it was after a block.
-struct View<'a> {
-    attempt: &'a Attempt,
-    contract: Address,
-    block: L1Block,
+pub(crate) struct View<'a> {
+    pub(crate) attempt: &'a Attempt,
+    pub(crate) contract: Address,
+    pub(crate) block: L1Block,
 }
 
 impl View<'_> {
-    async fn one<C: SolCall>(&self, asked: C) -> Result<C::Return, Fault> {
+    pub(crate) async fn one<C: SolCall>(&self, asked: C) -> Result<C::Return, Fault> {
         let mut told = self.all(&[asked]).await?;
         told.pop().ok_or_else(|| Fault::inconsistent("no answer".into()))
     }

@@ -3,7 +3,8 @@
 //!
 //! - [`ingest_live`] does it for live chains, and goes on for as long as it is let;
 //! - [`ingest_recording`] does it for a recording;
-//! - [`contract_state`] asks the contracts themselves what the log has to add up to;
+//! - [`contract_state`] asks the contracts themselves what the log has to add up to, [`batch_call_state`] what a batch
+//!   that is ready to be sent depends on, and [`l2_accounts`] what some addresses are on L2;
 //! - [`L1Decoder`] and [`decode_span`] turn logs into the engine's records;
 //! - [`recover_signer`] says who made an L2 block.
 //!
@@ -11,11 +12,13 @@
 
 #[allow(missing_docs, clippy::pedantic, reason = "the contracts' own words, expanded by a macro")]
 mod abi;
+mod batch_call;
 mod calls;
 mod contracts;
 mod decode;
 mod error;
 mod json;
+mod l2_accounts;
 mod lines;
 mod live;
 mod manifest;
@@ -24,10 +27,12 @@ mod recording;
 mod rpc;
 mod signer;
 
+pub use batch_call::{BatchCallState, batch_call_state};
 pub use contracts::{ContractState, contract_state};
 pub use decode::{BlockFacts, L1Decoder, decode_span};
 pub use error::{DecodeFault, IngestError, UnknownTopic};
 pub use json::ChainLog;
+pub use l2_accounts::{AccountKind, L2Account, L2Accounts, l2_accounts};
 pub use live::{Finality, LiveError, LiveIngested, LiveOptions, Metrics, Progress, StateCheck, ingest_live};
 pub use manifest::{RecordingManifest, contract_defaults, read_manifest};
 pub use network::{Network, NetworkError, names as network_names};

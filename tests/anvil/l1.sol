@@ -38,13 +38,18 @@ contract MetisToken {
     event Transfer(address indexed from, address indexed to, uint256 value);
 
     mapping(address => uint256) public balanceOf;
+    mapping(address => mapping(address => uint256)) public allowance;
+
+    function approve(address spender, uint256 value) external {
+        allowance[msg.sender][spender] = value;
+    }
 
     function mint(address to, uint256 value) external {
         balanceOf[to] += value;
         emit Transfer(address(0), to, value);
     }
 
-    // It asks for no allowance.
+    // It asks for no allowance: the escrow does, of who pays batches.
     function transferFrom(address from, address to, uint256 value) external {
         balanceOf[from] -= value;
         balanceOf[to] += value;
@@ -163,6 +168,7 @@ contract LockingInfo {
     }
 
     function payBatch(uint256 batchId, uint256 amount) external {
+        require(metis.allowance(rewardPayer, address(this)) >= amount, "insufficient allowance");
         metis.transferFrom(rewardPayer, address(this), amount);
         emit BatchSubmitReward(batchId);
     }

@@ -252,6 +252,9 @@ fn the_secrets_of_misplaced_urls_are_never_repeated() {
         plain(&["audit", "live", "--log", log, "--l1-rpc", url, "--at-l1-block", url]),
         plain(&["audit", "live", "--log", log, "--l1-rpc", url, "--format", url]),
         plain(&["audit", "live", "--log", url, "--l1-rpc", url]),
+        plain(&["claims", "next-batch", "--log", url, "--l1-rpc", url]),
+        plain(&["claims", "next-batch", "--log", log, "--l1-rpc", url, "--settle-blocks", url]),
+        plain(&["accounts", "recipients", "--log", url, "--l2-rpc", url]),
     ];
     for args in cases {
         let (status, out, err) = tally(&args.iter().map(String::as_str).collect::<Vec<_>>());

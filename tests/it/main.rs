@@ -33,6 +33,7 @@ mod oracle;
 mod out_files;
 mod process;
 mod receipts;
+mod recipients;
 mod recordings;
 mod recordings_moved;
 mod rollback;

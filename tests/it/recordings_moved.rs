@@ -17,7 +17,7 @@ use engine::{
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use tally_claims::{Accounts, Cut, StatementRange, accounts, next_batch, statement};
+use tally_claims::{Accounts, CreditRule, Cut, StatementRange, accounts, next_batch, statement};
 use tally_eventlog::{LogReader, LogView};
 use tally_ingest::{Limits, ingest_recording};
 use tally_replay::{
@@ -254,7 +254,7 @@ fn what_the_contract_credited_stays_however_a_recording_is_moved() {
         let before = replayed(&log, &policy).ledger;
         // The next batch is a matter of spans and of the contract's state. (Of small-a there is none.)
         let next = |log: &MemoryLog| {
-            let next = next_batch(log, None);
+            let next = next_batch(log, None, CreditRule::SpanSigner);
             next.map(|next| (next.end_span, next.entries, next.total)).map_err(|error| error.to_string())
         };
         let prepared = next(&MemoryLog::new(&history).with_contracts(log.identity()));

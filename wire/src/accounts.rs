@@ -94,7 +94,7 @@ shapes! {
         /// Its account with the contracts.
         #[serde(flatten)]
         account: ContractAccount = account.into(),
-        /// The address that gets its rewards on L2; `null` while none is named.
+        /// The address on L2 that gets its rewards; `null` while none is named.
         recipient: Option<Address> = account.recipient.map(Into::into),
     }
 
@@ -153,7 +153,7 @@ shapes! {
 
     /// An account over the time of a statement. Balances are credits less debits since the beginning of the log.
     pub struct Account from line: &AccountLine {
-        /// `stake:ID`, `unclaimed:ID`, `accrued:ID`, `owner:ADDRESS`, `recipient:ADDRESS`, `rewards` or `policy`.
+        /// `stake:ID`, `unclaimed:ID`, `accrued:ID`, `owner:ADDRESS`, `recipient:ADDRESS` (an address on L2), `rewards` or `policy`.
         account: String = line.account.to_string(),
         /// The balance before the first movement, in wei.
         opening_wei: SignedAmount = line.opening.into(),

@@ -73,7 +73,7 @@ shapes! {
         at: At,
         /// The id of the sequencer.
         sequencer: u64,
-        /// The address that gets its rewards on L2; `null` while none is named.
+        /// The address on L2 that gets its rewards; `null` while none is named.
         recipient: Option<Address>,
         /// What the contracts owe, up to the last final L1 block.
         contract: ContractAccount,

@@ -1,7 +1,7 @@
 //! What the pool has to send next: the batch, the rate, and distributions.
 
 use crate::shape::list;
-use crate::{Address, Amount, Fraction, Hash, Horizon, Log, Policy, Rate, SignedAmount, Stopped};
+use crate::{Address, Amount, Fraction, Hash, Head, Horizon, Log, Policy, Rate, SignedAmount, Stopped};
 use tally_claims::{BatchEntry, ClosedEpoch, Leaf, PaidRate, RateHistory, RoundedWei, UnpayableBlocks};
 use tally_engine::AmountError;
 
@@ -24,10 +24,18 @@ shapes! {
         reward_per_block_wei: Amount = next.reward_per_block.into(),
         /// What all blocks earn, in wei.
         total_wei: Amount = next.total.into(),
+        /// Whom it credits for the blocks of a span: `span_signer`, the span's own signer, or `present_signer`, the present
+        /// signer of the same sequencer.
+        credit: String = next.credit.code().into(),
         /// The sequencers that are paid, by id.
         entries: Vec<BatchCredit> = list(&next.entries, Into::into),
         /// The blocks that the contract can pay to nobody, by sequencer and signer.
         unpayable: Vec<Unpayable> = list(&next.unpayable, Into::into),
+        /// The signers of finished spans that the contract cannot credit, in the order of their first spans: the batch ends
+        /// before the first of these. Empty under `present_signer`, which asks for none.
+        blocking: Vec<BlockingSigner> = list(&next.blocking, Into::into),
+        /// The entries that are not what the published check of Themis wants, by address; empty if it would sign the batch.
+        check_differences: Vec<CheckDifference> = list(&next.check_differences, Into::into),
         /// The L1 block since which the pool is paused; `null` unless it is.
         paused_since_l1_block: Option<u64> = next.paused_since.map(|block| block.0),
         /// The call of `batchSubmitRewards`, which the MPC address sends.
@@ -41,6 +49,55 @@ shapes! {
         /// The fields of the batch itself.
         #[serde(flatten)]
         next: NextBatch,
+        /// The L1 block after which the contracts were asked; `null` if no endpoint was given.
+        asked_at: Option<Head>,
+        /// What the operators wait for before they send a batch, each with whether it is so.
+        checks: Vec<BatchCheck>,
+        /// Whether all of that is so; `null` if none of it is otherwise, and not all was asked.
+        is_ready: Option<bool>,
+    }
+
+    /// A check of a batch: something that the operators wait for before they send it.
+    pub struct BatchCheck {
+        /// `published_check`: Themis would sign it. `settled`: the head of L2 is far enough past its last block.
+        /// `interval`: the last batch was paid long enough ago. `contract_state`: the contracts hold what the log says.
+        /// `not_paused`: the pool is not paused. `payer_balance`: the payer has its METIS. `payer_allowance`: the escrow may
+        /// take that. `mpc_balance`: the MPC address has the ETH to send it. `call`: the call succeeds, sent by the MPC
+        /// address.
+        check: String,
+        /// `passed`, `failed` or `not_asked`.
+        state: String,
+        /// The least that passes, as text: in blocks, seconds or wei; `null` where nothing is counted, or nothing was asked.
+        wanted: Option<String>,
+        /// What there is instead, as text: in the same units, or in words; `null` where there is nothing to tell.
+        found: Option<String>,
+    }
+
+    /// A signer of finished spans that the contract cannot credit: no batch with these spans passes both checks.
+    pub struct BlockingSigner from blocking: &tally_claims::BlockingSigner {
+        /// The signer that the spans name.
+        signer: Address = blocking.signer.into(),
+        /// The sequencer that had this signer; `null` if none ever had.
+        sequencer: Option<u64> = blocking.why.sequencer().map(|sequencer| sequencer.0),
+        /// `signer_replaced`: the sequencer has another signer now. `sequencer_gone`: it has taken its stake out.
+        /// `unknown_signer`: no sequencer has had this signer so far.
+        why: String = blocking.why.code().into(),
+        /// The signer that the sequencer has instead; `null` if there is none.
+        present_signer: Option<Address> = blocking.why.present_signer().map(Into::into),
+        /// The finished spans that name it and are not paid, in order.
+        spans: Vec<u64> = list(&blocking.spans, |span| span.0),
+        /// How many blocks these spans give.
+        blocks: u64 = blocking.blocks,
+    }
+
+    /// An address whose entry in a batch is not the one that the published check of Themis wants.
+    pub struct CheckDifference from difference: &tally_claims::CheckDifference {
+        /// The address of the entry.
+        signer: Address = difference.signer.into(),
+        /// How many blocks its entry has to have; `null` if there may be no such entry.
+        wanted_blocks: Option<u64> = difference.wanted,
+        /// How many blocks its entry has; `null` if there is no such entry.
+        entry_blocks: Option<u64> = difference.entry,
     }
 
     /// An entry of a batch: a sequencer that is to be paid.
@@ -226,7 +283,7 @@ shapes! {
     pub struct DistributionLeaf from leaf: &Leaf {
         /// The id of the sequencer.
         sequencer: u64 = leaf.sequencer.0,
-        /// The address that gets its rewards on L2.
+        /// The address on L2 that gets its rewards; the address of the same digits on L1 may be another's.
         recipient: Address = leaf.recipient.into(),
         /// What is owed since the beginning, claimed or not, in wei.
         cumulative_wei: Amount = leaf.cumulative.into(),

@@ -150,7 +150,7 @@ pub enum FactKind {
     Claimed {
         /// The id of the sequencer.
         sequencer: u64,
-        /// The address that got them on L2.
+        /// The address on L2 that got them.
         recipient: Address,
         /// How much was paid out, in wei.
         amount_wei: Amount,
@@ -200,7 +200,7 @@ pub enum FactKind {
     RecipientChanged {
         /// The id of the sequencer.
         sequencer: u64,
-        /// The address that gets its rewards on L2 from then on; `null` for none.
+        /// The address on L2 that gets its rewards from then on; `null` for none.
         recipient: Option<Address>,
     },
     /// The pool was paused: nothing can be claimed.

@@ -47,6 +47,7 @@ mod explain;
 mod facts;
 mod ledger;
 mod log;
+mod recipients;
 mod schema;
 mod sequencers;
 mod state;
@@ -68,8 +69,9 @@ pub use audit::{
     StateDifference,
 };
 pub use claims::{
-    BatchCredit, Call, Closed, Distribution, DistributionLeaf, DistributionPart, EpochRates, NextBatch,
-    NextBatchOfLog, NextRate, NextRateOfLog, OnChainRate, RewardPerBlock, Rounded, Unpayable, Withheld,
+    BatchCheck, BatchCredit, BlockingSigner, Call, CheckDifference, Closed, Distribution, DistributionLeaf,
+    DistributionPart, EpochRates, NextBatch, NextBatchOfLog, NextRate, NextRateOfLog, OnChainRate,
+    RewardPerBlock, Rounded, Unpayable, Withheld,
 };
 pub use explain::{
     BlockExplanation, Division, EpochExplanation, EpochRate, ExplainBlock, ExplainEpoch, ExplanationHead,
@@ -81,6 +83,7 @@ pub use ledger::{
     SequencerEarned, SequencerSum, Unrewarded, rows,
 };
 pub use log::{At, ChainHead, Contracts, Head, Horizon, L1Info, L2Info, Log, LogInfo, Policy, Stopped};
+pub use recipients::{L2Account, MissingRecipient, Recipient, Recipients};
 pub use schema::{require_all, schema, schemas};
 pub use sequencers::{Sequencer, SequencerWithAccounts, Sequencers, SettledAccount, Signer};
 pub use state::{ContractState, CurrentBatch, SequencerTuple, SignerOf, StateAt, StatusCounts};

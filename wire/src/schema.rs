@@ -2,8 +2,8 @@
 
 use crate::{
     Accounts, BundleAudit, ChainAuditReport, Comparison, Distribution, ExplainBlock, ExplainEpoch,
-    LedgerShow, LiveAudit, LogInfo, NextBatchOfLog, NextRateOfLog, Replay, RewardPerBlock, Sequencers,
-    StateAt, Statement, WhatIf,
+    LedgerShow, LiveAudit, LogInfo, NextBatchOfLog, NextRateOfLog, Recipients, Replay, RewardPerBlock,
+    Sequencers, StateAt, Statement, WhatIf,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ const DEFINITIONS: &str = "#/$defs/";
 type Printed = (&'static str, &'static str, fn() -> Value);
 
 /// Everything that commands print as JSON.
-const PRINTED: [Printed; 18] = [
+const PRINTED: [Printed; 19] = [
     ("replay", "tally replay --format json", listed::<Replay>),
     ("whatif", "tally whatif --format json", object::<WhatIf>),
     ("ledger-show", "tally ledger show --format json", object::<LedgerShow>),
@@ -27,6 +27,7 @@ const PRINTED: [Printed; 18] = [
     ("explain-epoch", "tally explain --sequencer ID --epoch EPOCH --format json", object::<ExplainEpoch>),
     ("sequencers", "tally sequencers --format json", object::<Sequencers>),
     ("accounts", "tally accounts --format json", object::<Accounts>),
+    ("accounts-recipients", "tally accounts recipients --format json", object::<Recipients>),
     ("accounts-statement", "tally accounts statement --format json", object::<Statement>),
     ("claims-next-batch", "tally claims next-batch --format json", object::<NextBatchOfLog>),
     ("claims-next-rate", "tally claims next-rate --format json", object::<NextRateOfLog>),

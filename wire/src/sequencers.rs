@@ -25,7 +25,7 @@ shapes! {
         signer: Option<Address> = facts.signer().map(Into::into),
         /// All addresses that ever signed its blocks, in order.
         signers: Vec<Signer> = list(&facts.signers, Into::into),
-        /// The address that gets its rewards on L2; `null` while none is named.
+        /// The address on L2 that gets its rewards; `null` while none is named.
         recipient: Option<Address> = facts.recipient.map(Into::into),
         /// What is locked, in wei.
         stake_wei: Amount = facts.stake.into(),

@@ -105,7 +105,7 @@ shapes! {
         signer: Address = sequencer.signer.into(),
         /// The public key of its signer, as `0x` and hexadecimal digits.
         pubkey: String = sequencer.pubkey.to_string(),
-        /// The address that gets its rewards on L2.
+        /// The address on L2 that gets its rewards.
         reward_recipient: Address = sequencer.reward_recipient.into(),
         /// `Active`, `Inactive` (it has begun its exit) or `Unlocked` (it has taken its stake out).
         status: String = status_name(sequencer.status).into(),

@@ -6,6 +6,7 @@ mod cut;
 mod error;
 mod movement;
 mod policy;
+mod recipients;
 mod statement;
 
 pub use books::{AccountLine, StatementEntry};
@@ -14,6 +15,7 @@ pub use cut::{AsOf, Cut, Until};
 pub use error::AccountsError;
 pub use movement::{LedgerAccount, Movement, MovementKind, MovementPlace, blocks_credited};
 pub use policy::{PolicyAccount, PolicyAccounts};
+pub use recipients::{MissingRecipient, Recipient, Recipients};
 pub use statement::{Statement, StatementRange, statement};
 
 pub(crate) use cut::records_by;

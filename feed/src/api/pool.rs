@@ -11,7 +11,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
 use tally_audit::{AuditOptions, CountRule, audit_chain};
-use tally_claims::ClaimsError;
+use tally_claims::{ClaimsError, CreditRule};
 use tally_wire::{AuditAnswer, BatchesAnswer, NextBatchAnswer, NextRateAnswer};
 use utoipa::IntoParams;
 
@@ -53,7 +53,7 @@ pub(super) async fn next_batch(
             let (log, policy) = (&worked.view.log, worked.policy());
             // Whoever sends the call pays by what no reorg can take back.
             let is_final = log.final_part().map_err(|error| broken(&error.into()))?;
-            let next = tally_claims::next_batch(&is_final, None);
+            let next = tally_claims::next_batch(&is_final, None, CreditRule::SpanSigner);
             let next = next.map_err(|error| refusal(policy, error))?;
             Ok(NextBatchAnswer { at: policy.at.clone(), next: (&next).into() })
         })
@@ -119,6 +119,7 @@ fn refusal(policy: &PolicyView, error: ClaimsError) -> Problem {
         | ClaimsError::NoNext { .. }
         | ClaimsError::BeforeStart { .. }
         | ClaimsError::NobodyToPay { .. }
+        | ClaimsError::Blocked { .. }
         | ClaimsError::NoReward { .. } => {
             Problem::new(StatusCode::CONFLICT, "not-payable", error.to_string())
         }

@@ -114,6 +114,15 @@ pub(crate) async fn headers(attempt: &Attempt, numbers: &[u64]) -> Result<Vec<He
     headers.into_iter().zip(numbers).map(|(header, number)| numbered(header, *number)).collect()
 }
 
+/// Whether the chain still has a block, after which something was asked by its number.
+pub(crate) async fn check_stands(attempt: &Attempt, number: u64, hash: B256) -> Result<(), Fault> {
+    let now = headers(attempt, &[number]).await?;
+    if now.first().is_none_or(|now| now.hash != hash) {
+        return Err(Fault::temporary(FaultKind::Behind, format!("block {number} is another one")));
+    }
+    Ok(())
+}
+
 impl From<&Header> for RecentBlock {
     fn from(header: &Header) -> Self {
         let timestamp = UnixTime(header.timestamp.0);

@@ -13,7 +13,7 @@ pub(crate) mod metrics;
 mod produced;
 mod receipts;
 mod state_check;
-mod tip;
+pub(crate) mod tip;
 
 pub use error::LiveError;
 pub use metrics::{Metrics, Progress};

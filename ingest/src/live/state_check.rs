@@ -2,7 +2,7 @@
 //! nothing else told of.
 
 use super::error::LiveError;
-use super::fetch::headers;
+use super::fetch::check_stands;
 use crate::contracts::{ContractState, asked};
 use crate::rpc::{Attempt, Fault, FaultKind, Rpc};
 use std::sync::{Mutex, PoisonError};
@@ -73,14 +73,14 @@ impl StateChecks {
             };
             looks += 1;
             // A node that keeps no state will not have it in a moment.
-            let is_refused = matches!(fault.kind, FaultKind::Refused | FaultKind::Rpc);
+            let is_refused = tells_no_state(&fault);
             if looks == LOOKS || found.is_empty() && is_refused {
                 break (fault, found);
             }
             tokio::time::sleep(PAUSE).await;
         };
         if differences.is_empty() {
-            if matches!(fault.kind, FaultKind::Refused | FaultKind::Rpc) {
+            if tells_no_state(&fault) {
                 self.last = Some(Instant::now());
             }
             tracing::warn!(
@@ -94,6 +94,11 @@ impl StateChecks {
         told.extend((more > 0).then(|| format!("and {more} more")));
         Err(LiveError::OtherState { block, differences: told.join("; "), looks, endpoints: rpc.names() })
     }
+}
+
+/// Whether an endpoint does not tell the state, now or in a moment: many keep none.
+fn tells_no_state(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::Refused | FaultKind::Reverted | FaultKind::Rpc)
 }
 
 /// Asks each endpoint in turn for the contracts' state, until one has the log's. Else the last fault, and the differences
@@ -111,11 +116,11 @@ async fn compared(
         let found = &found;
         async move {
             let state = asked(&attempt, identity, L1Block(block), pool).await?;
-            let now = headers(&attempt, &[block]).await?;
             // Of a block that is not final, the state may be of another branch meanwhile.
-            if state.block_hash != head.hash || now.first().is_none_or(|now| now.hash != head.hash) {
+            if state.block_hash != head.hash {
                 return Err(Fault::temporary(FaultKind::Behind, format!("block {block} is another one")));
             }
+            check_stands(&attempt, block, head.hash).await?;
             let differences = differences(&state, pool);
             let Some(first) = differences.first() else {
                 return Ok(());

@@ -57,6 +57,13 @@ pub(crate) async fn look(attempt: &Attempt, tags: &[&str], head: Option<RecentBl
     Ok(Look { latest, tagged, at_head })
 }
 
+/// A look at the head of a chain that the log is of: its latest block, and the hash of the block at the log's head.
+pub(crate) async fn look_beyond(attempt: &Attempt, head: RecentBlock) -> Result<(Header, B256), Fault> {
+    let Look { latest, at_head, .. } = look(attempt, &[], Some(head)).await?;
+    let at_head = at_head.ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
+    Ok((latest, at_head))
+}
+
 /// The number of the block of a tag, or `None` if there is none yet, which some nodes say by an error, by `null` or by
 /// block 0. Where it is needed, an endpoint that does not tell it is of no use.
 pub(crate) fn numbered_by(

@@ -29,6 +29,8 @@ pub enum FaultKind {
     TooMuch,
     /// It does not give this.
     Refused,
+    /// The contract that was called reverts.
+    Reverted,
     /// It is no node that can be used, now or later: of another kind, of another chain, without old logs.
     Unfit,
 }
@@ -64,6 +66,7 @@ impl FaultKind {
             Self::Inconsistent => "inconsistent",
             Self::TooMuch => "too_much",
             Self::Refused => "refused",
+            Self::Reverted => "reverted",
             Self::Unfit => "unfit",
         }
     }
@@ -79,6 +82,7 @@ impl FaultKind {
             | Self::Inconsistent
             | Self::TooMuch
             | Self::Refused
+            | Self::Reverted
             | Self::Unfit => false,
         }
     }
@@ -98,6 +102,9 @@ pub(crate) struct Fault {
 /// No error of a node is longer, if it is one.
 const ERROR_BYTES_MAX: usize = 1 << 16;
 
+/// The code of a call that reverted, as geth gives it.
+const REVERTED: i64 = 3;
+
 /// How much of a longer one is looked at.
 const ERROR_CHARS_SHOWN: usize = 1_000;
 
@@ -106,6 +113,8 @@ const ERROR_CHARS_SHOWN: usize = 1_000;
 pub(crate) struct NodeError {
     code: i64,
     message: String,
+    /// What comes beside the message, if it is text: of a call that reverts, what the contract gave as its reason.
+    data: Option<String>,
 }
 
 impl NodeError {
@@ -120,6 +129,7 @@ impl NodeError {
         Self {
             code: code.unwrap_or_default(),
             message: message.map_or_else(|| error.to_string(), ToOwned::to_owned),
+            data: error["data"].as_str().map(ToOwned::to_owned),
         }
     }
 }
@@ -168,6 +178,9 @@ impl Fault {
     pub(crate) fn of_call(error: &NodeError) -> Self {
         let text = error.message.to_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        if error.is_revert() {
+            return Self::temporary(FaultKind::Reverted, error.described_with_data());
+        }
         let reason = error.described();
         if is_busy(error.code, &text) {
             return Self::busy(reason, None);
@@ -186,9 +199,6 @@ impl Fault {
         if has(&["timeout", "timed out", "took too long", "deadline"]) {
             return Self::temporary(FaultKind::Timeout, reason);
         }
-        if has(&["revert"]) {
-            return Self::refused(reason);
-        }
         match error.code {
             // No such method, or wrong parameters: by us, or by a node that does not know a block tag.
             -32601 | -32602 => Self::refused(reason),
@@ -200,6 +210,17 @@ impl Fault {
 impl NodeError {
     fn described(&self) -> String {
         format!("JSON-RPC error {}: {}", self.code, self.message)
+    }
+
+    /// Whether a contract reverted. By geth's code for it, or by words, which some nodes have in the data alone.
+    fn is_revert(&self) -> bool {
+        let has = |text: &str| text.to_lowercase().contains("revert");
+        self.code == REVERTED || has(&self.message) || self.data.as_deref().is_some_and(has)
+    }
+
+    fn described_with_data(&self) -> String {
+        let data = self.data.as_deref().filter(|data| !data.is_empty());
+        data.map_or_else(|| self.described(), |data| format!("{} (data {data})", self.described()))
     }
 }
 
@@ -253,7 +274,12 @@ mod tests {
             (-32602, "block range extends beyond current head block", FaultKind::Behind),
             (-32000, "finalized block not found", FaultKind::Behind),
             (-32602, "invalid argument 0: hex string without 0x prefix", FaultKind::Refused),
-            (3, "execution reverted", FaultKind::Refused),
+            (3, "execution reverted", FaultKind::Reverted),
+            (
+                -32000,
+                "VM Exception while processing transaction: reverted with no reason",
+                FaultKind::Reverted,
+            ),
             (-32601, "the method eth_getCode does not exist/is not available", FaultKind::Refused),
         ] {
             assert_eq!(of(code, message).kind, kind, "{message}");
@@ -270,5 +296,9 @@ mod tests {
         assert_eq!(reason(json!({ "code": "-32000", "message": "no" })), "JSON-RPC error -32000: no");
         assert_eq!(reason(json!("no such key")), "JSON-RPC error 0: no such key");
         assert_eq!(reason(json!({ "reason": 7 })), "JSON-RPC error 0: {\"reason\":7}");
+        let said = "JSON-RPC error -32015: VM execution error. (data Reverted 0x08c379a0)";
+        let reverted =
+            json!({ "code": -32015, "message": "VM execution error.", "data": "Reverted 0x08c379a0" });
+        assert_eq!(reason(reverted), said);
     }
 }

@@ -332,7 +332,10 @@ impl Rpc {
             };
             self.metrics.fault(fault.kind);
             tracing::debug!(chain = self.chain, endpoint = endpoint.name, "{what}: {fault}");
-            refused += usize::from(matches!(fault.kind, FaultKind::Refused | FaultKind::Unfit));
+            refused += usize::from(matches!(
+                fault.kind,
+                FaultKind::Refused | FaultKind::Reverted | FaultKind::Unfit
+            ));
             unfit += usize::from(fault.kind == FaultKind::Unfit);
             last = Some((endpoint.clone(), fault));
         }

@@ -10,7 +10,7 @@ use crate::transfers::left_in_escrow;
 use alloy::sol_types::SolCall;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use calls::{
-    balanceOfCall, batchSubmitRewardsCall, commitEpochCall, lockForCall, mintCall, plantCall,
+    approveCall, balanceOfCall, batchSubmitRewardsCall, commitEpochCall, lockForCall, mintCall, plantCall,
     recommitEpochCall, relockCall, setMaxLockCall, setMinLockCall, setPauseCall, setRewardPayerCall,
     setSequencerOwnerCall, setSequencerRewardRecipientCall, setSequencerSignerCall,
     setSignerUpdateThrottleCall, setWhitelistCall, transferFromCall, unlockCall, unlockClaimCall,
@@ -27,6 +27,7 @@ use tally_eventlog::{LogReader, LogView};
 mod calls {
     alloy::sol! {
         function mint(address to, uint256 value);
+        function approve(address spender, uint256 value);
         function transferFrom(address from, address to, uint256 value);
         function balanceOf(address who) returns (uint256);
         function setMinLock(uint256 _newMinLock);
@@ -173,6 +174,12 @@ impl Chains {
         self.l1.mine(&[self.to_pool(who, call)])[0]
     }
 
+    /// The payer lets the escrow take so much METIS for batches.
+    fn approve(&self, value: U256) {
+        let approve = approveCall { spender: self.info, value };
+        self.l1.mine(&[transaction(self.l1.accounts[PAYER], self.token, &approve)]);
+    }
+
     /// The METIS that the escrow has after an L1 block, by the token.
     fn held_after(&self, block: u64) -> U256 {
         let input = Bytes::from(balanceOfCall { who: self.info }.abi_encode());
@@ -194,6 +201,7 @@ impl Chains {
             transaction(admin, self.info, &setMaxLockCall { _newMaxLock: metis(90_000) }),
             transaction(admin, self.info, &setRewardPayerCall { _payer: payer }),
         ]);
+        self.approve(U256::MAX);
         self.act(0, &updateMpcCall { _newMpc: l1.accounts[MPC] });
         self.act(0, &updateWithdrawDelayTimeValueCall { time: n(3_600) });
         self.act(0, &setSignerUpdateThrottleCall { _n: n(2) });

@@ -186,6 +186,35 @@ fn edge_cases_are_noted_in_their_place_and_nothing_else_is_of_their_kind() {
     }
 }
 
+/// The contract took these batches, and the published check of Themis would not have signed them: they credit the signer
+/// that a sequencer had by then for spans of the one that it had before.
+#[test]
+fn batches_that_credit_a_present_signer_for_a_replaced_one_are_warned_of() {
+    // By batch: the sequencer, how many blocks of its spans name its present signer, and how many it was credited with.
+    let known: [&[(u64, u64, &str, &str)]; 2] = [
+        &[(4, 2, "0", "80")],
+        &[(13, 1, "0", "200"), (33, 7, "0", "100"), (34, 7, "0", "100"), (40, 11, "0", "100")],
+    ];
+    for (recording, known) in RECORDINGS.into_iter().zip(known) {
+        let (dir, log) = ingested(recording);
+        let audit = audited(&log, ALL);
+        let found = of(&audit, Code::CreditedForReplaced);
+        let found: Vec<_> = found
+            .iter()
+            .map(|finding| {
+                let [own, posted] =
+                    [&finding.expected, &finding.found].map(|value| value.as_deref().unwrap());
+                (finding.batch.unwrap().0, finding.sequencer.unwrap().0, own, posted)
+            })
+            .collect();
+        assert_eq!(found, known, "{recording}");
+        let (_, text, _) = tally(&["audit", "chain", "--log", dir.path().to_str().unwrap()]);
+        let advice = "warning credited_for_replaced: a batch credits a present signer for spans that name another: pay all \
+                      spans of a signer before it is replaced; batch ";
+        assert_eq!(text.matches(advice).count(), known.len(), "{text}");
+    }
+}
+
 #[test]
 fn odd_blocks_are_those_of_the_recordings() {
     for recording in RECORDINGS {

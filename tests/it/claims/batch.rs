@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use tally_claims::{BatchEntry, NextBatch, Unpayable, next_batch};
+use tally_claims::{BatchEntry, ClaimsError, CreditRule, NextBatch, Uncreditable, next_batch};
 use tally_eventlog::{LogReader, LogView};
 
-mod call {
+pub(super) mod call {
     alloy::sol! {
         function batchSubmitRewards(uint256 _batchId, uint256 _startEpoch, uint256 _endEpoch, address[] _seqs, uint256[] _blocks);
     }
@@ -59,7 +59,7 @@ fn credits(call: &call::batchSubmitRewardsCall) -> BTreeMap<Address, U256> {
 /// The story: the batches are prepared by hand, and some are prepared wrong. What Tally prepares has to be what was sent,
 /// where that was honest, and what should have been sent, where it was not. The senders shuffled their entries, and
 /// added entries of no blocks for sequencers without a span, which credit nothing: so a call is the same where it pays
-/// the same signers the same blocks, and some are the same to the byte.
+/// the same signers the same blocks, and some are the same to the byte. They credited present signers.
 #[test]
 fn each_batch_is_prepared_as_it_was_sent_or_should_have_been() {
     for (name, honest, to_the_byte) in [("small-a", 8, 2), ("pool-a", 41, 6)] {
@@ -71,7 +71,8 @@ fn each_batch_is_prepared_as_it_was_sent_or_should_have_been() {
             let transaction: B256 = batch["txHash"].as_str().unwrap().parse().unwrap();
             let cut = Cut::just_before(&log, transaction);
             let to = SpanId(number(&batch["endEpoch"]));
-            let ours = next_batch(&cut, Some(to)).unwrap_or_else(|error| panic!("{place}: {error}"));
+            let ours = next_batch(&cut, Some(to), CreditRule::PresentSigner);
+            let ours = ours.unwrap_or_else(|error| panic!("{place}: {error}"));
             assert_eq!(ours.batch.0, number(&batch["batchId"]), "{place}");
             assert_eq!(ours.start_span.0, number(&batch["startEpoch"]), "{place}");
             assert_eq!(ours.end_span, to, "{place}");
@@ -83,8 +84,10 @@ fn each_batch_is_prepared_as_it_was_sent_or_should_have_been() {
                 .unpayable
                 .iter()
                 .map(|unpayable| match unpayable.why {
-                    Unpayable::SequencerGone(sequencer) => (sequencer.0, unpayable.blocks),
-                    Unpayable::UnknownSigner => panic!("{place}: {unpayable:?}"),
+                    Uncreditable::SequencerGone(sequencer) => (sequencer.0, unpayable.blocks),
+                    Uncreditable::UnknownSigner | Uncreditable::SignerReplaced { .. } => {
+                        panic!("{place}: {unpayable:?}")
+                    }
                 })
                 .collect();
             assert_eq!(gone, counts(&batch["unpayable"]), "{place}");
@@ -115,11 +118,34 @@ fn each_batch_is_prepared_as_it_was_sent_or_should_have_been() {
     }
 }
 
+/// What the command says of a batch, in this order.
+const MEMBERS: [&str; 19] = [
+    "log",
+    "batch",
+    "start_span",
+    "end_span",
+    "first_l2_block",
+    "last_l2_block",
+    "blocks",
+    "reward_per_block_wei",
+    "total_wei",
+    "credit",
+    "entries",
+    "unpayable",
+    "blocking",
+    "check_differences",
+    "paused_since_l1_block",
+    "call",
+    "asked_at",
+    "checks",
+    "is_ready",
+];
+
 /// The command itself, on logs that end with the block before a batch's. One batch of `pool-a` was sent in the very
 /// block that is the first after its last L2 block: before that, nobody can know.
 #[test]
 fn the_command_prepares_a_batch_from_a_log_that_ends_before_it() {
-    for (name, id) in [("small-a", 10), ("pool-a", 13), ("pool-a", 28)] {
+    for (name, id) in [("small-a", 10), ("pool-a", 12), ("pool-a", 28)] {
         let truth = expected(name);
         let batch = truth["batches"].as_array().unwrap().iter().find(|batch| batch["batchId"] == id).unwrap();
         let dir = tempfile::tempdir().unwrap();
@@ -140,24 +166,7 @@ fn the_command_prepares_a_batch_from_a_log_that_ends_before_it() {
         let safe = dir.path().join("safe.json");
         let with_file = [&command[..], &["--safe", safe.to_str().unwrap()]].concat();
         let prepared = json_of(&with_file);
-        assert_eq!(
-            keys(&prepared),
-            [
-                "log",
-                "batch",
-                "start_span",
-                "end_span",
-                "first_l2_block",
-                "last_l2_block",
-                "blocks",
-                "reward_per_block_wei",
-                "total_wei",
-                "entries",
-                "unpayable",
-                "paused_since_l1_block",
-                "call"
-            ]
-        );
+        assert_eq!(keys(&prepared), MEMBERS);
         assert_eq!(prepared["batch"], batch["batchId"]);
         let by_sequencer = prepared["entries"].as_array().unwrap().iter();
         let by_sequencer = by_sequencer.map(|entry| (number(&entry["sequencer"]), number(&entry["blocks"])));
@@ -244,7 +253,7 @@ fn a_batch_reaches_to_the_last_finished_span() {
     let truth = expected("small-a");
     let last = truth["batches"].as_array().unwrap().last().unwrap();
     let cut = Cut::just_before(&log, last["txHash"].as_str().unwrap().parse().unwrap());
-    let batch = next_batch(&cut, None).unwrap();
+    let batch = next_batch(&cut, None, CreditRule::SpanSigner).unwrap();
     assert_eq!((batch.end_span.0, batch.last_block.0), last_finished("small-a", &log));
     assert_eq!(batch.end_span.0, number(&last["endEpoch"]));
 }
@@ -305,7 +314,7 @@ fn an_emptied_span_counts_nothing_and_its_signer_has_an_entry() {
     // Span 2 is emptied, and span 3 is where it was; span 4 is the last.
     let more = [recommit(3, 1_030, a), recommit(4, 1_035, b)];
     cut.spans.extend(more);
-    let batch = next_batch(&cut, None).unwrap();
+    let batch = next_batch(&cut, None, CreditRule::SpanSigner).unwrap();
     assert_eq!((batch.start_span.0, batch.end_span.0), (1, 3));
     assert_eq!((batch.first_block.0, batch.last_block.0, batch.blocks), (1_020, 1_034, 15));
     let found: Vec<_> =
@@ -313,7 +322,7 @@ fn an_emptied_span_counts_nothing_and_its_signer_has_an_entry() {
     assert_eq!(found, [(a, 15), (b, 0)]);
 }
 
-/// Signers that no sequencer ever had can be credited nothing, and what is left is paid.
+/// Signers that no sequencer ever had can be credited nothing. Only if that is asked for is what is left paid.
 #[test]
 fn blocks_of_an_unknown_signer_are_left_out_and_told() {
     let (_dir, log) = ingested("small-a");
@@ -322,8 +331,18 @@ fn blocks_of_an_unknown_signer_are_left_out_and_told() {
     let mut cut = before_first_batch(&log);
     cut.spans =
         announced(&[(1_010, 1_019, a), (1_020, 1_024, a), (1_025, 1_031, stranger), (1_032, 1_041, a)]);
-    let batch = next_batch(&cut, None).unwrap();
+    let blocked = next_batch(&cut, None, CreditRule::SpanSigner);
+    let Err(ClaimsError::Blocked { start, payable, blocking }) = blocked else { panic!("{blocked:?}") };
+    assert_eq!((start.0, payable, blocking.len()), (1, 1, 1));
+    assert_eq!(
+        (blocking[0].signer, blocking[0].why, &blocking[0].spans[..], blocking[0].blocks),
+        (stranger, Uncreditable::UnknownSigner, &[SpanId(2)][..], 7)
+    );
+    let batch = next_batch(&cut, None, CreditRule::PresentSigner).unwrap();
     assert_eq!((batch.end_span.0, batch.blocks), (2, 5));
     let [unpayable] = &batch.unpayable[..] else { panic!("{:?}", batch.unpayable) };
-    assert_eq!((unpayable.signer, unpayable.blocks, unpayable.why), (stranger, 7, Unpayable::UnknownSigner));
+    assert_eq!(
+        (unpayable.signer, unpayable.blocks, unpayable.why),
+        (stranger, 7, Uncreditable::UnknownSigner)
+    );
 }

@@ -1,7 +1,10 @@
 //! What the pool owes and pays, against what was really sent and paid.
 
 mod batch;
+mod both_checks;
+mod credit;
 mod cut;
+mod live;
 mod rate;
 mod refusals;
 

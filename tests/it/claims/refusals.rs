@@ -5,7 +5,7 @@ use crate::support::{expected, fixture, ingested, tally};
 use alloy_primitives::{Address, B256, U256};
 use engine::{L1Record, PoolEvent, SpanEvent, SpanId, UnixTime, Wei};
 use serde_json::Value;
-use tally_claims::next_batch;
+use tally_claims::{ClaimsError, CreditRule, NextBatch, next_batch};
 use tally_eventlog::LogReader;
 
 /// `small-a` just before batch 6, which pays spans 24 to 31, blocks 1870 to 2091.
@@ -16,8 +16,13 @@ fn before_batch_6(log: &LogReader) -> Cut<'_> {
     Cut::just_before(log, batch["txHash"].as_str().unwrap().parse().unwrap())
 }
 
+/// The next batch that passes both checks.
+fn made(cut: &Cut<'_>, to_span: Option<u64>) -> Result<NextBatch, ClaimsError> {
+    next_batch(cut, to_span.map(SpanId), CreditRule::SpanSigner)
+}
+
 fn refusal(cut: &Cut<'_>, to_span: Option<u64>) -> String {
-    next_batch(cut, to_span.map(SpanId)).expect_err("it is refused").to_string()
+    made(cut, to_span).expect_err("it is refused").to_string()
 }
 
 /// A record after all others.
@@ -56,7 +61,7 @@ fn a_batch_is_refused_while_a_span_can_still_change() {
         "span 31 is not settled: it ends at L2 block 2121, but span 32 is not announced up to block 3002, and until \
          then a recommit can change it"
     );
-    assert_eq!(next_batch(&cut, None).unwrap().end_span.0, 30);
+    assert_eq!(made(&cut, None).unwrap().end_span.0, 30);
     // Nothing of L2.
     let mut cut = before_batch_6(&log);
     cut.heads.l2 = None;
@@ -104,10 +109,25 @@ fn a_batch_is_refused_that_the_contract_would_refuse() {
             SpanEvent::EpochUpdated { .. } | SpanEvent::MpcAddressUpdated { .. } => {}
         }
     }
+    let by_present =
+        next_batch(&cut, Some(SpanId(31)), CreditRule::PresentSigner).expect_err("nobody is paid");
     assert_eq!(
-        refusal(&cut, Some(31)),
+        by_present.to_string(),
         "of the 222 blocks of spans 24 to 31 none can be paid, and the contract takes no empty batch"
     );
+    let error = refusal(&cut, Some(31));
+    let told = "no batch passes both of the checks that it meets: it needs 2 spans, and has 0 before span 24. In the way: \
+                spans 24 to 31 (222 blocks) name 0x9999999999999999999999999999999999999999, which no sequencer has had so \
+                far. ";
+    assert!(error.starts_with(told), "{error}");
+    assert!(
+        error.ends_with("Ways out: a signer can be credited as soon as a sequencer locks with it"),
+        "{error}"
+    );
+    // While the log's L1 is behind, a lock may be there unseen.
+    cut.heads.l1.as_mut().unwrap().timestamp.0 -= 2_000_000;
+    let error = refusal(&cut, None);
+    assert!(error.contains("ingest L1 first"), "{error}");
 }
 
 #[test]
@@ -137,12 +157,12 @@ fn a_batch_is_refused_while_l1_is_behind() {
     let head = cut.heads.l1.as_mut().unwrap();
     let block = head.block;
     let last_time = {
-        let whole = next_batch(&before_batch_6(&log), Some(SpanId(31))).unwrap();
+        let whole = made(&before_batch_6(&log), Some(31)).unwrap();
         assert_eq!(whole.last_block.0, 2_091);
         tally_replay::timestamp_of(&log, whole.last_block).unwrap()
     };
     head.timestamp = last_time;
-    assert!(next_batch(&cut, Some(SpanId(31))).is_ok(), "in the same second");
+    assert!(made(&cut, Some(31)).is_ok(), "in the same second");
     let before = UnixTime(last_time.0 - 1);
     cut.heads.l1.as_mut().unwrap().timestamp = before;
     assert_eq!(
@@ -197,12 +217,12 @@ fn the_command_refuses_with_a_status() {
 fn a_pause_is_no_obstacle_but_told() {
     let (_dir, log) = ingested("small-a");
     let mut cut = before_batch_6(&log);
-    let going = next_batch(&cut, Some(SpanId(31))).unwrap();
+    let going = made(&cut, Some(31)).unwrap();
     assert_eq!(going.paused_since, None);
     let paused = later(&cut, PoolEvent::Paused { account: Address::ZERO });
     let block = paused.block;
     cut.l1.push(paused);
-    let batch = next_batch(&cut, Some(SpanId(31))).unwrap();
+    let batch = made(&cut, Some(31)).unwrap();
     assert_eq!(batch.paused_since, Some(block));
     assert_eq!(batch.call, going.call, "the contract takes the same call");
 }
