@@ -296,7 +296,7 @@ fn secs(text: &str) -> Result<Duration, String> {
 pub(crate) struct ReplayArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// A built-in policy (guide, stake-weighted, locking-pool) or a policy file; may be repeated
+    /// A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file; may be repeated
     #[arg(
         long,
         env = "TALLY_POLICY",
@@ -428,7 +428,7 @@ pub(crate) enum LedgerCommand {
 pub(crate) struct LedgerShowArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// A built-in policy (guide, stake-weighted, locking-pool) or a policy file
+    /// A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file
     #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE", default_value = "guide")]
     pub(crate) policy: String,
     /// These blocks only [default: all up to the horizon]
@@ -449,7 +449,7 @@ pub(crate) struct LedgerShowArgs {
 pub(crate) struct LedgerExportArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// A built-in policy (guide, stake-weighted, locking-pool) or a policy file
+    /// A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file
     #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE", default_value = "guide")]
     pub(crate) policy: String,
     /// The directory to write into: a new one, or that of the same export, interrupted
@@ -476,7 +476,7 @@ pub(crate) enum ExportFormat {
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// A built-in policy (guide, stake-weighted, locking-pool) or a policy file
+    /// A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file
     #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE", default_value = "guide")]
     pub(crate) policy: String,
     /// This block
