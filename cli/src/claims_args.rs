@@ -2,7 +2,8 @@
 
 use crate::args::{Format, LogArg, PlainFormat};
 use crate::range::decimal;
-use clap::{Args, Subcommand};
+use alloy_primitives::U256;
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use tally_claims::{BlockSecs, METIS_DECIMALS};
 use tally_engine::{Mrr, Wei};
@@ -59,19 +60,43 @@ pub(crate) struct NextRateArgs {
 pub(crate) struct RateArgs {
     /// The stake of the pool, in METIS
     #[arg(long, env = "TALLY_STAKE", value_name = "METIS", value_parser = stake)]
-    pub(crate) stake: Wei,
+    pub(crate) stake: Option<Wei>,
+    /// The stake of the pool, in wei
+    #[arg(long, env = "TALLY_STAKE_WEI", value_name = "WEI", value_parser = wei, conflicts_with = "stake")]
+    pub(crate) stake_wei: Option<Wei>,
+    /// Unless a stake is given: the directory of a log, of which everything that is locked is the stake
+    #[arg(long, env = "TALLY_LOG", value_name = "DIR")]
+    pub(crate) log: Option<PathBuf>,
+    /// With a log: what is locked after this L1 block [default: the log's last]
+    #[arg(long, env = "TALLY_AT_L1_BLOCK", value_name = "BLOCK")]
+    pub(crate) at_l1_block: Option<u64>,
     /// The seconds from one block to the next
     #[arg(long, env = "TALLY_BLOCK_SECS", value_name = "SECS")]
     pub(crate) block_secs: BlockSecs,
     /// The target mining reward rate, as 0.20
-    #[arg(long, env = "TALLY_MRR", value_name = "RATE", value_parser = Mrr::from_decimal)]
-    pub(crate) mrr: Mrr,
+    #[arg(long, env = "TALLY_MRR", value_name = "RATE", value_parser = Mrr::from_decimal, required_unless_present = "percent")]
+    pub(crate) mrr: Option<Mrr>,
+    /// The target mining reward rate in whole percents, as 20
+    #[arg(long, env = "TALLY_PERCENT", value_name = "N", conflicts_with = "mrr")]
+    pub(crate) percent: Option<u64>,
+    /// How to find the reward
+    #[arg(long, env = "TALLY_FORMULA", value_enum, default_value_t = FormulaArg::Exact)]
+    pub(crate) formula: FormulaArg,
     /// Also round to so many decimals of METIS: to the nearest, ties up
     #[arg(long, env = "TALLY_DECIMALS", value_name = "N", value_parser = decimals())]
     pub(crate) decimals: Option<u8>,
     /// How to print the reward
     #[arg(long, env = "TALLY_CLAIMS_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
+}
+
+/// How a reward per block is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormulaArg {
+    /// One division, rounded down
+    Exact,
+    /// As the pool's operators do, of whole percents and whole seconds
+    Operators,
 }
 
 #[derive(Debug, Args)]
@@ -100,6 +125,13 @@ pub(crate) struct MerkleArgs {
 
 fn stake(text: &str) -> Result<Wei, String> {
     decimal(text).map(Wei::new)
+}
+
+fn wei(text: &str) -> Result<Wei, String> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("{text:?} is not a whole number of wei"));
+    }
+    U256::from_str_radix(text, 10).map(Wei::new).map_err(|_| format!("{text} is above 2^256 - 1"))
 }
 
 fn decimals() -> clap::builder::RangedI64ValueParser<u8> {

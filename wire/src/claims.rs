@@ -186,6 +186,11 @@ shapes! {
 
     /// What a block has to earn so that a given stake earns a given rate at a given pace.
     pub struct RewardPerBlock {
+        /// `exact`: one division, rounded down. `operators`: the formula of the pool's operators, which rounds down three
+        /// times.
+        formula: String,
+        /// The L1 block after which the stake is all that is locked; `null` if the stake was given.
+        l1_block: Option<u64>,
         /// The stake, in wei.
         stake_wei: Amount,
         /// The seconds from one block to the next, as a decimal number.
