@@ -4,7 +4,7 @@ use crate::accounts_args::{AccountsArgs, AccountsCommand};
 use crate::args::Format;
 use crate::format::{address, table};
 use crate::names::Names;
-use crate::{DONE, Output, json, policies, statement};
+use crate::{DONE, Output, accounts_compare, json, policies, statement};
 use anyhow::{Context, Result, bail};
 use std::io::Write;
 use tally_claims::{Accounts, AsOf, ChainTotals, Cut, PolicyAccount, PolicyAccounts, Until, accounts};
@@ -20,8 +20,10 @@ const CSV_HEADER: &str = "\
     exit_delay_secs,policy_blocks,policy_accrued_wei,policy_claimable_wei,policy_pending_wei";
 
 pub(crate) fn run(args: &AccountsArgs, output: &mut Output<'_>) -> Result<u8> {
-    if let Some(AccountsCommand::Statement(args)) = &args.command {
-        return statement::run(args, output);
+    match &args.command {
+        Some(AccountsCommand::Statement(args)) => return statement::run(args, output),
+        Some(AccountsCommand::Compare(args)) => return accounts_compare::run(args, output),
+        None => {}
     }
     let policies = policies::load(&args.policy)?;
     let log = LogReader::open(args.log.as_deref().context("no log is given")?)?;

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod accounts_args;
+mod accounts_compare;
 mod activity_csv;
 mod args;
 mod audit_bundle;

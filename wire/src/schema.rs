@@ -1,7 +1,7 @@
 //! JSON Schema of what the commands print.
 
 use crate::{
-    Accounts, BundleAudit, ChainAuditReport, Comparison, Distribution, ExplainBlock, ExplainEpoch,
+    Accounts, AccountsComparison, BundleAudit, ChainAuditReport, Comparison, Distribution, ExplainBlock, ExplainEpoch,
     LedgerShow, LiveAudit, LogInfo, NextBatchOfLog, NextRateOfLog, Replay, RewardPerBlock, Sequencers,
     StateAt, Statement, WhatIf,
 };
@@ -19,7 +19,7 @@ const DEFINITIONS: &str = "#/$defs/";
 type Printed = (&'static str, &'static str, fn() -> Value);
 
 /// Everything that commands print as JSON.
-const PRINTED: [Printed; 18] = [
+const PRINTED: [Printed; 19] = [
     ("replay", "tally replay --format json", listed::<Replay>),
     ("whatif", "tally whatif --format json", object::<WhatIf>),
     ("ledger-show", "tally ledger show --format json", object::<LedgerShow>),
@@ -28,6 +28,7 @@ const PRINTED: [Printed; 18] = [
     ("sequencers", "tally sequencers --format json", object::<Sequencers>),
     ("accounts", "tally accounts --format json", object::<Accounts>),
     ("accounts-statement", "tally accounts statement --format json", object::<Statement>),
+    ("accounts-compare", "tally accounts compare --format json", object::<AccountsComparison>),
     ("claims-next-batch", "tally claims next-batch --format json", object::<NextBatchOfLog>),
     ("claims-next-rate", "tally claims next-rate --format json", object::<NextRateOfLog>),
     ("claims-rate", "tally claims rate --format json", object::<RewardPerBlock>),
