@@ -87,7 +87,10 @@ mod tests {
         );
         for every in ["7.5", "31536001"] {
             let error = reward(RateFormula::Operators, every, "0.2").expect_err("it is none");
-            assert!(error.contains(&format!("the time between blocks is {every}, but has to be a whole")), "{error}");
+            assert!(
+                error.contains(&format!("the time between blocks is {every}, but has to be a whole")),
+                "{error}"
+            );
         }
     }
 }

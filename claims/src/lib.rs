@@ -54,8 +54,8 @@ mod sequencers;
 pub use accounts::{
     AccountLine, Accounts, AccountsError, Against, AsOf, ChainAccount, ChainAccounts, ChainTotals, Change,
     ComparedEpoch, ComparedRow, ComparedSums, Comparison, Cut, Exit, LedgerAccount, Movement, MovementKind,
-    MovementPlace, NotClaimable, Part, PolicyAccount, PolicyAccounts, Statement, StatementEntry, StatementRange,
-    Until, accounts, blocks_credited, compare, statement,
+    MovementPlace, NotClaimable, Part, PolicyAccount, PolicyAccounts, Statement, StatementEntry,
+    StatementRange, Until, accounts, blocks_credited, compare, statement,
 };
 pub use batch::{BatchEntry, NextBatch, Unpayable, UnpayableBlocks, next_batch};
 pub use call::{Argument, PreparedCall};

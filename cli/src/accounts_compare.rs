@@ -25,7 +25,8 @@ pub(crate) fn run(args: &CompareArgs, output: &mut Output<'_>) -> Result<u8> {
         [first, second] => (first, Against::Policy(Box::new(second.clone()))),
         _ => {
             let count = policies.len();
-            let text = format!("--policy: one is compared with another or with the contract, and {count} are given");
+            let text =
+                format!("--policy: one is compared with another or with the contract, and {count} are given");
             return Err(WrongUsage(text).into());
         }
     };
@@ -40,7 +41,10 @@ pub(crate) fn run(args: &CompareArgs, output: &mut Output<'_>) -> Result<u8> {
     let found = compare(&log, first, &second, args.threads.map(usize::from))?;
     match args.format {
         Format::Json => {
-            json::print(&tally_wire::AccountsComparison::try_from(((&log).try_into()?, &found, only))?, output)?;
+            json::print(
+                &tally_wire::AccountsComparison::try_from(((&log).try_into()?, &found, only))?,
+                output,
+            )?;
         }
         Format::Csv => print_csv(&found, only, output)?,
         Format::Table => print_tables(&found, only, &Names::load(output.registry, &log)?, output)?,
@@ -68,7 +72,8 @@ fn print_tables(
     output: &mut Output<'_>,
 ) -> Result<()> {
     let out = &mut output.out;
-    let named = |policy: &Policy| format!("policy {} {} ({})", policy.name(), policy.version(), policy.digest());
+    let named =
+        |policy: &Policy| format!("policy {} {} ({})", policy.name(), policy.version(), policy.digest());
     writeln!(out, "first   {}", named(&found.first))?;
     match &found.second {
         Against::Policy(policy) => writeln!(out, "second  {}", named(policy))?,

@@ -5,6 +5,7 @@ use crate::block_range::{BLOCK_RANGE_HELP, BlockRange};
 use crate::bundle_args::{AuditBundleArgs, AuditCompareArgs, BundleCommand};
 use crate::chain_args::AuditChainArgs;
 use crate::claims_args::ClaimsCommand;
+use crate::policy::PolicyCommand;
 use crate::range::Range;
 use crate::serve_args::{ServeArgs, TokenArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -71,6 +72,9 @@ pub(crate) enum Command {
     /// The chains and contracts that can be ingested
     #[command(subcommand)]
     Network(NetworkCommand),
+    /// The rules by which rewards are computed
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Look at a log, or check it
     #[command(subcommand)]
     Log(LogCommand),

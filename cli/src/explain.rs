@@ -125,8 +125,16 @@ fn print_rate(policy: &Policy, epoch: &EpochLedger, out: &mut dyn Write) -> Resu
         }
         Rate::OnChain => line(out, "rate", "what the contract pays"),
         Rate::Operators(OperatorsRate { total_locked, percent, block_secs }) => {
-            line(out, "rate", format_args!("the operators' formula: {percent} %, a block every {block_secs} s"))?;
-            line(out, "total locked", format_args!("{} when the epoch began, not capped", metis(total_locked)))
+            line(
+                out,
+                "rate",
+                format_args!("the operators' formula: {percent} %, a block every {block_secs} s"),
+            )?;
+            line(
+                out,
+                "total locked",
+                format_args!("{} when the epoch began, not capped", metis(total_locked)),
+            )
         }
         Rate::Fixed(reward) => line(out, "rate", format_args!("fixed: {}", metis(reward))),
     }

@@ -35,6 +35,7 @@ mod merkle;
 mod names;
 mod network;
 mod policies;
+mod policy;
 mod range;
 mod receipt_difference;
 mod replay;
@@ -124,6 +125,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Claims(ClaimsCommand::Rate(args)) => claims_rate::rate(args, &mut output),
         Command::Claims(ClaimsCommand::Merkle(args)) => merkle::run(args, &mut output),
         Command::Network(command) => network::run(command, &mut output),
+        Command::Policy(command) => policy::run(command, &mut output),
         Command::Log(LogCommand::Info(args)) => log::info(args, &mut output),
         Command::Log(LogCommand::Verify(args)) => log::verify(args, &mut output),
         Command::Log(LogCommand::Backup(args)) => log::backup(args, &mut output),

@@ -10,7 +10,9 @@ use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
-use tally_engine::{Horizon, L2Block, REALISED_MRR_DECIMALS, Rate, UnrewardedBlocks, flat_reward, floor_fraction};
+use tally_engine::{
+    Horizon, L2Block, REALISED_MRR_DECIMALS, Rate, UnrewardedBlocks, flat_reward, floor_fraction,
+};
 use tally_eventlog::{LogReader, LogView};
 use tally_export::write_whole;
 use tally_replay::{Receipt, ReplayOptions, Replayed, Stop, replay, replay_with_activity};

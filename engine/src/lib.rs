@@ -81,8 +81,8 @@ pub use ledger::{
 pub use money::{AmountError, Division, StakeBlocks, StakeSeconds, Wei, floor_fraction};
 pub use operators::OperatorsRate;
 pub use policy::{
-    Allocation, Attribution, BUILT_IN, BUILT_IN_EARLIER, Dated, Genesis, Mrr, POLICY_BYTES_MAX, Policy, PolicyError,
-    RateRule,
+    Allocation, Attribution, BUILT_IN, BUILT_IN_EARLIER, Dated, Genesis, Mrr, POLICY_BYTES_MAX, Policy,
+    PolicyError, RateRule,
 };
 pub use pool::{
     BatchState, Discrepancy, PoolError, PoolFault, PoolGenesis, PoolState, SequencerState, SignerState,

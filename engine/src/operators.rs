@@ -66,8 +66,10 @@ mod tests {
             let found = reward(locked, secs, percent).expect("it fits");
             assert_eq!(found.to_string(), expected, "{line}");
             let locked = U256::from_str_radix(locked, 10).expect("digits");
-            let whole =
-                floor_fraction(&[locked, U256::from(percent), U256::from(secs)], &[U256::from(100 * YEAR_SECS)]);
+            let whole = floor_fraction(
+                &[locked, U256::from(percent), U256::from(secs)],
+                &[U256::from(100 * YEAR_SECS)],
+            );
             let whole = Wei::new(whole.expect("it fits"));
             assert_eq!(whole.to_string(), exact, "{line}");
             assert_eq!(found.checked_sub(whole).expect("it is no less").to_string(), difference, "{line}");
@@ -84,9 +86,6 @@ mod tests {
         for secs in [0, 31_536_001, u64::MAX] {
             assert!(matches!(reward("100", secs, 1), Err(AmountError::ZeroDenominator { .. })), "{secs}");
         }
-        assert!(matches!(
-            reward(&U256::MAX.to_string(), 8, 101),
-            Err(AmountError::FractionTooLarge { .. })
-        ));
+        assert!(matches!(reward(&U256::MAX.to_string(), 8, 101), Err(AmountError::FractionTooLarge { .. })));
     }
 }

@@ -96,12 +96,7 @@ pub(crate) struct Past {
 /// The rate of the epoch that begins at `start`, when `total_locked` is locked. If it is not fixed: by the operators'
 /// formula if anything is locked, or by the epoch before it, `past`, if that had stake and rewarded blocks (under
 /// `stake-weighted`: of producers with stake); else the one before. Epoch 0 has no epoch before it.
-pub(crate) fn next_rate(
-    policy: &Policy,
-    past: Option<Past>,
-    start: UnixTime,
-    total_locked: Wei,
-) -> Rate {
+pub(crate) fn next_rate(policy: &Policy, past: Option<Past>, start: UnixTime, total_locked: Wei) -> Rate {
     if policy.allocation() == Allocation::OnChain {
         return Rate::OnChain;
     }

@@ -201,7 +201,8 @@ impl Walk {
                 open.rows.extend(over.row(*id, standing, change.time)?);
             }
         }
-        let stake = |roster: &Roster| roster.get(change.sequencer).map_or(Wei::ZERO, |standing| standing.stake);
+        let stake =
+            |roster: &Roster| roster.get(change.sequencer).map_or(Wei::ZERO, |standing| standing.stake);
         let before = stake(&self.roster);
         self.roster.apply(change);
         let after = stake(&self.roster);

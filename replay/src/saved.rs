@@ -9,8 +9,9 @@ use alloy_primitives::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tally_engine::{
-    BatchId, BatchLedger, Earned, EpochIndex, EpochLedger, Horizon, L2Block, Ledger, Mrr, OperatorsRate, Policy, Rate, Row,
-    SequencerId, SequencerTotal, StakeBlocks, StakeSeconds, UnixTime, UnrewardedBlocks, Wei, Window,
+    BatchId, BatchLedger, Earned, EpochIndex, EpochLedger, Horizon, L2Block, Ledger, Mrr, OperatorsRate,
+    Policy, Rate, Row, SequencerId, SequencerTotal, StakeBlocks, StakeSeconds, UnixTime, UnrewardedBlocks,
+    Wei, Window,
 };
 
 /// The form of these bytes.
@@ -245,11 +246,13 @@ impl SavedEpoch {
                     })
                 }
                 SavedRate::OnChain => Rate::OnChain,
-                SavedRate::Operators { total_locked, percent, block_secs } => Rate::Operators(OperatorsRate {
-                    total_locked: Wei::new(to_amount(*total_locked)),
-                    percent: *percent,
-                    block_secs: *block_secs,
-                }),
+                SavedRate::Operators { total_locked, percent, block_secs } => {
+                    Rate::Operators(OperatorsRate {
+                        total_locked: Wei::new(to_amount(*total_locked)),
+                        percent: *percent,
+                        block_secs: *block_secs,
+                    })
+                }
                 SavedRate::Fixed(reward) => Rate::Fixed(Wei::new(to_amount(*reward))),
             },
             rows: self.rows.iter().map(row).collect(),

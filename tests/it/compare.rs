@@ -3,217 +3,18 @@
 
 use crate::histories::{history, policy, practice_policy};
 use crate::memory::MemoryLog;
-use crate::oracle::{self, Allocation, Attribution, History, Ledger, Outcome};
+use crate::oracle::{self, History, Rows, Side, Sums, as_credited, between, decompose, no_cap};
 use crate::support::{RECORDINGS, cases, engine_policy, history_of, ingested, oracle_policy, tally};
-use alloy_primitives::Address;
-use engine::{Policy, PoolEvent, Wei};
-use num_bigint::{BigInt, BigUint};
+use engine::{Policy, Wei};
+use num_bigint::BigInt;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tally_claims::{Against, ComparedSums, Comparison, Cut, Part, accounts, compare};
 
 const BUILT_IN: [&str; 5] = ["guide", "stake-weighted", "locking-pool", "operators", "fixed-reward"];
-
-/// What both give, and the parts, in the order of [`Part::ALL`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Sums {
-    first_blocks: u64,
-    first: BigInt,
-    second_blocks: u64,
-    second: BigInt,
-    parts: [BigInt; 7],
-}
-
-/// By epoch of the first policy (`None`: before its first) and sequencer.
-type Rows = BTreeMap<(Option<u64>, u64), Sums>;
-
-/// Where a part is in [`Part::ALL`].
-const SCHEDULE: usize = 0;
-const BEFORE_LOCK: usize = 1;
-const AFTER_UNLOCK: usize = 2;
-const CAP: usize = 3;
-const RATE: usize = 4;
-const UNPAID: usize = 5;
-const POSTED: usize = 6;
-
-/// A policy and its ledger.
-#[derive(Clone)]
-struct Side {
-    policy: oracle::Policy,
-    ledger: Ledger,
-}
-
-impl Side {
-    fn new(history: &History, policy: &oracle::Policy, to: Option<u64>) -> Self {
-        Self { policy: policy.clone(), ledger: oracle::fold(history, policy, to) }
-    }
-
-    /// The cap under which it sets rates, if it does.
-    fn cap(&self) -> Option<&BigUint> {
-        let by_window = self.policy.allocation != Allocation::OnChain && self.policy.practice.seconds.is_empty();
-        by_window.then_some(&self.policy.cap)
-    }
-
-    fn epoch_at(&self, time: u64) -> Option<u64> {
-        Some(time.checked_sub(self.ledger.genesis?)? / self.policy.epoch_secs)
-    }
-
-    /// Whether no window has given a rate before this epoch.
-    fn is_initial(&self, epoch: u64) -> bool {
-        let gives_rate = |epoch: &&oracle::Epoch| {
-            let by_stake = self.policy.allocation == Allocation::StakeWeighted;
-            epoch.n > 0 && epoch.q > BigUint::ZERO && (!by_stake || epoch.w > BigUint::ZERO)
-        };
-        self.ledger.epochs.iter().find(gives_rate).is_none_or(|window| epoch <= window.index)
-    }
-
-    fn producer(&self, block: &oracle::Block, spans: &[oracle::Span]) -> Option<Address> {
-        let scheduled = spans.iter().find(|span| span.covers(block.number)).map(|span| span.signer);
-        let is_signed =
-            self.policy.allocation != Allocation::OnChain && self.policy.attribution == Attribution::Signed;
-        if is_signed { block.signed_by.or(scheduled) } else { scheduled }
-    }
-}
-
-/// No stake is above it.
-fn no_cap() -> BigUint {
-    BigUint::from_bytes_be(&[0xff; 32])
-}
-
-/// The policy between two, and whether it is of the first.
-fn between(first: &Side, second: &Side) -> Option<(oracle::Policy, bool)> {
-    match (first.cap(), second.cap()) {
-        (Some(own), other) => {
-            let cap = other.cloned().unwrap_or_else(no_cap);
-            (*own != cap).then(|| (oracle::Policy { cap, ..first.policy.clone() }, true))
-        }
-        (None, Some(own)) => {
-            (*own != no_cap()).then(|| (oracle::Policy { cap: no_cap(), ..second.policy.clone() }, false))
-        }
-        (None, None) => None,
-    }
-}
-
-fn earned(outcome: &Outcome) -> Option<(u64, BigInt)> {
-    match outcome {
-        Outcome::Rewarded { sequencer, reward } => Some((*sequencer, BigInt::from(reward.clone()))),
-        _ => None,
-    }
-}
-
-fn row(rows: &mut Rows, epoch: Option<u64>, sequencer: u64) -> &mut Sums {
-    rows.entry((epoch, sequencer)).or_default()
-}
-
-/// The parts, by `docs/policies.md` alone. The ledgers end at the same block.
-fn decompose(history: &History, first: &Side, second: &Side, middle: Option<(&Side, bool)>) -> Rows {
-    let spans = oracle::final_spans(&history.spans);
-    let mut rows = Rows::new();
-    assert_eq!(first.ledger.per_block.len(), second.ledger.per_block.len());
-    for (at, (a, b)) in first.ledger.per_block.iter().zip(&second.ledger.per_block).enumerate() {
-        let block = &history.blocks[at];
-        assert_eq!((a.number, b.number), (block.number, block.number));
-        let epoch = first.epoch_at(block.timestamp);
-        let (was, is) = (earned(&a.outcome), earned(&b.outcome));
-        if let Some((sequencer, reward)) = &was {
-            let row = row(&mut rows, epoch, *sequencer);
-            row.first_blocks += 1;
-            row.first += reward;
-        }
-        if let Some((sequencer, reward)) = &is {
-            let row = row(&mut rows, epoch, *sequencer);
-            row.second_blocks += 1;
-            row.second += reward;
-        }
-        let same_producer = first.producer(block, &spans) == second.producer(block, &spans);
-        let part_of = |outcome: &Outcome| match outcome {
-            Outcome::BeforeGenesis => BEFORE_LOCK,
-            _ if !same_producer => SCHEDULE,
-            Outcome::NoProducer => SCHEDULE,
-            Outcome::UnknownSigner => BEFORE_LOCK,
-            Outcome::AfterUnlock => AFTER_UNLOCK,
-            Outcome::Rewarded { .. } => panic!("one of the two does not reward it"),
-        };
-        match (was, is) {
-            (None, None) => {}
-            (Some((sequencer, reward)), None) => row(&mut rows, epoch, sequencer).parts[part_of(&b.outcome)] -= reward,
-            (None, Some((sequencer, reward))) => row(&mut rows, epoch, sequencer).parts[part_of(&a.outcome)] += reward,
-            (Some((from, was)), Some((to, is))) => {
-                if from != to {
-                    row(&mut rows, epoch, from).parts[SCHEDULE] -= &was;
-                    row(&mut rows, epoch, to).parts[SCHEDULE] += &was;
-                }
-                let (by_cap, by_rate) = match middle {
-                    None => (BigInt::ZERO, &is - &was),
-                    Some((side, is_of_first)) => {
-                        let own = if is_of_first { &was } else { &is };
-                        let is_initial = side.is_initial(side.epoch_at(block.timestamp).unwrap());
-                        let found = &side.ledger.per_block[at].outcome;
-                        let price = earned(found).expect("a cap changes nobody's blocks").1;
-                        let price = if is_initial { own.clone() } else { price };
-                        if is_of_first {
-                            (&price - &was, &is - &price)
-                        } else {
-                            (&is - &price, &price - &was)
-                        }
-                    }
-                };
-                row(&mut rows, epoch, to).parts[CAP] += by_cap;
-                row(&mut rows, epoch, to).parts[RATE] += by_rate;
-            }
-        }
-    }
-    rows
-}
-
-/// Takes what no batch has paid out of what the second gives, and puts in what batches posted otherwise.
-fn as_credited(history: &History, first: &Side, second: &Side, rows: &mut Rows) {
-    let spans = oracle::final_spans(&history.spans);
-    let id_of = |number: u64| spans.iter().position(|span| span.covers(number));
-    let mut members: BTreeMap<Address, u64> = BTreeMap::new();
-    let mut paid_up_to = 0;
-    for record in &history.l1 {
-        if let PoolEvent::Locked { signer, sequencer, .. }
-        | PoolEvent::SignerChange { new_signer: signer, sequencer, .. } = &record.event
-        {
-            members.insert(*signer, sequencer.0);
-        }
-        let PoolEvent::DistributeReward { start_span, end_span, reward_per_block, credits, .. } = &record.event
-        else {
-            continue;
-        };
-        paid_up_to = usize::try_from(end_span.0).unwrap();
-        let mut otherwise: BTreeMap<u64, BigInt> = BTreeMap::new();
-        for credit in credits {
-            let reward = reward_per_block.times(credit.blocks).unwrap();
-            *otherwise.entry(members[&credit.signer]).or_default() += big(reward);
-        }
-        let range = usize::try_from(start_span.0).unwrap()..=paid_up_to;
-        for entry in &second.ledger.per_block {
-            if let Some((sequencer, reward)) = earned(&entry.outcome)
-                && id_of(entry.number).is_some_and(|id| range.contains(&id))
-            {
-                *otherwise.entry(sequencer).or_default() -= reward;
-            }
-        }
-        for (sequencer, more) in otherwise.into_iter().filter(|(_, more)| *more != BigInt::ZERO) {
-            let row = rows.entry((first.epoch_at(record.timestamp.0), sequencer)).or_default();
-            row.second += &more;
-            row.parts[POSTED] += more;
-        }
-    }
-    for (block, entry) in history.blocks.iter().zip(&second.ledger.per_block) {
-        if let Some((sequencer, reward)) = earned(&entry.outcome)
-            && id_of(entry.number).is_some_and(|id| id > paid_up_to)
-        {
-            let row = rows.entry((first.epoch_at(block.timestamp), sequencer)).or_default();
-            row.second_blocks -= 1;
-            row.second -= &reward;
-            row.parts[UNPAID] -= reward;
-        }
-    }
-}
 
 fn big(wei: Wei) -> BigInt {
     wei.to_string().parse().unwrap()
@@ -238,19 +39,24 @@ fn assert_found(found: &Comparison, expected: &Rows, what: &str) {
         .map(|row| ((row.epoch.epoch.map(|epoch| epoch.0), row.sequencer.0), told(&row.sums)))
         .collect();
     assert_eq!(rows.len(), found.rows.len(), "{what}: each row is there once");
-    let expected: Rows =
-        expected.iter().filter(|(_, row)| **row != Sums::default()).map(|(key, row)| (*key, row.clone())).collect();
+    let expected: Rows = expected
+        .iter()
+        .filter(|(_, row)| **row != Sums::default())
+        .map(|(key, row)| (*key, row.clone()))
+        .collect();
     assert_eq!(rows, expected, "{what}");
     let mut all = Sums::default();
     let mut by_epoch: BTreeMap<Option<u64>, Sums> = BTreeMap::new();
     let mut by_sequencer: BTreeMap<u64, Sums> = BTreeMap::new();
     for ((epoch, sequencer), row) in &rows {
-        assert_eq!(row.parts.iter().sum::<BigInt>(), &row.second - &row.first, "{what}: {epoch:?} {sequencer}");
-        for sum in [
-            &mut all,
-            by_epoch.entry(*epoch).or_default(),
-            by_sequencer.entry(*sequencer).or_default(),
-        ] {
+        assert_eq!(
+            row.parts.iter().sum::<BigInt>(),
+            &row.second - &row.first,
+            "{what}: {epoch:?} {sequencer}"
+        );
+        for sum in
+            [&mut all, by_epoch.entry(*epoch).or_default(), by_sequencer.entry(*sequencer).or_default()]
+        {
             sum.first_blocks += row.first_blocks;
             sum.first += &row.first;
             sum.second_blocks += row.second_blocks;
@@ -289,7 +95,8 @@ fn check(history: &History, first: &oracle::Policy, second: Option<&oracle::Poli
     let nothing = History { blocks: Vec::new(), ..history.clone() };
     let of = if end.is_some() { history } else { &nothing };
     let (first, other) = (Side::new(of, first, end), Side::new(of, other, end));
-    let middle = between(&first, &other).map(|(policy, is_of_first)| (Side::new(of, &policy, end), is_of_first));
+    let middle =
+        between(&first, &other).map(|(policy, is_of_first)| (Side::new(of, &policy, end), is_of_first));
     let middle = middle.as_ref().map(|(side, is_of_first)| (side, *is_of_first));
     let mut rows = decompose(of, &first, &other, middle);
     if second.is_none() {
@@ -314,6 +121,28 @@ proptest! {
     fn the_parts_of_what_the_contract_credited_are_the_difference(history in history(), first in any_policy()) {
         check(&history, &first, None);
     }
+}
+
+/// The random histories have what the parts come from.
+#[test]
+fn every_part_comes_up_in_random_histories() {
+    let mut runner = TestRunner::deterministic();
+    let strategy = (history(), any_policy(), any_policy());
+    let mut seen = [0; 7];
+    for _ in 0..200 {
+        let (history, first, second) = strategy.new_tree(&mut runner).unwrap().current();
+        let log = MemoryLog::new(&history);
+        let second = Against::Policy(Box::new(engine_policy(&second)));
+        for against in [second, Against::Credited] {
+            let found = compare(&log, &engine_policy(&first), &against, None).unwrap();
+            for (seen, part) in seen.iter_mut().zip(Part::ALL) {
+                *seen += usize::from(!found.totals.part(part).size().is_zero());
+            }
+        }
+    }
+    // Over all sequencers what moves by the schedule is nothing, unless one of the two pays nobody. No batch of these
+    // histories is dishonest.
+    assert!(seen[..6].iter().all(|seen| *seen >= 10) && seen[6] == 0, "{seen:?}");
 }
 
 /// Every pair of built-in policies, and each against what the contract credited, over both recordings.
@@ -412,14 +241,19 @@ fn the_command_says_the_same_in_every_form() {
     let one: Value = serde_json::from_str(&run(&args)).unwrap();
     assert_eq!((&one["totals"], &one["epochs"]), (&Value::Null, &Value::Array(Vec::new())));
     assert_eq!(one["second"]["name"], "locking-pool");
-    assert!(one["rows"].as_array().unwrap().iter().all(|row| row["sequencer"] == 10 && row["unpaid_wei"] == "0"));
+    assert!(
+        one["rows"].as_array().unwrap().iter().all(|row| row["sequencer"] == 10 && row["unpaid_wei"] == "0")
+    );
     let [only] = &one["sequencers"].as_array().unwrap()[..] else { panic!("{one}") };
     let sum = one["rows"].as_array().unwrap().iter().fold(BigInt::ZERO, |sum, row| {
         sum + row["difference_wei"].as_str().unwrap().parse::<BigInt>().unwrap()
     });
     assert_eq!(only["difference_wei"], sum.to_string());
     let table = run(&["--policy", "guide", "--sequencer", "10"]);
-    assert!(table.contains("second  what the contract credited") && table.contains("not paid yet"), "{table}");
+    assert!(
+        table.contains("second  what the contract credited") && table.contains("not paid yet"),
+        "{table}"
+    );
     let error = |args: &[&str]| {
         let (status, _, err) = tally(&[&["accounts", "compare", "--log", path], args].concat());
         (status, err)

@@ -111,7 +111,8 @@ fn the_figures_of_the_policies_are_what_they_give() {
         let mut line = format!("| `{name}` |");
         for (_, log) in &logs {
             let policy = engine::Policy::built_in(name).unwrap();
-            let replayed = tally_replay::replay(log, &[policy], tally_replay::ReplayOptions::default()).unwrap();
+            let replayed =
+                tally_replay::replay(log, &[policy], tally_replay::ReplayOptions::default()).unwrap();
             let blocks: u64 = replayed[0].ledger.epochs.iter().map(|epoch| epoch.earned.blocks).sum();
             line += &format!(" {blocks} | {} |", tally_text::metis(replayed[0].ledger.total));
         }

@@ -6,8 +6,8 @@ use crate::support::fixture;
 use alloy::sol_types::SolEvent;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use engine::{
-    BatchId, Credit, L1Block, L1Record, L2Block, Policy, PoolEvent, PoolState, SequencerId, SpanEvent, SpanId,
-    SpanRecord, UnixTime, Wei,
+    BatchId, Credit, L1Block, L1Record, L2Block, Policy, PoolEvent, PoolState, SequencerId, SpanEvent,
+    SpanId, SpanRecord, UnixTime, Wei,
 };
 use serde_json::Value;
 use tally_claims::{Against, Part, compare, next_batch};
@@ -166,7 +166,10 @@ fn calldata_decodes_to_what_its_file_says() {
             panic!("it is a batch");
         };
         assert_eq!(credits, expected);
-        assert_eq!([batch.0, start_span.0, end_span.0].map(Value::from), ["batch", "start_span", "end_span"].map(|key| vector[key].clone()));
+        assert_eq!(
+            [batch.0, start_span.0, end_span.0].map(Value::from),
+            ["batch", "start_span", "end_span"].map(|key| vector[key].clone())
+        );
     }
     assert_eq!(vectors.as_array().unwrap().len(), 1);
 }

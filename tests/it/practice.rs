@@ -6,13 +6,16 @@ use crate::histories::{history, practice_policy};
 use crate::memory::MemoryLog;
 use crate::oracle;
 use crate::support::{
-    RECORDINGS, assert_same, cases, engine_policy, fixture, history_of, ingested, oracle_policy, splits, tally,
+    RECORDINGS, assert_same, cases, engine_policy, fixture, history_of, ingested, oracle_policy, splits,
+    tally,
 };
 use engine::{EpochIndex, L2Block, OperatorsRate, Policy, Rate, Wei};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tally_eventlog::LogView;
-use tally_replay::{BlockLedger, Receipt, Replay, ReplayOptions, explain_epoch, replay, restore, save, state_at};
+use tally_replay::{
+    BlockLedger, Receipt, Replay, ReplayOptions, explain_epoch, replay, restore, save, state_at,
+};
 
 const PRACTICE: [&str; 2] = ["operators", "fixed-reward"];
 
@@ -122,7 +125,16 @@ fn the_command_gives_every_rate_that_the_operators_set() {
     for line in &lines {
         let [stake, secs, mrr, decimals, reward] = &line[..] else { panic!("{line:?}") };
         let found = json_of(&[
-            "claims", "rate", "--stake", stake, "--block-secs", secs, "--mrr", mrr, "--decimals", decimals,
+            "claims",
+            "rate",
+            "--stake",
+            stake,
+            "--block-secs",
+            secs,
+            "--mrr",
+            mrr,
+            "--decimals",
+            decimals,
         ]);
         assert_eq!(&found["rounded"]["reward_per_block_wei"], reward);
     }
@@ -138,7 +150,15 @@ fn the_command_gives_what_the_operators_tool_gives() {
         let [locked, secs, percent, operators, exact] = &line[..] else { panic!("{line:?}") };
         for (formula, reward) in [("operators", operators), ("exact", exact)] {
             let found = json_of(&[
-                "claims", "rate", "--stake-wei", locked, "--block-secs", secs, "--percent", percent, "--formula",
+                "claims",
+                "rate",
+                "--stake-wei",
+                locked,
+                "--block-secs",
+                secs,
+                "--percent",
+                percent,
+                "--formula",
                 formula,
             ]);
             assert_eq!(&found["reward_per_block_wei"], reward, "{line:?}");
@@ -157,7 +177,8 @@ fn the_operators_formula_takes_what_is_locked_from_a_log() {
         let entered = OperatorsRate { total_locked: locked, percent, block_secs: secs };
         entered.reward().unwrap().to_string()
     };
-    let args = ["claims", "rate", "--log", path, "--percent", "15", "--block-secs", "7", "--formula", "operators"];
+    let args =
+        ["claims", "rate", "--log", path, "--percent", "15", "--block-secs", "7", "--formula", "operators"];
     let now = json_of(&args);
     let state = state_at(&log, None).unwrap();
     assert_eq!(now["stake_wei"], state.pool.total_locked.to_string());
@@ -166,16 +187,47 @@ fn the_operators_formula_takes_what_is_locked_from_a_log() {
     let block = records[records.len() / 3].block;
     let then = json_of(&[&args[..], &["--at-l1-block", &block.to_string()]].concat());
     let state = state_at(&log, Some(block)).unwrap();
-    assert_eq!((&then["l1_block"], &then["stake_wei"]), (&json!(block.0), &json!(state.pool.total_locked.to_string())));
+    assert_eq!(
+        (&then["l1_block"], &then["stake_wei"]),
+        (&json!(block.0), &json!(state.pool.total_locked.to_string()))
+    );
     assert_eq!(then["reward_per_block_wei"], by_hand(state.pool.total_locked, 15, 7));
     assert_ne!(then["stake_wei"], now["stake_wei"]);
     // The next rate of a policy is the formula when the open epoch began.
     let next = json_of(&["claims", "next-rate", "--log", path, "--policy", "operators"]);
     let rate = &next["rate"];
     let locked = Wei::new(rate["total_locked_wei"].as_str().unwrap().parse().unwrap());
-    assert_eq!((&rate["from"], &rate["mrr"], &rate["block_secs"]), (&json!("operators"), &json!("0.2"), &json!(5)));
+    assert_eq!(
+        (&rate["from"], &rate["mrr"], &rate["block_secs"]),
+        (&json!("operators"), &json!("0.2"), &json!(5))
+    );
     assert_eq!(next["reward_per_block_wei"], by_hand(locked, 20, 5));
     assert_eq!(next["call"]["function"], "updateBlockReward");
+}
+
+/// What is printed of a policy is that policy, whether built in, of an earlier version, or a file.
+#[test]
+fn a_policy_that_is_shown_is_one_to_start_from() {
+    let shown = |policy: &str| {
+        let (status, out, err) = tally(&["policy", "show", policy]);
+        assert_eq!((status, err.as_str()), (0, ""), "{policy}");
+        out
+    };
+    let (status, list, _) = tally(&["policy", "list"]);
+    assert_eq!(status, 0);
+    let file = fixture("pool-a-operators.toml");
+    for (name, text) in engine::BUILT_IN.into_iter().chain(engine::BUILT_IN_EARLIER) {
+        assert_eq!(shown(name), text);
+        let policy = Policy::built_in(name).unwrap();
+        assert!(list.contains(&format!("{}@{}", policy.name(), policy.version())), "{list}");
+        assert!(list.contains(&policy.digest().to_string()), "{list}");
+    }
+    let own = shown(file.to_str().unwrap());
+    assert_eq!(
+        Policy::from_toml(&own).unwrap(),
+        Policy::from_toml(&std::fs::read_to_string(&file).unwrap()).unwrap()
+    );
+    assert_eq!(tally(&["policy", "show", "nonesuch"]).0, 2);
 }
 
 #[test]
@@ -192,7 +244,10 @@ fn a_stake_a_target_and_whole_numbers_have_to_be_given() {
     assert!(whole.contains("the target is 0.205, but has to be a whole percentage, as 0.20"), "{whole}");
     let whole = error("claims rate --block-secs 7.5 --stake 5 --percent 20 --formula operators");
     assert!(whole.contains("the time between blocks is 7.5"), "{whole}");
-    assert!(error("claims rate --block-secs 8 --stake-wei 0x5 --percent 20").contains("is not a whole number of wei"));
+    assert!(
+        error("claims rate --block-secs 8 --stake-wei 0x5 --percent 20")
+            .contains("is not a whole number of wei")
+    );
 }
 
 /// From its date on every block earns the same, whatever is locked and whoever makes blocks; before it, as without it.
@@ -201,7 +256,8 @@ fn a_reward_that_is_fixed_from_a_date_on_holds_from_the_first_epoch_after_it() {
     let (dir, log) = ingested("pool-a");
     let operators = Policy::built_in("operators").unwrap();
     let date = 1_719_000_000;
-    let text = operators.to_toml() + &format!("\n[[fixed_reward]]\nfrom = {date}\nreward_wei = \"12478422370000000\"\n");
+    let text = operators.to_toml()
+        + &format!("\n[[fixed_reward]]\nfrom = {date}\nreward_wei = \"12478422370000000\"\n");
     let file = dir.path().join("fixed.toml");
     std::fs::write(&file, text.replace("operators\"\nversion", "held\"\nversion")).unwrap();
     let held = Policy::from_toml(&std::fs::read_to_string(&file).unwrap()).unwrap();
@@ -232,7 +288,8 @@ fn a_reward_that_is_fixed_from_a_date_on_holds_from_the_first_epoch_after_it() {
             "reward_per_block_wei": "12478422370000000",
         })
     );
-    let (status, out, _) = tally(&["explain", "--log", log, "--policy", file.to_str().unwrap(), "--block", "15234000"]);
+    let (status, out, _) =
+        tally(&["explain", "--log", log, "--policy", file.to_str().unwrap(), "--block", "15234000"]);
     assert!(status == 0 && out.contains("fixed: 0.01247842237 METIS"), "{out}");
     let (status, out, _) = tally(&["explain", "--log", log, "--policy", "operators", "--block", "15234000"]);
     assert!(status == 0 && out.contains("the operators' formula: 20 %, a block every 5 s"), "{out}");

@@ -83,7 +83,9 @@ fn what_each_command_prints_is_of_its_shape() {
         check_shape::<tally_wire::WhatIf>(&format!("whatif {log} --mrr 0.1,0.2"));
         check_shape::<tally_wire::Accounts>(&format!("accounts {log} --sequencer {sequencer}"));
         for against in ["guide", "guide,operators"] {
-            check_shape::<tally_wire::AccountsComparison>(&format!("accounts compare {log} --policy {against}"));
+            check_shape::<tally_wire::AccountsComparison>(&format!(
+                "accounts compare {log} --policy {against}"
+            ));
         }
         check_shape::<tally_wire::Sequencers>(&format!("sequencers {log}"));
         check_shape::<tally_wire::StateAt>(&format!("state {log}"));

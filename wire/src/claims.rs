@@ -84,7 +84,7 @@ shapes! {
 
     /// What the reward per block has to be from the end of the last closed epoch on.
     pub struct NextRate try_from next: &tally_claims::NextRate {
-        /// The last epoch that is over, whose sums set the rate.
+        /// The last epoch that is over. Unless `rate` is by another, its sums set the rate.
         closed_epoch: Closed = (&next.closed).into(),
         /// The target for the mining reward rate of the epoch after it.
         target_mrr: Fraction = next.target.into(),

@@ -1,9 +1,9 @@
 //! JSON Schema of what the commands print.
 
 use crate::{
-    Accounts, AccountsComparison, BundleAudit, ChainAuditReport, Comparison, Distribution, ExplainBlock, ExplainEpoch,
-    LedgerShow, LiveAudit, LogInfo, NextBatchOfLog, NextRateOfLog, Replay, RewardPerBlock, Sequencers,
-    StateAt, Statement, WhatIf,
+    Accounts, AccountsComparison, BundleAudit, ChainAuditReport, Comparison, Distribution, ExplainBlock,
+    ExplainEpoch, LedgerShow, LiveAudit, LogInfo, NextBatchOfLog, NextRateOfLog, Replay, RewardPerBlock,
+    Sequencers, StateAt, Statement, WhatIf,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

@@ -8,11 +8,13 @@ use super::movement::{blocks_credited, failed};
 use super::parts::{ComparedSums, Part};
 use std::collections::{BTreeMap, BTreeSet};
 use tally_engine::{
-    Allocation, AmountError, Assessed, Difference, Earned, EpochIndex, Fold, Horizon, L2Block, Ledger, Policy,
-    PoolEvent, Rate, RateRule, SequencerId, UnixTime, Unrewarded, Wei,
+    Allocation, AmountError, Assessed, Difference, Earned, EpochIndex, Fold, Horizon, L2Block, Ledger,
+    Policy, PoolEvent, Rate, RateRule, SequencerId, UnixTime, Unrewarded, Wei,
 };
 use tally_eventlog::LogView;
-use tally_replay::{Alike, BlockLedger, ReplayError, ReplayOptions, Replayed, Stop, for_each_together, replay};
+use tally_replay::{
+    Alike, BlockLedger, ReplayError, ReplayOptions, Replayed, Stop, for_each_together, replay,
+};
 
 /// What a policy is compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +106,8 @@ pub fn compare<L: LogView>(
         Against::Policy(_) => comparison.check(&of_first.ledger, |id| earned(&of_second.ledger, id))?,
         Against::Credited => {
             let accounts = ChainAccounts::after(&log.identity().genesis, &log.l1_records()?)?;
-            let credited = |id| accounts.sequencers.get(&id).map_or(Wei::ZERO, |account| account.sums.credited);
+            let credited =
+                |id| accounts.sequencers.get(&id).map_or(Wei::ZERO, |account| account.sums.credited);
             comparison.check(&of_first.ledger, credited)?;
         }
     }
@@ -154,7 +157,8 @@ impl Between {
     /// `None` if their caps are the same, or neither sets a rate under one.
     fn of(first: &Policy, second: &Policy) -> Option<Self> {
         let cap = |policy: &Policy| {
-            let by_window = policy.allocation() != Allocation::OnChain && policy.rate_rule() == RateRule::Window;
+            let by_window =
+                policy.allocation() != Allocation::OnChain && policy.rate_rule() == RateRule::Window;
             by_window.then(|| policy.cap())
         };
         let (policy, own, other, is_of_first) = match (cap(first), cap(second)) {
@@ -163,7 +167,10 @@ impl Between {
             (None, None) => return None,
         };
         // No cap is 0, so this cannot fail.
-        (own != other).then(|| policy.with_cap(other).ok()).flatten().map(|policy| Self { policy, is_of_first })
+        (own != other)
+            .then(|| policy.with_cap(other).ok())
+            .flatten()
+            .map(|policy| Self { policy, is_of_first })
     }
 }
 
@@ -215,7 +222,9 @@ impl Found<'_> {
                 self.change(epoch, from, |sums| sums.add_first(blocks, was.times(blocks)?))?;
                 if from != to {
                     // The block moves with what the first gives for it.
-                    self.change(epoch, from, |sums| sums.change_mut(Part::Schedule).take(was.times(blocks)?))?;
+                    self.change(epoch, from, |sums| {
+                        sums.change_mut(Part::Schedule).take(was.times(blocks)?)
+                    })?;
                     self.change(epoch, to, |sums| sums.change_mut(Part::Schedule).add(was.times(blocks)?))?;
                 }
                 let (before, middle, after) = self.steps(was, between.first(), is);
@@ -349,7 +358,8 @@ fn part_of(reason: Unrewarded, first: &Alike, second: &Alike) -> Part {
 impl Comparison {
     /// Whether the sequencers' sums are those of the ledger that was compared, and what the second gives each.
     fn check(&self, first: &Ledger, second: impl Fn(SequencerId) -> Wei) -> Result<(), AccountsError> {
-        let ids: BTreeSet<SequencerId> = self.sequencers.keys().chain(first.sequencers.keys()).copied().collect();
+        let ids: BTreeSet<SequencerId> =
+            self.sequencers.keys().chain(first.sequencers.keys()).copied().collect();
         for id in ids {
             let sums = self.sequencers.get(&id).copied().unwrap_or_default();
             let expected = first.sequencers.get(&id).map_or(Earned::default(), |total| total.earned);

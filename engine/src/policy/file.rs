@@ -1,7 +1,8 @@
 //! Policies as text: the file that is read, the digest of what it says, and how it is written.
 
 use super::{
-    Allocation, Attribution, Dated, Genesis, Mrr, NAME_BYTES_MAX, POLICY_BYTES_MAX, Policy, PolicyError, RateRule,
+    Allocation, Attribution, Dated, Genesis, Mrr, NAME_BYTES_MAX, POLICY_BYTES_MAX, Policy, PolicyError,
+    RateRule,
 };
 use crate::ids::UnixTime;
 use crate::money::Wei;
@@ -193,12 +194,17 @@ impl Policy {
         {
             let key = if odd.from == UnixTime(0) { "target_mrr" } else { "target_mrr_change.mrr" };
             let found = alloc::format!("\"{}\"", odd.value);
-            return Err(value_error(key, found, "a whole percentage, as \"0.20\", with the rate \"operators\""));
+            return Err(value_error(
+                key,
+                found,
+                "a whole percentage, as \"0.20\", with the rate \"operators\"",
+            ));
         }
         let mut fixed_rewards = Vec::new();
         for fixed in &file.fixed_reward {
             if allocation != Allocation::Flat {
-                let expected = "left out, but with the allocation \"flat\": only there every block earns the same";
+                let expected =
+                    "left out, but with the allocation \"flat\": only there every block earns the same";
                 return Err(value_error("fixed_reward", "given", expected));
             }
             let value = parse_wei("fixed_reward.reward_wei", &fixed.reward_wei)?;
@@ -334,7 +340,8 @@ fn rate_rule(word: Option<&str>, allocation: Allocation) -> Result<RateRule, Pol
         (None | Some("window"), _) => Ok(RateRule::Window),
         (Some("operators"), Allocation::Flat) => Ok(RateRule::Operators),
         (Some("operators"), Allocation::StakeWeighted | Allocation::OnChain) => {
-            let expected = "\"window\", but with the allocation \"flat\": the operators set one reward for every block";
+            let expected =
+                "\"window\", but with the allocation \"flat\": the operators set one reward for every block";
             Err(value_error("rate", "\"operators\"", expected))
         }
         (Some(other), _) => {

@@ -310,6 +310,9 @@ impl Policy {
 
     /// What the operators enter at `time` into their formula beside `total_locked`; `None` if the rate is not set by it.
     pub fn operators_rate_at(&self, time: UnixTime, total_locked: Wei) -> Option<OperatorsRate> {
+        if self.rate != RateRule::Operators {
+            return None;
+        }
         // Only targets that are whole percentages go with seconds.
         let percent = self.target_at(time).whole_percent();
         let (percent, block_secs) = percent.zip(Dated::in_force(&self.block_secs, time))?;

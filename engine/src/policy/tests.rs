@@ -109,10 +109,7 @@ fn values_that_make_no_sense_are_refused_with_their_key() {
         "`target_mrr` is \"-0.2\", but has to be a rate of at least 0"
     );
     assert_eq!(error_of("epoch_secs", "epoch_secs = 0"), "`epoch_secs` is 0, but has to be more than 0");
-    assert_eq!(
-        error_of("epoch_secs", "epoch_secs = -5"),
-        "`epoch_secs` is -5, but has to be more than 0"
-    );
+    assert_eq!(error_of("epoch_secs", "epoch_secs = -5"), "`epoch_secs` is -5, but has to be more than 0");
     assert!(error_of("genesis", "genesis = \"then\"").contains("\"first-lock\" or a unix time"));
     assert!(error_of("none", "colour = \"red\"").contains("unknown field `colour`"));
     assert!(error_of("name", "# no name").contains("missing field `name`"));
@@ -122,10 +119,7 @@ fn values_that_make_no_sense_are_refused_with_their_key() {
     assert!(error_of("allocation", "allocation = \"on-chain\"").contains("counts by schedule"));
     let change = "[[target_mrr_change]]\nfrom = 0\nmrr = \"0.1\"";
     assert!(error_of("none", change).contains("later than the change before it"));
-    assert!(matches!(
-        Policy::from_toml(&"#".repeat(POLICY_BYTES_MAX + 1)),
-        Err(PolicyError::TooLong { .. })
-    ));
+    assert!(matches!(Policy::from_toml(&"#".repeat(POLICY_BYTES_MAX + 1)), Err(PolicyError::TooLong { .. })));
 }
 
 #[test]
@@ -140,18 +134,9 @@ fn a_rate_is_an_exact_fraction() {
         parse("1.000000000000000001"),
         Ok((1_000_000_000_000_000_001, ten(18), "1.000000000000000001".into()))
     );
-    for bad in [
-        "",
-        ".",
-        "1.",
-        ".5",
-        "+1",
-        "1e3",
-        "0x1",
-        "1.2.3",
-        "0.0000000000000000001",
-        "99999999999999999999",
-    ] {
+    for bad in
+        ["", ".", "1.", ".5", "+1", "1e3", "0x1", "1.2.3", "0.0000000000000000001", "99999999999999999999"]
+    {
         assert!(parse(bad).is_err(), "{bad:?}");
     }
 }
@@ -185,9 +170,8 @@ fn a_variant_says_that_it_is_one_and_has_a_digest_of_its_own() {
     let long = GUIDE.replace("\"guide\"", &alloc::format!("{:?}", "x".repeat(64)));
     let long = Policy::from_toml(&long).expect("valid").variant(Some(target), cap, Allocation::Flat);
     assert_eq!(long.expect("valid").name().len(), 64);
-    let error = |cap, allocation| {
-        guide.variant(Some(target), cap, allocation).expect_err("no policy").to_string()
-    };
+    let error =
+        |cap, allocation| guide.variant(Some(target), cap, allocation).expect_err("no policy").to_string();
     assert_eq!(error(Wei::ZERO, Allocation::Flat), "`cap_wei` is 0, but has to be more than 0");
     assert!(error(cap, Allocation::OnChain).contains("\"flat\" or \"stake-weighted\""));
     assert!(Mrr::from_decimal("-1").is_err());
@@ -232,11 +216,17 @@ fn what_the_operators_do_not_enter_is_refused_with_its_key() {
     };
     let target = |mrr: &str| alloc::format!("[[target_mrr_change]]\nfrom = 1800000000\nmrr = \"{mrr}\"\n");
     assert!(operators_with(&target("0.07")).is_ok() && operators_with(&target("3")).is_ok());
-    refused(&target("0.125"), "`target_mrr_change.mrr` is \"0.125\", but has to be a whole percentage, as \"0.20\"");
+    refused(
+        &target("0.125"),
+        "`target_mrr_change.mrr` is \"0.125\", but has to be a whole percentage, as \"0.20\"",
+    );
     let secs = |from: u64, secs: i64| alloc::format!("[[block_secs_change]]\nfrom = {from}\nsecs = {secs}\n");
     assert!(operators_with(&secs(1_800_000_000, 31_536_000)).is_ok());
     for odd in [0, -1, 31_536_001] {
-        refused(&secs(1_800_000_000, odd), &alloc::format!("`block_secs_change.secs` is {odd}, but has to be from 1"));
+        refused(
+            &secs(1_800_000_000, odd),
+            &alloc::format!("`block_secs_change.secs` is {odd}, but has to be from 1"),
+        );
     }
     refused(&secs(1_753_724_531, 5), "`block_secs_change.from` is 1753724531, but has to be later");
     refused("[[fixed_reward]]\nfrom = 5\nreward_wei = \"-1\"\n", "`fixed_reward.reward_wei` is \"-1\"");
@@ -263,7 +253,10 @@ fn what_the_operators_do_not_enter_is_refused_with_its_key() {
     let policy = Policy::built_in("operators").expect("valid");
     let error = policy.variant(None, policy.cap(), Allocation::Flat).expect_err("no target sets its rate");
     assert!(error.to_string().starts_with("`rate` is \"operators\", but has to be \"window\""), "{error}");
-    assert_eq!(policy.with_cap(Wei::ZERO).expect_err("no cap").to_string(), "`cap_wei` is 0, but has to be more than 0");
+    assert_eq!(
+        policy.with_cap(Wei::ZERO).expect_err("no cap").to_string(),
+        "`cap_wei` is 0, but has to be more than 0"
+    );
 }
 
 /// A mark that a date is known only about is of what a policy says; a cap of none is the largest there is.
@@ -285,7 +278,9 @@ fn marks_and_words_of_practice_read_back() {
 
 #[test]
 fn whole_percents_are_rates_and_back() {
-    for (percent, text) in [(0, "0"), (1, "0.01"), (10, "0.1"), (20, "0.2"), (15, "0.15"), (100, "1"), (1_230, "12.3")] {
+    for (percent, text) in
+        [(0, "0"), (1, "0.01"), (10, "0.1"), (20, "0.2"), (15, "0.15"), (100, "1"), (1_230, "12.3")]
+    {
         let mrr = Mrr::from_percent(percent);
         assert_eq!((mrr, mrr.whole_percent()), (Mrr::from_decimal(text).expect("a rate"), Some(percent)));
     }

@@ -7,8 +7,9 @@ use super::{
 };
 use alloy_primitives::U256;
 use tally_engine::{
-    BatchId, BatchLedger, Earned, EpochIndex, EpochLedger, Horizon, L2Block, Ledger, Mrr, OperatorsRate, Rate, Row,
-    SequencerId, SequencerTotal, StakeBlocks, StakeSeconds, UnixTime, UnrewardedBlocks, Wei, Window,
+    BatchId, BatchLedger, Earned, EpochIndex, EpochLedger, Horizon, L2Block, Ledger, Mrr, OperatorsRate,
+    Rate, Row, SequencerId, SequencerTotal, StakeBlocks, StakeSeconds, UnixTime, UnrewardedBlocks, Wei,
+    Window,
 };
 
 pub(super) fn epochs(ledger: &Ledger) -> Vec<ReceiptEpoch> {

@@ -3,9 +3,11 @@
 //! all its sums in unbounded integers. The differential tests hold the engine to it, so when the
 //! two part, the plain reading of the rules is here.
 
+mod differences;
 mod examples;
 mod practice;
 
+pub(crate) use differences::{Rows, Side, Sums, as_credited, between, decompose, no_cap};
 pub(crate) use practice::Practice;
 
 use alloy_primitives::Address;
