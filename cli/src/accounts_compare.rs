@@ -72,11 +72,11 @@ fn print_tables(
     output: &mut Output<'_>,
 ) -> Result<()> {
     let out = &mut output.out;
-    let named =
+    let headline =
         |policy: &Policy| format!("policy {} {} ({})", policy.name(), policy.version(), policy.digest());
-    writeln!(out, "first   {}", named(&found.first))?;
+    writeln!(out, "first   {}", headline(&found.first))?;
     match &found.second {
-        Against::Policy(policy) => writeln!(out, "second  {}", named(policy))?,
+        Against::Policy(policy) => writeln!(out, "second  {}", headline(policy))?,
         Against::Credited => writeln!(out, "second  what the contract credited")?,
     }
     match found.horizon {

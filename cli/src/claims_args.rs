@@ -3,7 +3,7 @@
 use crate::args::{Format, LogArg, PlainFormat};
 use crate::range::decimal;
 use alloy_primitives::U256;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use tally_claims::{BlockSecs, METIS_DECIMALS};
 use tally_engine::{Mrr, Wei};
@@ -57,6 +57,7 @@ pub(crate) struct NextRateArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("locked").args(["stake", "stake_wei", "log"]).required(true).multiple(true))]
 pub(crate) struct RateArgs {
     /// The stake of the pool, in METIS
     #[arg(long, env = "TALLY_STAKE", value_name = "METIS", value_parser = stake)]

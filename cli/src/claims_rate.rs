@@ -105,9 +105,7 @@ fn stake_of(args: &RateArgs, output: &mut Output<'_>) -> Result<(Wei, Option<L1B
     if let Some(stake) = given {
         return Ok((stake, None));
     }
-    let Some(path) = &args.log else {
-        return Err(WrongUsage("--stake, --stake-wei or --log has to be given".into()).into());
-    };
+    let path = args.log.as_ref().context("no stake and no log is given")?;
     let StateAt { block, pool, discrepancies } =
         state_at(&LogReader::open(path)?, args.at_l1_block.map(L1Block))?;
     warn(&discrepancies, output)?;

@@ -28,7 +28,7 @@ fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value}"))
 }
 
-fn text<'v, T: std::str::FromStr<Err: std::fmt::Debug>>(value: &'v Value) -> T {
+fn text<T: std::str::FromStr<Err: std::fmt::Debug>>(value: &Value) -> T {
     value.as_str().unwrap_or_else(|| panic!("{value}")).parse().unwrap()
 }
 

@@ -238,7 +238,7 @@ fn a_stake_a_target_and_whole_numbers_have_to_be_given() {
         err
     };
     let given = error("claims rate --block-secs 8 --percent 20");
-    assert!(given.contains("--stake, --stake-wei or --log has to be given"), "{given}");
+    assert!(given.contains("<--stake <METIS>|--stake-wei <WEI>|--log <DIR>>"), "{given}");
     assert!(error("claims rate --block-secs 8 --stake 5").contains("--mrr"));
     let whole = error("claims rate --block-secs 8 --stake 5 --mrr 0.205 --formula operators");
     assert!(whole.contains("the target is 0.205, but has to be a whole percentage, as 0.20"), "{whole}");

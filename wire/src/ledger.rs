@@ -91,11 +91,10 @@ shapes! {
         /// The number of the earlier epoch; `null` unless `from` is `window`.
         window_epoch: Option<u64> = window(rate).map(|window| window.epoch),
         /// The target that the rate was set with; `null` unless `from` is `window` or `operators`.
-        mrr: Option<Fraction> = match rate {
-            tally_engine::Rate::FromWindow(window) => Some(window.target.into()),
-            tally_engine::Rate::Operators(entered) => Some(Mrr::from_percent(entered.percent).into()),
-            _ => None,
-        },
+        mrr: Option<Fraction> = window(rate)
+            .map(|window| window.target)
+            .or_else(|| entered(rate).map(|entered| Mrr::from_percent(entered.percent)))
+            .map(Into::into),
         /// What was locked when the epoch began, not capped and with the stakes of sequencers that were leaving, in wei;
         /// `null` unless `from` is `operators`.
         total_locked_wei: Option<Amount> = entered(rate).map(|entered| entered.total_locked.into()),

@@ -200,16 +200,7 @@ impl Policy {
                 "a whole percentage, as \"0.20\", with the rate \"operators\"",
             ));
         }
-        let mut fixed_rewards = Vec::new();
-        for fixed in &file.fixed_reward {
-            if allocation != Allocation::Flat {
-                let expected =
-                    "left out, but with the allocation \"flat\": only there every block earns the same";
-                return Err(value_error("fixed_reward", "given", expected));
-            }
-            let value = parse_wei("fixed_reward.reward_wei", &fixed.reward_wei)?;
-            push(&mut fixed_rewards, "fixed_reward.from", fixed.from, fixed.approximate, value)?;
-        }
+        let fixed_rewards = fixed_rewards(allocation, &file.fixed_reward)?;
         Ok(Self {
             name: file.name,
             version: file.version,
@@ -269,7 +260,7 @@ impl Policy {
             Genesis::FirstPayable => "\"first-payable\"".to_string(),
             Genesis::At(time) => time.to_string(),
         };
-        let mut text = alloc::format!(
+        let head = alloc::format!(
             "name = \"{}\"\nversion = {}\nallocation = \"{}\"\nattribution = \"{}\"\ncap_wei = \"{}\"\n\
              epoch_secs = {}\ngenesis = {genesis}\ninitial_reward_wei = \"{}\"\n",
             self.name,
@@ -280,26 +271,27 @@ impl Policy {
             self.epoch_secs,
             self.initial_reward,
         );
+        let mut lines = Vec::from([head]);
         // First what holds from time 0; then the tables, in which TOML would take a key for their own.
         for target in self.targets.iter().filter(|target| target.from == UnixTime(0)) {
-            text += &alloc::format!("target_mrr = \"{}\"\n", target.value);
+            lines.push(alloc::format!("target_mrr = \"{}\"\n", target.value));
         }
         if self.rate != RateRule::Window {
-            text += &alloc::format!("rate = \"{}\"\n", self.rate.name());
+            lines.push(alloc::format!("rate = \"{}\"\n", self.rate.name()));
         }
         for secs in self.block_secs.iter().filter(|secs| secs.from == UnixTime(0)) {
-            text += &alloc::format!("block_secs = {}\n", secs.value);
+            lines.push(alloc::format!("block_secs = {}\n", secs.value));
         }
         for target in self.targets.iter().filter(|target| target.from > UnixTime(0)) {
-            text += &table("target_mrr_change", target, "mrr", format_args!("\"{}\"", target.value));
+            lines.push(table("target_mrr_change", target, "mrr", format_args!("\"{}\"", target.value)));
         }
         for secs in self.block_secs.iter().filter(|secs| secs.from > UnixTime(0)) {
-            text += &table("block_secs_change", secs, "secs", format_args!("{}", secs.value));
+            lines.push(table("block_secs_change", secs, "secs", format_args!("{}", secs.value)));
         }
         for fixed in &self.fixed_rewards {
-            text += &table("fixed_reward", fixed, "reward_wei", format_args!("\"{}\"", fixed.value));
+            lines.push(table("fixed_reward", fixed, "reward_wei", format_args!("\"{}\"", fixed.value)));
         }
-        text
+        lines.concat()
     }
 }
 
@@ -372,6 +364,23 @@ fn block_secs(
     for change in changes {
         let secs = parse_block_secs("block_secs_change.secs", change.secs)?;
         push(&mut values, "block_secs_change.from", change.from, change.approximate, secs)?;
+    }
+    Ok(values)
+}
+
+/// Rewards per block that hold whatever the rule says.
+fn fixed_rewards(
+    allocation: Allocation,
+    written: &[FixedRewardFile],
+) -> Result<Vec<Dated<Wei>>, PolicyError> {
+    if !written.is_empty() && allocation != Allocation::Flat {
+        let expected = "left out, but with the allocation \"flat\": only there every block earns the same";
+        return Err(value_error("fixed_reward", "given", expected));
+    }
+    let mut values = Vec::new();
+    for fixed in written {
+        let value = parse_wei("fixed_reward.reward_wei", &fixed.reward_wei)?;
+        push(&mut values, "fixed_reward.from", fixed.from, fixed.approximate, value)?;
     }
     Ok(values)
 }

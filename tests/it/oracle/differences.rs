@@ -100,7 +100,7 @@ pub(crate) fn between(first: &Side, second: &Side) -> Option<(Policy, bool)> {
 fn earned(outcome: &Outcome) -> Option<(u64, BigInt)> {
     match outcome {
         Outcome::Rewarded { sequencer, reward } => Some((*sequencer, BigInt::from(reward.clone()))),
-        _ => None,
+        Outcome::BeforeGenesis | Outcome::NoProducer | Outcome::UnknownSigner | Outcome::AfterUnlock => None,
     }
 }
 
@@ -145,10 +145,10 @@ pub(crate) fn decompose(
         match (was, is) {
             (None, None) => {}
             (Some((sequencer, reward)), None) => {
-                row(&mut rows, epoch, sequencer).parts[part_of(&b.outcome)] -= reward
+                row(&mut rows, epoch, sequencer).parts[part_of(&b.outcome)] -= reward;
             }
             (None, Some((sequencer, reward))) => {
-                row(&mut rows, epoch, sequencer).parts[part_of(&a.outcome)] += reward
+                row(&mut rows, epoch, sequencer).parts[part_of(&a.outcome)] += reward;
             }
             (Some((from, was)), Some((to, is))) => {
                 if from != to {
