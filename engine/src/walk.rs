@@ -201,11 +201,7 @@ impl Walk {
                 open.rows.extend(over.row(*id, standing, change.time)?);
             }
         }
-        let stake =
-            |roster: &Roster| roster.get(change.sequencer).map_or(Wei::ZERO, |standing| standing.stake);
-        let before = stake(&self.roster);
-        self.roster.apply(change);
-        let after = stake(&self.roster);
+        let (before, after) = self.roster.apply(change);
         if before != after {
             self.total_locked = self.total_locked.checked_sub(before)?.checked_add(after)?;
             // It holds from the very second on, though an epoch that begins in it has begun.
