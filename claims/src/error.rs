@@ -143,6 +143,16 @@ pub enum ClaimsError {
         /// How many blocks they have.
         unpayable: u64,
     },
+    /// The operators' formula is given what is no whole number.
+    #[error("the operators' formula takes whole numbers: {what} is {found}, but has to be {expected}")]
+    NotWhole {
+        /// What is not whole.
+        what: &'static str,
+        /// What it may be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
     /// The policy has no single reward per block.
     #[error(
         "policy {policy} pays by the allocation \"{allocation}\", under which an epoch has no single reward per \

@@ -9,10 +9,11 @@
 //! - [`next_batch`] prepares the next `batchSubmitRewards` call: who is paid for how many blocks, credited by a
 //!   [`CreditRule`];
 //! - [`next_rate`] says what the reward per block has to be to hold the target, and what it was, and
-//!   [`draw`] draws that; [`reward_per_block`] is the same rule for a given stake and pace;
+//!   [`draw`] draws that; [`reward_per_block`] is the same rule for a given stake and pace, and a [`RateFormula`] also that of the operators;
 //! - a [`PreparedCall`] is a call that somebody has to send, and [`safe_file`] is it for a `Safe` wallet;
 //! - [`accounts()`] gives what the contracts and each policy owe each sequencer, and a [`statement()`] what moved on
 //!   the accounts of one; [`Recipients`] are the addresses on L2 that get the rewards;
+//! - [`compare()`] says how much more another policy, or the contract, gives, and what the difference is made of;
 //! - [`sequencers()`] tells who they are, and a [`Registry`] what they are called;
 //! - a [`Distribution`] is what a policy owes at the end of an epoch, with a [`MerkleTree`] to claim it by.
 //!
@@ -42,6 +43,7 @@ mod call;
 mod credits;
 mod distribution;
 mod error;
+mod formula;
 mod merkle;
 mod names;
 mod plot;
@@ -52,16 +54,18 @@ mod safe;
 mod sequencers;
 
 pub use accounts::{
-    AccountLine, Accounts, AccountsError, AsOf, ChainAccount, ChainAccounts, ChainTotals, Cut, Exit,
-    LedgerAccount, MissingRecipient, Movement, MovementKind, MovementPlace, NotClaimable, PolicyAccount,
-    PolicyAccounts, Recipient, Recipients, Statement, StatementEntry, StatementRange, Until, accounts,
-    blocks_credited, statement,
+    AccountLine, Accounts, AccountsError, Against, AsOf, ChainAccount, ChainAccounts, ChainTotals, Change,
+    ComparedEpoch, ComparedRow, ComparedSums, Comparison, Cut, Exit, LedgerAccount, MissingRecipient,
+    Movement, MovementKind, MovementPlace, NotClaimable, Part, PolicyAccount, PolicyAccounts, Recipient,
+    Recipients, Statement, StatementEntry, StatementRange, Until, accounts, blocks_credited, compare,
+    statement,
 };
 pub use batch::{BatchEntry, NextBatch, UnpayableBlocks, next_batch};
 pub use call::{Argument, PreparedCall};
 pub use credits::{BlockingSigner, CheckDifference, CreditRule, Uncreditable};
 pub use distribution::{Distribution, DistributionError, Withheld, WithheldReason, distribution};
 pub use error::ClaimsError;
+pub use formula::RateFormula;
 pub use merkle::{Leaf, MerkleTree};
 pub use names::{EntryError, EntryFault, NAME_CHARS_MAX, Names, REGISTRY_BYTES_MAX, Registry, RegistryError};
 pub use plot::draw;

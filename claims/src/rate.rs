@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 use tally_engine::{
     Allocation, Difference, EpochIndex, EpochLedger, Horizon, Ledger, Mrr, Policy, Rate, StakeBlocks,
-    StakeSeconds, UnixTime, Wei, Window, YEAR_SECS, floor_fraction,
+    StakeSeconds, UnixTime, Wei, Window, YEAR_SECS, flat_reward, floor_fraction,
 };
 use tally_eventlog::LogView;
 use tally_replay::{ReplayOptions, Replayed, Stop, replay, state_at};
@@ -27,6 +27,14 @@ pub struct BlockSecs {
     secs: u64,
     /// … take so many blocks: a power of ten.
     blocks: u64,
+}
+
+impl BlockSecs {
+    /// How many seconds it is, if that is a whole number.
+    pub const fn whole_secs(self) -> Option<u64> {
+        // Written in lowest powers of ten.
+        if self.blocks == 1 { Some(self.secs) } else { None }
+    }
 }
 
 impl FromStr for BlockSecs {
@@ -184,13 +192,9 @@ pub fn next_rate<L: LogView>(
 ///
 /// [`ClaimsError`] if it does not fit, or the contract says it.
 pub(crate) fn reward_of(policy: &Policy, rate: Rate) -> Result<Wei, ClaimsError> {
-    match rate {
-        Rate::Initial => Ok(policy.initial_reward()),
-        Rate::FromWindow(window) => window.flat_reward().map_err(ClaimsError::amount("the reward per block")),
-        Rate::OnChain => {
-            Err(ClaimsError::NotFlat { policy: policy.name().into(), allocation: Allocation::OnChain.name() })
-        }
-    }
+    let reward = flat_reward(policy, rate).map_err(ClaimsError::amount("the reward per block"))?;
+    let allocation = policy.allocation().name();
+    reward.ok_or_else(|| ClaimsError::NotFlat { policy: policy.name().into(), allocation })
 }
 
 fn closed_epoch(policy: &Policy, closed: &EpochLedger, end: UnixTime) -> Result<ClosedEpoch, ClaimsError> {

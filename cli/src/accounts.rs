@@ -4,7 +4,7 @@ use crate::accounts_args::{AccountsArgs, AccountsCommand};
 use crate::args::Format;
 use crate::format::{address, table};
 use crate::names::Names;
-use crate::{DONE, Output, accounts_recipients, json, policies, statement};
+use crate::{DONE, Output, accounts_compare, accounts_recipients, json, policies, statement};
 use anyhow::{Context, Result, bail};
 use std::io::Write;
 use tally_claims::{
@@ -25,6 +25,7 @@ pub(crate) fn run(args: &AccountsArgs, output: &mut Output<'_>) -> Result<u8> {
     match &args.command {
         Some(AccountsCommand::Statement(args)) => return statement::run(args, output),
         Some(AccountsCommand::Recipients(args)) => return accounts_recipients::run(args, output),
+        Some(AccountsCommand::Compare(args)) => return accounts_compare::run(args, output),
         None => {}
     }
     let policies = policies::load(&args.policy)?;

@@ -13,7 +13,7 @@ pub(crate) struct AccountsArgs {
     // A field of its own, and optional: with a subcommand it is not needed.
     #[arg(long, env = "TALLY_LOG", value_name = "DIR", required = true)]
     pub(crate) log: Option<PathBuf>,
-    /// A built-in policy (guide, stake-weighted, locking-pool) or a policy file; may be repeated
+    /// A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file; may be repeated
     #[arg(
         long,
         env = "TALLY_POLICY",
@@ -45,6 +45,8 @@ pub(crate) enum AccountsCommand {
     Statement(StatementArgs),
     /// Who gets the rewards on L2: by address, what it is there, and who has named nobody
     Recipients(RecipientsArgs),
+    /// How much more another policy, or the contract, gives than a policy, and what the difference is made of
+    Compare(CompareArgs),
 }
 
 #[derive(Debug, Args)]
@@ -75,7 +77,7 @@ pub(crate) struct StatementArgs {
     /// The sequencer that the statement is for
     #[arg(long, env = "TALLY_SEQUENCER", value_name = "ID")]
     pub(crate) sequencer: u64,
-    /// Also what accrues under this policy: a built-in one (guide, stake-weighted, locking-pool) or a policy file
+    /// Also what accrues under this policy: a built-in one (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file
     #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE")]
     pub(crate) policy: Option<String>,
     /// The first second, a unix time [default: from the beginning]
@@ -89,5 +91,30 @@ pub(crate) struct StatementArgs {
     pub(crate) threads: Option<u16>,
     /// How to print it
     #[arg(long, env = "TALLY_STATEMENT_FORMAT", value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    /// The policy to compare, by whose epochs it is told, and the one to compare it with (without one: what the contract
+    /// credited): built-in ones (guide, stake-weighted, locking-pool, operators, fixed-reward) or policy files
+    #[arg(
+        long,
+        env = "TALLY_POLICY",
+        value_name = "NAME|FILE",
+        value_delimiter = ',',
+        default_value = "guide"
+    )]
+    pub(crate) policy: Vec<String>,
+    /// This sequencer only, epoch by epoch
+    #[arg(long, env = "TALLY_SEQUENCER", value_name = "ID")]
+    pub(crate) sequencer: Option<u64>,
+    /// How many threads count [default: one a core]
+    #[arg(long, env = "TALLY_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// How to print it; JSON and CSV have every sequencer in every epoch
+    #[arg(long, env = "TALLY_COMPARE_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 }

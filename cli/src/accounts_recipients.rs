@@ -25,7 +25,7 @@ pub(crate) fn run(args: &RecipientsArgs, output: &mut Output<'_>) -> Result<u8> 
     match args.format {
         PlainFormat::Json => json::print(&shape(&log, &found, live.as_ref())?, output)?,
         PlainFormat::Table => {
-            let names = Names::load(output.registry, &log)?;
+            let names = Names::load(output, &log)?;
             print_tables(&log, &found, live.as_ref(), &names, output.out)?;
         }
     }

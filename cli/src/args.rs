@@ -5,6 +5,7 @@ use crate::block_range::{BLOCK_RANGE_HELP, BlockRange};
 use crate::bundle_args::{AuditBundleArgs, AuditCompareArgs, BundleCommand};
 use crate::chain_args::AuditChainArgs;
 use crate::claims_args::ClaimsCommand;
+use crate::policy::PolicyCommand;
 use crate::range::Range;
 use crate::serve_args::{ServeArgs, TokenArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -71,6 +72,9 @@ pub(crate) enum Command {
     /// The chains and contracts that can be ingested
     #[command(subcommand)]
     Network(NetworkCommand),
+    /// The rules by which rewards are computed
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Look at a log, or check it
     #[command(subcommand)]
     Log(LogCommand),
@@ -296,7 +300,7 @@ fn secs(text: &str) -> Result<Duration, String> {
 pub(crate) struct ReplayArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// A built-in policy (guide, stake-weighted, locking-pool) or a policy file; may be repeated
+    /// A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file; may be repeated
     #[arg(
         long,
         env = "TALLY_POLICY",
@@ -428,7 +432,7 @@ pub(crate) enum LedgerCommand {
 pub(crate) struct LedgerShowArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// A built-in policy (guide, stake-weighted, locking-pool) or a policy file
+    /// A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file
     #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE", default_value = "guide")]
     pub(crate) policy: String,
     /// These blocks only [default: all up to the horizon]
@@ -449,7 +453,7 @@ pub(crate) struct LedgerShowArgs {
 pub(crate) struct LedgerExportArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// A built-in policy (guide, stake-weighted, locking-pool) or a policy file
+    /// A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file
     #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE", default_value = "guide")]
     pub(crate) policy: String,
     /// The directory to write into: a new one, or that of the same export, interrupted
@@ -476,7 +480,7 @@ pub(crate) enum ExportFormat {
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// A built-in policy (guide, stake-weighted, locking-pool) or a policy file
+    /// A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file
     #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE", default_value = "guide")]
     pub(crate) policy: String,
     /// Explain what this block earned

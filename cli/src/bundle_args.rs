@@ -17,7 +17,7 @@ pub(crate) enum BundleCommand {
 pub(crate) struct BundleCreateArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// A built-in policy (guide, stake-weighted, locking-pool) or a policy file
+    /// A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file
     #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE", default_value = "guide")]
     pub(crate) policy: String,
     /// The file to write

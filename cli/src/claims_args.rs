@@ -2,7 +2,8 @@
 
 use crate::args::{Format, LogArg, PlainFormat, RpcArgs};
 use crate::range::decimal;
-use clap::{Args, Subcommand, ValueEnum};
+use alloy_primitives::U256;
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use tally_claims::{BlockSecs, CreditRule, METIS_DECIMALS};
 use tally_engine::{Mrr, Wei};
@@ -36,7 +37,7 @@ pub(crate) struct NextBatchArgs {
     #[arg(long, env = "TALLY_MIN_INTERVAL_SECS", value_name = "SECS")]
     pub(crate) min_interval_secs: Option<u64>,
     /// How much ETH the MPC address has to have
-    #[arg(long, env = "TALLY_MIN_MPC_ETH", value_name = "ETH", default_value = "0.1", value_parser = wei)]
+    #[arg(long, env = "TALLY_MIN_MPC_ETH", value_name = "ETH", default_value = "0.1", value_parser = of_18_decimals)]
     pub(crate) min_mpc_eth: Wei,
     /// An L1 endpoint, to ask what no log tells: means, pause, and whether the call succeeds; may be repeated
     #[arg(
@@ -98,22 +99,47 @@ pub(crate) struct NextRateArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("locked").args(["stake", "stake_wei", "log"]).required(true).multiple(true))]
 pub(crate) struct RateArgs {
     /// The stake of the pool, in METIS
-    #[arg(long, env = "TALLY_STAKE", value_name = "METIS", value_parser = wei)]
-    pub(crate) stake: Wei,
+    #[arg(long, env = "TALLY_STAKE", value_name = "METIS", value_parser = of_18_decimals)]
+    pub(crate) stake: Option<Wei>,
+    /// The stake of the pool, in wei
+    #[arg(long, env = "TALLY_STAKE_WEI", value_name = "WEI", value_parser = wei, conflicts_with = "stake")]
+    pub(crate) stake_wei: Option<Wei>,
+    /// Unless a stake is given: the directory of a log, of which everything that is locked is the stake
+    #[arg(long, env = "TALLY_LOG", value_name = "DIR")]
+    pub(crate) log: Option<PathBuf>,
+    /// With a log: what is locked after this L1 block [default: the log's last]
+    #[arg(long, env = "TALLY_AT_L1_BLOCK", value_name = "BLOCK")]
+    pub(crate) at_l1_block: Option<u64>,
     /// The seconds from one block to the next
     #[arg(long, env = "TALLY_BLOCK_SECS", value_name = "SECS")]
     pub(crate) block_secs: BlockSecs,
     /// The target mining reward rate, as 0.20
-    #[arg(long, env = "TALLY_MRR", value_name = "RATE", value_parser = Mrr::from_decimal)]
-    pub(crate) mrr: Mrr,
+    #[arg(long, env = "TALLY_MRR", value_name = "RATE", value_parser = Mrr::from_decimal, required_unless_present = "percent")]
+    pub(crate) mrr: Option<Mrr>,
+    /// The target mining reward rate in whole percents, as 20
+    #[arg(long, env = "TALLY_PERCENT", value_name = "N", conflicts_with = "mrr")]
+    pub(crate) percent: Option<u64>,
+    /// How to find the reward
+    #[arg(long, env = "TALLY_FORMULA", value_enum, default_value_t = FormulaArg::Exact)]
+    pub(crate) formula: FormulaArg,
     /// Also round to so many decimals of METIS: to the nearest, ties up
     #[arg(long, env = "TALLY_DECIMALS", value_name = "N", value_parser = decimals())]
     pub(crate) decimals: Option<u8>,
     /// How to print the reward
     #[arg(long, env = "TALLY_CLAIMS_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
+}
+
+/// How a reward per block is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormulaArg {
+    /// One division, rounded down
+    Exact,
+    /// As the pool's operators do, of whole percents and whole seconds
+    Operators,
 }
 
 #[derive(Debug, Args)]
@@ -141,8 +167,15 @@ pub(crate) struct MerkleArgs {
 }
 
 /// An amount of METIS or ETH.
-fn wei(text: &str) -> Result<Wei, String> {
+fn of_18_decimals(text: &str) -> Result<Wei, String> {
     decimal(text).map(Wei::new)
+}
+
+fn wei(text: &str) -> Result<Wei, String> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("{text:?} is not a whole number of wei"));
+    }
+    U256::from_str_radix(text, 10).map(Wei::new).map_err(|_| format!("{text} is above 2^256 - 1"))
 }
 
 fn decimals() -> clap::builder::RangedI64ValueParser<u8> {

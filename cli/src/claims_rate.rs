@@ -1,15 +1,17 @@
 //! `tally claims next-rate` and `tally claims rate`.
 
+use crate::accounts::warn;
 use crate::args::{Format, PlainFormat};
-use crate::claims_args::{NextRateArgs, RateArgs};
+use crate::claims_args::{FormulaArg, NextRateArgs, RateArgs};
 use crate::claims_batch::{print_call, write_safe_file};
 use crate::format::{mrr, mrr_percent, table};
 use crate::out_file::write_file;
 use crate::{DONE, Output, WrongUsage, json, policies};
 use anyhow::{Context, Result};
-use tally_claims::{ClaimsError, NextRate, RoundedWei, draw, next_rate, reward_per_block};
-use tally_engine::Wei;
+use tally_claims::{ClaimsError, NextRate, RateFormula, RoundedWei, draw, next_rate};
+use tally_engine::{L1Block, Mrr, OperatorsRate, Rate, Wei};
 use tally_eventlog::LogReader;
+use tally_replay::{StateAt, state_at};
 use tally_text::{exact_metis, metis, metis_difference, time, trimmed};
 
 pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
@@ -56,20 +58,38 @@ pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
 }
 
 pub(crate) fn rate(args: &RateArgs, output: &mut Output<'_>) -> Result<u8> {
-    let reward = reward_per_block(args.stake, args.block_secs, args.mrr)?;
+    let (stake, l1_block) = stake_of(args, output)?;
+    let target = match (args.mrr, args.percent) {
+        (Some(mrr), _) => mrr,
+        (None, Some(percent)) => Mrr::from_percent(percent),
+        (None, None) => return Err(WrongUsage("--mrr or --percent has to be given".into()).into()),
+    };
+    let formula = match args.formula {
+        FormulaArg::Exact => RateFormula::Exact,
+        FormulaArg::Operators => RateFormula::Operators,
+    };
+    let reward = formula.reward(stake, args.block_secs, target).map_err(|error| {
+        let is_usage = matches!(error, ClaimsError::NotWhole { .. });
+        if is_usage { WrongUsage(error.to_string()).into() } else { anyhow::Error::from(error) }
+    })?;
     let rounded = args.decimals.map(|decimals| RoundedWei::nearest(reward, decimals)).transpose()?;
     match args.format {
         PlainFormat::Json => {
             let answer = tally_wire::RewardPerBlock {
-                stake_wei: args.stake.into(),
+                formula: formula.code().into(),
+                l1_block: l1_block.map(|block| block.0),
+                stake_wei: stake.into(),
                 block_secs: args.block_secs.to_string(),
-                mrr: args.mrr.into(),
+                mrr: target.into(),
                 reward_per_block_wei: reward.into(),
                 rounded: rounded.map(Into::into),
             };
             json::print(&answer, output)?;
         }
         PlainFormat::Table => {
+            if let Some(block) = l1_block {
+                writeln!(output.out, "locked           {} after L1 block {block}", both(stake))?;
+            }
             writeln!(output.out, "reward per block {}", both(reward))?;
             if let Some(rounded) = rounded {
                 writeln!(output.out, "rounded          {}", both(rounded.amount))?;
@@ -77,6 +97,20 @@ pub(crate) fn rate(args: &RateArgs, output: &mut Output<'_>) -> Result<u8> {
         }
     }
     Ok(DONE)
+}
+
+/// The stake to find a reward for, and after which L1 block it is what is locked if a log says it.
+fn stake_of(args: &RateArgs, output: &mut Output<'_>) -> Result<(Wei, Option<L1Block>)> {
+    let given = args.stake.or(args.stake_wei);
+    if let Some(stake) = given {
+        return Ok((stake, None));
+    }
+    let path = args.log.as_ref().context("no stake and no log is given")?;
+    let StateAt { block, pool, discrepancies } =
+        state_at(&LogReader::open(path)?, args.at_l1_block.map(L1Block))?;
+    warn(&discrepancies, output)?;
+    let block = block.context("the log holds nothing of L1")?;
+    Ok((pool.total_locked, Some(block)))
 }
 
 /// An amount in METIS and in wei.
@@ -93,6 +127,10 @@ fn print_tables(rate: &NextRate, output: &mut Output<'_>) -> Result<()> {
     writeln!(out, "blocks N         {}, {} a year", closed.blocks, closed.blocks_a_year)?;
     writeln!(out, "realised MRR     {}", mrr_percent(closed.realised_mrr))?;
     writeln!(out, "target MRR       {}", rate.target)?;
+    if let Rate::Operators(OperatorsRate { total_locked, percent, block_secs }) = rate.rate {
+        let locked = metis(total_locked);
+        writeln!(out, "operators        {percent} % of {locked} METIS locked, a block every {block_secs} s")?;
+    }
     writeln!(out, "reward per block {}", both(rate.reward))?;
     if let Some(rounded) = rate.rounded {
         writeln!(out, "rounded          {}", both(rounded.amount))?;

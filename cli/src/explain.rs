@@ -8,7 +8,8 @@ use crate::{DONE, Output, json, kept, policies};
 use anyhow::{Context, Result};
 use std::io::Write;
 use tally_engine::{
-    Allocation, Division, EpochIndex, EpochLedger, L2Block, Policy, Rate, SequencerId, Wei, realised_mrr,
+    Allocation, Division, EpochIndex, EpochLedger, L2Block, OperatorsRate, Policy, Rate, SequencerId, Wei,
+    realised_mrr,
 };
 use tally_eventlog::LogReader;
 use tally_replay::{
@@ -100,7 +101,7 @@ fn print_stake(policy: &Policy, stake: &StakeFacts, out: &mut dyn Write) -> Resu
         format_args!(
             "{} (the stake while active, at most the cap of {})",
             metis(stake.effective),
-            metis(policy.cap())
+            if policy.cap() == Policy::NO_CAP { "none".into() } else { metis(policy.cap()) }
         ),
     )
 }
@@ -123,6 +124,19 @@ fn print_rate(policy: &Policy, epoch: &EpochLedger, out: &mut dyn Write) -> Resu
             line(out, "window W", format_args!("{} wei·blocks", window.stake_blocks))
         }
         Rate::OnChain => line(out, "rate", "what the contract pays"),
+        Rate::Operators(OperatorsRate { total_locked, percent, block_secs }) => {
+            line(
+                out,
+                "rate",
+                format_args!("the operators' formula: {percent} %, a block every {block_secs} s"),
+            )?;
+            line(
+                out,
+                "total locked",
+                format_args!("{} when the epoch began, not capped", metis(total_locked)),
+            )
+        }
+        Rate::Fixed(reward) => line(out, "rate", format_args!("fixed: {}", metis(reward))),
     }
 }
 
@@ -131,6 +145,7 @@ fn print_division(division: &Division, policy: &Policy, rate: Rate, out: &mut dy
     let formula = match (rate, by_stake) {
         (Rate::FromWindow(_), true) => "m · Q · eff / (d · YEAR · W)",
         (Rate::FromWindow(_), false) => "m · Q / (d · YEAR · N)",
+        (Rate::Operators(_), _) => "floor(total locked · percent / 100) / floor(YEAR / seconds)",
         _ => "initial · eff / cap",
     };
     let product = |factors: &[alloy_primitives::U256]| {

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod accounts_args;
+mod accounts_compare;
 mod accounts_recipients;
 mod activity_csv;
 mod args;
@@ -37,6 +38,7 @@ mod names;
 mod network;
 mod out_file;
 mod policies;
+mod policy;
 mod range;
 mod receipt_difference;
 mod replay;
@@ -126,6 +128,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Claims(ClaimsCommand::Rate(args)) => claims_rate::rate(args, &mut output),
         Command::Claims(ClaimsCommand::Merkle(args)) => merkle::run(args, &mut output),
         Command::Network(command) => network::run(command, &mut output),
+        Command::Policy(command) => policy::run(command, &mut output),
         Command::Log(LogCommand::Info(args)) => log::info(args, &mut output),
         Command::Log(LogCommand::Verify(args)) => log::verify(args, &mut output),
         Command::Log(LogCommand::Backup(args)) => log::backup(args, &mut output),

@@ -11,7 +11,9 @@ use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
-use tally_engine::{Horizon, L2Block, REALISED_MRR_DECIMALS, Rate, UnrewardedBlocks, floor_fraction};
+use tally_engine::{
+    Horizon, L2Block, REALISED_MRR_DECIMALS, Rate, UnrewardedBlocks, flat_reward, floor_fraction,
+};
 use tally_eventlog::{LogReader, LogView};
 use tally_replay::{Receipt, ReplayOptions, Replayed, Stop, replay, replay_with_activity};
 use tally_text::metis;
@@ -95,11 +97,10 @@ fn print_tables(replayed: &Replayed, names: &Names, output: &mut Output<'_>) -> 
     let header = ["epoch", "begins", "blocks", "reward METIS", "per block", "target", "realised"];
     let mut epochs = table(&header, 0);
     for epoch in &ledger.epochs {
-        let per_block = match (epoch.rate, policy.allocation()) {
-            (Rate::FromWindow(window), tally_engine::Allocation::Flat) => metis(window.flat_reward()?),
-            (Rate::Initial, tally_engine::Allocation::Flat) => metis(policy.initial_reward()),
-            (Rate::OnChain, _) => "by batch".into(),
-            _ => "by stake".into(),
+        let per_block = match flat_reward(policy, epoch.rate)? {
+            Some(reward) => metis(reward),
+            None if epoch.rate == Rate::OnChain => "by batch".into(),
+            None => "by stake".into(),
         };
         epochs.add_row([
             epoch.epoch.to_string(),

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// A built-in policy (guide, stake-weighted, locking-pool) or a policy file; may be repeated. The first is
+    /// A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file; may be repeated. The first is
     /// the one that is meant where a request names none
     #[arg(
         long,

@@ -32,6 +32,8 @@ pub struct EpochActivity {
     pub epoch: EpochIndex,
     /// When the epoch begins.
     pub start: UnixTime,
+    /// All that is locked when it begins, not capped, with the stakes of sequencers that are leaving.
+    pub total_locked: Wei,
     /// In order of sequencers, then of stakes, each pair once; none without blocks and seconds.
     pub rows: Vec<ActivityRow>,
 }

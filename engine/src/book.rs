@@ -185,7 +185,7 @@ impl Unpriced {
         for ActivityRow { stake, blocks, secs, .. } in &activity.rows {
             sums.add((*stake).min(policy.cap()), *blocks, *secs)?;
         }
-        let rate = next_rate(policy, past, activity.start);
+        let rate = next_rate(policy, past, activity.start, activity.total_locked);
         Ok(Self { activity, rate, sums, paid: paid.clone() })
     }
 

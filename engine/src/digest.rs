@@ -28,6 +28,16 @@ pub(crate) fn epoch_digest(epoch: &EpochLedger) -> B256 {
             bytes.amount(window.target.denominator());
         }
         Rate::OnChain => bytes.number(2),
+        Rate::Operators(entered) => {
+            bytes.number(3);
+            bytes.amount(entered.total_locked.get());
+            bytes.number(entered.percent);
+            bytes.number(entered.block_secs);
+        }
+        Rate::Fixed(reward) => {
+            bytes.number(4);
+            bytes.amount(reward.get());
+        }
     }
     bytes.length(epoch.rows.len());
     for row in &epoch.rows {

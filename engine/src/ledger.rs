@@ -3,6 +3,7 @@
 use crate::grid::sum_blocks;
 use crate::ids::{BatchId, EpochIndex, L2Block, SequencerId, UnixTime};
 use crate::money::{AmountError, StakeBlocks, StakeSeconds, Wei};
+use crate::operators::OperatorsRate;
 use crate::policy::Mrr;
 use crate::rate::{Window, realised_mrr};
 use alloc::collections::BTreeMap;
@@ -74,6 +75,10 @@ pub enum Rate {
     FromWindow(Window),
     /// What the contract pays, batch by batch.
     OnChain,
+    /// What the operators' formula gives for this.
+    Operators(OperatorsRate),
+    /// This for every block, as the policy says.
+    Fixed(Wei),
 }
 
 /// One sequencer in one epoch.

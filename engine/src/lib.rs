@@ -51,6 +51,7 @@ mod grid;
 mod ids;
 mod ledger;
 mod money;
+mod operators;
 mod policy;
 mod pool;
 mod rate;
@@ -78,14 +79,16 @@ pub use ledger::{
     UnrewardedBlocks,
 };
 pub use money::{AmountError, Division, StakeBlocks, StakeSeconds, Wei, floor_fraction};
+pub use operators::OperatorsRate;
 pub use policy::{
-    Allocation, Attribution, BUILT_IN, BUILT_IN_EARLIER, Genesis, Mrr, POLICY_BYTES_MAX, Policy, PolicyError,
+    Allocation, Attribution, BUILT_IN, BUILT_IN_EARLIER, Dated, Genesis, Mrr, POLICY_BYTES_MAX, Policy,
+    PolicyError, RateRule,
 };
 pub use pool::{
     BatchState, Discrepancy, PoolError, PoolFault, PoolGenesis, PoolState, SequencerState, SignerState,
     Status,
 };
-pub use rate::{REALISED_MRR_DECIMALS, Window, YEAR_SECS, realised_mrr, reward_division};
+pub use rate::{REALISED_MRR_DECIMALS, Window, YEAR_SECS, flat_reward, realised_mrr, reward_division};
 pub use schedule::{ExitStart, Payee, Piece, ScheduledBlocks, SignerBook, SpanCursor};
 pub use spans::{Span, SpanError, SpanFault, Spans};
 pub use spread::{InTurn, Spread};

@@ -93,15 +93,22 @@ pub(crate) struct Past {
     pub(crate) rate: Rate,
 }
 
-/// The rate of the epoch that begins at `start`: by the epoch before it, `past`, if that had stake and
-/// rewarded blocks (under `stake-weighted`: of producers with stake), else the one before.
-pub(crate) fn next_rate(policy: &Policy, past: Option<Past>, start: UnixTime) -> Rate {
+/// The rate of the epoch that begins at `start`, when `total_locked` is locked. If it is not fixed: by the operators'
+/// formula if anything is locked, or by the epoch before it, `past`, if that had stake and rewarded blocks (under
+/// `stake-weighted`: of producers with stake); else the one before. Epoch 0 has no epoch before it.
+pub(crate) fn next_rate(policy: &Policy, past: Option<Past>, start: UnixTime, total_locked: Wei) -> Rate {
     if policy.allocation() == Allocation::OnChain {
         return Rate::OnChain;
+    }
+    if let Some(reward) = policy.fixed_reward_at(start) {
+        return Rate::Fixed(reward);
     }
     let Some(Past { epoch, sums, rate }) = past else {
         return Rate::Initial;
     };
+    if let Some(entered) = policy.operators_rate_at(start, total_locked) {
+        return if total_locked.is_zero() { rate } else { Rate::Operators(entered) };
+    }
     let by_stake = policy.allocation() == Allocation::StakeWeighted;
     let is_empty =
         sums.blocks == 0 || sums.stake_seconds.is_zero() || (by_stake && sums.stake_blocks.is_zero());
@@ -149,6 +156,8 @@ impl<'a> Price<'a> {
         let (initial, cap) = (self.policy.initial_reward(), self.policy.cap());
         let each = match (self.rate, self.policy.allocation()) {
             (Rate::OnChain, _) | (_, Allocation::OnChain) => Wei::ZERO,
+            (Rate::Operators(entered), _) => entered.reward()?,
+            (Rate::Fixed(reward), _) => reward,
             (Rate::Initial, Allocation::Flat) => initial,
             (Rate::Initial, Allocation::StakeWeighted) => {
                 initial_stake_weighted_reward(initial, effective, cap)?
@@ -175,9 +184,22 @@ impl Window {
     }
 }
 
+/// What every block of an epoch earns at this rate, where all earn the same: under `flat`. Else `None`.
+///
+/// # Errors
+///
+/// [`AmountError`] if it does not fit.
+pub fn flat_reward(policy: &Policy, rate: Rate) -> Result<Option<Wei>, AmountError> {
+    if policy.allocation() != Allocation::Flat || rate == Rate::OnChain {
+        return Ok(None);
+    }
+    Price::new(policy, rate).each(Wei::ZERO).map(Some)
+}
+
 /// The division that the reward of a block comes from, for a producer with the effective stake
 /// `effective`: factor by factor as [`Window`] and `docs/rules.md` have it. `None` where nothing is divided:
-/// for the initial reward under `flat`, and under `on-chain`.
+/// for the initial reward under `flat`, for a fixed one, and under `on-chain`. Of the operators' formula it is the last
+/// division, that of two quotients.
 ///
 /// # Errors
 ///
@@ -196,7 +218,8 @@ pub fn reward_division(policy: &Policy, rate: Rate, effective: Wei) -> Result<Op
         Rate::Initial if by_stake => {
             Division::new(&[policy.initial_reward().get(), effective.get()], &[policy.cap().get()]).map(Some)
         }
-        Rate::Initial | Rate::OnChain => Ok(None),
+        Rate::Operators(entered) => entered.division().map(Some),
+        Rate::Initial | Rate::Fixed(_) | Rate::OnChain => Ok(None),
     }
 }
 

@@ -222,13 +222,37 @@ fn policies() -> impl Strategy<Value = Policy> {
     })
 }
 
+/// Policies under which the operators set the rate.
+fn practice() -> impl Strategy<Value = Policy> {
+    let genesis = prop_oneof![2 => Just("\"first-lock\""), 1 => Just("1100"), 1 => Just("900")];
+    let cap = prop_oneof![Just(1_u64), 1_000..6_000_000_000_u64];
+    let percent = prop_oneof![Just("0"), Just("0.2"), Just("99")];
+    let rate = prop_oneof![
+        3 => (1..100_000_u64).prop_map(|secs| alloc::format!(
+            "rate = \"operators\"\nblock_secs = {secs}\n[[block_secs_change]]\nfrom = 1120\nsecs = 9\n"
+        )),
+        1 => Just(String::new()),
+    ];
+    let fixed = prop_oneof![
+        1 => Just(""),
+        1 => Just("[[fixed_reward]]\nfrom = 1130\nreward_wei = \"7\"\n"),
+        1 => Just("[[fixed_reward]]\nfrom = 0\nreward_wei = \"0\"\n"),
+    ];
+    let parts = (any::<bool>(), genesis, cap, percent, rate, fixed);
+    parts.prop_map(|(is_scheduled, genesis, cap, percent, rate, fixed)| {
+        let attribution = if is_scheduled { "scheduled" } else { "signed" };
+        let text = policy_text("flat", attribution, genesis, cap, percent) + &rate + fixed;
+        Policy::from_toml(&text).expect("valid")
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
     #[test]
     fn a_fold_may_stop_anywhere(
         world in worlds(),
-        policy in policies(),
+        policy in prop_oneof![2 => policies(), 1 => practice()],
         cuts in vec(any::<prop::sample::Index>(), 0..6),
         at_each_block in prop::bool::weighted(0.2),
     ) {
@@ -247,6 +271,15 @@ proptest! {
             fold.advance(&seen.history(&world.spans), to).unwrap();
             prop_assert_eq!(fold.ledger(), &world.once(&policy, to));
         }
+    }
+
+    #[test]
+    fn an_evaluation_of_practice_says_what_a_fold_says(world in worlds(), policy in practice()) {
+        let to = world.horizon(world.blocks.len() - 1);
+        let seen = world.seen(&policy, None, to);
+        let activity = Activity::new(&policy, &seen.history(&world.spans), Some(to)).unwrap();
+        let found = activity.under_cap(policy.cap()).unwrap().evaluate(&policy).unwrap();
+        prop_assert_eq!(found.total.reward, world.once(&policy, to).total);
     }
 
     #[test]

@@ -149,8 +149,8 @@ impl Standing {
 }
 
 impl Roster {
-    /// Applies one change to the standings.
-    pub fn apply(&mut self, change: &Change) {
+    /// Applies one change to the standings. Returns the stake of its sequencer before and after it.
+    pub fn apply(&mut self, change: &Change) -> (Wei, Wei) {
         let next = self.members.len();
         let slot = *self.slots.entry(change.sequencer).or_insert(next);
         if slot == next {
@@ -159,6 +159,7 @@ impl Roster {
         let Some((_, standing)) = self.members.get_mut(slot) else {
             unreachable!("every slot given has a member");
         };
+        let before = standing.stake;
         match change.kind {
             ChangeKind::Stake(stake) => standing.stake = stake,
             ChangeKind::Activated => standing.active = true,
@@ -169,6 +170,7 @@ impl Roster {
                 self.signers.insert(signer, slot);
             }
         }
+        (before, standing.stake)
     }
 
     /// The sequencer that `signer` stands for, or `None` if it is not known yet.

@@ -33,6 +33,8 @@ pub(crate) struct Walk {
     /// How many of the timeline's changes have been played.
     played: usize,
     roster: Roster,
+    /// All stakes, active or not.
+    total_locked: Wei,
     /// What each sequencer has done since its stake last changed or the epoch began, by slot.
     steps: Vec<Step>,
     open: Option<OpenEpoch>,
@@ -52,6 +54,8 @@ struct Step {
 struct OpenEpoch {
     index: u64,
     start: UnixTime,
+    /// What is locked when it begins.
+    total_locked: Wei,
     rewarded: u64,
     /// The steps that are over, in no order.
     rows: Vec<ActivityRow>,
@@ -69,6 +73,7 @@ impl Walk {
             horizon: None,
             played: 0,
             roster: Roster::default(),
+            total_locked: Wei::ZERO,
             steps: Vec::new(),
             open: None,
             rewarded: 0,
@@ -179,7 +184,8 @@ impl Walk {
         }
         self.contract.begin_epoch();
         self.steps.fill(Step { since: start, blocks: 0 });
-        self.open = Some(OpenEpoch { index, start, rewarded: 0, rows: Vec::new() });
+        let total_locked = self.total_locked;
+        self.open = Some(OpenEpoch { index, start, total_locked, rewarded: 0, rows: Vec::new() });
         Ok(())
     }
 
@@ -195,7 +201,14 @@ impl Walk {
                 open.rows.extend(over.row(*id, standing, change.time)?);
             }
         }
-        self.roster.apply(change);
+        let (before, after) = self.roster.apply(change);
+        if before != after {
+            self.total_locked = self.total_locked.checked_sub(before)?.checked_add(after)?;
+            // It holds from the very second on, though an epoch that begins in it has begun.
+            if let Some(open) = self.open.as_mut().filter(|open| open.start == change.time) {
+                open.total_locked = self.total_locked;
+            }
+        }
         self.steps.resize(self.roster.members().len(), Step { since: change.time, blocks: 0 });
         self.played =
             self.played.checked_add(1).expect("a timeline has no more changes than there is memory");
@@ -285,7 +298,7 @@ impl Walk {
 
     /// What `epoch`, the open one, has seen up to `until`.
     fn activity(&self, epoch: OpenEpoch, until: UnixTime) -> Result<EpochActivity, FoldError> {
-        let OpenEpoch { index, start, rewarded, mut rows } = epoch;
+        let OpenEpoch { index, start, total_locked, rewarded, mut rows } = epoch;
         rows.reserve(self.steps.len());
         for ((id, standing), step) in self.roster.members().iter().zip(&self.steps) {
             rows.extend(step.row(*id, standing, until)?);
@@ -302,7 +315,7 @@ impl Walk {
             }
             is_same
         });
-        Ok(EpochActivity { epoch: EpochIndex(index), start, rows })
+        Ok(EpochActivity { epoch: EpochIndex(index), start, total_locked, rows })
     }
 
     /// What the open epoch has seen up to the horizon, or `None` before genesis.

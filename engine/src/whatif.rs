@@ -3,7 +3,7 @@
 //! Everything here is the same sums as a fold's, in another order, so a policy gives the same wei as
 //! a fold under it. What depends on the cap alone is done once for each cap.
 
-use crate::activity::{Activity, Rules};
+use crate::activity::{Activity, EpochActivity, Rules};
 use crate::error::FoldError;
 use crate::grid::sum_blocks;
 use crate::ids::{SequencerId, UnixTime};
@@ -42,6 +42,7 @@ pub struct Evaluation {
 #[derive(Clone, Copy, Debug)]
 struct CappedEpoch {
     start: UnixTime,
+    total_locked: Wei,
     sums: Sums,
     groups: usize,
     shares: usize,
@@ -102,7 +103,8 @@ impl Activity {
                 capped.shares.extend(group.iter().map(|(_, share)| *share));
             }
             let groups = capped.groups.len().checked_sub(before).expect("groups are only added");
-            capped.epochs.push(CappedEpoch { start: epoch.start, sums, groups, shares: made.len() });
+            let EpochActivity { start, total_locked, .. } = *epoch;
+            capped.epochs.push(CappedEpoch { start, total_locked, sums, groups, shares: made.len() });
         }
         Ok(capped)
     }
@@ -127,7 +129,7 @@ impl Capped {
         let (mut groups, mut shares) = (self.groups.as_slice(), self.shares.as_slice());
         let mut past = None;
         for (index, epoch) in (0_u64..).zip(&self.epochs) {
-            let rate = next_rate(policy, past, epoch.start);
+            let rate = next_rate(policy, past, epoch.start, epoch.total_locked);
             let mut price = Price::new(policy, rate);
             let own_groups = take(&mut groups, epoch.groups);
             let mut own_shares = take(&mut shares, epoch.shares);

@@ -54,7 +54,8 @@ mod whatif;
 pub use activity::{ReplayedActivity, activity, replay_with_activity};
 pub use blocks::{first_blocks_at, last_block_by, timestamp_of};
 pub use by_block::{
-    BlockEntry, BlockIter, BlockLedger, BlockReader, BlockRun, Outcome, Rewarded, first_block_that_differs,
+    Alike, BlockEntry, BlockIter, BlockLedger, BlockReader, BlockRun, Outcome, Rewarded,
+    first_block_that_differs, for_each_together,
 };
 pub use error::ReplayError;
 pub use explain::{

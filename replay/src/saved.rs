@@ -9,8 +9,9 @@ use alloy_primitives::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tally_engine::{
-    BatchId, BatchLedger, Earned, EpochIndex, EpochLedger, Horizon, L2Block, Ledger, Mrr, Policy, Rate, Row,
-    SequencerId, SequencerTotal, StakeBlocks, StakeSeconds, UnixTime, UnrewardedBlocks, Wei, Window,
+    BatchId, BatchLedger, Earned, EpochIndex, EpochLedger, Horizon, L2Block, Ledger, Mrr, OperatorsRate,
+    Policy, Rate, Row, SequencerId, SequencerTotal, StakeBlocks, StakeSeconds, UnixTime, UnrewardedBlocks,
+    Wei, Window,
 };
 
 /// The form of these bytes.
@@ -91,6 +92,8 @@ enum SavedRate {
     Initial,
     FromWindow { epoch: u64, target: String, stake_seconds: Amount, blocks: u64, stake_blocks: Amount },
     OnChain,
+    Operators { total_locked: Amount, percent: u64, block_secs: u64 },
+    Fixed(Amount),
 }
 
 /// The bytes to keep: `replayed`, which came of the log with this head digest. `None` if they cannot be encoded.
@@ -208,6 +211,10 @@ impl SavedEpoch {
                     stake_blocks: amount(window.stake_blocks.get()),
                 },
                 Rate::OnChain => SavedRate::OnChain,
+                Rate::Operators(OperatorsRate { total_locked, percent, block_secs }) => {
+                    SavedRate::Operators { total_locked: amount(total_locked.get()), percent, block_secs }
+                }
+                Rate::Fixed(reward) => SavedRate::Fixed(amount(reward.get())),
             },
             rows: epoch.rows.iter().map(row).collect(),
             digest: digest(epoch.digest),
@@ -239,6 +246,14 @@ impl SavedEpoch {
                     })
                 }
                 SavedRate::OnChain => Rate::OnChain,
+                SavedRate::Operators { total_locked, percent, block_secs } => {
+                    Rate::Operators(OperatorsRate {
+                        total_locked: Wei::new(to_amount(*total_locked)),
+                        percent: *percent,
+                        block_secs: *block_secs,
+                    })
+                }
+                SavedRate::Fixed(reward) => Rate::Fixed(Wei::new(to_amount(*reward))),
             },
             rows: self.rows.iter().map(row).collect(),
             digest: to_digest(self.digest),

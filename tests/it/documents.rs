@@ -72,6 +72,7 @@ fn check_examples(document: &str, examples: usize) {
     for example in text.split("```console\n$ tally ").skip(1) {
         let (args, printed) = example.split("```").next().unwrap().split_once('\n').unwrap();
         let args = args.replace("pool.log", dir.path().to_str().unwrap());
+        let args = args.replace("fixtures/", &format!("{}/", root().join("fixtures").display()));
         let args = args.replace("--out ledger", &format!("--out {}", out.display()));
         let (status, found, err) = crate::support::tally(&args.split(' ').collect::<Vec<_>>());
         assert_eq!((status, err.as_str()), (0, ""), "{args}");
@@ -93,7 +94,30 @@ fn the_examples_of_the_accounts_are_what_the_commands_print() {
 
 #[test]
 fn the_examples_of_the_claims_are_what_the_commands_print() {
-    check_examples("docs/claims.md", 3);
+    check_examples("docs/claims.md", 5);
+}
+
+#[test]
+fn the_examples_of_the_policies_are_what_the_commands_print() {
+    check_examples("docs/policies.md", 2);
+}
+
+/// What each policy gives on each recording, as the page has it.
+#[test]
+fn the_figures_of_the_policies_are_what_they_give() {
+    let logs = crate::support::RECORDINGS.map(crate::support::ingested);
+    let page = std::fs::read_to_string(root().join("docs/policies.md")).unwrap();
+    for (name, _) in engine::BUILT_IN {
+        let mut line = format!("| `{name}` |");
+        for (_, log) in &logs {
+            let policy = engine::Policy::built_in(name).unwrap();
+            let replayed =
+                tally_replay::replay(log, &[policy], tally_replay::ReplayOptions::default()).unwrap();
+            let blocks: u64 = replayed[0].ledger.epochs.iter().map(|epoch| epoch.earned.blocks).sum();
+            line += &format!(" {blocks} | {} |", tally_text::metis(replayed[0].ledger.total));
+        }
+        assert!(page.contains(&format!("\n{line}\n")), "docs/policies.md has to have the line\n{line}");
+    }
 }
 
 #[test]

@@ -365,10 +365,13 @@ Assessed = namedtuple("Assessed", "sequencer effective batch why each")
 class Fold:
     def __init__(self, recording, policy):
         self.recording, self.policy = recording, policy
-        self.cap, self.length = int(policy["cap_wei"]), policy["epoch_secs"]
+        cap = policy["cap_wei"]
+        self.cap, self.length = 2**256 - 1 if cap == "none" else int(cap), policy["epoch_secs"]
         self.initial = int(policy["initial_reward_wei"])
         self.by_contract = policy["allocation"] == "on-chain"
         self.by_stake = policy["allocation"] == "stake-weighted"
+        self.by_operators = policy.get("rate") == "operators"
+        assert "fixed_reward" not in policy, "there is no second opinion on rewards that are fixed"
         self.scheduled = self.by_contract or policy.get("attribution") == "scheduled"
         genesis = policy.get("genesis", "first-lock")
         if genesis in ("first-lock", "first-payable"):
@@ -481,8 +484,19 @@ class Fold:
             target = change["mrr"] if change["from"] <= time else target
         return fraction(target)
 
+    def seconds(self, time):
+        seconds = self.policy["block_secs"]
+        for change in self.policy.get("block_secs_change", []):
+            seconds = change["secs"] if change["from"] <= time else seconds
+        return seconds
+
+    def locked(self, time):
+        """All stakes, whoever is leaving."""
+        return sum(last_at(changes, time)[1] or 0 for changes in self.recording.stakes.values())
+
     def rates_of_epochs(self):
-        """For each epoch: None for the initial rate, or the window's epoch, m, d, its text, Q, N and W."""
+        """For each epoch: None for the initial rate, or the window's epoch, m, d, its text, Q, N and W; or what the
+        operators enter: what is locked, m, d, its text, and the seconds."""
         sums = {}
         for block, assessed in zip(self.blocks, self.assessed):
             if assessed.why is None:
@@ -495,7 +509,9 @@ class Fold:
                 before = self.bounds(epoch - 1)
                 stake = sum(self.stake_seconds(sequencer, *before) for sequencer in self.recording.stakes)
                 blocks, weight = sums.get(epoch - 1, (0, 0))
-                if blocks > 0 and stake > 0 and (weight > 0 or not self.by_stake):
+                if self.by_operators:
+                    rate = (self.locked(start), *self.target(start), self.seconds(start)) if self.locked(start) else rate
+                elif blocks > 0 and stake > 0 and (weight > 0 or not self.by_stake):
                     rate = (epoch - 1, *self.target(start), stake, blocks, weight)
             rates.append(None if self.by_contract else rate)
         return rates
@@ -507,6 +523,9 @@ class Fold:
             return None
         if rate is None:
             above, below = [self.initial, effective], [self.cap]
+        elif self.by_operators:
+            locked, m, d, _, seconds = rate
+            above, below = [locked * (100 * m // d) // 100], [YEAR // seconds]
         else:
             _, m, d, _, stake, blocks, weight = rate
             above = [m, stake, effective] if self.by_stake else [m, stake]
@@ -558,18 +577,24 @@ def stake_json(fold, sequencer, time):
 def epoch_json(fold, epoch):
     start, _ = fold.bounds(epoch)
     rate, window = fold.rates[epoch], None
+    of = mrr = locked = seconds = each = None
     if fold.by_contract:
-        rate_json = {"from": "chain", "window_epoch": None, "mrr": None, "reward_per_block_wei": None}
+        kind = "chain"
     elif rate is None:
-        each = None if fold.by_stake else str(fold.initial)
-        rate_json = {"from": "initial", "window_epoch": None, "mrr": None, "reward_per_block_wei": each}
+        kind, each = "initial", None if fold.by_stake else str(fold.initial)
+    elif fold.by_operators:
+        kind, each = "operators", str(fold.division(epoch, 0)["quotient"])
+        locked, _, _, mrr, seconds = rate
     else:
+        kind, each = "window", None if fold.by_stake else str(fold.division(epoch, 0)["quotient"])
         of, _, _, mrr, stake, blocks, weight = rate
-        each = None if fold.by_stake else str(fold.division(epoch, 0)["quotient"])
-        rate_json = {"from": "window", "window_epoch": of, "mrr": mrr, "reward_per_block_wei": each}
         window = {
             "epoch": of, "mrr": mrr, "stake_seconds": str(stake), "blocks": blocks, "stake_blocks": str(weight)
         }
+    rate_json = {
+        "from": kind, "window_epoch": of, "mrr": mrr, "total_locked_wei": text(locked), "block_secs": seconds,
+        "reward_per_block_wei": each,
+    }
     target = fold.target(start)[2]
     return {"epoch": epoch, "start": start, "target_mrr": target, "rate": rate_json, "window": window}
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use tally_ingest::{Limits, ingest_recording};
 use tally_replay::{BlockLedger, Outcome, ReplayOptions, explain_block, explain_epoch, replay};
 
-const BUILT_IN: [&str; 3] = ["guide", "stake-weighted", "locking-pool"];
+const BUILT_IN: [&str; 4] = ["guide", "stake-weighted", "locking-pool", "operators"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -98,7 +98,7 @@ fn explanations_are_what_a_second_opinion_finds_in_the_raw_recording() {
         return;
     }
     let hourly = hourly();
-    let small = [BUILT_IN[0], BUILT_IN[2], &hourly];
+    let small = [BUILT_IN[0], BUILT_IN[2], BUILT_IN[3], &hourly];
     for (recording, policies, least) in [("pool-a", &BUILT_IN, 40_000), ("small-a", &small, 15_000)] {
         let (dir, _) = ingested(recording);
         let log = dir.path().to_str().unwrap();

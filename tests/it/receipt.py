@@ -91,6 +91,10 @@ def fraction(decimal):
 def rate(value):
     if value["from"] == "window":
         return number(1) + number(value["window_epoch"]) + fraction(value["mrr"])
+    if value["from"] == "operators":
+        return number(3) + amount(value["total_locked_wei"]) + number(value["percent"]) + number(value["block_secs"])
+    if value["from"] == "fixed":
+        return number(4) + amount(value["reward_per_block_wei"])
     return number({"initial": 0, "chain": 2}[value["from"]])
 
 

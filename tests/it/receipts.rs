@@ -19,7 +19,14 @@ fn published_results_stay() {
     let mut found = String::new();
     for name in RECORDINGS {
         let (_dir, log) = ingested(name);
-        for policy in ["guide@1", "stake-weighted@1", "locking-pool@1", "locking-pool@2"] {
+        for policy in [
+            "guide@1",
+            "stake-weighted@1",
+            "locking-pool@1",
+            "locking-pool@2",
+            "operators@1",
+            "fixed-reward@1",
+        ] {
             // Whichever engine made it.
             let receipt = Receipt { engine_version: "any".into(), ..receipt_of(&log, policy) };
             let (policy, digest) = (&receipt.policy, receipt.digest());

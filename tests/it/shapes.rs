@@ -69,7 +69,7 @@ fn what_each_command_prints_is_of_its_shape() {
     for (recording, sequencer, block) in [("pool-a", 10, 15_228_449), ("small-a", 1, 2_000)] {
         let (dir, _) = ingested(recording);
         let log = format!("--log {} --format json", dir.path().display());
-        for policy in ["guide", "stake-weighted", "locking-pool"] {
+        for policy in ["guide", "stake-weighted", "locking-pool", "operators", "fixed-reward"] {
             let of = format!("{log} --policy {policy}");
             check_shape::<Vec<tally_wire::Replay>>(&format!("replay {of}"));
             check_shape::<tally_wire::LedgerShow>(&format!("ledger show {of}"));
@@ -83,6 +83,11 @@ fn what_each_command_prints_is_of_its_shape() {
         check_shape::<tally_wire::WhatIf>(&format!("whatif {log} --mrr 0.1,0.2"));
         check_shape::<tally_wire::Accounts>(&format!("accounts {log} --sequencer {sequencer}"));
         check_shape::<tally_wire::Recipients>(&format!("accounts recipients {log}"));
+        for against in ["guide", "guide,operators"] {
+            check_shape::<tally_wire::AccountsComparison>(&format!(
+                "accounts compare {log} --policy {against}"
+            ));
+        }
         check_shape::<tally_wire::Sequencers>(&format!("sequencers {log}"));
         check_shape::<tally_wire::StateAt>(&format!("state {log}"));
         check_shape::<tally_wire::LogInfo>(&format!("log info {log}"));

@@ -189,6 +189,10 @@ pub(crate) fn engine_policy(policy: &oracle::Policy) -> Policy {
          cap_wei = \"{}\"\nepoch_secs = {}\ngenesis = {genesis}\ninitial_reward_wei = \"{}\"\n",
         policy.cap, policy.epoch_secs, policy.initial_reward,
     );
+    // Keys come before tables.
+    if let Some((_, secs)) = policy.practice.seconds.first() {
+        text += &format!("rate = \"operators\"\nblock_secs = {secs}\n");
+    }
     for (index, (from, numerator, denominator)) in policy.mrr.iter().enumerate() {
         let decimal = decimal(*numerator, *denominator);
         if index == 0 {
@@ -197,7 +201,20 @@ pub(crate) fn engine_policy(policy: &oracle::Policy) -> Policy {
             text += &format!("[[target_mrr_change]]\nfrom = {from}\nmrr = \"{decimal}\"\n");
         }
     }
+    text += &practice_text(&policy.practice);
     Policy::from_toml(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// What changes of how the operators set the rate, as the tables of a policy file.
+fn practice_text(practice: &oracle::Practice) -> String {
+    let mut text = String::new();
+    for (from, secs) in practice.seconds.iter().skip(1) {
+        text += &format!("[[block_secs_change]]\nfrom = {from}\nsecs = {secs}\napproximate = true\n");
+    }
+    for (from, reward) in &practice.fixed_rewards {
+        text += &format!("[[fixed_reward]]\nfrom = {from}\nreward_wei = \"{reward}\"\n");
+    }
+    text
 }
 
 /// A fraction over a power of ten as a decimal.
@@ -235,6 +252,7 @@ pub(crate) fn oracle_policy(name: &str) -> oracle::Policy {
         initial_reward: big(&policy.initial_reward()),
         mrr: vec![(0, 2, 10)],
         initial_reward_per_block_on_chain: BigUint::from(761_000_000_000_000_u64),
+        practice: oracle::Practice::built_in(name),
     }
 }
 

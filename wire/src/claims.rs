@@ -141,7 +141,7 @@ shapes! {
 
     /// What the reward per block has to be from the end of the last closed epoch on.
     pub struct NextRate try_from next: &tally_claims::NextRate {
-        /// The last epoch that is over, whose sums set the rate.
+        /// The last epoch that is over. Unless `rate` is by another, its sums set the rate.
         closed_epoch: Closed = (&next.closed).into(),
         /// The target for the mining reward rate of the epoch after it.
         target_mrr: Fraction = next.target.into(),
@@ -243,6 +243,11 @@ shapes! {
 
     /// What a block has to earn so that a given stake earns a given rate at a given pace.
     pub struct RewardPerBlock {
+        /// `exact`: one division, rounded down. `operators`: the formula of the pool's operators, which rounds down three
+        /// times.
+        formula: String,
+        /// The L1 block after which the stake is all that is locked; `null` if the stake was given.
+        l1_block: Option<u64>,
         /// The stake, in wei.
         stake_wei: Amount,
         /// The seconds from one block to the next, as a decimal number.

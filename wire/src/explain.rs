@@ -54,7 +54,7 @@ shapes! {
         /// The epoch that the block is in; `null` before epoch 0.
         epoch: Option<EpochRate> = explained.epoch.as_ref().map(|epoch| (policy, epoch).try_into()).transpose()?,
         /// How the reward is computed; `null` if the block earned nothing, or nothing is divided (the initial reward under
-        /// `flat`, and everything under `on-chain`).
+        /// `flat`, a fixed one, and everything under `on-chain`).
         division: Option<Division> = explained.division.as_ref().map(Into::into),
         /// Under `on-chain`: where the reward per block comes from; else, or if the block earned nothing, `null`.
         paid_by: Option<RewardSource> = explained.paid_by.as_ref().map(Into::into),
@@ -182,7 +182,7 @@ shapes! {
         target_mrr: Fraction = epoch.target.into(),
         /// What sets the reward of the epoch's blocks.
         rate: Rate = (policy, epoch.rate).try_into()?,
-        /// The sums of the earlier epoch that set the rate; `null` for the initial rate and under `on-chain`.
+        /// The sums of the earlier epoch that set the rate; `null` unless an earlier epoch set it.
         window: Option<Window> = window(epoch.rate).map(Into::into),
     }
 

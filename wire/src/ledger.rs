@@ -3,7 +3,8 @@
 use crate::shape::list;
 use crate::{Address, Amount, Fraction, Hash, Horizon, Log, Policy, Stopped};
 use tally_engine::{
-    Allocation, AmountError, BatchLedger, EpochLedger, SequencerId, SequencerTotal, UnrewardedBlocks,
+    AmountError, BatchLedger, EpochLedger, Mrr, OperatorsRate, SequencerId, SequencerTotal, UnrewardedBlocks,
+    flat_reward,
 };
 use tally_replay::{Outcome, Replayed};
 
@@ -78,22 +79,29 @@ shapes! {
         (policy, rate): (&tally_engine::Policy, tally_engine::Rate)
     {
         /// `initial`: the policy's initial reward. `window`: the stake and the blocks of an earlier epoch. `chain`: the
-        /// reward per block of the contract.
+        /// reward per block of the contract. `operators`: the formula of the pool's operators. `fixed`: a reward per block
+        /// that the policy fixes.
         from: String = match rate {
             tally_engine::Rate::Initial => "initial",
             tally_engine::Rate::FromWindow(_) => "window",
             tally_engine::Rate::OnChain => "chain",
+            tally_engine::Rate::Operators(_) => "operators",
+            tally_engine::Rate::Fixed(_) => "fixed",
         }.into(),
         /// The number of the earlier epoch; `null` unless `from` is `window`.
         window_epoch: Option<u64> = window(rate).map(|window| window.epoch),
-        /// The target that the rate was set with; `null` unless `from` is `window`.
-        mrr: Option<Fraction> = window(rate).map(|window| window.target.into()),
+        /// The target that the rate was set with; `null` unless `from` is `window` or `operators`.
+        mrr: Option<Fraction> = window(rate)
+            .map(|window| window.target)
+            .or_else(|| entered(rate).map(|entered| Mrr::from_percent(entered.percent)))
+            .map(Into::into),
+        /// What was locked when the epoch began, not capped and with the stakes of sequencers that were leaving, in wei;
+        /// `null` unless `from` is `operators`.
+        total_locked_wei: Option<Amount> = entered(rate).map(|entered| entered.total_locked.into()),
+        /// The seconds from one block to the next that were entered into the formula; `null` unless `from` is `operators`.
+        block_secs: Option<u64> = entered(rate).map(|entered| entered.block_secs),
         /// What every block of the epoch earns, in wei; `null` unless all earn the same, as under `flat`.
-        reward_per_block_wei: Option<Amount> = match (policy.allocation(), rate) {
-            (Allocation::Flat, tally_engine::Rate::Initial) => Some(policy.initial_reward().into()),
-            (Allocation::Flat, tally_engine::Rate::FromWindow(window)) => Some(window.flat_reward()?.into()),
-            _ => None,
-        },
+        reward_per_block_wei: Option<Amount> = flat_reward(policy, rate)?.map(Into::into),
     }
 
     /// A sequencer in an epoch: a row of the ledger.
@@ -239,6 +247,20 @@ pub fn rows(epoch: &EpochLedger) -> Result<Vec<Row>, AmountError> {
 pub(crate) fn window(rate: tally_engine::Rate) -> Option<tally_engine::Window> {
     match rate {
         tally_engine::Rate::FromWindow(window) => Some(window),
-        tally_engine::Rate::Initial | tally_engine::Rate::OnChain => None,
+        tally_engine::Rate::Initial
+        | tally_engine::Rate::OnChain
+        | tally_engine::Rate::Operators(_)
+        | tally_engine::Rate::Fixed(_) => None,
+    }
+}
+
+/// What was entered into the operators' formula, if the rate was set by it.
+fn entered(rate: tally_engine::Rate) -> Option<OperatorsRate> {
+    match rate {
+        tally_engine::Rate::Operators(entered) => Some(entered),
+        tally_engine::Rate::Initial
+        | tally_engine::Rate::FromWindow(_)
+        | tally_engine::Rate::OnChain
+        | tally_engine::Rate::Fixed(_) => None,
     }
 }

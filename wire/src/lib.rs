@@ -43,6 +43,7 @@ mod accounts;
 mod answers;
 mod audit;
 mod claims;
+mod compare;
 mod explain;
 mod facts;
 mod ledger;
@@ -73,6 +74,7 @@ pub use claims::{
     DistributionPart, EpochRates, NextBatch, NextBatchOfLog, NextRate, NextRateOfLog, OnChainRate,
     RewardPerBlock, Rounded, Unpayable, Withheld,
 };
+pub use compare::{AccountsComparison, ComparedEpoch, ComparedRow, ComparedSequencer, ComparedSums};
 pub use explain::{
     BlockExplanation, Division, EpochExplanation, EpochRate, ExplainBlock, ExplainEpoch, ExplanationHead,
     PaidBlocks, Place, RewardSource, Segment, Span, SpanEvent, Stake, Window,

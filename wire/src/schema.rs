@@ -1,9 +1,9 @@
 //! JSON Schema of what the commands print.
 
 use crate::{
-    Accounts, BundleAudit, ChainAuditReport, Comparison, Distribution, ExplainBlock, ExplainEpoch,
-    LedgerShow, LiveAudit, LogInfo, NextBatchOfLog, NextRateOfLog, Recipients, Replay, RewardPerBlock,
-    Sequencers, StateAt, Statement, WhatIf,
+    Accounts, AccountsComparison, BundleAudit, ChainAuditReport, Comparison, Distribution, ExplainBlock,
+    ExplainEpoch, LedgerShow, LiveAudit, LogInfo, NextBatchOfLog, NextRateOfLog, Recipients, Replay,
+    RewardPerBlock, Sequencers, StateAt, Statement, WhatIf,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ const DEFINITIONS: &str = "#/$defs/";
 type Printed = (&'static str, &'static str, fn() -> Value);
 
 /// Everything that commands print as JSON.
-const PRINTED: [Printed; 19] = [
+const PRINTED: [Printed; 20] = [
     ("replay", "tally replay --format json", listed::<Replay>),
     ("whatif", "tally whatif --format json", object::<WhatIf>),
     ("ledger-show", "tally ledger show --format json", object::<LedgerShow>),
@@ -29,6 +29,7 @@ const PRINTED: [Printed; 19] = [
     ("accounts", "tally accounts --format json", object::<Accounts>),
     ("accounts-recipients", "tally accounts recipients --format json", object::<Recipients>),
     ("accounts-statement", "tally accounts statement --format json", object::<Statement>),
+    ("accounts-compare", "tally accounts compare --format json", object::<AccountsComparison>),
     ("claims-next-batch", "tally claims next-batch --format json", object::<NextBatchOfLog>),
     ("claims-next-rate", "tally claims next-rate --format json", object::<NextRateOfLog>),
     ("claims-rate", "tally claims rate --format json", object::<RewardPerBlock>),

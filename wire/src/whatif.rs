@@ -88,7 +88,7 @@ shapes! {
 /// The target of a policy for the mining reward rate, or `None` if it has several, by date.
 pub fn sole_target(policy: &tally_engine::Policy) -> Option<Mrr> {
     match policy.targets() {
-        [(_, mrr)] => Some(*mrr),
+        [only] => Some(only.value),
         _ => None,
     }
 }

@@ -2,18 +2,22 @@
 
 mod books;
 mod chain;
+mod compare;
 mod cut;
 mod error;
 mod movement;
+mod parts;
 mod policy;
 mod recipients;
 mod statement;
 
 pub use books::{AccountLine, StatementEntry};
 pub use chain::{ChainAccount, ChainAccounts, ChainTotals, Exit, NotClaimable};
+pub use compare::{Against, ComparedEpoch, ComparedRow, Comparison, compare};
 pub use cut::{AsOf, Cut, Until};
 pub use error::AccountsError;
 pub use movement::{LedgerAccount, Movement, MovementKind, MovementPlace, blocks_credited};
+pub use parts::{Change, ComparedSums, Part};
 pub use policy::{PolicyAccount, PolicyAccounts};
 pub use recipients::{MissingRecipient, Recipient, Recipients};
 pub use statement::{Statement, StatementRange, statement};

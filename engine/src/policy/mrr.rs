@@ -31,6 +31,22 @@ impl Mrr {
         U256::from(10_u64.saturating_pow(u32::from(self.decimals)))
     }
 
+    /// The rate of so many percent.
+    pub fn from_percent(percent: u64) -> Self {
+        let tenth = |whole: u64| whole.checked_div(10).filter(|_| whole.is_multiple_of(10));
+        match (tenth(percent), tenth(percent).and_then(tenth)) {
+            (_, Some(numerator)) => Self { numerator, decimals: 0 },
+            (Some(numerator), None) => Self { numerator, decimals: 1 },
+            (None, None) => Self { numerator: percent, decimals: 2 },
+        }
+    }
+
+    /// How many percent it is, if that is a whole number (that fits in 64 bits).
+    pub fn whole_percent(self) -> Option<u64> {
+        let more = 2_u8.checked_sub(self.decimals)?;
+        10_u64.checked_pow(u32::from(more))?.checked_mul(self.numerator)
+    }
+
     /// The rate that a policy file would write like this: a decimal fraction, at most 18 decimals.
     ///
     /// # Errors

@@ -105,6 +105,7 @@ fn refusal(policy: &PolicyView, error: ClaimsError) -> Problem {
         | ClaimsError::TooFast { .. }
         | ClaimsError::TooManyDecimals { .. }
         | ClaimsError::NoBlockSecs { .. }
+        | ClaimsError::NotWhole { .. }
         | ClaimsError::HeadTime { .. }
         | ClaimsError::Drawing(_) => broken(&error.into()),
         ClaimsError::NotFlat { .. } => Problem::new(StatusCode::CONFLICT, "not-flat", error.to_string()),

@@ -6,9 +6,11 @@
 
 mod part;
 mod reader;
+mod together;
 
 pub use part::first_block_that_differs;
 pub use reader::BlockReader;
+pub use together::{Alike, for_each_together};
 
 use crate::blocks::Blocks;
 use crate::error::ReplayError;
@@ -281,17 +283,21 @@ impl BlockRun<'_> {
         }
     }
 
+    /// Who made them by the policy's attribution: who signed them, or whom their span names.
+    pub fn producer(&self) -> Option<Address> {
+        let scheduled = self.span.map(|span| span.signer);
+        if self.is_scheduled { scheduled } else { self.signer.copied().or(scheduled) }
+    }
+
     /// The blocks one by one.
     pub fn entries(&self) -> impl Iterator<Item = BlockEntry> {
-        let scheduled = self.span.map(|span| span.signer);
-        let signer = self.signer.copied();
         let mut entry = BlockEntry {
             block: self.first_block,
             timestamp: UnixTime(0),
             epoch: self.epoch,
             span: self.span.map(|span| span.id),
-            signer,
-            producer: if self.is_scheduled { scheduled } else { signer.or(scheduled) },
+            signer: self.signer.copied(),
+            producer: self.producer(),
             sequencer: self.sequencer(),
             outcome: match self.assessed {
                 Assessed::Unrewarded { reason, .. } => Outcome::Unrewarded(reason),

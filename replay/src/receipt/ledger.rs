@@ -7,8 +7,9 @@ use super::{
 };
 use alloy_primitives::U256;
 use tally_engine::{
-    BatchId, BatchLedger, Earned, EpochIndex, EpochLedger, Horizon, L2Block, Ledger, Mrr, Rate, Row,
-    SequencerId, SequencerTotal, StakeBlocks, StakeSeconds, UnixTime, UnrewardedBlocks, Wei, Window,
+    BatchId, BatchLedger, Earned, EpochIndex, EpochLedger, Horizon, L2Block, Ledger, Mrr, OperatorsRate,
+    Rate, Row, SequencerId, SequencerTotal, StakeBlocks, StakeSeconds, UnixTime, UnrewardedBlocks, Wei,
+    Window,
 };
 
 pub(super) fn epochs(ledger: &Ledger) -> Vec<ReceiptEpoch> {
@@ -32,6 +33,10 @@ pub(super) fn epochs(ledger: &Ledger) -> Vec<ReceiptEpoch> {
                 ReceiptRate::Window { window_epoch: window.epoch, mrr: window.target.to_string() }
             }
             Rate::OnChain => ReceiptRate::Chain {},
+            Rate::Operators(OperatorsRate { total_locked, percent, block_secs }) => {
+                ReceiptRate::Operators { total_locked_wei: total_locked.get(), percent, block_secs }
+            }
+            Rate::Fixed(reward) => ReceiptRate::Fixed { reward_per_block_wei: reward.get() },
         },
         rows: epoch.rows.iter().map(row).collect(),
         digest: epoch.digest,
@@ -129,6 +134,12 @@ fn epoch_ledger(epoch: &ReceiptEpoch, before: &[EpochLedger]) -> Result<EpochLed
     let rate = match &epoch.rate {
         ReceiptRate::Initial {} => Rate::Initial,
         ReceiptRate::Chain {} => Rate::OnChain,
+        ReceiptRate::Operators { total_locked_wei, percent, block_secs } => Rate::Operators(OperatorsRate {
+            total_locked: Wei::new(*total_locked_wei),
+            percent: *percent,
+            block_secs: *block_secs,
+        }),
+        ReceiptRate::Fixed { reward_per_block_wei } => Rate::Fixed(Wei::new(*reward_per_block_wei)),
         ReceiptRate::Window { window_epoch, mrr } => {
             // Its sums are not stated again. Epochs are numbered by their places.
             let window = usize::try_from(*window_epoch).ok().and_then(|place| before.get(place));

@@ -141,6 +141,22 @@ pub enum ReceiptRate {
     },
     /// What the contract pays.
     Chain {},
+    /// The operators' formula.
+    Operators {
+        /// What was locked when the epoch began.
+        #[serde(with = "text")]
+        total_locked_wei: U256,
+        /// The percentage of it that a year of rewards is to be.
+        percent: u64,
+        /// The seconds from one block to the next.
+        block_secs: u64,
+    },
+    /// A reward that the policy fixes.
+    Fixed {
+        /// What every block earns.
+        #[serde(with = "text")]
+        reward_per_block_wei: U256,
+    },
 }
 
 /// A sequencer in an epoch.

@@ -33,6 +33,8 @@ fn the_rule_gives_both_rates_of_mainnet() {
     assert_eq!(
         first,
         json!({
+            "formula": "exact",
+            "l1_block": null,
             "stake_wei": "118634000000000000000000",
             "block_secs": "2",
             "mrr": "0.2",

@@ -5,7 +5,7 @@
 mod builder;
 mod checks;
 
-use super::oracle::{Allocation, Attribution, Block, Genesis, History, Policy};
+use super::oracle::{Allocation, Attribution, Block, Genesis, History, Policy, Practice};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use builder::Builder;
 use engine::{
@@ -217,6 +217,49 @@ pub(crate) fn policy() -> impl Strategy<Value = Policy> {
             initial_reward: BigUint::from(reward),
             mrr,
             initial_reward_per_block_on_chain: BigUint::from(INITIAL_REWARD_PER_BLOCK_WEI),
+            practice: Practice::default(),
+        }
+    })
+}
+
+/// A random policy under which the operators set the rate: by their formula, at will, or the one after the other.
+pub(crate) fn practice_policy() -> impl Strategy<Value = Policy> {
+    let seconds = || prop_oneof![3 => 1_u64..60, 1 => 1_u64..=31_536_000];
+    let seconds = collection::vec((1_u64..3_000, seconds()), 0..=3);
+    let fixed = collection::vec((0_u64..5_000, prop_oneof![Just(0_u128), 1..METIS]), 0..=2);
+    let percents = collection::vec(prop_oneof![Just(20_u64), 0_u64..=300], 5);
+    let cap = prop_oneof![2 => Just(None), 1 => (1..120_000 * METIS).prop_map(Some)];
+    (policy(), seconds, fixed, percents, cap).prop_map(|(base, seconds, fixed, percents, cap)| {
+        // As a policy file: the first seconds hold from 0, and dates ascend.
+        let dated = |changes: Vec<(u64, u64)>| {
+            let mut from = START;
+            let first = changes.first().map(|(_, secs)| (0, *secs));
+            let later = changes.into_iter().skip(1).map(move |(later_secs, secs)| {
+                from += later_secs;
+                (from, secs)
+            });
+            first.into_iter().chain(later).collect::<Vec<_>>()
+        };
+        let seconds = dated(seconds);
+        let mut from = START - 500;
+        let mut fixed_rewards = Vec::new();
+        for (later_secs, wei) in fixed {
+            from += later_secs + 1;
+            fixed_rewards.push((from, BigUint::from(wei)));
+        }
+        let mrr = base.mrr.iter().zip(percents);
+        Policy {
+            allocation: Allocation::Flat,
+            genesis: if base.genesis == Genesis::FirstPayable { Genesis::FirstLock } else { base.genesis },
+            cap: cap.map_or_else(|| BigUint::from_bytes_be(&[0xff; 32]), BigUint::from),
+            // Only the formula asks for whole percents.
+            mrr: if seconds.is_empty() {
+                base.mrr
+            } else {
+                mrr.map(|((from, ..), percent)| (*from, percent, 100)).collect()
+            },
+            practice: Practice { seconds, fixed_rewards },
+            ..base
         }
     })
 }

@@ -116,6 +116,7 @@ fn policy(allocation: Allocation) -> Policy {
         initial_reward: BigUint::from(761_000_000_000_000_u64),
         mrr: vec![(0, 1, 5), (1_100, 1, 10)],
         initial_reward_per_block_on_chain: BigUint::from(761_000_000_000_000_u64),
+        practice: Practice::default(),
     }
 }
 

@@ -3,7 +3,12 @@
 //! all its sums in unbounded integers. The differential tests hold the engine to it, so when the
 //! two part, the plain reading of the rules is here.
 
+mod differences;
 mod examples;
+mod practice;
+
+pub(crate) use differences::{Rows, Side, Sums, as_credited, between, decompose, no_cap};
+pub(crate) use practice::Practice;
 
 use alloy_primitives::Address;
 use engine::{L1Record, PoolEvent, SpanEvent, SpanRecord, Wei};
@@ -90,6 +95,8 @@ pub(crate) struct Policy {
     pub(crate) mrr: Vec<(u64, u64, u64)>,
     /// The contract's reward per block until its first `RewardUpdate`, in wei.
     pub(crate) initial_reward_per_block_on_chain: BigUint,
+    /// How the operators set the rate, if they do.
+    pub(crate) practice: Practice,
 }
 
 /// What became of a block.
@@ -221,6 +228,11 @@ impl Pool {
         next
     }
 
+    /// Everything that is locked, whoever is leaving, in wei.
+    fn locked(&self) -> BigUint {
+        self.sequencers.values().fold(BigUint::ZERO, |sum, (stake, _)| sum + stake)
+    }
+
     /// `min(stake, cap)` while active, else 0, in wei; 0 also for a sequencer not yet known.
     fn effective_stake(&self, sequencer: u64, cap: &BigUint) -> BigUint {
         match self.sequencers.get(&sequencer) {
@@ -286,6 +298,8 @@ impl<'a> Timeline<'a> {
 enum Rate {
     /// No window has given a rate yet.
     Initial,
+    /// This for every block.
+    Each(BigUint),
     /// `numerator · q / (denominator · YEAR · divisor)`; the divisor is N or W of the window.
     Window { numerator: u64, denominator: u64, q: BigUint, divisor: BigUint },
 }
@@ -345,8 +359,15 @@ pub(crate) fn fold(history: &History, policy: &Policy, to: Option<u64>) -> Ledge
         while start <= horizon_time {
             let end = start + policy.epoch_secs;
             let target_mrr = mrr_at(policy, start);
-            if let Some(window) = ledger.epochs.last() {
-                rate = rate_after(policy, window, target_mrr, rate);
+            if let Some(fixed) = policy.practice.fixed_at(start) {
+                rate = Rate::Each(fixed);
+            } else if let Some(window) = ledger.epochs.last() {
+                let locked = timeline.at(start).locked();
+                rate = match policy.practice.seconds_at(start) {
+                    None => rate_after(policy, window, target_mrr, rate),
+                    Some(_) if locked == BigUint::ZERO => rate,
+                    Some(seconds) => Rate::Each(practice::by_operators(locked, target_mrr, seconds)),
+                };
             }
             let q_by_sequencer = timeline.stake_integrals(start, end.min(horizon_time), &policy.cap);
             let mut epoch = Epoch {
@@ -585,6 +606,7 @@ fn reward_at(rate: &Rate, policy: &Policy, effective_stake: &BigUint) -> BigUint
     match (rate, policy.allocation) {
         (Rate::Initial, Allocation::StakeWeighted) => &policy.initial_reward * share / &policy.cap,
         (Rate::Initial, Allocation::Flat | Allocation::OnChain) => policy.initial_reward.clone(),
+        (Rate::Each(reward), _) => reward.clone(),
         (Rate::Window { numerator, denominator, q, divisor }, _) => {
             q * *numerator * share / (divisor * *denominator * YEAR_SECS)
         }
