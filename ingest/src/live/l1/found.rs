@@ -16,10 +16,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tally_eventlog::RecentBlock;
 
-/// How often the other endpoints are asked of a claim that does not add up, while one of them does not answer, and the
-/// first pause between; each is twice the one before.
-const OPINIONS: u32 = 4;
+/// How often the other endpoints are asked of a claim that does not add up, while one of them does not answer: of one block,
+/// and of several. A node that fails now and then answers for few blocks more often than for many.
+const OPINIONS_OF_ONE: u32 = 10;
+const OPINIONS_OF_MANY: u32 = 2;
+
+/// The first pause between, and the longest: each is twice the one before.
 const OPINION_PAUSE: Duration = Duration::from_millis(500);
+const OPINION_PAUSE_MAX: Duration = Duration::from_secs(8);
 
 impl L1 {
     /// Those of some logs that were asked for. What else a node sends is left out.
@@ -73,21 +77,29 @@ impl L1 {
 
     /// A claim that does not add up may be the chain's, or a sign of an event that is missing before it, or of a lie.
     /// So every other endpoint is asked, too, some times if it does not answer. One that gives more events is believed,
-    /// as each has its receipt; of as many events those that add up better are.
-    pub(super) async fn second_opinion<F, Fut>(&self, what: &str, found: Found, again: F) -> Found
+    /// as each has its receipt; of as many events those that add up better are. `None` if some endpoint did not answer for
+    /// so many `blocks`: then fewer have to be asked for.
+    pub(super) async fn second_opinion<F, Fut>(
+        &self,
+        what: &str,
+        blocks: u64,
+        found: Found,
+        again: F,
+    ) -> Option<Found>
     where
         F: Fn(Attempt) -> Fut,
         Fut: Future<Output = Result<Option<Found>, Fault>>,
     {
         let discrepancy = found.discrepancies.first().filter(|_| self.rpc.endpoints() > 1);
         let Some(discrepancy) = discrepancy else {
-            return found;
+            return Some(found);
         };
         let worth = |found: &Found| (found.piece.records.len(), Reverse(found.discrepancies.len()));
         let (told, discrepancy) = (worth(&found), discrepancy.to_string());
         let preferred = self.rpc.preferred();
         let mut pause = OPINION_PAUSE;
-        for _ in 0..OPINIONS {
+        let mut is_settled = false;
+        for _ in 0..if blocks > 1 { OPINIONS_OF_MANY } else { OPINIONS_OF_ONE } {
             let no_better = &AtomicUsize::new(0);
             let better = |attempt: Attempt| {
                 let (again, discrepancy) = (again(attempt), discrepancy.clone());
@@ -110,16 +122,23 @@ impl L1 {
                     better.piece.records.len()
                 );
                 self.metrics.warning();
-                return better;
+                return Some(better);
             }
-            if no_better.load(Ordering::Relaxed) == self.rpc.endpoints() {
+            is_settled = no_better.load(Ordering::Relaxed) == self.rpc.endpoints();
+            if is_settled {
                 break;
             }
             tokio::time::sleep(pause).await;
-            pause *= 2;
+            pause = pause.saturating_mul(2).min(OPINION_PAUSE_MAX);
         }
         self.rpc.prefer(preferred);
-        found
+        if !is_settled && blocks > 1 {
+            return None;
+        }
+        if !is_settled {
+            tracing::warn!(chain = "L1", "{discrepancy}; not every endpoint told what it has in {what}");
+        }
+        Some(found)
     }
 }
 

@@ -28,11 +28,15 @@ impl L1 {
                 Err(error) if asks_less("L1", &error, &self.open_range, size) => continue,
                 Err(error) => return Err(error.into()),
             };
+            let Some(found) = found else {
+                return Ok(None);
+            };
+            let Some(found) = self.second_opinion(&what, size, found, attempt).await else {
+                self.open_range.failed(size, true);
+                continue;
+            };
             self.open_range.given(size);
-            return Ok(match found {
-                None => None,
-                Some(found) => Some(self.second_opinion(&what, found, attempt).await),
-            });
+            return Ok(Some(found));
         }
     }
 

@@ -31,15 +31,19 @@ impl L1 {
                 return Ok(part);
             };
             let reached = found.piece.heads.last().map_or(last, |head| head.number);
-            self.range.given(reached - from + 1);
-            self.history.saw(&logs);
+            let size = reached - from + 1;
             let again = |attempt| async move {
                 match self.sealed_once(attempt, from, reached, stand).await? {
                     Part::Found(found, _) => Ok(Some(*found)),
                     Part::BlockByBlock | Part::OtherBranch => Ok(None),
                 }
             };
-            let found = self.second_opinion(&what, *found, again).await;
+            let Some(found) = self.second_opinion(&what, size, *found, again).await else {
+                self.range.failed(size, true);
+                continue;
+            };
+            self.range.given(size);
+            self.history.saw(&logs);
             return Ok(Part::Found(Box::new(found), logs));
         }
     }
