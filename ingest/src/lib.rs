@@ -4,7 +4,7 @@
 //! - [`ingest_live`] does it for live chains, and goes on for as long as it is let;
 //! - [`ingest_recording`] does it for a recording;
 //! - [`contract_state`] asks the contracts themselves what the log has to add up to, [`batch_call_state`] what a batch
-//!   that is ready to be sent depends on, and [`l2_accounts`] what some addresses are on L2;
+//!   that is ready to be sent depends on, and [`l2_accounts()`] what some addresses are on L2;
 //! - [`L1Decoder`] and [`decode_span`] turn logs into the engine's records;
 //! - [`recover_signer`] says who made an L2 block.
 //!

@@ -66,6 +66,7 @@ fn replay_prints_the_documented_json() {
             "stake_blocks",
             "reward_wei",
             "rate",
+            "operators",
             "target_mrr",
             "realised_mrr",
             "digest",

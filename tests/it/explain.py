@@ -577,26 +577,26 @@ def stake_json(fold, sequencer, time):
 def epoch_json(fold, epoch):
     start, _ = fold.bounds(epoch)
     rate, window = fold.rates[epoch], None
-    of = mrr = locked = seconds = each = None
+    of = mrr = operators = each = None
     if fold.by_contract:
         kind = "chain"
     elif rate is None:
         kind, each = "initial", None if fold.by_stake else str(fold.initial)
     elif fold.by_operators:
         kind, each = "operators", str(fold.division(epoch, 0)["quotient"])
-        locked, _, _, mrr, seconds = rate
+        locked, m, d, mrr, seconds = rate
+        operators = {"total_locked_wei": str(locked), "percent": 100 * m // d, "block_secs": seconds}
     else:
         kind, each = "window", None if fold.by_stake else str(fold.division(epoch, 0)["quotient"])
         of, _, _, mrr, stake, blocks, weight = rate
         window = {
             "epoch": of, "mrr": mrr, "stake_seconds": str(stake), "blocks": blocks, "stake_blocks": str(weight)
         }
-    rate_json = {
-        "from": kind, "window_epoch": of, "mrr": mrr, "total_locked_wei": text(locked), "block_secs": seconds,
-        "reward_per_block_wei": each,
-    }
+    rate_json = {"from": kind, "window_epoch": of, "mrr": mrr, "reward_per_block_wei": each}
     target = fold.target(start)[2]
-    return {"epoch": epoch, "start": start, "target_mrr": target, "rate": rate_json, "window": window}
+    return {
+        "epoch": epoch, "start": start, "target_mrr": target, "rate": rate_json, "window": window, "operators": operators
+    }
 
 
 def source_json(fold, batch):

@@ -1,7 +1,10 @@
 //! What the pool has to send next: the batch, the rate, and distributions.
 
+use crate::ledger::operators;
 use crate::shape::list;
-use crate::{Address, Amount, Fraction, Hash, Head, Horizon, Log, Policy, Rate, SignedAmount, Stopped};
+use crate::{
+    Address, Amount, Fraction, Hash, Head, Horizon, Log, OperatorsRate, Policy, Rate, SignedAmount, Stopped,
+};
 use tally_claims::{BatchEntry, ClosedEpoch, Leaf, PaidRate, RateHistory, RoundedWei, UnpayableBlocks};
 use tally_engine::AmountError;
 
@@ -147,6 +150,8 @@ shapes! {
         target_mrr: Fraction = next.target.into(),
         /// What sets the reward of that epoch's blocks.
         rate: Rate = (&next.policy, next.rate).try_into()?,
+        /// What the operators enter into their formula; `null` unless that sets the rate.
+        operators: Option<OperatorsRate> = operators(next.rate),
         /// What a block of that epoch has to earn, exact and rounded down, in wei.
         reward_per_block_wei: Amount = next.reward.into(),
         /// The contract's reward per block after the last L1 block that counts, in wei.

@@ -1,8 +1,8 @@
 //! Why a block, or a sequencer in an epoch, earned what it did.
 
-use crate::ledger::window;
+use crate::ledger::{operators, window};
 use crate::shape::list;
-use crate::{Address, Amount, BlockEntry, Fraction, Hash, Log, Policy, Rate, Unrewarded};
+use crate::{Address, Amount, BlockEntry, Fraction, Hash, Log, OperatorsRate, Policy, Rate, Unrewarded};
 use tally_engine::{AmountError, EpochLedger, UnrewardedBlocks};
 use tally_replay::{Paid, Replayed, SpanPlace, StakeFacts};
 
@@ -184,6 +184,8 @@ shapes! {
         rate: Rate = (policy, epoch.rate).try_into()?,
         /// The sums of the earlier epoch that set the rate; `null` unless an earlier epoch set it.
         window: Option<Window> = window(epoch.rate).map(Into::into),
+        /// What the operators enter into their formula; `null` unless that sets the rate.
+        operators: Option<OperatorsRate> = operators(epoch.rate),
     }
 
     /// A window: the epoch whose sums set the rate of another.

@@ -3,8 +3,7 @@
 use crate::shape::list;
 use crate::{Address, Amount, Fraction, Hash, Horizon, Log, Policy, Stopped};
 use tally_engine::{
-    AmountError, BatchLedger, EpochLedger, Mrr, OperatorsRate, SequencerId, SequencerTotal, UnrewardedBlocks,
-    flat_reward,
+    AmountError, BatchLedger, EpochLedger, Mrr, SequencerId, SequencerTotal, UnrewardedBlocks, flat_reward,
 };
 use tally_replay::{Outcome, Replayed};
 
@@ -56,6 +55,8 @@ shapes! {
         reward_wei: Amount = epoch.earned.reward.into(),
         /// What sets the reward of the epoch's blocks.
         rate: Rate = (&replayed.policy, epoch.rate).try_into()?,
+        /// What the operators enter into their formula; `null` unless that sets the rate.
+        operators: Option<OperatorsRate> = operators(epoch.rate),
         /// The target for the mining reward rate that is in force when the epoch begins.
         target_mrr: Fraction = epoch.target.into(),
         /// The mining reward rate that the pool reached (yearly rewards over capped stake), rounded down to 18 decimals;
@@ -95,13 +96,18 @@ shapes! {
             .map(|window| window.target)
             .or_else(|| entered(rate).map(|entered| Mrr::from_percent(entered.percent)))
             .map(Into::into),
-        /// What was locked when the epoch began, not capped and with the stakes of sequencers that were leaving, in wei;
-        /// `null` unless `from` is `operators`.
-        total_locked_wei: Option<Amount> = entered(rate).map(|entered| entered.total_locked.into()),
-        /// The seconds from one block to the next that were entered into the formula; `null` unless `from` is `operators`.
-        block_secs: Option<u64> = entered(rate).map(|entered| entered.block_secs),
         /// What every block of the epoch earns, in wei; `null` unless all earn the same, as under `flat`.
         reward_per_block_wei: Option<Amount> = flat_reward(policy, rate)?.map(Into::into),
+    }
+
+    /// What the operators enter into their formula.
+    pub struct OperatorsRate from entered: tally_engine::OperatorsRate {
+        /// What was locked when the epoch began, not capped and with the stakes of sequencers that were leaving, in wei.
+        total_locked_wei: Amount = entered.total_locked.into(),
+        /// The percentage of it that a year of rewards is to be.
+        percent: u64 = entered.percent,
+        /// The seconds from one block to the next.
+        block_secs: u64 = entered.block_secs,
     }
 
     /// A sequencer in an epoch: a row of the ledger.
@@ -255,7 +261,12 @@ pub(crate) fn window(rate: tally_engine::Rate) -> Option<tally_engine::Window> {
 }
 
 /// What was entered into the operators' formula, if the rate was set by it.
-fn entered(rate: tally_engine::Rate) -> Option<OperatorsRate> {
+pub(crate) fn operators(rate: tally_engine::Rate) -> Option<OperatorsRate> {
+    entered(rate).map(Into::into)
+}
+
+/// The same, as the engine has it.
+fn entered(rate: tally_engine::Rate) -> Option<tally_engine::OperatorsRate> {
     match rate {
         tally_engine::Rate::Operators(entered) => Some(entered),
         tally_engine::Rate::Initial

@@ -81,8 +81,8 @@ pub use explain::{
 };
 pub use facts::{ClosedRow, CreditedRow, Fact, FactKind, FeedAnswer, NumberedFact};
 pub use ledger::{
-    Batch, BlockEntry, Earned, Epoch, EpochWithRows, LedgerHead, LedgerShow, Rate, Replay, Row,
-    SequencerEarned, SequencerSum, Unrewarded, rows,
+    Batch, BlockEntry, Earned, Epoch, EpochWithRows, LedgerHead, LedgerShow, OperatorsRate, Rate, Replay,
+    Row, SequencerEarned, SequencerSum, Unrewarded, rows,
 };
 pub use log::{At, ChainHead, Contracts, Head, Horizon, L1Info, L2Info, Log, LogInfo, Policy, Stopped};
 pub use recipients::{L2Account, MissingRecipient, Recipient, Recipients};

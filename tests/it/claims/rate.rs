@@ -133,6 +133,7 @@ fn the_history_is_what_both_ledgers_and_the_events_say() {
             "closed_epoch",
             "target_mrr",
             "rate",
+            "operators",
             "reward_per_block_wei",
             "on_chain_reward_per_block_wei",
             "difference_wei",
