@@ -5,6 +5,7 @@ use crate::block_range::{BLOCK_RANGE_HELP, BlockRange};
 use crate::bundle_args::{AuditBundleArgs, AuditCompareArgs, BundleCommand};
 use crate::chain_args::AuditChainArgs;
 use crate::claims_args::ClaimsCommand;
+use crate::log_args::{LogCommand, OwnersArgs};
 use crate::range::Range;
 use crate::serve_args::{ServeArgs, TokenArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -42,6 +43,8 @@ pub(crate) enum Command {
     Synth(SynthArgs),
     /// Show the contracts' state, rebuilt from the log alone
     State(StateArgs),
+    /// Say who owns the contracts, and who did before
+    Owners(OwnersArgs),
     /// Show the ledger by block
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -121,16 +124,6 @@ pub(crate) struct NetworkFromRecordingArgs {
     /// The directory of the recording
     #[arg(value_name = "DIR")]
     pub(crate) recording: PathBuf,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum LogCommand {
-    /// What a log is of, how far it reaches, and its digest
-    Info(InfoArgs),
-    /// Check every byte of a log
-    Verify(VerifyArgs),
-    /// Copy a log, also while it is being written, and check every byte of the copy
-    Backup(BackupArgs),
 }
 
 #[derive(Debug, Args)]
@@ -500,30 +493,6 @@ pub(crate) struct SequencersArgs {
     /// How to print them
     #[arg(long, env = "TALLY_SEQUENCERS_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct InfoArgs {
-    #[command(flatten)]
-    pub(crate) log: LogArg,
-    /// How to print it
-    #[arg(long, env = "TALLY_INFO_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
-    pub(crate) format: PlainFormat,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct VerifyArgs {
-    #[command(flatten)]
-    pub(crate) log: LogArg,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BackupArgs {
-    #[command(flatten)]
-    pub(crate) log: LogArg,
-    /// The directory that the copy is to be; there may be nothing yet
-    #[arg(long, env = "TALLY_BACKUP_TO", value_name = "DIR")]
-    pub(crate) to: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -30,9 +30,13 @@ mod ledger;
 mod ledger_export;
 mod live;
 mod log;
+mod log_args;
+mod log_restore;
+mod log_upgrade;
 mod merkle;
 mod names;
 mod network;
+mod owners;
 mod policies;
 mod range;
 mod receipt_difference;
@@ -47,10 +51,11 @@ mod synth;
 mod watch;
 mod whatif;
 
-use args::{AuditCommand, Cli, Command, LedgerCommand, LogCommand};
+use args::{AuditCommand, Cli, Command, LedgerCommand};
 use bundle_args::BundleCommand;
 use claims_args::ClaimsCommand;
 use clap::FromArgMatches;
+use log_args::LogCommand;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
@@ -103,6 +108,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Whatif(args) => whatif::run(args, &mut output),
         Command::Synth(args) => synth::run(args, &mut output),
         Command::State(args) => state::run(args, &mut output),
+        Command::Owners(args) => owners::run(args, &mut output),
         Command::Ledger(LedgerCommand::Show(args)) => ledger::show(args, &mut output),
         Command::Ledger(LedgerCommand::Export(args)) => ledger_export::run(args, &mut output),
         Command::Explain(args) => explain::run(args, &mut output),
@@ -126,6 +132,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Log(LogCommand::Info(args)) => log::info(args, &mut output),
         Command::Log(LogCommand::Verify(args)) => log::verify(args, &mut output),
         Command::Log(LogCommand::Backup(args)) => log::backup(args, &mut output),
+        Command::Log(LogCommand::Upgrade(args)) => log_upgrade::run(args, &mut output),
+        Command::Log(LogCommand::Restore(args)) => log_restore::run(args, &mut output),
         Command::Completions(args) => generated::completions(args, &mut output),
         Command::Man(args) => generated::man(args, &mut output),
     };

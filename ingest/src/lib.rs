@@ -3,6 +3,7 @@
 //!
 //! - [`ingest_live`] does it for live chains, and goes on for as long as it is let;
 //! - [`ingest_recording`] does it for a recording;
+//! - [`owners_of_chain`] and [`owners_of_recording`] give what a log of an earlier format lacks;
 //! - [`contract_state`] asks the contracts themselves what the log has to add up to;
 //! - [`L1Decoder`] and [`decode_span`] turn logs into the engine's records;
 //! - [`recover_signer`] says who made an L2 block.
@@ -28,9 +29,12 @@ pub use contracts::{ContractState, contract_state};
 pub use decode::{BlockFacts, L1Decoder, decode_span};
 pub use error::{DecodeFault, IngestError, UnknownTopic};
 pub use json::ChainLog;
-pub use live::{Finality, LiveError, LiveIngested, LiveOptions, Metrics, Progress, StateCheck, ingest_live};
+pub use live::{
+    Finality, LiveError, LiveIngested, LiveOptions, Metrics, Progress, StateCheck, ingest_live,
+    owners_of_chain,
+};
 pub use manifest::{RecordingManifest, contract_defaults, read_manifest};
 pub use network::{Network, NetworkError, names as network_names};
-pub use recording::{Ingested, Limits, ingest_recording};
+pub use recording::{Ingested, Limits, ingest_recording, owners_of_recording};
 pub use rpc::{Endpoints, FaultKind, RpcError, mask_urls};
 pub use signer::{SequencerSignature, recover_signer};

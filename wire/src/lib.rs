@@ -47,6 +47,7 @@ mod explain;
 mod facts;
 mod ledger;
 mod log;
+mod owners;
 mod schema;
 mod sequencers;
 mod state;
@@ -81,6 +82,7 @@ pub use ledger::{
     SequencerEarned, SequencerSum, Unrewarded, rows,
 };
 pub use log::{At, ChainHead, Contracts, Head, Horizon, L1Info, L2Info, Log, LogInfo, Policy, Stopped};
+pub use owners::{ContractOwners, OwnerChange};
 pub use schema::{require_all, schema, schemas};
 pub use sequencers::{Sequencer, SequencerWithAccounts, Sequencers, SettledAccount, Signer};
 pub use state::{ContractState, CurrentBatch, SequencerTuple, SignerOf, StateAt, StatusCounts};
