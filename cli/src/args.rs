@@ -3,7 +3,7 @@
 use crate::accounts_args::AccountsArgs;
 use crate::block_range::{BLOCK_RANGE_HELP, BlockRange};
 use crate::bundle_args::{AuditBundleArgs, AuditCompareArgs, BundleCommand};
-use crate::chain_args::AuditChainArgs;
+use crate::chain_args::{AuditChainArgs, AuditLiveArgs};
 use crate::claims_args::ClaimsCommand;
 use crate::log_args::{LogCommand, OwnersArgs};
 use crate::range::Range;
@@ -215,31 +215,6 @@ pub(crate) struct RpcArgs {
     /// How often to try all endpoints before giving up, with pauses of up to 30 s; --follow never does
     #[arg(long, env = "TALLY_RPC_ROUNDS", value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rpc_rounds: u32,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AuditLiveArgs {
-    #[command(flatten)]
-    pub(crate) log: LogArg,
-    /// An L1 endpoint; may be repeated, and the first that works is used
-    #[arg(
-        long,
-        env = "TALLY_L1_RPC",
-        value_name = "URL",
-        value_delimiter = ',',
-        hide_env_values = true,
-        hide_default_value = true,
-        required = true
-    )]
-    pub(crate) l1_rpc: Vec<String>,
-    /// The state after this L1 block [default: the log's last]
-    #[arg(long, env = "TALLY_AT_L1_BLOCK", value_name = "BLOCK")]
-    pub(crate) at_l1_block: Option<u64>,
-    #[command(flatten)]
-    pub(crate) rpc: RpcArgs,
-    /// How to print the result
-    #[arg(long, env = "TALLY_AUDIT_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
-    pub(crate) format: PlainFormat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

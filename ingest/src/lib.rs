@@ -5,6 +5,7 @@
 //! - [`ingest_recording`] does it for a recording;
 //! - [`owners_of_chain`] and [`owners_of_recording`] give what a log of an earlier format lacks;
 //! - [`contract_state`] asks the contracts themselves what the log has to add up to;
+//! - [`l1_blocks`] and [`l2_blocks`] ask for single blocks;
 //! - [`L1Decoder`] and [`decode_span`] turn logs into the engine's records;
 //! - [`recover_signer`] says who made an L2 block.
 //!
@@ -23,6 +24,7 @@ mod manifest;
 mod network;
 mod recording;
 mod rpc;
+mod sample;
 mod signer;
 
 pub use contracts::{ContractState, contract_state};
@@ -37,4 +39,5 @@ pub use manifest::{RecordingManifest, contract_defaults, read_manifest};
 pub use network::{Network, NetworkError, names as network_names};
 pub use recording::{Ingested, Limits, ingest_recording, owners_of_recording};
 pub use rpc::{Endpoints, FaultKind, RpcError, mask_urls};
+pub use sample::{l1_blocks, l2_blocks};
 pub use signer::{SequencerSignature, recover_signer};

@@ -36,6 +36,7 @@ mod receipts;
 mod recordings;
 mod recordings_moved;
 mod rollback;
+mod sample;
 mod serve;
 mod shapes;
 mod soak;

@@ -64,9 +64,9 @@ pub use answers::{
     ServedEpoch, StatementAnswer, StatusAnswer,
 };
 pub use audit::{
-    AuditTotals, BatchAudit, BatchShare, BundleAudit, BundleDifference, ChainAudit, ChainAuditReport,
-    ComparedDifference, ComparedResult, Comparison, EngineVersions, Finding, FirstDifference, LiveAudit,
-    StateDifference,
+    AuditTotals, BatchAudit, BatchShare, BlockSample, BundleAudit, BundleDifference, ChainAudit,
+    ChainAuditReport, ComparedDifference, ComparedResult, Comparison, EngineVersions, Finding,
+    FirstDifference, LiveAudit, SampledDifference, StateDifference,
 };
 pub use claims::{
     BatchCredit, Call, Closed, Distribution, DistributionLeaf, DistributionPart, EpochRates, NextBatch,
