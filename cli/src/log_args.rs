@@ -62,8 +62,8 @@ pub(crate) struct UpgradeArgs {
     /// The directory that the new log is to be; there may be nothing yet
     #[arg(long, env = "TALLY_UPGRADE_TO", value_name = "DIR")]
     pub(crate) to: PathBuf,
-    /// Take what the log lacks from this recording
-    #[arg(long, env = "TALLY_RECORDING", value_name = "DIR", conflicts_with = "l1_rpc")]
+    /// Take what the log lacks from this recording, and ask no endpoint
+    #[arg(long, env = "TALLY_RECORDING", value_name = "DIR")]
     pub(crate) recording: Option<PathBuf>,
     /// Ask this L1 endpoint for what the log lacks; may be repeated, and the first that works is used [default: the
     /// next ingest asks]
