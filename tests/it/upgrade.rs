@@ -5,7 +5,7 @@ use crate::bundles::restore::{assert_same_entries, info};
 use crate::live::Live;
 use crate::process;
 use crate::support::{FAMILIES, fixture, head_digest, ingested, tally, times};
-use replay_node::Options;
+use replay_node::{Options, Reorg};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tally_eventlog::{FEED_DIR, FORMAT, LogReader};
@@ -122,6 +122,40 @@ fn with_neither_the_next_ingest_fetches_what_it_lacks() {
     let rest = ingest_recording(&fixture("small-a"), &to, Limits::default()).unwrap();
     assert_eq!(rest.head_digest.to_string(), head_digest("small-a"));
     assert_same_entries(ingested("small-a").0.path(), &to, &FAMILIES);
+}
+
+/// A log that ends in blocks which a reorg has replaced since: they are taken back before what it lacks is fetched.
+#[test]
+fn a_reorg_before_the_next_ingest_leaves_no_trace() {
+    let reorg = Some(Reorg { at: 19_430_589, depth: 40, calls: u64::MAX });
+    let live = Live::start("pool-a", &Options { reorg, l1_head: Some(19_430_589), ..Options::default() });
+    let (status, _, err) = live.ingest(&["--l1-to", "19430589", "--l2-to", "15214700"]);
+    assert_eq!(status, 0, "{err}");
+    let old = live.log();
+    let replaced = LogReader::open(&old).unwrap().heads().l1.unwrap();
+    {
+        // As a program of format 4 would have left it.
+        let mut db = rocksdb::DB::open_cf(&rocksdb::Options::default(), &old, FAMILIES).unwrap();
+        db.drop_cf("owner_events").unwrap();
+        let meta = db.cf_handle("meta").unwrap();
+        db.delete_cf(meta, b"owners").unwrap();
+        db.put_cf(meta, b"format", 4_u32.to_be_bytes()).unwrap();
+    }
+    let after = Live::start("pool-a", &Options::default());
+    let (status, _, err) = upgrade(&old, &after.log(), &[]);
+    assert_eq!(status, 0, "{err}");
+    assert_eq!(LogReader::open(&after.log()).unwrap().heads().l1, Some(replaced));
+    let (status, out, err) = after.ingest(&[]);
+    assert_eq!(status, 0, "{err}");
+    assert!(out.ends_with(&format!("head digest {}\n", head_digest("pool-a"))), "{out}");
+    assert_same_entries(
+        ingested("pool-a").0.path(),
+        &after.log(),
+        &["l1_events", "owner_events", "l2_chunks"],
+    );
+    let now = crate::rollback::headers("pool-a", "l1_blocks.jsonl.gz");
+    let now = now.iter().find(|(number, ..)| *number == 19_430_589).unwrap();
+    assert_ne!(now.1, replaced.hash, "it was another branch");
 }
 
 #[test]
