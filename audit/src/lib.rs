@@ -6,7 +6,8 @@
 //! [`audit_chain`] goes along the pool's records, transaction by transaction, beside the contracts' own state. Each batch
 //! is held against the **spans** as the contract had them when it was paid, and against who **signed** the blocks. It
 //! gives a [`ChainAudit`]: its [`Finding`]s have codes that stay the same ([`Code`]), each with a severity, the place,
-//! what was expected and what was found. It reads a log and computes; it calls nobody.
+//! what was expected and what was found. A [`Sample`] is some blocks of a log, to be compared with those of the chains.
+//! It reads a log and computes; it calls nobody.
 //!
 //! ```
 //! use std::path::Path;
@@ -36,6 +37,7 @@ mod code;
 mod event;
 mod finding;
 mod money;
+mod sample;
 mod schedule;
 mod transaction;
 
@@ -44,3 +46,4 @@ pub use chain::{AuditError, AuditOptions, ChainAudit, Verdict, audit_chain};
 pub use code::{Code, Severity};
 pub use finding::Finding;
 pub use money::Totals;
+pub use sample::{BlockDifference, SAMPLE_BLOCKS_MAX, Sample, SampledBlock};

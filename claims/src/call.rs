@@ -28,8 +28,10 @@ pub struct PreparedCall {
     pub chain_id: u64,
     /// The address of the contract `LockingPool`.
     pub contract: Address,
-    /// Who has to send it; `None` for the contract's owner, whom the log does not know.
+    /// Who has to send it; `None` if the log does not tell.
     pub sender: Option<Address>,
+    /// What the sender is to the contract: its `MPC` or its `owner`.
+    pub role: &'static str,
     /// The name of the function.
     pub function: &'static str,
     /// The arguments, in order.
@@ -64,19 +66,19 @@ impl PreparedCall {
             _seqs: signers,
             _blocks: blocks,
         };
-        Self::new(identity, Some(mpc_address), "batchSubmitRewards", arguments, &call)
+        Self::new(identity, (Some(mpc_address), "MPC"), "batchSubmitRewards", arguments, &call)
     }
 
     /// Sets the reward per block: only the contract's owner may.
-    pub(crate) fn update_block_reward(identity: &LogIdentity, reward: Wei) -> Self {
+    pub(crate) fn update_block_reward(identity: &LogIdentity, owner: Option<Address>, reward: Wei) -> Self {
         let arguments = vec![Argument::number("newReward", &reward)];
         let call = updateBlockRewardCall { newReward: reward.get() };
-        Self::new(identity, None, "updateBlockReward", arguments, &call)
+        Self::new(identity, (owner, "owner"), "updateBlockReward", arguments, &call)
     }
 
     fn new(
         identity: &LogIdentity,
-        sender: Option<Address>,
+        (sender, role): (Option<Address>, &'static str),
         function: &'static str,
         arguments: Vec<Argument>,
         call: &impl SolCall,
@@ -85,6 +87,7 @@ impl PreparedCall {
             chain_id: identity.l1_chain_id,
             contract: identity.locking_pool,
             sender,
+            role,
             function,
             arguments,
             calldata: call.abi_encode().into(),

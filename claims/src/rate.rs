@@ -168,7 +168,9 @@ pub fn next_rate<L: LogView>(
         return Err(ClaimsError::NoReward { exact_wei: reward.to_string() });
     }
     let on_chain = state_at(log, None)?.pool.reward_per_block;
-    let call = (proposed != on_chain).then(|| PreparedCall::update_block_reward(log.identity(), proposed));
+    let identity = log.identity();
+    let owner = log.owners()?.owner_of(identity.locking_pool, None);
+    let call = (proposed != on_chain).then(|| PreparedCall::update_block_reward(identity, owner, proposed));
     Ok(NextRate {
         l1_time: l1_head.timestamp,
         policy: policy.clone(),

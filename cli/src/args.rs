@@ -3,8 +3,9 @@
 use crate::accounts_args::AccountsArgs;
 use crate::block_range::{BLOCK_RANGE_HELP, BlockRange};
 use crate::bundle_args::{AuditBundleArgs, AuditCompareArgs, BundleCommand};
-use crate::chain_args::AuditChainArgs;
+use crate::chain_args::{AuditChainArgs, AuditLiveArgs};
 use crate::claims_args::ClaimsCommand;
+use crate::log_args::{LogCommand, OwnersArgs};
 use crate::policy::PolicyCommand;
 use crate::range::Range;
 use crate::serve_args::{ServeArgs, TokenArgs};
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     Synth(SynthArgs),
     /// Show the contracts' state, rebuilt from the log alone
     State(StateArgs),
+    /// Say who owns the contracts, and who did before
+    Owners(OwnersArgs),
     /// Show the ledger by block
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -125,16 +128,6 @@ pub(crate) struct NetworkFromRecordingArgs {
     /// The directory of the recording
     #[arg(value_name = "DIR")]
     pub(crate) recording: PathBuf,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum LogCommand {
-    /// What a log is of, how far it reaches, and its digest
-    Info(InfoArgs),
-    /// Check every byte of a log
-    Verify(VerifyArgs),
-    /// Copy a log, also while it is being written, and check every byte of the copy
-    Backup(BackupArgs),
 }
 
 #[derive(Debug, Args)]
@@ -226,31 +219,6 @@ pub(crate) struct RpcArgs {
     /// How often to try all endpoints before giving up, with pauses of up to 30 s; --follow never does
     #[arg(long, env = "TALLY_RPC_ROUNDS", value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rpc_rounds: u32,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AuditLiveArgs {
-    #[command(flatten)]
-    pub(crate) log: LogArg,
-    /// An L1 endpoint; may be repeated, and the first that works is used
-    #[arg(
-        long,
-        env = "TALLY_L1_RPC",
-        value_name = "URL",
-        value_delimiter = ',',
-        hide_env_values = true,
-        hide_default_value = true,
-        required = true
-    )]
-    pub(crate) l1_rpc: Vec<String>,
-    /// The state after this L1 block [default: the log's last]
-    #[arg(long, env = "TALLY_AT_L1_BLOCK", value_name = "BLOCK")]
-    pub(crate) at_l1_block: Option<u64>,
-    #[command(flatten)]
-    pub(crate) rpc: RpcArgs,
-    /// How to print the result
-    #[arg(long, env = "TALLY_AUDIT_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
-    pub(crate) format: PlainFormat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -504,30 +472,6 @@ pub(crate) struct SequencersArgs {
     /// How to print them
     #[arg(long, env = "TALLY_SEQUENCERS_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct InfoArgs {
-    #[command(flatten)]
-    pub(crate) log: LogArg,
-    /// How to print it
-    #[arg(long, env = "TALLY_INFO_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
-    pub(crate) format: PlainFormat,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct VerifyArgs {
-    #[command(flatten)]
-    pub(crate) log: LogArg,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BackupArgs {
-    #[command(flatten)]
-    pub(crate) log: LogArg,
-    /// The directory that the copy is to be; there may be nothing yet
-    #[arg(long, env = "TALLY_BACKUP_TO", value_name = "DIR")]
-    pub(crate) to: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ use crate::bundle_args::AuditBundleArgs;
 use crate::receipt_difference::{Difference, differences, first_place, telling, tops};
 use crate::{DIFFERENT, DONE, Output, json};
 use anyhow::{Context, Result};
+use std::path::Path;
 use tally_engine::L2Block;
 use tally_eventlog::LogView;
 use tally_replay::Receipt;
@@ -13,19 +14,27 @@ use tally_wire::{BundleAudit, BundleDifference, EngineVersions, FirstDifference}
 
 pub(crate) fn run(args: &AuditBundleArgs, output: &mut Output<'_>) -> Result<u8> {
     let bundle = Bundle::open(&args.bundle)?;
-    let replayed = replay_bundle(&bundle, args.threads)
-        .with_context(|| format!("{} cannot be verified", args.bundle.display()))?;
-    // Another engine gives the same, or it is found here.
-    let found: Vec<Difference> = differences(&bundle.receipt, &replayed)?
-        .into_iter()
-        .filter(|difference| difference.field != "engine_version")
-        .collect();
+    let (replayed, found) = compare(&bundle, &args.bundle, args.threads)?;
     let is_equal = found.is_empty();
     match args.format {
         PlainFormat::Json => json::print(&result(&bundle, &replayed, &found), output)?,
         PlainFormat::Table => print(&bundle, &replayed, &found, output)?,
     }
     Ok(if is_equal { DONE } else { DIFFERENT })
+}
+
+/// The receipt that the log of a bundle, which is at `path`, has under its policy, and where the bundle's differs.
+pub(crate) fn compare(
+    bundle: &Bundle,
+    path: &Path,
+    threads: Option<u16>,
+) -> Result<(Receipt, Vec<Difference>)> {
+    let replayed =
+        replay_bundle(bundle, threads).with_context(|| format!("{} cannot be verified", path.display()))?;
+    let mut found = differences(&bundle.receipt, &replayed)?;
+    // Another engine gives the same, or it is found here.
+    found.retain(|difference| difference.field != "engine_version");
+    Ok((replayed, found))
 }
 
 /// The receipt that the bundle's log has under its policy.
@@ -35,7 +44,13 @@ fn replay_bundle(bundle: &Bundle, threads: Option<u16>) -> Result<Receipt> {
     Ok(Receipt::new(archive.identity(), archive.heads(), to, &bundle.replay(threads)?)?)
 }
 
-fn print(bundle: &Bundle, replayed: &Receipt, found: &[Difference], output: &mut Output<'_>) -> Result<()> {
+/// Says for people whether the bundle's receipt is that of the replay, and where it is not.
+pub(crate) fn print(
+    bundle: &Bundle,
+    replayed: &Receipt,
+    found: &[Difference],
+    output: &mut Output<'_>,
+) -> Result<()> {
     let Bundle { archive, policy, receipt } = bundle;
     let out = &mut output.out;
     if receipt.engine_version != replayed.engine_version {

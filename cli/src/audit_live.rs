@@ -1,16 +1,18 @@
 //! `tally audit live`: compares the log's state with the contracts'.
 
-use crate::args::{AuditLiveArgs, PlainFormat};
+use crate::args::PlainFormat;
+use crate::chain_args::AuditLiveArgs;
 use crate::compare::differ;
 use crate::live::{endpoints, runtime};
-use crate::{DIFFERENT, DONE, Output, json};
-use anyhow::{Result, bail};
+use crate::{DIFFERENT, DONE, Output, WrongUsage, json};
+use anyhow::{Context, Result, bail};
 use std::convert::Infallible;
+use tally_audit::Sample;
 use tally_engine::{L1Block, PoolState};
 use tally_eventlog::{LogReader, LogView};
-use tally_ingest::{ContractState, contract_state};
+use tally_ingest::{ContractState, Endpoints, LiveError, contract_state, l1_blocks, l2_blocks};
 use tally_replay::{StateAt, state_at};
-use tally_wire::{LiveAudit, StateDifference};
+use tally_wire::{BlockSample, LiveAudit, SampledDifference, StateDifference};
 
 pub(crate) fn run(args: &AuditLiveArgs, output: &mut Output<'_>) -> Result<u8> {
     let log = LogReader::open(&args.log.log)?;
@@ -27,11 +29,14 @@ pub(crate) fn run(args: &AuditLiveArgs, output: &mut Output<'_>) -> Result<u8> {
         bail!("L1 block {block} is {found} on the chain, but {} in the log: not compared", head.hash);
     }
     let differences = differences(&contracts, &pool);
-    let verdict = if differences.is_empty() { "equal" } else { "DIFFERENT" };
+    let sample = sample(args, &log, &endpoints)?;
+    let is_equal =
+        differences.is_empty() && sample.as_ref().is_none_or(|sample| sample.differences.is_empty());
+    let verdict = if is_equal { "equal" } else { "DIFFERENT" };
     match args.format {
         PlainFormat::Json => {
             let verdict = verdict.to_lowercase();
-            json::print(&LiveAudit { l1_block: block.0, verdict, differences: differences.clone() }, output)?;
+            json::print(&LiveAudit { l1_block: block.0, verdict, differences, sample }, output)?;
         }
         PlainFormat::Table => {
             for difference in &differences {
@@ -39,12 +44,61 @@ pub(crate) fn run(args: &AuditLiveArgs, output: &mut Output<'_>) -> Result<u8> {
             }
             writeln!(
                 output.out,
-                "{verdict}: the contracts' state after L1 block {block}, {} differences",
+                "{}: the contracts' state after L1 block {block}, {} differences",
+                if differences.is_empty() { "equal" } else { "DIFFERENT" },
                 differences.len()
             )?;
+            if let Some(sample) = sample {
+                print_sample(&sample, output)?;
+            }
         }
     }
-    Ok(if differences.is_empty() { DONE } else { DIFFERENT })
+    Ok(if is_equal { DONE } else { DIFFERENT })
+}
+
+/// A sample of the log's blocks, compared with those of the chains, if one is asked for.
+fn sample(args: &AuditLiveArgs, log: &LogReader, l1: &Endpoints) -> Result<Option<BlockSample>> {
+    if args.check_blocks == 0 {
+        return Ok(None);
+    }
+    if args.l2_rpc.is_empty() {
+        return Err(WrongUsage("--check-blocks needs --l2-rpc URL".into()).into());
+    }
+    let seed = match args.check_seed {
+        Some(seed) => seed,
+        // Whoever made the log up must not know which blocks it will be.
+        None => getrandom::u32().context("drawing a seed")?.into(),
+    };
+    let sample = Sample::draw(log, args.check_blocks, seed)?;
+    let l1_numbers: Vec<u64> = sample.l1.iter().map(|block| block.number).collect();
+    let l2_numbers: Vec<u64> = sample.l2.iter().map(|block| block.number.0).collect();
+    let l2 = endpoints(&args.l2_rpc, &args.rpc);
+    let identity = log.identity();
+    let (l1, l2) = runtime()?.block_on(async {
+        let l1 = l1_blocks(l1, identity, &l1_numbers).await?;
+        Ok::<_, LiveError>((l1, l2_blocks(&l2, identity, &l2_numbers).await?))
+    })?;
+    let differences = sample.differences(&l1, &l2);
+    Ok(Some(BlockSample {
+        seed,
+        l1_blocks: u64::try_from(l1.len())?,
+        l2_blocks: u64::try_from(l2.len())?,
+        differences: differences.iter().map(Into::into).collect(),
+    }))
+}
+
+fn print_sample(sample: &BlockSample, output: &mut Output<'_>) -> Result<()> {
+    let BlockSample { seed, l1_blocks, l2_blocks, differences } = sample;
+    for SampledDifference { chain, block, field, found, log } in differences {
+        writeln!(output.out, "{chain} block {block}, {field}: the chain has {found}, the log {log}")?;
+    }
+    let verdict = if differences.is_empty() { "equal" } else { "DIFFERENT" };
+    writeln!(
+        output.out,
+        "{verdict}: {l1_blocks} blocks of L1 and {l2_blocks} of L2, drawn with seed {seed}, {} differences",
+        differences.len()
+    )?;
+    Ok(())
 }
 
 /// Each field in which the contracts' state, as they tell it, differs from what the log gives.

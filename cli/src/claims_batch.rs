@@ -167,7 +167,11 @@ fn print_tables(batch: &NextBatch, names: &Names, output: &mut Output<'_>) -> Re
 
 /// Where a call goes, who sends it, and what it says.
 pub(crate) fn print_call(call: &PreparedCall, out: &mut dyn std::io::Write) -> Result<()> {
-    let sender = call.sender.map_or("the contract's owner".into(), |mpc| format!("{} (MPC)", address(mpc)));
+    let sender = match call.sender {
+        None => format!("the contract's {}, whom the log does not tell", call.role),
+        Some(sender) if sender.is_zero() => format!("nobody: the contract has no {}", call.role),
+        Some(sender) => format!("{} ({})", address(sender), call.role),
+    };
     writeln!(out, "send to          {} on chain {}", address(call.contract), call.chain_id)?;
     writeln!(out, "by               {sender}")?;
     writeln!(out, "calldata         {}", call.calldata)?;

@@ -33,10 +33,14 @@ mod ledger;
 mod ledger_export;
 mod live;
 mod log;
+mod log_args;
+mod log_restore;
+mod log_upgrade;
 mod merkle;
 mod names;
 mod network;
 mod out_file;
+mod owners;
 mod policies;
 mod policy;
 mod range;
@@ -52,10 +56,11 @@ mod synth;
 mod watch;
 mod whatif;
 
-use args::{AuditCommand, Cli, Command, LedgerCommand, LogCommand};
+use args::{AuditCommand, Cli, Command, LedgerCommand};
 use bundle_args::BundleCommand;
 use claims_args::ClaimsCommand;
 use clap::FromArgMatches;
+use log_args::LogCommand;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
@@ -108,6 +113,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Whatif(args) => whatif::run(args, &mut output),
         Command::Synth(args) => synth::run(args, &mut output),
         Command::State(args) => state::run(args, &mut output),
+        Command::Owners(args) => owners::run(args, &mut output),
         Command::Ledger(LedgerCommand::Show(args)) => ledger::show(args, &mut output),
         Command::Ledger(LedgerCommand::Export(args)) => ledger_export::run(args, &mut output),
         Command::Explain(args) => explain::run(args, &mut output),
@@ -132,6 +138,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Log(LogCommand::Info(args)) => log::info(args, &mut output),
         Command::Log(LogCommand::Verify(args)) => log::verify(args, &mut output),
         Command::Log(LogCommand::Backup(args)) => log::backup(args, &mut output),
+        Command::Log(LogCommand::Upgrade(args)) => log_upgrade::run(args, &mut output),
+        Command::Log(LogCommand::Restore(args)) => log_restore::run(args, &mut output),
         Command::Completions(args) => generated::completions(args, &mut output),
         Command::Man(args) => generated::man(args, &mut output),
     };

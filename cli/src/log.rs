@@ -1,12 +1,13 @@
 //! `tally log`: what a log holds, and whether it is sound.
 
-use crate::args::{BackupArgs, InfoArgs, PlainFormat, VerifyArgs};
+use crate::args::PlainFormat;
 use crate::format::table;
+use crate::log_args::{BackupArgs, InfoArgs, VerifyArgs};
 use crate::{DIFFERENT, DONE, Output, json};
 use anyhow::Result;
 use serde_json::Value;
 use tally_engine::UnixTime;
-use tally_eventlog::LogReader;
+use tally_eventlog::{Heads, LogReader};
 use tally_wire::LogInfo;
 
 pub(crate) fn info(args: &InfoArgs, output: &mut Output<'_>) -> Result<u8> {
@@ -75,14 +76,14 @@ pub(crate) fn verify(args: &VerifyArgs, output: &mut Output<'_>) -> Result<u8> {
 
 pub(crate) fn backup(args: &BackupArgs, output: &mut Output<'_>) -> Result<u8> {
     let copy = tally_eventlog::backup(&args.log.log, &args.to)?;
-    let head = |block: Option<u64>| block.map_or("none".into(), |block| block.to_string());
-    writeln!(
-        output.out,
-        "backup at {}: L1 up to block {}, L2 up to block {}, every byte checked\nhead digest {}",
-        args.to.display(),
-        head(copy.heads.l1.map(|head| head.block.0)),
-        head(copy.heads.l2.map(|head| head.block.0)),
-        copy.head_digest,
-    )?;
+    let (to, reach) = (args.to.display(), reach(&copy.heads));
+    writeln!(output.out, "backup at {to}: {reach}, every byte checked\nhead digest {}", copy.head_digest)?;
     Ok(DONE)
+}
+
+/// How far a log reaches, for people.
+pub(crate) fn reach(heads: &Heads) -> String {
+    let head = |block: Option<u64>| block.map_or("none".into(), |block| block.to_string());
+    let (l1, l2) = (heads.l1.map(|head| head.block.0), heads.l2.map(|head| head.block.0));
+    format!("L1 up to block {}, L2 up to block {}", head(l1), head(l2))
 }

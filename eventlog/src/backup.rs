@@ -13,7 +13,7 @@ use crate::tables::Tables;
 use crate::whole::{make_whole, parent_of};
 use crate::{LogError, verify};
 use alloy_primitives::B256;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The directory in a log's where the claim feed keeps its files.
 pub const FEED_DIR: &str = "feed";
@@ -39,6 +39,20 @@ pub fn backup(from: &Path, to: &Path) -> Result<Backup, LogError> {
     if !LogReader::exists(from)? {
         return Err(LogError::NotFound { path: from.into() });
     }
+    check_beside(from, to)?;
+    make_whole(to, |copy, tables| {
+        // What the feed says comes of what was in the log before, so the log is looked at after it.
+        let feed = FeedCopy::of(from, tables)?;
+        let log = LogReader::open(from)?;
+        copy_entries(&log, &COLUMN_FAMILIES, copy, tables)?;
+        feed.move_into(copy)?;
+        let bad = |source| LogError::BadCopy { path: to.into(), source: Box::new(source) };
+        check(&log, copy).map_err(bad)
+    })
+}
+
+/// Refuses a copy at `to` of the log `from` that would lie in it.
+pub(crate) fn check_beside(from: &Path, to: &Path) -> Result<(), LogError> {
     let absolute = |path: &Path| {
         let files = |source| LogError::Files { path: path.into(), what: "looking for a directory", source };
         path.canonicalize().map_err(files)
@@ -46,25 +60,18 @@ pub fn backup(from: &Path, to: &Path) -> Result<Backup, LogError> {
     if absolute(parent_of(to))?.starts_with(absolute(from)?) {
         return Err(LogError::CopyInLog { path: to.into() });
     }
-    make_whole(to, |copy, tables| {
-        // What the feed says comes of what was in the log before, so the log is looked at after it.
-        let feed = tables.join(FEED_DIR);
-        copy_files(&from.join(FEED_DIR), &feed)?;
-        let log = LogReader::open(from)?;
-        copy_entries(&log, copy, tables)?;
-        if feed.exists() {
-            let moved = std::fs::rename(&feed, copy.join(FEED_DIR));
-            moved.map_err(|source| LogError::Files { path: feed, what: "naming a copy", source })?;
-        }
-        let bad = |source| LogError::BadCopy { path: to.into(), source: Box::new(source) };
-        check(&log, copy).map_err(bad)
-    })
+    Ok(())
 }
 
-/// Makes a database at `copy` with all the entries of `log`.
-fn copy_entries(log: &LogReader, copy: &Path, tables: &Path) -> Result<(), LogError> {
+/// Makes a database at `copy` with all the entries that `log` has of some families.
+pub(crate) fn copy_entries(
+    log: &LogReader,
+    families: &[&'static str],
+    copy: &Path,
+    tables: &Path,
+) -> Result<(), LogError> {
     let store = Store::open_to_write(copy)?;
-    for family in COLUMN_FAMILIES {
+    for family in families {
         let options = options::column_family(family);
         let mut tables = Tables::new(family, tables, &options);
         log.store.scan::<LogError>(family, &[], None, |key, value| tables.put(key, value))?;
@@ -73,7 +80,30 @@ fn copy_entries(log: &LogReader, copy: &Path, tables: &Path) -> Result<(), LogEr
     Ok(())
 }
 
-fn check(log: &LogReader, copy: &Path) -> Result<Backup, LogError> {
+/// A copy of the claim feed's files.
+pub(crate) struct FeedCopy(PathBuf);
+
+impl FeedCopy {
+    /// Copies those of the log `from` into the directory `tables`.
+    pub(crate) fn of(from: &Path, tables: &Path) -> Result<Self, LogError> {
+        let feed = tables.join(FEED_DIR);
+        copy_files(&from.join(FEED_DIR), &feed)?;
+        Ok(Self(feed))
+    }
+
+    /// Moves them into the log `copy`.
+    pub(crate) fn move_into(self, copy: &Path) -> Result<(), LogError> {
+        let Self(feed) = self;
+        if feed.exists() {
+            let moved = std::fs::rename(&feed, copy.join(FEED_DIR));
+            moved.map_err(|source| LogError::Files { path: feed, what: "naming a copy", source })?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the copy of a log is sound, and has the same head digest.
+pub(crate) fn check(log: &LogReader, copy: &Path) -> Result<Backup, LogError> {
     let copy = LogReader::open(copy)?;
     let verified = verify(&copy)?;
     same("the heads", "head digest", &log.head_digest()?, &verified.head_digest)?;

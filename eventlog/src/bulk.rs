@@ -10,6 +10,7 @@ use crate::keys::{event_key, linked};
 use crate::options::{
     self, CHUNKS, INDEX, L1_EVENTS, META, PRODUCERS, RECENT_KEY, SIGNERS, SPAN_EVENTS, TIMES,
 };
+use crate::owners::OwnersHead;
 use crate::recent::recent_digest;
 use crate::record::{encode_l1, encode_span};
 use crate::store::Store;
@@ -29,6 +30,7 @@ const TABLES: [&str; 7] = [L1_EVENTS, SPAN_EVENTS, SIGNERS, CHUNKS, PRODUCERS, T
 pub struct BulkLog<'a> {
     tables: Vec<Tables<'a>>,
     heads: Heads,
+    owners: OwnersHead,
     pool: PoolState,
     spans: Spans,
     page: OpenPage,
@@ -68,6 +70,11 @@ impl BulkLog<'_> {
     /// Says how far L1 reaches.
     pub fn l1_head(&mut self, head: L1Head) {
         self.heads.l1 = Some(head);
+    }
+
+    /// Says that the owner events of the log's L1 blocks are not known.
+    pub(crate) fn owners_missing(&mut self) {
+        self.owners = OwnersHead::missing(self.heads.l1.map(|head| head.block));
     }
 
     /// Puts the next span event.
@@ -142,7 +149,9 @@ pub fn bulk_load<E: From<LogError>>(
     make_whole(path, |log, tables| load(log, tables, identity, fill))
 }
 
-fn load<E: From<LogError>>(
+/// Makes a log of `identity` at `path`, with the directory `tables` for its tables meanwhile; `fill` puts everything
+/// into it.
+pub(crate) fn load<E: From<LogError>>(
     path: &Path,
     tables: &Path,
     identity: &LogIdentity,
@@ -154,6 +163,7 @@ fn load<E: From<LogError>>(
     let mut log = BulkLog {
         tables: families.iter().map(|(family, options)| Tables::new(family, tables, options)).collect(),
         heads: Heads::default(),
+        owners: OwnersHead::default(),
         pool: PoolState::new(&identity.genesis),
         spans: Spans::new(),
         page: OpenPage::default(),
@@ -167,7 +177,7 @@ fn load<E: From<LogError>>(
     }
     let mut batch = WriteBatch::default();
     batch.put_cf(store.family(META)?, RECENT_KEY, recent_digest(&[], &[]));
-    store.put_meta(&mut batch, identity, &log.heads)?;
+    store.put_meta(&mut batch, identity, &log.heads, &log.owners)?;
     store.write(batch)?;
     Ok(log.heads)
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with a log.
 
+use crate::options::{FORMAT, FORMAT_UPGRADABLE};
 use alloy_primitives::B256;
 use std::path::PathBuf;
 use tally_engine::{L1Block, L2Block, PoolError, SpanError, UnixTime};
@@ -43,10 +44,7 @@ pub enum LogError {
         source: rocksdb::Error,
     },
     /// The format is a later or an earlier one than this program's.
-    #[error(
-        "the log at {} has format {found}, and this program knows {known}: a log of an earlier format has to be \
-         ingested again", path.display()
-    )]
+    #[error("the log at {} has format {found}, and this program knows {known}: {}", path.display(), way_on(*found))]
     Format {
         /// The path of the log.
         path: PathBuf,
@@ -227,13 +225,54 @@ pub enum LogError {
     /// A span event that does not fit.
     #[error(transparent)]
     Span(#[from] SpanError),
+    /// An event of a contract's owner that does not fit.
+    #[error("the owner event at {place} does not fit: its {what} is {found}, not {expected}")]
+    Owner {
+        /// The family, block and log index of the event.
+        place: String,
+        /// The value that was compared.
+        what: &'static str,
+        /// What it has to be.
+        expected: String,
+        /// The value that it has.
+        found: String,
+    },
+    /// A log with stakes and without the transfers by which they came.
+    #[error(
+        "the log at {} has stakes and no METIS transfers, as logs had before format 4: it can be read, but not gone on \
+         with, as later transfers alone would not be all of them; it has to be ingested again", path.display()
+    )]
+    NoTransfers {
+        /// The path of the log.
+        path: PathBuf,
+    },
+    /// An owner event was to be appended to a log that lacks those before it.
+    #[error(
+        "the owner events up to L1 block {to} are not in the log: they have to be put in before later ones"
+    )]
+    OwnersMissing {
+        /// The last block up to which they lack.
+        to: L1Block,
+    },
+}
+
+/// What to do about a log of another format than this program's.
+fn way_on(found: u32) -> String {
+    if found > FORMAT {
+        "a newer program made it, which can read it".into()
+    } else if found >= FORMAT_UPGRADABLE {
+        format!("`tally log upgrade` makes a log of format {FORMAT} of it")
+    } else {
+        "a log of an earlier format has to be ingested again".into()
+    }
 }
 
 impl LogError {
     /// Whether the bytes in the log are at fault, rather than the way it was opened.
     pub fn is_damage(&self) -> bool {
         let is_corrupt = |source: &rocksdb::Error| source.kind() == rocksdb::ErrorKind::Corruption;
-        matches!(self, Self::Damaged { .. } | Self::Undecodable { .. } | Self::Pool(_) | Self::Span(_))
+        matches!(self, Self::Damaged { .. } | Self::Undecodable { .. } | Self::Owner { .. })
+            || matches!(self, Self::Pool(_) | Self::Span(_))
             || matches!(self, Self::Storage { source, .. } if is_corrupt(source))
     }
 }

@@ -3,7 +3,8 @@
 use crate::LogError;
 use crate::heads::{Chain, Heads, same};
 use crate::keys::{event_key, event_of, event_place};
-use crate::options::{L1_EVENTS, SPAN_EVENTS};
+use crate::options::{L1_EVENTS, OWNER_EVENTS, SPAN_EVENTS};
+use crate::owners::{OwnerRecord, OwnersHead, decode_owner};
 use crate::record::{decode_l1, decode_span};
 use crate::store::Store;
 use tally_engine::{L1Block, L1Record, L2Block, SpanRecord};
@@ -70,6 +71,23 @@ impl Store {
         let place_of = |record: &SpanRecord| (record.block.0, record.log_index);
         let end = End::new(until.map(|last| last.0), heads.span_events);
         self.events(SPAN_EVENTS, end, cursor, decode_span, place_of, each)
+    }
+
+    /// The owner events up to block `until` if there is one, in order; each link is checked, and without `until` that
+    /// the last is the head's.
+    pub(crate) fn owner_records(
+        &self,
+        head: &OwnersHead,
+        until: Option<L1Block>,
+    ) -> Result<Vec<OwnerRecord>, LogError> {
+        let end = End::new(until.map(|last| last.0), head.events);
+        let mut records = Vec::new();
+        let cursor = &mut EventCursor::default();
+        self.events(OWNER_EVENTS, end, cursor, decode_owner, OwnerRecord::place, |record| {
+            records.push(record);
+            Ok::<(), LogError>(())
+        })?;
+        Ok(records)
     }
 
     fn events<T, E: From<LogError>>(

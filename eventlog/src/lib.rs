@@ -2,7 +2,8 @@
 //!
 //! # Concepts
 //!
-//! A log holds three things: the pool's **records** on L1, the **span events** of L2, and who made each L2 **block**.
+//! A log holds three things: the pool's **records** on L1, the **span events** of L2, and who made each L2 **block**;
+//! beside them it keeps who owned the contracts (**owner events**).
 //! Blocks lie in **chunks** of up to 8,192, each with a header and two columns, producers and times; a **dictionary**
 //! gives every signer a code. Each record and each chunk has a **link**, a BLAKE3 digest over the one before it, so that
 //! the **heads** (the last block of each chain, and the last links) have one digest of everything.
@@ -11,7 +12,9 @@
 //!   log at once;
 //! - [`LogReader`] reads a log as it was when opened, also while it is being written;
 //! - [`backup()`] copies one, also while it is being written; [`verify()`] checks every byte;
+//! - [`upgrade()`] makes a log of this format of one of an earlier format;
 //! - an [`Archive`] is a log (or its beginning, a [`LogPrefix`]) in a bundle: one flat file, to be checked offline;
+//!   [`restore()`] makes a log on the disk of one;
 //! - a [`LogPart`] is what is final of a log;
 //! - a [`LogView`] is any of these, for whoever reads.
 //!
@@ -49,6 +52,7 @@ mod identity;
 mod index;
 mod keys;
 mod options;
+mod owners;
 mod part;
 mod producers;
 mod read;
@@ -59,12 +63,15 @@ mod signers;
 mod store;
 mod tables;
 mod times;
+mod upgrade;
 mod verify;
 mod view;
 mod whole;
 mod writer;
 
-pub use archive::{Archive, ArchiveError, ArchiveSection, BUNDLE_BYTES_MAX, write_archive};
+pub use archive::{
+    Archive, ArchiveError, ArchiveSection, BUNDLE_BYTES_MAX, Restored, restore, write_archive,
+};
 pub use backup::{Backup, FEED_DIR, backup};
 pub use bulk::{BulkLog, bulk_load};
 pub use chunk::{CHUNK_BLOCKS_MAX, ChunkHeader, EncodedChunk, ProducedBlock, chunk_start, encode_chunks};
@@ -74,7 +81,8 @@ pub use events::EventCursor;
 pub use heads::{Chain, Heads, L1Head, L2Head, Reach};
 pub use identity::LogIdentity;
 pub use index::IndexEntry;
-pub use options::FORMAT;
+pub use options::{FORMAT, FORMAT_UPGRADABLE};
+pub use owners::{OwnerRecord, Owners, OwnersHead, decode_owner, encode_owner};
 pub use part::{LogPart, LogPrefix};
 pub use producers::{Producers, UNSIGNED};
 pub use reader::LogReader;
@@ -82,6 +90,7 @@ pub use recent::{RecentBlock, RecentBlocks};
 pub use record::{RECORD_BYTES_MAX, decode_l1, decode_span, encode_l1, encode_span};
 pub use signers::SIGNERS_MAX;
 pub use times::Times;
+pub use upgrade::{Upgraded, upgrade};
 pub use verify::{Verified, verify};
 pub use view::LogView;
 pub use writer::LogWriter;

@@ -4,12 +4,17 @@ use rocksdb::{BlockBasedOptions, DBCompressionType, Options, ReadOptions, WriteO
 
 /// The format of the bytes that this crate writes. Raised whenever an older program could misread
 /// them.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
+
+/// The first format of which [`crate::upgrade()`] makes a log of this one.
+pub const FORMAT_UPGRADABLE: u32 = 4;
 
 /// L1 events: key (block, log index), big-endian; value link ‖ record.
 pub(crate) const L1_EVENTS: &str = "l1_events";
 /// Span events: key (L2 block, log index), big-endian; value link ‖ record.
 pub(crate) const SPAN_EVENTS: &str = "span_events";
+/// Events of the contracts' owners: key (block, log index), big-endian; value link ‖ record.
+pub(crate) const OWNER_EVENTS: &str = "owner_events";
 /// L2 production, headers: key first block, big-endian; value link ‖ header.
 pub(crate) const CHUNKS: &str = "l2_chunks";
 /// L2 production, producers columns: key first block, big-endian.
@@ -26,8 +31,8 @@ pub(crate) const RECENT: &str = "recent";
 pub(crate) const META: &str = "meta";
 
 /// All column families of a log.
-pub(crate) const COLUMN_FAMILIES: [&str; 9] =
-    [L1_EVENTS, SPAN_EVENTS, SIGNERS, CHUNKS, PRODUCERS, TIMES, INDEX, RECENT, META];
+pub(crate) const COLUMN_FAMILIES: [&str; 10] =
+    [L1_EVENTS, SPAN_EVENTS, OWNER_EVENTS, SIGNERS, CHUNKS, PRODUCERS, TIMES, INDEX, RECENT, META];
 
 /// In `meta`: the format, 4 bytes big-endian.
 pub(crate) const FORMAT_KEY: &[u8] = b"format";
@@ -35,6 +40,8 @@ pub(crate) const FORMAT_KEY: &[u8] = b"format";
 pub(crate) const IDENTITY_KEY: &[u8] = b"identity";
 /// In `meta`: the encoded heads.
 pub(crate) const HEADS_KEY: &[u8] = b"heads";
+/// In `meta`: the encoded head of the owner events.
+pub(crate) const OWNERS_KEY: &[u8] = b"owners";
 /// In `meta`: BLAKE3 over the keys and values of `recent`.
 pub(crate) const RECENT_KEY: &[u8] = b"recent";
 /// In `meta`: the head digest, over identity and heads.
@@ -72,7 +79,7 @@ pub(crate) fn column_family(name: &str) -> Options {
     match name {
         // Columns are packed already; decompression would cost more than it saves.
         PRODUCERS | TIMES | INDEX => options.set_compression_type(DBCompressionType::None),
-        L1_EVENTS | SPAN_EVENTS => options.set_compression_type(DBCompressionType::Zstd),
+        L1_EVENTS | SPAN_EVENTS | OWNER_EVENTS => options.set_compression_type(DBCompressionType::Zstd),
         _ => options.set_compression_type(DBCompressionType::Lz4),
     }
     if name == PRODUCERS {

@@ -6,6 +6,7 @@ use crate::heads::{Chain, Heads, L1Head, L2Head, Reach};
 use crate::index::IndexEntry;
 use crate::keys::{event_key, unlinked};
 use crate::options::{CHUNKS, SIGNERS, SPAN_EVENTS};
+use crate::owners::Owners;
 use crate::producers::Producers;
 use crate::reader::LogReader;
 use crate::recent::RecentBlock;
@@ -151,6 +152,10 @@ impl LogView for LogPart<'_> {
         each: impl FnMut(SpanRecord) -> Result<(), E>,
     ) -> Result<(), E> {
         self.log.span_records_until(cursor, self.l2_until, each)
+    }
+
+    fn owners(&self) -> Result<Owners, LogError> {
+        self.log.owners_until(self.l1_until)
     }
 
     fn signers(&self) -> Result<Vec<Address>, LogError> {

@@ -7,6 +7,7 @@ use crate::heads::{Chain, Reach, same};
 use crate::index::{IndexEntry, decode_page, page_key};
 use crate::keys::{chunk_of, event_key, event_of, event_place, unlinked};
 use crate::options::{CHUNKS, INDEX, PRODUCERS, SPAN_EVENTS, TIMES};
+use crate::owners::Owners;
 use crate::producers::Producers;
 use crate::reader::{LogReader, no_column};
 use crate::record::decode_span;
@@ -36,6 +37,10 @@ impl LogView for LogReader {
         each: impl FnMut(SpanRecord) -> Result<(), E>,
     ) -> Result<(), E> {
         self.span_records_until(cursor, None, each)
+    }
+
+    fn owners(&self) -> Result<Owners, LogError> {
+        self.owners_until(None)
     }
 
     fn signers(&self) -> Result<Vec<Address>, LogError> {

@@ -4,9 +4,13 @@ use crate::chunk::{ChunkHeader, column_digest};
 use crate::events::EventCursor;
 use crate::heads::{Heads, same};
 use crate::keys::unlinked;
-use crate::options::{CHUNKS, COLUMN_FAMILIES, L1_EVENTS, PRODUCERS, SIGNERS, SPAN_EVENTS, TIMES};
+use crate::options::{
+    CHUNKS, COLUMN_FAMILIES, FORMAT, FORMAT_UPGRADABLE, L1_EVENTS, OWNER_EVENTS, PRODUCERS, SIGNERS,
+    SPAN_EVENTS, TIMES,
+};
+use crate::owners::{Owners, OwnersHead};
 use crate::recent::{RecentBlock, RecentBlocks, Side};
-use crate::store::{Store, is_database, probe};
+use crate::store::{Meta, Store, is_database, probe};
 use crate::view::LogView;
 use crate::{LogError, LogIdentity};
 use alloy_primitives::B256;
@@ -25,7 +29,9 @@ const OPEN_PAUSE: Duration = Duration::from_millis(50);
 pub struct LogReader {
     pub(crate) store: Store,
     pub(crate) identity: LogIdentity,
+    format: u32,
     heads: Heads,
+    owners: OwnersHead,
     /// RocksDB keeps its notes of a reader here; it goes with the reader, after the store.
     _scratch: tempfile::TempDir,
 }
@@ -48,7 +54,21 @@ impl LogReader {
     /// be read, [`LogError::Restless`] if its writer never let it be seen at rest, and whatever
     /// RocksDB says.
     pub fn open(path: &Path) -> Result<Self, LogError> {
-        let mut last = match Self::open_once(path) {
+        Self::open_from(path, FORMAT)
+    }
+
+    /// Opens the log at `path`, also one of an earlier format, if [`crate::upgrade()`] makes a log of this program's
+    /// format of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogReader::open`].
+    pub fn open_to_upgrade(path: &Path) -> Result<Self, LogError> {
+        Self::open_from(path, FORMAT_UPGRADABLE)
+    }
+
+    fn open_from(path: &Path, oldest: u32) -> Result<Self, LogError> {
+        let mut last = match Self::open_once_from(path, oldest) {
             Ok(reader) => return Ok(reader),
             Err(error) => error,
         };
@@ -58,7 +78,7 @@ impl LogReader {
                 return Err(last);
             }
             std::thread::sleep(OPEN_PAUSE);
-            last = match Self::open_once(path) {
+            last = match Self::open_once_from(path, oldest) {
                 Ok(reader) => return Ok(reader),
                 Err(error) => error,
             };
@@ -76,17 +96,21 @@ impl LogReader {
     ///
     /// As [`LogReader::open`], but [`LogError::Storage`] or [`LogError::Damaged`] at once.
     pub fn open_once(path: &Path) -> Result<Self, LogError> {
+        Self::open_once_from(path, FORMAT)
+    }
+
+    fn open_once_from(path: &Path, oldest: u32) -> Result<Self, LogError> {
         let scratch = tempfile::tempdir().map_err(|source| LogError::Files {
             path: std::env::temp_dir(),
             what: "making a directory for the reader's notes",
             source,
         })?;
         let store = Store::open_to_read(path, scratch.path())?;
-        let Some((identity, heads)) = store.meta()? else {
+        let Some(Meta { format, identity, heads, owners }) = store.meta(oldest)? else {
             probe(path)?;
             return Err(LogError::Empty { path: path.into() });
         };
-        let reader = Self { store, identity, heads, _scratch: scratch };
+        let reader = Self { store, format, identity, heads, owners, _scratch: scratch };
         reader.check_rest()?;
         Ok(reader)
     }
@@ -97,7 +121,9 @@ impl LogReader {
         let Heads { l1_events, span_events, signers, chunks, .. } = self.heads;
         let chains =
             [(L1_EVENTS, l1_events), (SPAN_EVENTS, span_events), (SIGNERS, signers), (CHUNKS, chunks)];
-        for (family, chain) in chains {
+        // A log of an earlier format has no such family.
+        let owners = (self.format == FORMAT).then_some((OWNER_EVENTS, self.owners.events));
+        for (family, chain) in chains.into_iter().chain(owners) {
             let last = self.store.last(family)?;
             let last = last.map(|(_, value)| unlinked(family, &value).map(|(link, _)| link)).transpose()?;
             let last = last.unwrap_or_default();
@@ -147,6 +173,25 @@ impl LogReader {
     /// Where the log is.
     pub fn path(&self) -> &Path {
         self.store.path()
+    }
+
+    /// The format of its bytes.
+    pub fn format(&self) -> u32 {
+        self.format
+    }
+
+    /// The head of its owner events.
+    pub fn owners_head(&self) -> &OwnersHead {
+        &self.owners
+    }
+
+    /// The owner events up to block `until`, or all, for `None`.
+    pub(crate) fn owners_until(&self, until: Option<L1Block>) -> Result<Owners, LogError> {
+        if let Some(missing) = self.owners.missing_to {
+            let to = until.map_or(missing, |until| until.min(missing));
+            return Ok(Owners { records: Vec::new(), missing_to: Some(to) });
+        }
+        Ok(Owners { records: self.store.owner_records(&self.owners, until)?, missing_to: None })
     }
 
     /// How far it reaches.

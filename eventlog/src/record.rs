@@ -43,6 +43,8 @@ as_other!(sequencer, SequencerId, u64, |id| id.0, SequencerId);
 as_other!(span, SpanId, u64, |id| id.0, SpanId);
 as_other!(batch, BatchId, u64, |id| id.0, BatchId);
 as_other!(l1_block, L1Block, u64, |block| block.0, L1Block);
+as_other!(l1_block_or_none, Option<L1Block>, Option<u64>, |block| block.map(|block| block.0), |block| block
+    .map(L1Block));
 as_other!(l2_block, L2Block, u64, |block| block.0, L2Block);
 as_other!(time, UnixTime, u64, |time| time.0, UnixTime);
 as_other!(

@@ -2,9 +2,10 @@
 
 use crate::heads::{Chain, Heads, same};
 use crate::options::{
-    self, COLUMN_FAMILIES, DIGEST_KEY, FORMAT, FORMAT_KEY, HEADS_KEY, IDENTITY_KEY, META, RECENT, RECENT_KEY,
-    SIGNERS,
+    self, COLUMN_FAMILIES, DIGEST_KEY, FORMAT, FORMAT_KEY, HEADS_KEY, IDENTITY_KEY, META, OWNERS_KEY, RECENT,
+    RECENT_KEY, SIGNERS,
 };
+use crate::owners::OwnersHead;
 use crate::recent::{RecentBlock, Side, recent_digest};
 use crate::record::{decode, encode};
 use crate::signers::SIGNERS_MAX;
@@ -18,6 +19,14 @@ use std::path::{Path, PathBuf};
 
 /// A key and its value.
 pub(crate) type Entry = (Box<[u8]>, Box<[u8]>);
+
+/// What the meta data of a log say.
+pub(crate) struct Meta {
+    pub(crate) format: u32,
+    pub(crate) identity: LogIdentity,
+    pub(crate) heads: Heads,
+    pub(crate) owners: OwnersHead,
+}
 
 /// An open database with all the column families of a log.
 pub(crate) struct Store {
@@ -150,19 +159,20 @@ impl Store {
         LogError::Storage { path: self.path.clone(), what, source }
     }
 
-    /// The identity and the heads, or `None` in a database that nothing was written to.
-    pub(crate) fn meta(&self) -> Result<Option<(LogIdentity, Heads)>, LogError> {
+    /// What the meta data say, or `None` in a database that nothing was written to. A format from `oldest` on, up to
+    /// this program's, is read.
+    pub(crate) fn meta(&self, oldest: u32) -> Result<Option<Meta>, LogError> {
         let Some(format) = self.get(META, FORMAT_KEY)? else {
             return match self.iterate(META)?.next() {
                 None => Ok(None),
                 Some(_) => Err(LogError::NotALog { path: self.path.clone(), missing: "format" }),
             };
         };
-        let found = <[u8; 4]>::try_from(format.as_slice()).map(u32::from_be_bytes).map_err(|_| {
+        let format = <[u8; 4]>::try_from(format.as_slice()).map(u32::from_be_bytes).map_err(|_| {
             LogError::Undecodable { place: "the format".into(), reason: "it has not 4 bytes".into() }
         })?;
-        if found != FORMAT {
-            return Err(LogError::Format { path: self.path.clone(), found, known: FORMAT });
+        if !(oldest..=FORMAT).contains(&format) {
+            return Err(LogError::Format { path: self.path.clone(), found: format, known: FORMAT });
         }
         let required = |key, missing| {
             let value = self.get(META, key)?;
@@ -187,7 +197,12 @@ impl Store {
                 found: format!("0x{}", alloy_primitives::hex::encode(found)),
             });
         }
-        Ok(Some((identity, heads)))
+        let owners = if format < FORMAT {
+            OwnersHead::missing(heads.l1.map(|head| head.block))
+        } else {
+            decode("the head of the owner events", &required(OWNERS_KEY, "head of the owner events")?)?
+        };
+        Ok(Some(Meta { format, identity, heads, owners }))
     }
 
     /// The dictionary: the signers by code, from 1 on; each link is checked, up to the one in the heads.
@@ -303,18 +318,20 @@ impl Store {
         Ok(StoreCursor { store: self, family, entries, is_begun: false })
     }
 
-    /// Puts format, identity, heads and their digest into a batch.
+    /// Puts format, identity, heads and their digest into a batch, and the head of the owner events.
     pub(crate) fn put_meta(
         &self,
         batch: &mut WriteBatch,
         identity: &LogIdentity,
         heads: &Heads,
+        owners: &OwnersHead,
     ) -> Result<(), LogError> {
         let meta = self.family(META)?;
         batch.put_cf(meta, FORMAT_KEY, FORMAT.to_be_bytes());
         batch.put_cf(meta, IDENTITY_KEY, encode("the identity", identity)?);
         batch.put_cf(meta, HEADS_KEY, encode("the heads", heads)?);
         batch.put_cf(meta, DIGEST_KEY, heads.digest(identity)?);
+        batch.put_cf(meta, OWNERS_KEY, encode("the head of the owner events", owners)?);
         Ok(())
     }
 }

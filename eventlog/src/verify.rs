@@ -7,6 +7,8 @@
 //!   links and counts are those of the heads;
 //! - every record decodes, is in order, lies between first block and head, and fits the records before
 //!   it: the contracts' state takes every pool event, the spans take every span event;
+//! - owner events decode, are in order, are of the pool's contracts and lie between first block and head; where they are
+//!   missing there are none;
 //! - chunks follow one another, each with its 8,192 blocks (the first and the last may have fewer), up to
 //!   the head's block, hash and time;
 //! - the blocks that a reorg may still take back are consecutive and end at the heads, and the records in
@@ -23,6 +25,7 @@ use crate::events::EventCursor;
 use crate::heads::same;
 use crate::keys::event_place;
 use crate::options::{CHUNKS, INDEX, L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
+use crate::owners::{OwnerCheck, OwnersHead, check_by_head, check_by_pool};
 use crate::reader::LogReader;
 use crate::times::Times;
 use crate::view::LogView;
@@ -52,6 +55,7 @@ pub struct Verified {
 /// first place that is not as it was written; what RocksDB says if it cannot be read.
 pub fn verify(log: &LogReader) -> Result<Verified, LogError> {
     verify_recent(log)?;
+    verify_owners(log)?;
     check_signers(&log.signers()?)?;
     Ok(Verified {
         l1_events: verify_l1_events(log)?,
@@ -69,6 +73,35 @@ fn verify_l1_events(log: &LogReader) -> Result<u64, LogError> {
         check.check(&record)?;
     }
     Ok(log.heads().l1_events.count)
+}
+
+/// The reader has checked their links; here they are compared with the blocks that the log knows.
+fn verify_owners(log: &LogReader) -> Result<(), LogError> {
+    let OwnersHead { events, missing_to } = log.owners_head();
+    let head = log.heads().l1;
+    if let Some(missing_to) = missing_to {
+        let place = "the head of the owner events";
+        same(place, "number of events", &0, &events.count)?;
+        let last = head.map_or("none".into(), |head| head.block.to_string());
+        if head.is_none_or(|head| *missing_to > head.block) {
+            let (expected, found) = (format!("at most {last}"), missing_to.to_string());
+            return Err(LogError::Damaged {
+                place: place.into(),
+                what: "last block without",
+                expected,
+                found,
+            });
+        }
+        return Ok(());
+    }
+    let mut check = OwnerCheck::default();
+    let pool = log.l1_records()?;
+    for record in log.owners()?.records {
+        check.check(log.identity(), &record)?;
+        check_by_head(&record, head)?;
+        check_by_pool(&record, &pool)?;
+    }
+    Ok(())
 }
 
 /// The reader checks that they lead up to the heads; here they are compared with what they hold.

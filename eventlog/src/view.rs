@@ -4,6 +4,7 @@ use crate::chunk::ChunkHeader;
 use crate::events::EventCursor;
 use crate::heads::Reach;
 use crate::index::IndexEntry;
+use crate::owners::Owners;
 use crate::producers::Producers;
 use crate::times::Times;
 use crate::{LogError, LogIdentity};
@@ -37,6 +38,15 @@ pub trait LogView: Sync {
         cursor: &mut EventCursor,
         each: impl FnMut(SpanRecord) -> Result<(), E>,
     ) -> Result<(), E>;
+    /// The events of the contracts' owners. A bundle has none, and so has a log that was made of one until an ingest
+    /// goes on from it.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogView::l1_records_after`].
+    fn owners(&self) -> Result<Owners, LogError> {
+        Ok(Owners { records: Vec::new(), missing_to: self.reach().l1.map(|head| head.block) })
+    }
     /// The dictionary: the signers by code, from 1 on.
     ///
     /// # Errors

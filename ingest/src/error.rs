@@ -2,6 +2,7 @@
 
 use alloy::primitives::{Address, B256, U256};
 use std::path::PathBuf;
+use tally_engine::L1Block;
 use tally_eventlog::LogError;
 
 /// An ingest that stopped. The log is as it was before.
@@ -56,6 +57,26 @@ pub enum IngestError {
         line: u64,
         /// What the log says.
         source: LogError,
+    },
+    /// A recording of other chains or contracts than the log is of.
+    #[error("the recording at {} is of another network than the log: its {what} is {found}, not {expected}", path.display())]
+    OtherRecording {
+        /// The path of the recording.
+        path: PathBuf,
+        /// The name of what differs.
+        what: &'static str,
+        /// The value that the recording has.
+        found: String,
+        /// The value that the log has.
+        expected: String,
+    },
+    /// A recording that does not reach as far as the log.
+    #[error("the recording at {} has no L1 block {block}, which is the log's last", path.display())]
+    RecordingEnds {
+        /// The path of the recording.
+        path: PathBuf,
+        /// The log's last block.
+        block: L1Block,
     },
     /// The log cannot be opened or written.
     #[error(transparent)]

@@ -5,6 +5,8 @@
 //! - [`ingest_recording`] does it for a recording;
 //! - [`contract_state`] asks the contracts themselves what the log has to add up to, [`batch_call_state`] what a batch
 //!   that is ready to be sent depends on, and [`l2_accounts()`] what some addresses are on L2;
+//! - [`owners_of_chain`] and [`owners_of_recording`] give what a log of an earlier format lacks;
+//! - [`l1_blocks`] and [`l2_blocks`] ask for single blocks;
 //! - [`L1Decoder`] and [`decode_span`] turn logs into the engine's records;
 //! - [`recover_signer`] says who made an L2 block.
 //!
@@ -25,6 +27,7 @@ mod manifest;
 mod network;
 mod recording;
 mod rpc;
+mod sample;
 mod signer;
 
 pub use batch_call::{BatchCallState, batch_call_state};
@@ -33,9 +36,13 @@ pub use decode::{BlockFacts, L1Decoder, decode_span};
 pub use error::{DecodeFault, IngestError, UnknownTopic};
 pub use json::ChainLog;
 pub use l2_accounts::{AccountKind, L2Account, L2Accounts, l2_accounts};
-pub use live::{Finality, LiveError, LiveIngested, LiveOptions, Metrics, Progress, StateCheck, ingest_live};
+pub use live::{
+    Finality, LiveError, LiveIngested, LiveOptions, Metrics, Progress, StateCheck, ingest_live,
+    owners_of_chain,
+};
 pub use manifest::{RecordingManifest, contract_defaults, read_manifest};
 pub use network::{Network, NetworkError, names as network_names};
-pub use recording::{Ingested, Limits, ingest_recording};
+pub use recording::{Ingested, Limits, ingest_recording, owners_of_recording};
 pub use rpc::{Endpoints, FaultKind, RpcError, mask_urls};
+pub use sample::{l1_blocks, l2_blocks};
 pub use signer::{SequencerSignature, recover_signer};

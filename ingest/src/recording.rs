@@ -1,6 +1,6 @@
 //! From a recording of the chains to the log: all of it, or, where anything in it is wrong, nothing.
 
-use crate::decode::{BlockFacts, L1Decoder, decode_span};
+use crate::decode::{BlockFacts, L1Decoder, decode_owner, decode_span};
 use crate::error::{DecodeFault, IngestError, UnknownTopic};
 use crate::json::{ChainLog, Header, L1Transaction, L2Block as L2BlockObject};
 use crate::lines::{Line, Lines};
@@ -10,7 +10,7 @@ use alloy::primitives::{B256, Bytes};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tally_engine::{Discrepancy, L1Block, L2Block, UnixTime};
-use tally_eventlog::{Heads, L1Head, LogWriter, ProducedBlock};
+use tally_eventlog::{Heads, L1Head, LogIdentity, LogWriter, OwnerRecord, ProducedBlock};
 
 /// How many bytes the inputs of a recording's L1 transactions may have in all: they are held in memory.
 /// The 584 of `fixtures/pool-a` have 60 kB.
@@ -52,8 +52,14 @@ pub struct Ingested {
 pub fn ingest_recording(recording: &Path, log: &Path, limits: Limits) -> Result<Ingested, IngestError> {
     let RecordingManifest { identity, totals } = read_manifest(recording)?;
     let mut writer = LogWriter::open(log, &identity)?;
+    writer.check_transfers()?;
     let before = *writer.committed();
     let mut notes = Notes::default();
+    if let (Some(to), Some(_)) = (before.l1, writer.owners().missing_to)
+        && let Some(owners) = owners_up_to(recording, &identity, to)?
+    {
+        writer.stage_missing_owners(&owners)?;
+    }
     stage_l1(recording, &mut writer, limits.l1_to.unwrap_or(u64::MAX), &totals, &mut notes)?;
     stage_l2(recording, &mut writer, limits.l2_to.unwrap_or(u64::MAX), &totals, &mut notes)?;
     writer.commit()?;
@@ -226,7 +232,11 @@ fn stage_l1(
             }
             let input = |hash| inputs.get(&hash).cloned();
             let record = decoder.decode(&log, &facts, writer.pool(), input);
-            if let Some(record) = record.map_err(|fault| at.fault(fault))? {
+            let record = record.map_err(|fault| at.fault(fault))?;
+            for owner in decoder.owners.drain(..) {
+                writer.stage_owner(&owner).map_err(|source| at.append(source))?;
+            }
+            if let Some(record) = record {
                 let discrepancies = writer.stage_l1(&record).map_err(|source| at.append(source))?;
                 notes.discrepancies.extend(discrepancies);
             }
@@ -245,6 +255,46 @@ fn stage_l1(
     notes.warnings.extend(sequence.warning("L1"));
     notes.unknown.append(&mut decoder.unknown);
     Ok(())
+}
+
+/// The events of the contracts' owners up to L1 block `to`, which is the last of a log of `identity`, by a recording.
+///
+/// # Errors
+///
+/// [`IngestError`] if the recording is of another network or does not reach that block, and naming the file and line
+/// where something is wrong.
+pub fn owners_of_recording(
+    recording: &Path,
+    identity: &LogIdentity,
+    to: L1Head,
+) -> Result<Vec<OwnerRecord>, IngestError> {
+    if let Some((what, found, expected)) = read_manifest(recording)?.identity.difference(identity) {
+        return Err(IngestError::OtherRecording { path: recording.into(), what, found, expected });
+    }
+    let ends = || IngestError::RecordingEnds { path: recording.into(), block: to.block };
+    owners_up_to(recording, identity, to)?.ok_or_else(ends)
+}
+
+/// The same, or `None` if the recording does not have that block.
+fn owners_up_to(
+    recording: &Path,
+    identity: &LogIdentity,
+    to: L1Head,
+) -> Result<Option<Vec<OwnerRecord>>, IngestError> {
+    let mut headers = Lines::open(&recording.join("l1_blocks.jsonl.gz"))?;
+    let mut logs = BlockLogs::open(&recording.join("l1_logs.jsonl.gz"))?;
+    let mut sequence = Sequence::new(Some((to.block.0, to.hash)), true);
+    let mut owners = Vec::new();
+    while let Some(Line { value: header, at }) = headers.next::<Header>()? {
+        let facts = BlockFacts { number: header.number.0, hash: header.hash, timestamp: header.timestamp.0 };
+        if sequence.check(facts, header.parent_hash).map_err(|fault| at.fault(fault))? {
+            break;
+        }
+        while let Some(Line { value: log, at }) = logs.next_of(facts.number)? {
+            owners.extend(decode_owner(identity, &log, &facts).map_err(|fault| at.fault(fault))?);
+        }
+    }
+    Ok(sequence.head_seen.then_some(owners))
 }
 
 /// The inputs of the recorded L1 transactions, by hash.

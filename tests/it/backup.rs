@@ -27,7 +27,7 @@ fn digest_of(log: &Path, to: &Path) -> String {
 }
 
 /// The names in a directory, in order.
-fn names_in(dir: &Path) -> Vec<String> {
+pub(crate) fn names_in(dir: &Path) -> Vec<String> {
     let names = std::fs::read_dir(dir).unwrap();
     let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
@@ -58,7 +58,7 @@ fn a_backup_is_the_log_with_the_files_of_the_feed() {
     }
 }
 
-fn entries(log: &Path, family: &str) -> Vec<[Vec<u8>; 2]> {
+pub(crate) fn entries(log: &Path, family: &str) -> Vec<[Vec<u8>; 2]> {
     let options = rocksdb::Options::default();
     let db = rocksdb::DB::open_cf_for_read_only(&options, log, FAMILIES, false).unwrap();
     let entries = db.iterator_cf(db.cf_handle(family).unwrap(), rocksdb::IteratorMode::Start);

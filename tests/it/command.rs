@@ -162,11 +162,13 @@ fn log_info_and_verify_agree_with_ingest() {
     let digest = out.lines().last().unwrap().strip_prefix("head digest ").unwrap().to_owned();
     let info = json_of(&["log", "info", "--log", log, "--format", "json"]);
     assert_eq!(info["head_digest"], digest);
-    assert_eq!(info["format"], 4);
+    assert_eq!(info["format"], 5);
     assert_eq!(info["l1"]["chain_id"], 1);
     assert_eq!(info["l1"]["head"]["block"], 20_231_395);
     assert_eq!(info["l1"]["sealed_block"], 20_231_395, "a recording is final");
     assert_eq!(info["l1"]["events"], 243);
+    assert_eq!(info["l1"]["owner_events"], 2);
+    assert_eq!(info["l1"]["owner_events_missing_to"], Value::Null);
     assert_eq!(info["l2"]["chain_id"], 1_088);
     assert_eq!(info["l2"]["blocks"], 2_000);
     assert_eq!(info["contracts"]["locking_pool"], "0xd973a3cda5f9ad8dc96aac03d42203359bde719f");

@@ -6,7 +6,9 @@ use engine::{
     BatchId, Credit, L1Block, L1Record, L2Block, PoolEvent, SequencerId, SpanEvent, SpanId, SpanRecord,
     UnixTime, Wei,
 };
-use tally_eventlog::{decode_l1, decode_span, encode_l1, encode_span};
+use tally_eventlog::{
+    OwnerRecord, decode_l1, decode_owner, decode_span, encode_l1, encode_owner, encode_span,
+};
 use wincode::SchemaRead;
 
 /// A mirror of the stored L1 record, for wincode.
@@ -18,6 +20,19 @@ struct WireL1 {
     transaction_hash: [u8; 32],
     log_index: u64,
     event: WirePoolEvent,
+}
+
+/// A mirror of the stored owner record.
+#[derive(SchemaRead, Debug, PartialEq)]
+struct WireOwner {
+    block: u64,
+    block_hash: [u8; 32],
+    timestamp: u64,
+    transaction_hash: [u8; 32],
+    log_index: u64,
+    contract: WireAddress,
+    previous_owner: WireAddress,
+    new_owner: WireAddress,
 }
 
 type WireAddress = [u8; 20];
@@ -389,6 +404,19 @@ fn l1_record(event: PoolEvent) -> L1Record {
     }
 }
 
+fn owner_record() -> OwnerRecord {
+    OwnerRecord {
+        block: L1Block(19_424_665),
+        block_hash: B256::repeat_byte(0xb1),
+        timestamp: UnixTime(1_710_374_412),
+        transaction_hash: B256::repeat_byte(0x7a),
+        log_index: 251,
+        contract: Address::repeat_byte(1),
+        previous_owner: Address::repeat_byte(2),
+        new_owner: Address::repeat_byte(3),
+    }
+}
+
 fn span_record(event: SpanEvent) -> SpanRecord {
     SpanRecord {
         block: L2Block(15_214_334),
@@ -416,6 +444,8 @@ fn the_bytes_of_every_kind_of_record_are_pinned() {
         let bytes = encode_span(&span_record(event)).unwrap();
         written += &format!("{name} {}\n", alloy_primitives::hex::encode(bytes));
     }
+    let bytes = encode_owner(&owner_record()).unwrap();
+    written += &format!("OwnershipTransferred {}\n", alloy_primitives::hex::encode(bytes));
     for (written, golden) in written.lines().zip(GOLDEN.lines()) {
         assert_eq!(written, golden);
     }
@@ -453,6 +483,21 @@ fn a_maintained_implementation_decodes_the_same_records() {
         assert_eq!(decoded, record);
         assert_eq!(decode_span("golden", &bytes).unwrap(), record);
     }
+    let record = owner_record();
+    let bytes = encode_owner(&record).unwrap();
+    let wire: WireOwner = wincode_decode(&bytes);
+    let decoded = OwnerRecord {
+        block: L1Block(wire.block),
+        block_hash: B256::new(wire.block_hash),
+        timestamp: UnixTime(wire.timestamp),
+        transaction_hash: B256::new(wire.transaction_hash),
+        log_index: wire.log_index,
+        contract: Address::new(wire.contract),
+        previous_owner: Address::new(wire.previous_owner),
+        new_owner: Address::new(wire.new_owner),
+    };
+    assert_eq!(decoded, record);
+    assert_eq!(decode_owner("golden", &bytes).unwrap(), record);
 }
 
 /// A chunk of each encoding: header, producers and times, pinned.

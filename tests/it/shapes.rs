@@ -90,6 +90,7 @@ fn what_each_command_prints_is_of_its_shape() {
         }
         check_shape::<tally_wire::Sequencers>(&format!("sequencers {log}"));
         check_shape::<tally_wire::StateAt>(&format!("state {log}"));
+        check_shape::<tally_wire::ContractOwners>(&format!("owners {log}"));
         check_shape::<tally_wire::LogInfo>(&format!("log info {log}"));
         check_shape::<tally_wire::ChainAuditReport>(&format!(
             "audit chain {}",

@@ -22,9 +22,10 @@ use tempfile::TempDir;
 pub(crate) const RECORDINGS: [&str; 2] = ["small-a", "pool-a"];
 
 /// The column families of a log.
-pub(crate) const FAMILIES: [&str; 9] = [
+pub(crate) const FAMILIES: [&str; 10] = [
     "l1_events",
     "span_events",
+    "owner_events",
     "signers",
     "l2_chunks",
     "l2_producers",

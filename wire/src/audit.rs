@@ -4,7 +4,7 @@ use crate::shape::{count, list};
 use crate::{Amount, Hash, Horizon, Log, Policy};
 use std::fmt;
 use std::ops::RangeInclusive;
-use tally_audit::{CountRule, Severity, Totals, Verdict};
+use tally_audit::{BlockDifference, CountRule, Severity, Totals, Verdict};
 use tally_engine::{L2Block, SequencerId};
 use tally_replay::Receipt;
 
@@ -147,6 +147,34 @@ shapes! {
         verdict: String,
         /// Each field that differs, by path.
         differences: Vec<StateDifference>,
+        /// How a sample of the log's blocks compares with the chains; `null` if none was asked for.
+        sample: Option<BlockSample>,
+    }
+
+    /// A sample of blocks, compared with those of the chains.
+    pub struct BlockSample {
+        /// The seed by which the blocks were drawn. With the same seed the same blocks are drawn again.
+        seed: u64,
+        /// How many L1 blocks were compared.
+        l1_blocks: u64,
+        /// How many L2 blocks were compared.
+        l2_blocks: u64,
+        /// Everything in which a block differs.
+        differences: Vec<SampledDifference>,
+    }
+
+    /// What a chain has otherwise than the log.
+    pub struct SampledDifference from difference: &BlockDifference {
+        /// The chain: `L1` or `L2`.
+        chain: String = difference.chain.into(),
+        /// The number of the block.
+        block: u64 = difference.block,
+        /// `hash`, `timestamp` or `signer`.
+        field: String = difference.field.into(),
+        /// What the chain has, as text.
+        found: String = difference.found.clone(),
+        /// What the log has, as text.
+        log: String = difference.log.clone(),
     }
 
     /// A field in which the contracts' own state and the log's differ.

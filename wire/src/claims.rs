@@ -133,7 +133,7 @@ shapes! {
         chain_id: u64 = call.chain_id,
         /// The address of the contract.
         contract: Address = call.contract.into(),
-        /// The address that has to send it; `null` for the owner of the contract, whom the log does not know.
+        /// The address that has to send it; `null` for the owner of the contract, if the log does not tell who that is.
         sender: Option<Address> = call.sender.map(Into::into),
         /// The name of the function.
         function: String = call.function.into(),

@@ -48,6 +48,7 @@ mod explain;
 mod facts;
 mod ledger;
 mod log;
+mod owners;
 mod recipients;
 mod schema;
 mod sequencers;
@@ -65,9 +66,9 @@ pub use answers::{
     ServedEpoch, StatementAnswer, StatusAnswer,
 };
 pub use audit::{
-    AuditTotals, BatchAudit, BatchShare, BundleAudit, BundleDifference, ChainAudit, ChainAuditReport,
-    ComparedDifference, ComparedResult, Comparison, EngineVersions, Finding, FirstDifference, LiveAudit,
-    StateDifference,
+    AuditTotals, BatchAudit, BatchShare, BlockSample, BundleAudit, BundleDifference, ChainAudit,
+    ChainAuditReport, ComparedDifference, ComparedResult, Comparison, EngineVersions, Finding,
+    FirstDifference, LiveAudit, SampledDifference, StateDifference,
 };
 pub use claims::{
     BatchCheck, BatchCredit, BlockingSigner, Call, CheckDifference, Closed, Distribution, DistributionLeaf,
@@ -85,6 +86,7 @@ pub use ledger::{
     Row, SequencerEarned, SequencerSum, Unrewarded, rows,
 };
 pub use log::{At, ChainHead, Contracts, Head, Horizon, L1Info, L2Info, Log, LogInfo, Policy, Stopped};
+pub use owners::{ContractOwners, OwnerChange};
 pub use recipients::{L2Account, MissingRecipient, Recipient, Recipients};
 pub use schema::{require_all, schema, schemas};
 pub use sequencers::{Sequencer, SequencerWithAccounts, Sequencers, SettledAccount, Signer};

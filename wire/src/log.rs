@@ -118,6 +118,11 @@ shapes! {
         sealed_block: Option<u64>,
         /// How many events there are, transfers of METIS included.
         events: u64,
+        /// How many events of the contracts' owners there are. The head digest does not cover them.
+        owner_events: u64,
+        /// The last block up to which the events of owners are missing, as in a log that was made of a bundle; `null` if
+        /// none is.
+        owner_events_missing_to: Option<u64>,
     }
 
     /// What a log has of L2.
@@ -191,6 +196,7 @@ impl TryFrom<&LogReader> for LogInfo {
         let first_block = identity.l2_first_block.0;
         let blocks = heads.l2.map_or(0, |head| head.block.0.saturating_sub(first_block).saturating_add(1));
         let [l1_sealed, l2_sealed] = log.sealed()?.map(|block| block.map(|block| block.number));
+        let owners = log.owners_head();
         let sizes = log.sizes_bytes()?.into_iter().map(|(name, bytes)| (name.into(), bytes));
         Ok(Self {
             format: tally_eventlog::FORMAT,
@@ -201,6 +207,8 @@ impl TryFrom<&LogReader> for LogInfo {
                 head: heads.l1.map(Into::into),
                 sealed_block: l1_sealed,
                 events: heads.l1_events.count,
+                owner_events: owners.events.count,
+                owner_events_missing_to: owners.missing_to.map(|block| block.0),
             },
             l2: L2Info {
                 chain_id: identity.l2_chain_id,

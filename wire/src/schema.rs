@@ -1,9 +1,9 @@
 //! JSON Schema of what the commands print.
 
 use crate::{
-    Accounts, AccountsComparison, BundleAudit, ChainAuditReport, Comparison, Distribution, ExplainBlock,
-    ExplainEpoch, LedgerShow, LiveAudit, LogInfo, NextBatchOfLog, NextRateOfLog, Recipients, Replay,
-    RewardPerBlock, Sequencers, StateAt, Statement, WhatIf,
+    Accounts, AccountsComparison, BundleAudit, ChainAuditReport, Comparison, ContractOwners, Distribution,
+    ExplainBlock, ExplainEpoch, LedgerShow, LiveAudit, LogInfo, NextBatchOfLog, NextRateOfLog, Recipients,
+    Replay, RewardPerBlock, Sequencers, StateAt, Statement, WhatIf,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ const DEFINITIONS: &str = "#/$defs/";
 type Printed = (&'static str, &'static str, fn() -> Value);
 
 /// Everything that commands print as JSON.
-const PRINTED: [Printed; 20] = [
+const PRINTED: [Printed; 21] = [
     ("replay", "tally replay --format json", listed::<Replay>),
     ("whatif", "tally whatif --format json", object::<WhatIf>),
     ("ledger-show", "tally ledger show --format json", object::<LedgerShow>),
@@ -39,6 +39,7 @@ const PRINTED: [Printed; 20] = [
     ("audit-bundle", "tally audit bundle --format json", object::<BundleAudit>),
     ("audit-compare", "tally audit compare --format json", object::<Comparison>),
     ("state", "tally state --format json", object::<StateAt>),
+    ("owners", "tally owners --format json", object::<ContractOwners>),
     ("log-info", "tally log info --format json", object::<LogInfo>),
 ];
 

@@ -6,10 +6,12 @@
 
 mod error;
 mod format;
+mod restore;
 mod write;
 
 pub use error::ArchiveError;
 pub use format::ArchiveSection;
+pub use restore::{Restored, restore};
 pub use write::write_archive;
 
 use crate::check::{ChunkCheck, CodeOrder, L1Check, SpanCheck, check_signers};

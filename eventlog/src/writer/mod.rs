@@ -1,5 +1,6 @@
 //! Appending to a log.
 
+mod owners;
 mod rollback;
 mod stage;
 
@@ -8,15 +9,16 @@ use crate::events::EventCursor;
 use crate::heads::{Chain, Heads};
 use crate::index::{IndexEntry, OpenPage, decode_page, page_key};
 use crate::keys::{linked, unlinked};
-use crate::options::{CHUNKS, INDEX, META, PRODUCERS, RECENT, RECENT_KEY, TIMES};
+use crate::options::{CHUNKS, FORMAT, INDEX, META, PRODUCERS, RECENT, RECENT_KEY, TIMES};
+use crate::owners::{OwnerCheck, OwnersHead};
 use crate::recent::{RecentBlock, RecentBlocks, Side, recent_digest};
 use crate::signers::Signers;
-use crate::store::Store;
+use crate::store::{Meta, Store};
 use crate::{LogError, LogIdentity};
 use alloy_primitives::B256;
 use rocksdb::WriteBatch;
 use std::path::Path;
-use tally_engine::{L1Block, L2Block, PoolState, Spans, UnixTime};
+use tally_engine::{L1Block, L2Block, PoolEvent, PoolState, Spans, UnixTime};
 
 /// The one writer of a log.
 ///
@@ -37,11 +39,16 @@ pub struct LogWriter {
     heads: Heads,
     /// The heads that are on the disk.
     committed: Heads,
+    /// The head of the owner events with what is staged, and the one on the disk.
+    owners: OwnersHead,
+    committed_owners: OwnersHead,
+    owner_check: OwnerCheck,
     /// What the records and span events so far, staged ones included, add up to.
     pool: PoolState,
     spans: Spans,
-    /// The last L1 record and the last span event, as (block, log index).
+    /// The last L1 record, the last of them that is a METIS transfer, and the last span event, as (block, log index).
     last_l1: Option<(u64, u64)>,
+    last_transfer: Option<(u64, u64)>,
     last_l1_time: UnixTime,
     last_span: Option<(u64, u64)>,
     /// The chain before the chunk that still grows, and that chunk.
@@ -78,9 +85,13 @@ impl LogWriter {
             identity: identity.clone(),
             heads: Heads::default(),
             committed: Heads::default(),
+            owners: OwnersHead::default(),
+            committed_owners: OwnersHead::default(),
+            owner_check: OwnerCheck::default(),
             pool: PoolState::new(&identity.genesis),
             spans: Spans::new(),
             last_l1: None,
+            last_transfer: None,
             last_l1_time: UnixTime(0),
             last_span: None,
             sealed: Chain::default(),
@@ -102,21 +113,28 @@ impl LogWriter {
     /// Takes everything up as it is on the disk.
     fn load(&mut self) -> Result<(), LogError> {
         // A new log is of nothing until its first commit.
-        let meta = self.store.meta()?;
+        let meta = self.store.meta(FORMAT)?;
         self.exists = meta.is_some();
-        self.heads = match meta {
-            None => Heads::default(),
-            Some((found, heads)) => {
-                check_identity(self.store.path(), &found, &self.identity)?;
-                heads
+        (self.heads, self.owners) = match meta {
+            None => (Heads::default(), OwnersHead::default()),
+            Some(Meta { identity, heads, owners, .. }) => {
+                check_identity(self.store.path(), &identity, &self.identity)?;
+                (heads, owners)
             }
         };
-        self.committed = self.heads;
+        (self.committed, self.committed_owners) = (self.heads, self.owners);
+        self.owner_check = OwnerCheck::default();
+        for record in self.store.owner_records(&self.owners, None)? {
+            self.owner_check.check(&self.identity, &record)?;
+        }
         self.pool = PoolState::new(&self.identity.genesis);
-        (self.last_l1, self.last_l1_time) = (None, UnixTime(0));
+        (self.last_l1, self.last_l1_time, self.last_transfer) = (None, UnixTime(0), None);
         self.store.l1_records::<LogError>(&self.heads, None, &mut EventCursor::default(), |record| {
             self.pool.apply(&record)?;
             self.last_l1 = Some((record.block.0, record.log_index));
+            if matches!(record.event, PoolEvent::MetisTransfer { .. }) {
+                self.last_transfer = self.last_l1;
+            }
             self.last_l1_time = record.timestamp;
             Ok(())
         })?;
@@ -206,6 +224,19 @@ impl LogWriter {
         Ok(())
     }
 
+    /// Checks that an ingest can go on from the log: one that was made of a bundle may lack the METIS transfers, which
+    /// logs have had since format 4.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::NoTransfers`] if it has stakes and none of the transfers by which they came.
+    pub fn check_transfers(&self) -> Result<(), LogError> {
+        if self.last_transfer.is_some() || self.pool.sequencers.is_empty() {
+            return Ok(());
+        }
+        Err(LogError::NoTransfers { path: self.store.path().into() })
+    }
+
     /// What the log is of.
     pub fn identity(&self) -> &LogIdentity {
         &self.identity
@@ -219,6 +250,11 @@ impl LogWriter {
     /// How far the log reaches with what is staged. Its chunks' chain is that of the last commit.
     pub fn staged(&self) -> &Heads {
         &self.heads
+    }
+
+    /// The head of the owner events with what is staged.
+    pub fn owners(&self) -> &OwnersHead {
+        &self.owners
     }
 
     /// The contracts' state after everything staged.
@@ -295,6 +331,12 @@ impl LogWriter {
             let found = self.heads.l1.map(|head| head.block).unwrap_or_default();
             return Err(LogError::L1HeadOutOfOrder { found, reached: L1Block(block) });
         }
+        if let Some(block) = self.owner_check.last_block()
+            && self.heads.l1.is_none_or(|head| head.block < block)
+        {
+            let found = self.heads.l1.map(|head| head.block).unwrap_or_default();
+            return Err(LogError::L1HeadOutOfOrder { found, reached: block });
+        }
         if let Some(place) = self.last_span
             && self.heads.l2.is_none_or(|head| head.block.0 < place.0)
         {
@@ -304,17 +346,19 @@ impl LogWriter {
             self.heads.chunks = self.put_chunk()?;
         }
         let recent_is_stored = self.stored_recent == [self.recent_l1.stored(), self.recent_l2.stored()];
-        if self.exists && self.heads == self.committed && recent_is_stored {
+        let is_stored =
+            self.heads == self.committed && self.owners == self.committed_owners && recent_is_stored;
+        if self.exists && is_stored {
             return Ok(());
         }
         let mut batch = std::mem::take(&mut self.batch);
         self.put_recent(&mut batch)?;
-        self.store.put_meta(&mut batch, &self.identity, &self.heads)?;
+        self.store.put_meta(&mut batch, &self.identity, &self.heads, &self.owners)?;
         // Until it has succeeded: the heads must not be written again without their records.
         self.has_failed = true;
         self.store.write(batch)?;
         self.has_failed = false;
-        self.committed = self.heads;
+        (self.committed, self.committed_owners) = (self.heads, self.owners);
         self.exists = true;
         self.open_is_staged = false;
         Ok(())

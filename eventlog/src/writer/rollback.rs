@@ -6,7 +6,7 @@ use crate::chunk::{ChunkBuilder, ChunkHeader, EncodedChunk, chunk_start};
 use crate::heads::{Chain, L1Head, L2Head};
 use crate::index::{IndexEntry, OpenPage, decode_page, page_key};
 use crate::keys::{chunk_of, event_key, event_of, linked, unlinked};
-use crate::options::{CHUNKS, INDEX, L1_EVENTS, PRODUCERS, SIGNERS, SPAN_EVENTS, TIMES};
+use crate::options::{CHUNKS, INDEX, L1_EVENTS, OWNER_EVENTS, PRODUCERS, SIGNERS, SPAN_EVENTS, TIMES};
 use crate::recent::RecentBlock;
 use rocksdb::WriteBatch;
 use tally_engine::{L1Block, L2Block};
@@ -25,6 +25,8 @@ impl LogWriter {
         let mut batch = WriteBatch::default();
         let mut heads = self.committed;
         heads.l1_events = self.drop_events(&mut batch, L1_EVENTS, heads.l1_events, to.0)?;
+        self.owners.events = self.drop_events(&mut batch, OWNER_EVENTS, self.owners.events, to.0)?;
+        self.owners.missing_to = self.owners.missing_to.map(|missing_to| missing_to.min(to));
         heads.l1 = Some(L1Head { block: to, hash: block.hash, timestamp: block.timestamp });
         self.heads = heads;
         self.recent_l1.truncate(to.0);
@@ -171,7 +173,7 @@ impl LogWriter {
         // Until it has succeeded: what is in memory is neither the old log nor the new one.
         self.has_failed = true;
         self.put_recent(&mut batch)?;
-        self.store.put_meta(&mut batch, &self.identity, &self.heads)?;
+        self.store.put_meta(&mut batch, &self.identity, &self.heads, &self.owners)?;
         self.store.write(batch)?;
         self.load()
     }

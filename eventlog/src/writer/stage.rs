@@ -9,7 +9,7 @@ use crate::options::{L1_EVENTS, SIGNERS, SPAN_EVENTS};
 use crate::producers::UNSIGNED;
 use crate::record::{encode_l1, encode_span};
 use alloy_primitives::Address;
-use tally_engine::{Discrepancy, L1Block, L1Record, L2Block, SpanRecord};
+use tally_engine::{Discrepancy, L1Block, L1Record, L2Block, PoolEvent, SpanRecord};
 
 impl LogWriter {
     fn check_begun(&self, found: L1Block) -> Result<(), LogError> {
@@ -47,6 +47,9 @@ impl LogWriter {
             return Err(LogError::L1Time { block, previous, found });
         }
         let discrepancies = self.pool.apply(record)?;
+        if matches!(record.event, PoolEvent::MetisTransfer { .. }) {
+            self.last_transfer = Some(place);
+        }
         let (key, bytes) = (event_key(place.0, place.1), encode_l1(record)?);
         let chain = self.heads.l1_events.extended(&key, &bytes);
         self.batch.put_cf(self.store.family(L1_EVENTS)?, key, linked(&chain.last, &bytes));

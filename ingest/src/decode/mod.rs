@@ -1,8 +1,10 @@
 //! Logs to events. Pure: what an event does not tell is handed in.
 
+mod owners;
 mod pool;
 mod spans;
 
+pub(crate) use owners::decode_owner;
 pub use pool::L1Decoder;
 pub use spans::decode_span;
 

@@ -1,7 +1,7 @@
 //! The events of `LockingInfo` and `LockingPool`, on L1, and the METIS token's transfers into the escrow and out
 //! of it.
 
-use super::{BlockFacts, abi_fault, check_block, narrow};
+use super::{BlockFacts, abi_fault, check_block, decode_owner, narrow};
 use crate::abi::LockingInfo::LockingInfoEvents as Info;
 use crate::abi::LockingPool::LockingPoolEvents as Pool;
 use crate::abi::LockingPool::{DistributeReward, batchSubmitRewardsCall, relockCall};
@@ -14,7 +14,7 @@ use alloy::sol_types::{SolEvent, SolEventInterface};
 use tally_engine::{
     BatchId, Credit, L1Block, L1Record, PoolEvent, PoolState, SequencerId, SpanId, UnixTime, Wei,
 };
-use tally_eventlog::LogIdentity;
+use tally_eventlog::{LogIdentity, OwnerRecord};
 
 /// Decodes the L1 logs of one block after another.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct L1Decoder<'a> {
     /// METIS transfers to the escrow in the transaction at hand that no event has used yet, with their senders.
     transfers: Vec<(Address, U256)>,
     transaction: Option<B256>,
+    /// The events of the contracts' owners so far, in order.
+    pub owners: Vec<OwnerRecord>,
     /// The logs of the pool's contracts that were left out.
     pub unknown: Vec<UnknownTopic>,
 }
@@ -30,11 +32,11 @@ pub struct L1Decoder<'a> {
 impl<'a> L1Decoder<'a> {
     /// A decoder for the contracts of `identity`.
     pub fn new(identity: &'a LogIdentity) -> Self {
-        Self { identity, transfers: Vec::new(), transaction: None, unknown: Vec::new() }
+        Self { identity, transfers: Vec::new(), transaction: None, owners: Vec::new(), unknown: Vec::new() }
     }
 
-    /// The record of one log, or `None` if it bears on no reward and moves none of the escrow's METIS. Logs have
-    /// to come in order; `pool` is the contracts' state before it, and `input` gives the input of a transaction,
+    /// The record of one log, or `None` if it bears on no reward and moves none of the escrow's METIS; events of owners
+    /// are put into `owners`. Logs have to come in order; `pool` is the contracts' state before it, and `input` gives the input of a transaction,
     /// where an event needs it.
     ///
     /// # Errors
@@ -89,7 +91,9 @@ impl<'a> L1Decoder<'a> {
             let event = Pool::decode_raw_log(topics, data).map_err(|error| abi_fault(log, &error))?;
             pool_event(event, log, pool, || input("DistributeReward"))?
         } else {
-            if !is_of(HousekeepingEvents::SELECTORS) {
+            if let Some(owner) = decode_owner(self.identity, log, block)? {
+                self.owners.push(owner);
+            } else if !is_of(HousekeepingEvents::SELECTORS) {
                 let (block, transaction) = (log.block, log.transaction_hash);
                 self.unknown.push(UnknownTopic { contract: address, block, transaction, topic });
             }

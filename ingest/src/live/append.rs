@@ -120,6 +120,7 @@ impl Appender {
 
     fn stage_l1(&mut self, piece: &L1Piece) -> Result<(), LiveError> {
         let mut records = piece.records.iter().peekable();
+        let mut owners = piece.owners.iter().peekable();
         self.writer.seal_l1(L1Block(piece.sealed));
         for RecentBlock { number, hash, timestamp } in piece.heads.iter().copied() {
             while let Some(record) = records.next_if(|record| record.block.0 <= number) {
@@ -127,6 +128,9 @@ impl Appender {
                     self.metrics.warning();
                     tracing::warn!(chain = "L1", block = record.block.0, "{discrepancy}");
                 }
+            }
+            while let Some(owner) = owners.next_if(|owner| owner.block.0 <= number) {
+                self.writer.stage_owner(owner)?;
             }
             self.writer.stage_l1_head(L1Head { block: L1Block(number), hash, timestamp })?;
         }

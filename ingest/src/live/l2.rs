@@ -99,7 +99,7 @@ impl L2 {
 
     /// Follows L2 until the limit, the chain's end, or (when it is to be followed) for ever. `spans` are those at the
     /// log's head.
-    pub(crate) async fn follow(&self, follower: &mut Follower, mut spans: Spans) -> Result<(), LiveError> {
+    pub(super) async fn follow(&self, follower: &mut Follower, mut spans: Spans) -> Result<(), LiveError> {
         // The span event that did not fit last, and how often in a row it did not.
         let mut misfits = (None, 0_u32);
         loop {
@@ -386,6 +386,17 @@ impl L2 {
             }
         }
         Ok(Ok((found, logs)))
+    }
+
+    /// Some blocks by their numbers, in the same order, with who made them.
+    pub(crate) async fn single_blocks(&self, numbers: &[u64]) -> Result<Vec<ProducedBlock>, LiveError> {
+        let single = stream::iter(numbers.to_vec()).map(|number| self.blocks(number, number));
+        let single = single.buffered(usize::try_from(BATCH_BLOCKS).unwrap_or(1));
+        let mut all = Vec::with_capacity(numbers.len());
+        for blocks in single.collect::<Vec<_>>().await {
+            all.extend(blocks?.produced);
+        }
+        Ok(all)
     }
 
     /// The blocks `from..=to`, with who made them.

@@ -16,6 +16,7 @@ mod state_check;
 pub(crate) mod tip;
 
 pub use error::LiveError;
+pub use l1::owners_of_chain;
 pub use metrics::{Metrics, Progress};
 pub use state_check::StateCheck;
 
@@ -27,13 +28,14 @@ use append::Appender;
 use follower::{Follower, stopped};
 use futures_util::future::BoxFuture;
 use l1::{L1, L1Piece};
-use l2::{L2, L2Piece};
+pub(crate) use l2::L2;
+use l2::L2Piece;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tally_engine::{PoolState, Spans};
+use tally_engine::{L1Block, PoolState, Spans};
 use tally_eventlog::{
-    EventCursor, Heads, LogError, LogReader, LogView, LogWriter, RecentBlock, RecentBlocks,
+    EventCursor, Heads, L1Head, LogError, LogReader, LogView, LogWriter, RecentBlock, RecentBlocks,
 };
 use tip::check_contracts;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -184,17 +186,39 @@ async fn begin(options: &LiveOptions, metrics: &Metrics) -> Result<(L1, L2, LogW
         let (log, identity) = (options.log.clone(), identity.clone());
         move || {
             let writer = LogWriter::open(&log, &identity)?;
+            writer.check_transfers()?;
             let (event, span) = (last_final_event(&writer, &log)?, last_final_span(&writer, &log)?);
             Ok((writer, event, span))
         }
     });
-    let (writer, last_event, last_span) = opened.await?;
+    let (mut writer, last_event, last_span) = opened.await?;
     // What a reorg may have taken back since need not be there; and of the pool's first block there always is a log.
     l1.check_history(last_event.unwrap_or(identity.genesis.batch_block.0)).await?;
+    put_missing_owners(&l1, &mut writer).await?;
     if let Some(block) = last_span.or(first_span) {
         l2.check_history(block).await?;
     }
     Ok((l1, l2, writer))
+}
+
+/// Fetches the owner events that the log lacks, and puts them in.
+async fn put_missing_owners(l1: &L1, writer: &mut LogWriter) -> Result<(), LiveError> {
+    let (Some(head), Some(_)) = (writer.committed().l1, writer.owners().missing_to) else {
+        return Ok(());
+    };
+    // The last blocks may have been replaced since.
+    let ancestor = l1.common_ancestor(writer.recent_l1()).await?;
+    if ancestor.number < head.block.0 {
+        writer.rollback_l1(L1Block(ancestor.number))?;
+    }
+    let RecentBlock { number, hash, timestamp } = ancestor;
+    tracing::info!(
+        chain = "L1",
+        "the log lacks the events of the contracts' owners up to block {number}: they are fetched"
+    );
+    let owners = l1.owners(L1Head { block: L1Block(number), hash, timestamp }).await?;
+    writer.stage_missing_owners(&owners)?;
+    Ok(writer.commit()?)
 }
 
 async fn ingest(

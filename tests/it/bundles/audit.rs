@@ -275,11 +275,8 @@ fn a_block_given_to_another_shows_in_the_first_epoch_and_row() {
     assert_eq!(result["fields"], json!(["epochs", "sequencers", "ledger_root"]));
 }
 
-/// The story: before format 4, logs had no METIS transfers, and the bundles made of them are still about. This one
-/// is the fixture as it was then, and nothing else in its log is new.
-#[test]
-fn a_bundle_of_a_log_without_transfers_verifies() {
-    let dir = tempfile::tempdir().unwrap();
+/// The bundle in `fixtures/` as it would be of a log without METIS transfers.
+pub(super) fn bundle_without_transfers() -> Vec<u8> {
     let parts = sections(&fixture_bundle());
     let mut heads = *Archive::from_bytes(fixture_bundle()).unwrap().heads();
     let mut chain = Chain::default();
@@ -294,7 +291,16 @@ fn a_bundle_of_a_log_without_transfers_verifies() {
         is_kept
     });
     heads.l1_events = chain;
-    let bundle = rewritten(&parts, &heads, |parts| parts[L1_EVENTS] = section_of(&records));
+    rewritten(&parts, &heads, |parts| parts[L1_EVENTS] = section_of(&records))
+}
+
+/// The story: before format 4, logs had no METIS transfers, and the bundles made of them are still about. This one
+/// is the fixture as it was then, and nothing else in its log is new.
+#[test]
+fn a_bundle_of_a_log_without_transfers_verifies() {
+    let dir = tempfile::tempdir().unwrap();
+    let parts = sections(&fixture_bundle());
+    let bundle = bundle_without_transfers();
     let (status, out, err) = audit(dir.path(), &bundle, &[]);
     assert_eq!((status, err.as_str()), (0, ""), "{out}");
     let receipt = Receipt::from_bytes(&sections(&bundle)[RECEIPT]).unwrap();

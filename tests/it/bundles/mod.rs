@@ -3,6 +3,7 @@
 mod audit;
 mod compare;
 mod hostile;
+pub(crate) mod restore;
 
 use crate::support::{fixture, ingested, tally};
 use alloy_primitives::B256;

@@ -155,7 +155,7 @@ fn the_history_is_what_both_ledgers_and_the_events_say() {
     // N · YEAR / 14 days.
     let closed = &next["closed_epoch"];
     assert_eq!(closed["blocks_a_year"], closed["blocks"].as_u64().unwrap() * 31_536_000 / 1_209_600);
-    assert_eq!(next["call"]["sender"], Value::Null, "the log does not know the contract's owner");
+    assert_eq!(next["call"]["sender"], "0x6a0acac9ab6ccb22f65b7b8c83e3427b3f785487", "the contract's owner");
 
     let (dir, log) = ingested("small-a");
     let file = |name: &str, allocation: &str| {
@@ -192,11 +192,12 @@ fn a_rounded_rate_is_proposed_and_prepared_for_a_wallet() {
     let transaction = &file["transactions"][0];
     assert_eq!(transaction["data"], next["call"]["calldata"]);
     assert_eq!(transaction["contractInputsValues"], json!({ "newReward": rounded.to_string() }));
-    assert_eq!(file["meta"]["createdFromSafeAddress"], "");
+    let owner = "0x6a0acaC9Ab6CCb22f65b7b8c83e3427b3F785487";
+    assert_eq!(file["meta"]["createdFromSafeAddress"], owner);
 
     let table = output_of(&command);
     assert!(table.contains(&format!(" METIS = {rounded} wei\n")), "{table}");
-    assert!(table.contains("by               the contract's owner\n"), "{table}");
+    assert!(table.contains(&format!("by               {owner} (owner)\n")), "{table}");
     let csv = output_of(&[&command[..], &["--format", "csv"]].concat());
     let mut rows = csv.lines();
     assert_eq!(

@@ -70,8 +70,8 @@ impl L1 {
                 records.push(record);
             }
         }
-        let unknown = decoder.unknown;
-        let piece = L1Piece { records, unknown, heads, sealed: stand.sealed };
+        let L1Decoder { owners, unknown, .. } = decoder;
+        let piece = L1Piece { records, owners, unknown, heads, sealed: stand.sealed };
         Ok(Found { piece, pool, discrepancies })
     }
 

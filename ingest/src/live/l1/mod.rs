@@ -2,7 +2,10 @@
 
 mod found;
 mod open;
+mod owners;
 mod sealed;
+
+pub use owners::owners_of_chain;
 
 use super::branch::common_ancestor;
 use super::error::LiveError;
@@ -22,7 +25,7 @@ use alloy::sol_types::SolEvent;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tally_engine::{Discrepancy, L1Record, PoolState};
-use tally_eventlog::{LogIdentity, RecentBlock};
+use tally_eventlog::{LogIdentity, OwnerRecord, RecentBlock, RecentBlocks};
 use tokio::sync::oneshot;
 
 /// How many blocks that are not final are fetched at once.
@@ -37,6 +40,8 @@ const FINAL_DEPTH: u64 = 128;
 pub(crate) struct L1Piece {
     /// What bears on rewards or moves the escrow's METIS, in order.
     pub(crate) records: Vec<L1Record>,
+    /// The events of the contracts' owners, in order.
+    pub(crate) owners: Vec<OwnerRecord>,
     /// The logs of the pool's contracts that were left out.
     pub(crate) unknown: Vec<UnknownTopic>,
     /// How far L1 is ingested with it: the last block only, or, above what is final, each block.
@@ -247,6 +252,11 @@ impl L1 {
             Ok(Tip { latest, target: target.unwrap_or_default(), sealed, at_head })
         };
         Ok(self.rpc.ask("the head of the chain", attempt).await?)
+    }
+
+    /// The last block that the log and the chain have in common, of those that the log can be rolled back to.
+    pub(crate) async fn common_ancestor(&self, recent: &RecentBlocks) -> Result<RecentBlock, LiveError> {
+        common_ancestor(&self.rpc, recent).await
     }
 
     /// Checks that there is a node that still has the logs of `block`, in which there is one.

@@ -71,7 +71,7 @@ impl L1 {
 
     /// The logs of some blocks. Some nodes give none of a block that they do not have; so the block itself, by its hash,
     /// has to come with them, or, where that cannot be asked for at once, its bloom has to tell that they are all.
-    async fn logs_of(
+    pub(super) async fn logs_of(
         &self,
         attempt: &Attempt,
         found: &[Header],

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use tally_eventlog::RecentBlock;
 
 /// Of several nodes behind one name, none is so many blocks behind the lowest head that was seen.
-const LAG_BLOCKS: u64 = 512;
+pub(super) const LAG_BLOCKS: u64 = 512;
 
 /// How often the head is looked at to see the lowest one.
 const LOOKS: usize = 8;
@@ -88,7 +88,7 @@ impl L1 {
     }
 
     /// The lowest of several looks at the head.
-    async fn lowest_head(&self, attempt: &Attempt) -> Result<u64, Fault> {
+    pub(super) async fn lowest_head(&self, attempt: &Attempt) -> Result<u64, Fault> {
         let mut lowest = u64::MAX;
         for _ in 0..LOOKS {
             let latest = attempt.all::<Header>("the latest block", &[tag_call("latest")]).await?.pop();

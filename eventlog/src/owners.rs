@@ -1,0 +1,184 @@
+//! Who owned the pool's contracts: their `OwnershipTransferred` events.
+//!
+//! They bear on no reward, so the head digest does not cover them: a log has the same with and without them. They have
+//! a digest chain of their own.
+
+use crate::LogError;
+use crate::heads::{Chain, L1Head};
+use crate::identity::LogIdentity;
+use crate::keys::event_place;
+use crate::options::OWNER_EVENTS;
+use crate::record::{address, decode, encode, hash, l1_block, l1_block_or_none, time};
+use alloy_primitives::{Address, B256};
+use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
+use tally_engine::{L1Block, L1Record, UnixTime};
+
+/// A contract of the pool got another owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerRecord {
+    /// The L1 block that the event is in.
+    #[serde(with = "l1_block")]
+    pub block: L1Block,
+    /// The hash of the block.
+    #[serde(with = "hash")]
+    pub block_hash: B256,
+    /// The timestamp of the block.
+    #[serde(with = "time")]
+    pub timestamp: UnixTime,
+    /// The transaction that made the event.
+    #[serde(with = "hash")]
+    pub transaction_hash: B256,
+    /// The place of the event in its block.
+    pub log_index: u64,
+    /// `LockingInfo` or `LockingPool`.
+    #[serde(with = "address")]
+    pub contract: Address,
+    /// Who owned it before, by the event; zeros for nobody.
+    #[serde(with = "address")]
+    pub previous_owner: Address,
+    /// Who owns it from then on; zeros for nobody.
+    #[serde(with = "address")]
+    pub new_owner: Address,
+}
+
+impl OwnerRecord {
+    pub(crate) fn place(&self) -> (u64, u64) {
+        (self.block.0, self.log_index)
+    }
+}
+
+/// The bytes of an owner record.
+///
+/// # Errors
+///
+/// As [`crate::encode_l1`].
+pub fn encode_owner(record: &OwnerRecord) -> Result<Vec<u8>, LogError> {
+    encode(&event_place(OWNER_EVENTS, record.place()), record)
+}
+
+/// The owner record of these bytes; `place` goes into the error.
+///
+/// # Errors
+///
+/// As [`crate::decode_l1`].
+pub fn decode_owner(place: &str, bytes: &[u8]) -> Result<OwnerRecord, LogError> {
+    decode(place, bytes)
+}
+
+/// The owner events of a log, as its meta data have them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnersHead {
+    /// The chain of the events that are in the log.
+    pub events: Chain,
+    /// The last L1 block up to which the log has no owner events, as what it was made of held none; `None` if it has
+    /// all of them. As long as there is such a block, the log has none of later blocks either.
+    #[serde(with = "l1_block_or_none")]
+    pub missing_to: Option<L1Block>,
+}
+
+impl OwnersHead {
+    /// Of a log that was made without owner events, and reaches up to L1 block `head`.
+    pub(crate) fn missing(head: Option<L1Block>) -> Self {
+        Self { events: Chain::default(), missing_to: head }
+    }
+}
+
+/// The owner events that a log has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owners {
+    /// All of them, in order; none as long as some are missing.
+    pub records: Vec<OwnerRecord>,
+    /// The last L1 block up to which they are missing; `None` if none is.
+    pub missing_to: Option<L1Block>,
+}
+
+impl Owners {
+    /// Who owns `contract` after L1 block `at` (after the last, for `None`); `None` if the log does not tell.
+    pub fn owner_of(&self, contract: Address, at: Option<L1Block>) -> Option<Address> {
+        self.up_to(at).filter(|record| record.contract == contract).last().map(|record| record.new_owner)
+    }
+
+    /// The events up to L1 block `at` (all, for `None`).
+    pub fn up_to(&self, at: Option<L1Block>) -> impl Iterator<Item = &OwnerRecord> {
+        self.records.iter().take_while(move |record| at.is_none_or(|at| record.block <= at))
+    }
+}
+
+/// What has to hold of owner events, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct OwnerCheck {
+    last: Option<(L1Block, u64, B256, UnixTime)>,
+}
+
+impl OwnerCheck {
+    /// The block of the last event, if there is one.
+    pub(crate) fn last_block(&self) -> Option<L1Block> {
+        self.last.map(|(block, ..)| block)
+    }
+
+    pub(crate) fn check(&mut self, identity: &LogIdentity, record: &OwnerRecord) -> Result<(), LogError> {
+        let OwnerRecord { block, block_hash, timestamp, log_index, contract, .. } = *record;
+        let misfit = |what, expected: String, found: String| {
+            Err(LogError::Owner { place: event_place(OWNER_EVENTS, record.place()), what, expected, found })
+        };
+        let LogIdentity { locking_info, locking_pool, l1_first_block, .. } = *identity;
+        if ![locking_info, locking_pool].contains(&contract) {
+            return misfit("contract", format!("{locking_info} or {locking_pool}"), contract.to_string());
+        }
+        if block < l1_first_block {
+            return misfit("block", format!("at least {l1_first_block}"), block.to_string());
+        }
+        if let Some((last_block, last_index, hash, time)) = self.last {
+            if (block, log_index) <= (last_block, last_index) {
+                let after = format!("after block {last_block}, log {last_index}");
+                return misfit("place", after, format!("block {block}, log {log_index}"));
+            }
+            if block == last_block && (block_hash, timestamp) != (hash, time) {
+                return misfit("block", format!("{hash} of {time}"), format!("{block_hash} of {timestamp}"));
+            }
+            if block > last_block && timestamp <= time {
+                return misfit("timestamp", format!("after {time}"), timestamp.to_string());
+            }
+        }
+        self.last = Some((block, log_index, block_hash, timestamp));
+        Ok(())
+    }
+}
+
+/// Whether an owner event is of no later block than the log's last, and of that very block if it has its number.
+pub(crate) fn check_by_head(record: &OwnerRecord, head: Option<L1Head>) -> Result<(), LogError> {
+    let fits = head.is_some_and(|head| match record.block.cmp(&head.block) {
+        Ordering::Less => record.timestamp < head.timestamp,
+        Ordering::Equal => (record.block_hash, record.timestamp) == (head.hash, head.timestamp),
+        Ordering::Greater => false,
+    });
+    if fits {
+        return Ok(());
+    }
+    let of = |block: L1Block, hash: B256, time: UnixTime| format!("block {block} ({hash}) of {time}");
+    Err(LogError::Owner {
+        place: event_place(OWNER_EVENTS, record.place()),
+        what: "block",
+        expected: head
+            .map_or("none".into(), |head| format!("by {}", of(head.block, head.hash, head.timestamp))),
+        found: of(record.block, record.block_hash, record.timestamp),
+    })
+}
+
+/// Whether the block of an owner event is the one that the pool's records, which are in order, have of its number.
+pub(crate) fn check_by_pool(record: &OwnerRecord, pool: &[L1Record]) -> Result<(), LogError> {
+    let at = pool.partition_point(|other| other.block < record.block);
+    let Some(other) = pool.get(at).filter(|other| other.block == record.block) else {
+        return Ok(());
+    };
+    if (other.block_hash, other.timestamp) == (record.block_hash, record.timestamp) {
+        return Ok(());
+    }
+    Err(LogError::Owner {
+        place: event_place(OWNER_EVENTS, record.place()),
+        what: "block",
+        expected: format!("{} of {}", other.block_hash, other.timestamp),
+        found: format!("{} of {}", record.block_hash, record.timestamp),
+    })
+}

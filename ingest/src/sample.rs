@@ -1,0 +1,49 @@
+//! Single blocks of both chains, asked of nodes.
+
+use crate::live::fetch::headers;
+use crate::live::{L2, LiveError, Metrics};
+use crate::rpc::{Attempt, BATCH_CALLS_MAX, Endpoints, Rpc};
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use tally_eventlog::{LogIdentity, ProducedBlock, RecentBlock};
+
+/// L1 blocks by their numbers, in the same order.
+///
+/// # Errors
+///
+/// [`LiveError`] if the endpoints cannot be used, or lack one.
+pub fn l1_blocks<'a>(
+    endpoints: &'a Endpoints,
+    identity: &'a LogIdentity,
+    numbers: &'a [u64],
+) -> BoxFuture<'a, Result<Vec<RecentBlock>, LiveError>> {
+    // Behind a pointer for the same reason as `ingest_live`.
+    Box::pin(async move {
+        let metrics = Metrics::new().chain("L1");
+        let rpc = Rpc::connect("L1", identity.l1_chain_id, endpoints, false, metrics).await?;
+        let mut blocks = Vec::with_capacity(numbers.len());
+        for part in numbers.chunks(BATCH_CALLS_MAX) {
+            let attempt = |attempt: Attempt| async move { headers(&attempt, part).await };
+            let found = rpc.ask("the headers of some blocks", attempt).await?;
+            blocks.extend(found.iter().map(RecentBlock::from));
+        }
+        Ok(blocks)
+    })
+}
+
+/// L2 blocks by their numbers, in the same order, with who signed them.
+///
+/// # Errors
+///
+/// As [`l1_blocks`].
+pub fn l2_blocks<'a>(
+    endpoints: &'a Endpoints,
+    identity: &'a LogIdentity,
+    numbers: &'a [u64],
+) -> BoxFuture<'a, Result<Vec<ProducedBlock>, LiveError>> {
+    Box::pin(async move {
+        let metrics = Metrics::new().chain("L2");
+        let rpc = Rpc::connect("L2", identity.l2_chain_id, endpoints, false, metrics).await?;
+        L2::new(Arc::new(rpc), identity, 0).single_blocks(numbers).await
+    })
+}
