@@ -2,8 +2,8 @@
 pragma solidity ^0.8.0;
 
 // A stand-in for the sequencer pool's contracts on L1, written for tests. It keeps the real contracts' events,
-// getters and bookkeeping, and the checks of a batch; not the other checks: whoever calls it has to ask for what
-// is allowed.
+// getters and bookkeeping, and the checks of a batch, of stakes and of recipients; not the other checks: whoever
+// calls it has to ask for what is allowed.
 
 enum Status {
     Inactive,
@@ -250,7 +250,18 @@ contract LockingPool {
     }
 
     function lockFor(address signer, uint256 amount, bytes calldata pubkey) external {
-        uint256 id = ++totalSequencers;
+        lock(signer, amount, pubkey);
+    }
+
+    function lockWithRewardRecipient(address signer, address recipient, uint256 amount, bytes calldata pubkey)
+        external
+    {
+        setSequencerRewardRecipient(lock(signer, amount, pubkey), recipient);
+    }
+
+    function lock(address signer, uint256 amount, bytes calldata pubkey) internal returns (uint256 id) {
+        require(escrow.minLock() <= amount && amount <= escrow.maxLock(), "invalid amount");
+        id = ++totalSequencers;
         Sequencer storage s = sequencers[id];
         s.amount = amount;
         s.activationBatch = curBatchState.id;
@@ -264,7 +275,6 @@ contract LockingPool {
         setStatus(s, Status.Active);
         escrow.lock(id, s);
         emit SequencerOwnerChanged(id, msg.sender);
-        setSequencerRewardRecipient(id, msg.sender);
     }
 
     function setSequencerOwner(uint256 id, address owner) external {
@@ -284,6 +294,7 @@ contract LockingPool {
         uint256 fromReward = _lockReward ? s.reward : 0;
         s.reward -= fromReward;
         s.amount += _amount + fromReward;
+        require(s.amount <= escrow.maxLock(), "above maxLock");
         s.nonce++;
         escrow.relock(_seqId, _amount, fromReward, s);
     }
@@ -298,6 +309,7 @@ contract LockingPool {
 
     function withdrawRewards(uint256 id) public {
         Sequencer storage s = sequencers[id];
+        require(s.rewardRecipient != address(0), "no recipient");
         uint256 amount = s.reward;
         s.reward = 0;
         if (amount > 0) escrow.claim(id, amount, s.rewardRecipient);

@@ -89,7 +89,7 @@ fn the_examples_of_the_ledger_are_what_the_commands_print() {
 
 #[test]
 fn the_examples_of_the_accounts_are_what_the_commands_print() {
-    check_examples("docs/accounts.md", 3);
+    check_examples("docs/accounts.md", 4);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use engine::{
     SpanId, SpanRecord, UnixTime, Wei,
 };
 use serde_json::Value;
-use tally_claims::{Against, Part, compare, next_batch};
+use tally_claims::{Against, CreditRule, Part, compare, next_batch};
 use tally_ingest::{BlockFacts, ChainLog, L1Decoder, Network, decode_span};
 use tally_replay::{ReplayOptions, replay};
 
@@ -253,7 +253,7 @@ fn batch_2_of_mainnet_comes_out_of_a_made_up_chain_with_its_counts() {
     );
     let mut history = chain_of_batch_2(&batch);
     // Before it is paid, it is the next batch.
-    let next = next_batch(&MemoryLog::new(&history), None).unwrap();
+    let next = next_batch(&MemoryLog::new(&history), None, CreditRule::SpanSigner).unwrap();
     assert_eq!((next.batch.0, next.start_span.0, next.end_span.0), (2, 1, 193));
     assert_eq!((next.blocks, next.total, next.reward_per_block), (1_524_095, amount, reward_per_block));
     assert_eq!((next.first_block.0, next.last_block.0), (15_215_531, 16_739_625));

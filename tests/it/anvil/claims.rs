@@ -4,7 +4,7 @@ use super::calls::{
     setSequencerRewardRecipientCall, setSequencerSignerCall, unlockCall, unlockClaimCall,
     updateBlockRewardCall,
 };
-use super::{Chains, MPC, l2geth, lock, n, signer, span};
+use super::{Chains, MPC, l2geth, n, public_key, signer, span};
 use crate::support::{Tool, tally};
 use alloy::sol_types::{SolCall, SolEvent};
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -30,13 +30,13 @@ impl Chains {
     }
 
     /// A sequencer's unclaimed reward, as the contract has it.
-    fn reward_of(&self, id: u64) -> U256 {
+    pub(super) fn reward_of(&self, id: u64) -> U256 {
         let answer = self.ask_pool(&pool::sequencersCall { id: n(id) });
         pool::sequencersCall::abi_decode_returns(&answer).unwrap().reward
     }
 
     /// Sends a call that Tally prepared, as it is, from `who`; returns its transaction, or nothing if it was refused.
-    fn send(&self, who: Address, call: &Value) -> Option<B256> {
+    pub(super) fn send(&self, who: Address, call: &Value) -> Option<B256> {
         assert_eq!(call["contract"].as_str().unwrap().parse::<Address>().unwrap(), self.pool);
         let transaction = json!({
             "from": who, "to": call["contract"], "input": call["calldata"], "gas": "0x2dc6c0", "gasPrice": "0x77359400",
@@ -94,7 +94,7 @@ impl Story {
         let (l1_url, l2_url) = (chains.l1.url(), l2geth::in_front_of(&chains.l2));
         chains.set_up();
         for (who, stake) in [(1, 20_000), (2, 30_000), (3, 40_000)] {
-            chains.act(usize::from(who), &lock(0x10 + who, stake));
+            chains.lock(usize::from(who), 0x10 + who, stake);
         }
         for (id, blocks, who) in spans {
             chains.l2.mine(&[chains.to_spans(&span(*id, *blocks, *who))]);
@@ -165,7 +165,7 @@ fn prepared_calls_are_taken_and_do_what_was_said() {
     let Story { chains, .. } = &story;
     let Chains { l1, l2, .. } = chains;
     let mpc = l1.accounts[MPC];
-    let pubkey = Bytes::from(vec![0x21; 64]);
+    let pubkey = public_key(0x21);
     chains.act(1, &setSequencerSignerCall { id: n(1), signer: signer(0x21), pubkey });
     chains.act(3, &unlockCall { id: n(3) });
     let (.., time) = l1.head();

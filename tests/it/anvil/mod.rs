@@ -4,15 +4,16 @@
 mod claims;
 mod l2geth;
 mod node;
+mod practice;
 
 use crate::support::{Tool, tally, wait_for};
 use crate::transfers::left_in_escrow;
 use alloy::sol_types::SolCall;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use calls::{
-    approveCall, balanceOfCall, batchSubmitRewardsCall, commitEpochCall, lockForCall, mintCall, plantCall,
-    recommitEpochCall, relockCall, setMaxLockCall, setMinLockCall, setPauseCall, setRewardPayerCall,
-    setSequencerOwnerCall, setSequencerRewardRecipientCall, setSequencerSignerCall,
+    approveCall, balanceOfCall, batchSubmitRewardsCall, commitEpochCall, lockWithRewardRecipientCall,
+    mintCall, plantCall, recommitEpochCall, relockCall, setMaxLockCall, setMinLockCall, setPauseCall,
+    setRewardPayerCall, setSequencerOwnerCall, setSequencerRewardRecipientCall, setSequencerSignerCall,
     setSignerUpdateThrottleCall, setWhitelistCall, transferFromCall, unlockCall, unlockClaimCall,
     updateBlockRewardCall, updateMpcCall, updateWithdrawDelayTimeValueCall, withdrawCall,
     withdrawRewardsCall,
@@ -41,6 +42,7 @@ mod calls {
         function setWhitelist(address _user, bool _yes);
         function setPause(bool _yes);
         function lockFor(address signer, uint256 amount, bytes pubkey);
+        function lockWithRewardRecipient(address signer, address recipient, uint256 amount, bytes pubkey);
         function setSequencerOwner(uint256 id, address owner);
         function setSequencerRewardRecipient(uint256 id, address recipient);
         function relock(uint256 _seqId, uint256 _amount, bool _lockReward);
@@ -84,12 +86,8 @@ fn signer(index: u8) -> Address {
     Address::repeat_byte(index)
 }
 
-fn lock(signer_index: u8, amount: u64) -> lockForCall {
-    lockForCall {
-        signer: signer(signer_index),
-        amount: metis(amount),
-        pubkey: Bytes::from(vec![signer_index; 64]),
-    }
+fn public_key(signer_index: u8) -> Bytes {
+    Bytes::from(vec![signer_index; 64])
 }
 
 fn batch(id: u64, spans: [u64; 2], blocks: &[(u8, u64)]) -> batchSubmitRewardsCall {
@@ -180,6 +178,29 @@ impl Chains {
         self.l1.mine(&[transaction(self.l1.accounts[PAYER], self.token, &approve)]);
     }
 
+    /// A transaction by which an account becomes a sequencer that gets its own rewards.
+    fn to_lock(&self, who: usize, signer_index: u8, amount: u64) -> Value {
+        let call = lockWithRewardRecipientCall {
+            signer: signer(signer_index),
+            recipient: self.l1.accounts[who],
+            amount: metis(amount),
+            pubkey: public_key(signer_index),
+        };
+        self.to_pool(who, &call)
+    }
+
+    /// Makes an account a sequencer that gets its own rewards, in a block of its own.
+    fn lock(&self, who: usize, signer_index: u8, amount: u64) -> B256 {
+        self.l1.mine(&[self.to_lock(who, signer_index, amount)])[0]
+    }
+
+    /// Whether the pool reverts a transaction that is sent in a block of its own.
+    fn is_refused(&self, transaction: &Value) -> bool {
+        let hash = self.l1.ask("eth_sendTransaction", &json!([transaction]));
+        self.l1.ask("evm_mine", &json!([]));
+        self.l1.ask("eth_getTransactionReceipt", &json!([hash]))["status"] == "0x0"
+    }
+
     /// The METIS that the escrow has after an L1 block, by the token.
     fn held_after(&self, block: u64) -> U256 {
         let input = Bytes::from(balanceOfCall { who: self.info }.abi_encode());
@@ -216,8 +237,8 @@ impl Chains {
     /// Three sequencers, a batch, and each way to use a reward.
     fn play_before_the_reorg(&self) {
         let Self { l1, l2, .. } = self;
-        self.act(1, &lock(0x11, 20_000));
-        l1.mine(&[self.to_pool(2, &lock(0x12, 30_000)), self.to_pool(3, &lock(0x13, 40_000))]);
+        self.lock(1, 0x11, 20_000);
+        l1.mine(&[self.to_lock(2, 0x12, 30_000), self.to_lock(3, 0x13, 40_000)]);
         l2.mine(&[self.to_spans(&span(0, [5, 54], 0x11))]);
         l2.mine(&[self.to_spans(&span(1, [55, 104], 0x12))]);
         l1.mine(&[]);
@@ -230,7 +251,7 @@ impl Chains {
     /// The rest, beginning with what only the new branch made possible.
     fn play_after_the_reorg(&self) {
         let Self { l1, l2, .. } = self;
-        let (new_signer, pubkey) = (signer(0x21), Bytes::from(vec![0x21; 64]));
+        let (new_signer, pubkey) = (signer(0x21), public_key(0x21));
         self.act(0, &setPauseCall { _yes: false });
         self.act(1, &setSequencerSignerCall { id: n(1), signer: new_signer, pubkey });
         self.act(0, &updateBlockRewardCall { newReward: n(5_000_000_000_000_001) });
@@ -341,7 +362,7 @@ fn a_real_node_is_followed_through_a_reorg_and_its_contracts_are_audited() {
     let moved = l1.mine(std::slice::from_ref(&batch))[0];
     let was_in = l1.head().0;
     let withdrawn = chains.act(1, &withdrawCall { id: n(1), amount: metis(100) });
-    let locked = chains.act(VANISHING_OWNER, &lock(0x14, 50_000));
+    let locked = chains.lock(VANISHING_OWNER, 0x14, 50_000);
     l1.mine(&[]);
     let announced = l2.mine(&[chains.to_spans(&span(2, [105, 154], 0x13))])[0];
     l2.mine(&[]);
@@ -354,7 +375,7 @@ fn a_real_node_is_followed_through_a_reorg_and_its_contracts_are_audited() {
     // stake where it had taken some out, and the pool is paused.
     let relock = relockCall { _seqId: n(1), _amount: metis(7), _lockReward: true };
     let instead = [
-        (chains.to_pool(OTHER_OWNER, &lock(0x22, 60_000)), 0),
+        (chains.to_lock(OTHER_OWNER, 0x22, 60_000), 0),
         (batch, 1),
         (chains.to_pool(1, &relock), 2),
         (chains.to_pool(0, &setPauseCall { _yes: true }), 3),
@@ -413,6 +434,7 @@ fn a_real_node_is_followed_through_a_reorg_and_its_contracts_are_audited() {
             "contract": metis(1).to_string(),
             "log": reward.to_string(),
         }],
+        "sample": null,
     });
     assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), planted);
     let (status, out, _) = tally(&[&audit[..], &["--at-l1-block", &l1_to]].concat());
