@@ -47,7 +47,7 @@ fn shown(path: &str, value: &Value) -> String {
         }
         Value::String(text) => text.parse().map_or_else(|_| text.clone(), tally_text::address),
         Value::Null => "none".into(),
-        other => other.to_string(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }
 }
 

@@ -63,25 +63,9 @@ fn wei(value: &Value) -> U256 {
     value.as_str().unwrap().parse().unwrap()
 }
 
-#[test]
-fn the_pool_as_it_is_run_is_paid_and_shown_as_its_contracts_do() {
-    if !Tool::Npm.is_there() {
-        return;
-    }
-    let chains = Chains::start();
-    let Chains { l1, l2, .. } = &chains;
-    let dir = tempfile::tempdir().unwrap();
-    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    let pool = Pool {
-        chains: &chains,
-        network: path("network.toml"),
-        log: path("log"),
-        l1_url: l1.url(),
-        l2_url: l2geth::in_front_of(l2),
-    };
-    std::fs::write(&pool.network, chains.network()).unwrap();
-
-    // L2 runs for a day before anybody locks.
+/// L2 runs, with a day of spans before anybody locks; then there is METIS for everyone, and who pays and submits batches.
+fn run_before_anybody_locks(chains: &Chains) {
+    let Chains { l1, l2, .. } = chains;
     let first_spans = [
         ([5, 14], 0x11),
         ([15, 24], 0x11),
@@ -105,7 +89,27 @@ fn the_pool_as_it_is_run_is_paid_and_shown_as_its_contracts_do() {
         transaction(admin, chains.info, &setRewardPayerCall { _payer: payer }),
         chains.to_pool(0, &updateMpcCall { _newMpc: l1.accounts[MPC] }),
     ]);
+}
 
+#[test]
+fn the_pool_as_it_is_run_is_paid_and_shown_as_its_contracts_do() {
+    if !Tool::Npm.is_there() {
+        return;
+    }
+    let chains = Chains::start();
+    let Chains { l1, l2, .. } = &chains;
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let pool = Pool {
+        chains: &chains,
+        network: path("network.toml"),
+        log: path("log"),
+        l1_url: l1.url(),
+        l2_url: l2geth::in_front_of(l2),
+    };
+    std::fs::write(&pool.network, chains.network()).unwrap();
+
+    run_before_anybody_locks(&chains);
     // The least stake without a recipient, and the greatest and the least with the same one.
     let shared = l1.accounts[HEIR];
     let without = lockForCall { signer: signer(0x11), amount: metis(20_000), pubkey: public_key(0x11) };
