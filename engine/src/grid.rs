@@ -232,14 +232,14 @@ impl Counts {
 
     /// The counts of a stretch without the zeros, in order of codes.
     pub fn stretch(&self, index: usize) -> impl Iterator<Item = (Option<Address>, u64)> {
-        self.by_code(index).map(|(_, producer, blocks)| (producer, blocks))
+        self.by_code(index).map(|(_, producer, blocks)| (producer.copied(), blocks))
     }
 
     /// As [`Counts::stretch`], with the codes.
-    pub(crate) fn by_code(&self, index: usize) -> impl Iterator<Item = (usize, Option<Address>, u64)> {
+    pub(crate) fn by_code(&self, index: usize) -> impl Iterator<Item = (usize, Option<&Address>, u64)> {
         let counts = self.stretches.get(index).into_iter().flatten();
         counts.filter(|(_, blocks)| *blocks > 0).map(|(code, blocks)| {
-            (*code, *self.producers.get(*code).expect("only producers are counted"), *blocks)
+            (*code, self.producers.get(*code).expect("only producers are counted").as_ref(), *blocks)
         })
     }
 

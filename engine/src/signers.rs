@@ -27,6 +27,7 @@ impl<'a> Signers<'a> {
     }
 
     /// The slot of the sequencer that `signer`, the producer with this code, stands for.
+    #[inline]
     pub(crate) fn slot(&mut self, code: usize, signer: &Address, roster: &Roster) -> Option<usize> {
         match self.slots.get_mut(code) {
             Some(Lookup::Done(slot)) => *slot,
@@ -40,6 +41,7 @@ impl<'a> Signers<'a> {
     }
 
     /// Looks `signer` up again when it is next needed.
+    #[inline]
     pub(crate) fn forget(&mut self, signer: &Address) {
         let codes = self.codes.get_or_insert_with(|| {
             let mut codes: BTreeMap<Address, Vec<usize>> = BTreeMap::new();

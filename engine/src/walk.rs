@@ -226,7 +226,7 @@ impl Walk {
             match producer {
                 _ if self.open.is_none() => self.unrewarded.add(Unrewarded::BeforeGenesis, blocks)?,
                 None => self.unrewarded.add(Unrewarded::NoProducer, blocks)?,
-                Some(signer) => self.take(signers.slot(code, &signer, &self.roster), blocks)?,
+                Some(signer) => self.take(signers.slot(code, signer, &self.roster), blocks)?,
             }
         }
         Ok(())
