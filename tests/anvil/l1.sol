@@ -97,7 +97,10 @@ contract LockingInfo {
     event SetMaxLock(uint256 _newMaxLock);
     event SetRewardPayer(address _payer);
 
+    event OwnershipTransferred(address indexed previousOwner, address indexed newOwner);
+
     MetisToken immutable metis;
+    address public owner;
     uint256 public totalLocked;
     uint256 public totalRewardsLiquidated;
     uint256 public minLock = 20_000 ether;
@@ -106,7 +109,13 @@ contract LockingInfo {
 
     constructor(MetisToken _metis) {
         metis = _metis;
+        transferOwnership(msg.sender);
         emit Initialized(1);
+    }
+
+    function transferOwnership(address newOwner) public {
+        emit OwnershipTransferred(owner, newOwner);
+        owner = newOwner;
     }
 
     function setMinLock(uint256 _newMinLock) external {
@@ -157,10 +166,10 @@ contract LockingInfo {
         );
     }
 
-    function unlock(uint256 id, uint256 amount, address owner) external {
+    function unlock(uint256 id, uint256 amount, address to) external {
         totalLocked -= amount;
-        metis.transferFrom(address(this), owner, amount);
-        emit Unlocked(owner, id, amount, totalLocked);
+        metis.transferFrom(address(this), to, amount);
+        emit Unlocked(to, id, amount, totalLocked);
     }
 
     function changeSigner(uint256 id, address oldSigner, Sequencer memory s) external {
@@ -194,6 +203,7 @@ contract LockingPool {
     uint256 constant INVALID = type(uint256).max;
 
     LockingInfo immutable escrow;
+    address public owner;
     uint256 public totalSequencers;
     BatchState public curBatchState;
     uint256 public rewardPerBlock = 761_000_000_000_000;
@@ -209,8 +219,13 @@ contract LockingPool {
     constructor(LockingInfo _escrow) {
         escrow = _escrow;
         curBatchState = BatchState(1, block.number, 0, 0);
-        emit OwnershipTransferred(address(0), msg.sender);
+        transferOwnership(msg.sender);
         emit Initialized(1);
+    }
+
+    function transferOwnership(address newOwner) public {
+        emit OwnershipTransferred(owner, newOwner);
+        owner = newOwner;
     }
 
     // What no event tells: the change that an audit has to find.
@@ -277,11 +292,11 @@ contract LockingPool {
         emit SequencerOwnerChanged(id, msg.sender);
     }
 
-    function setSequencerOwner(uint256 id, address owner) external {
+    function setSequencerOwner(uint256 id, address newOwner) external {
         seqOwners[sequencers[id].owner] = 0;
-        seqOwners[owner] = id;
-        sequencers[id].owner = owner;
-        emit SequencerOwnerChanged(id, owner);
+        seqOwners[newOwner] = id;
+        sequencers[id].owner = newOwner;
+        emit SequencerOwnerChanged(id, newOwner);
     }
 
     function setSequencerRewardRecipient(uint256 id, address recipient) public {

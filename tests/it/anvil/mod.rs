@@ -41,6 +41,7 @@ mod calls {
         function setSignerUpdateThrottle(uint256 _n);
         function setWhitelist(address _user, bool _yes);
         function setPause(bool _yes);
+        function transferOwnership(address newOwner);
         function lockFor(address signer, uint256 amount, bytes pubkey);
         function lockWithRewardRecipient(address signer, address recipient, uint256 amount, bytes pubkey);
         function setSequencerOwner(uint256 id, address owner);

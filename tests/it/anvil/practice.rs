@@ -3,8 +3,8 @@
 //! a signer that was replaced while its spans were unpaid.
 
 use super::calls::{
-    lockForCall, relockCall, setSequencerRewardRecipientCall, setSequencerSignerCall, updateBlockRewardCall,
-    withdrawRewardsCall,
+    lockForCall, relockCall, setSequencerRewardRecipientCall, setSequencerSignerCall, transferOwnershipCall,
+    updateBlockRewardCall, withdrawRewardsCall,
 };
 use super::{
     Chains, HEIR, MPC, PAYER, l2geth, lockWithRewardRecipientCall, metis, mintCall, n, public_key,
@@ -91,6 +91,23 @@ fn run_before_anybody_locks(chains: &Chains) {
     ]);
 }
 
+/// The escrow gets another owner, and the pool twice: the log has them.
+fn hand_over(pool: &Pool<'_>) {
+    let chains = pool.chains;
+    let l1 = &chains.l1;
+    let [multisig, council] = [PAYER, HEIR].map(|who| l1.accounts[who]);
+    l1.mine(&[
+        transaction(l1.accounts[0], chains.info, &transferOwnershipCall { newOwner: council }),
+        chains.to_pool(0, &transferOwnershipCall { newOwner: multisig }),
+    ]);
+    chains.act(0, &transferOwnershipCall { newOwner: council });
+    pool.ingest();
+    let owners = pool.ask(&["owners"]);
+    let lower = format!("{council:#x}");
+    assert_eq!([&owners["locking_info"], &owners["locking_pool"]], [&lower, &lower], "{owners:#}");
+    assert_eq!(owners["history"].as_array().unwrap().len(), 5, "{owners:#}");
+}
+
 #[test]
 fn the_pool_as_it_is_run_is_paid_and_shown_as_its_contracts_do() {
     if !Tool::Npm.is_there() {
@@ -150,6 +167,8 @@ fn the_pool_as_it_is_run_is_paid_and_shown_as_its_contracts_do() {
     chains.act(1, &withdrawRewardsCall { id: n(1) });
     pool.ingest();
     pool.assert_paid_as_the_contract_did([claimed, U256::ZERO, U256::ZERO]);
+
+    hand_over(&pool);
 
     // The rate changes, and a signer is replaced before its span is paid.
     chains.act(0, &updateBlockRewardCall { newReward: n(1_504_744_000_000_000) });
