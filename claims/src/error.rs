@@ -150,7 +150,7 @@ pub enum ClaimsError {
         what: &'static str,
         /// What it may be.
         expected: &'static str,
-        /// What it is.
+        /// The number that was found.
         found: String,
     },
     /// The policy has no single reward per block.

@@ -1,4 +1,4 @@
-//! `tally accounts compare`.
+//! `tally accounts compare`: what one policy gives more than another.
 
 use crate::accounts::{is_shown, or_nothing};
 use crate::accounts_args::CompareArgs;

@@ -1,4 +1,4 @@
-//! `tally accounts recipients`.
+//! `tally accounts recipients`: the addresses on L2 that get the rewards.
 
 use crate::accounts_args::RecipientsArgs;
 use crate::args::PlainFormat;

@@ -1,8 +1,9 @@
 //! `tally explain`: why a block or an epoch earned what it did.
 
-use crate::args::{ExplainArgs, PlainFormat};
+use crate::args::PlainFormat;
 use crate::format::mrr_percent;
 use crate::ledger::check_locked;
+use crate::ledger_args::ExplainArgs;
 use crate::names::Names;
 use crate::{DONE, Output, json, kept, policies};
 use anyhow::{Context, Result};

@@ -1,6 +1,7 @@
 //! `tally ledger show`: what each block earned.
 
-use crate::args::{Format, LedgerShowArgs};
+use crate::args::Format;
+use crate::ledger_args::LedgerShowArgs;
 use crate::names::Names;
 use crate::{DONE, Output, json, kept, policies};
 use anyhow::{Context, Result, bail};

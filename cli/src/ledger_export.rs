@@ -1,6 +1,6 @@
 //! `tally ledger export`: what each block earned, as files.
 
-use crate::args::{ExportFormat, LedgerExportArgs};
+use crate::ledger_args::{ExportFormat, LedgerExportArgs};
 use crate::{DONE, Output, policies};
 use anyhow::{Context, Result};
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! `tally policy`.
+//! `tally policy`: the built-in policies, to start from.
 
 use crate::format::table;
 use crate::{DONE, Output, policies};

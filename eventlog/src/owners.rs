@@ -31,7 +31,7 @@ pub struct OwnerRecord {
     pub transaction_hash: B256,
     /// The place of the event in its block.
     pub log_index: u64,
-    /// `LockingInfo` or `LockingPool`.
+    /// The contract: `LockingInfo` or `LockingPool`.
     #[serde(with = "address")]
     pub contract: Address,
     /// Who owned it before, by the event; zeros for nobody.

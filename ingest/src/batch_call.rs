@@ -18,7 +18,7 @@ use tally_eventlog::{L1Head, LogIdentity};
 pub struct BatchCallState {
     /// The block that it is after: the endpoint's latest.
     pub block: L1Block,
-    /// That block's hash.
+    /// The hash of that block.
     pub block_hash: B256,
     /// When the block was made.
     pub timestamp: UnixTime,

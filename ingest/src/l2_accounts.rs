@@ -14,7 +14,7 @@ use tally_eventlog::{L2Head, LogIdentity};
 /// What an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountKind {
-    /// It has code.
+    /// A contract: it has code.
     Contract,
     /// It has no code, and has sent a transaction or holds METIS.
     Account,
@@ -62,7 +62,7 @@ impl L2Account {
 pub struct L2Accounts {
     /// The block that it is after: the endpoint's latest.
     pub block: L2Block,
-    /// That block's hash.
+    /// The hash of that block.
     pub block_hash: B256,
     /// When the block was made.
     pub timestamp: UnixTime,

@@ -19,7 +19,7 @@ use tally_replay::{
 /// What a policy is compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Against {
-    /// Another policy.
+    /// Another policy, by its rules.
     Policy(Box<Policy>),
     /// What the contract has credited.
     Credited,
@@ -30,7 +30,7 @@ pub enum Against {
 pub struct Comparison {
     /// The policy that is compared.
     pub first: Policy,
-    /// With what.
+    /// What it is compared with.
     pub second: Against,
     /// The last block that both can fold; `None` if there is none.
     pub horizon: Option<Horizon>,

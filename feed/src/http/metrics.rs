@@ -21,7 +21,7 @@ pub(super) enum Route {
     Matched(MatchedPath),
     /// One that the API's description has.
     Described(String),
-    /// Whatever fits none.
+    /// Whatever fits no route.
     Other,
 }
 

@@ -141,7 +141,7 @@ pub enum ReceiptRate {
     },
     /// What the contract pays.
     Chain {},
-    /// The operators' formula.
+    /// By the operators' formula.
     Operators {
         /// What was locked when the epoch began.
         #[serde(with = "text")]
