@@ -30,10 +30,14 @@ pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
         (Some(path), Some(call)) => {
             let reward = trimmed(rate.proposed().get());
             let name = format!("Metis sequencer pool: reward per block {reward} METIS");
+            let purpose = match rate.rate {
+                Rate::Fixed(_) => "Is the fixed reward".into(),
+                Rate::Initial | Rate::FromWindow(_) | Rate::OnChain | Rate::Operators(_) => {
+                    format!("Holds a mining reward rate of {}", rate.target)
+                }
+            };
             let description = format!(
-                "Holds a mining reward rate of {} after epoch {} of policy {} {}; in force are {} METIS. Prepared \
-                 by Tally from the log {}.",
-                rate.target,
+                "{purpose} after epoch {} of policy {} {}; in force are {} METIS. Prepared by Tally from the log {}.",
                 rate.closed.epoch,
                 rate.policy.name(),
                 rate.policy.version(),

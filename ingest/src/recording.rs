@@ -56,7 +56,7 @@ pub fn ingest_recording(recording: &Path, log: &Path, limits: Limits) -> Result<
     let before = *writer.committed();
     let mut notes = Notes::default();
     if let (Some(to), Some(_)) = (before.l1, writer.owners().missing_to)
-        && let Some(owners) = owners_up_to(recording, &identity, to)?
+        && let Some(owners) = owners_up_to(recording, &identity, to, &totals)?
     {
         writer.stage_missing_owners(&owners)?;
     }
@@ -268,11 +268,12 @@ pub fn owners_of_recording(
     identity: &LogIdentity,
     to: L1Head,
 ) -> Result<Vec<OwnerRecord>, IngestError> {
-    if let Some((what, found, expected)) = read_manifest(recording)?.identity.difference(identity) {
+    let manifest = read_manifest(recording)?;
+    if let Some((what, found, expected)) = manifest.identity.difference(identity) {
         return Err(IngestError::OtherRecording { path: recording.into(), what, found, expected });
     }
     let ends = || IngestError::RecordingEnds { path: recording.into(), block: to.block };
-    owners_up_to(recording, identity, to)?.ok_or_else(ends)
+    owners_up_to(recording, identity, to, &manifest.totals)?.ok_or_else(ends)
 }
 
 /// The same, or `None` if the recording does not have that block.
@@ -280,6 +281,7 @@ fn owners_up_to(
     recording: &Path,
     identity: &LogIdentity,
     to: L1Head,
+    totals: &Totals,
 ) -> Result<Option<Vec<OwnerRecord>>, IngestError> {
     let mut headers = Lines::open(&recording.join("l1_blocks.jsonl.gz"))?;
     let mut logs = BlockLogs::open(&recording.join("l1_logs.jsonl.gz"))?;
@@ -294,6 +296,9 @@ fn owners_up_to(
             owners.extend(decode_owner(identity, &log, &facts).map_err(|fault| at.fault(fault))?);
         }
     }
+    // A file that lacks lines may lack events.
+    headers.check_count(totals.l1_blocks)?;
+    logs.finish(to.block.0, totals.l1_logs)?;
     Ok(sequence.head_seen.then_some(owners))
 }
 

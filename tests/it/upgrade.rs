@@ -1,6 +1,7 @@
 //! A log of an earlier format becomes one of today's beside it, with the same head digest, or there is none.
 
 use crate::backup::names_in;
+use crate::bad_input::{copy, read_lines, write_lines};
 use crate::bundles::restore::{assert_same_entries, info};
 use crate::live::Live;
 use crate::process;
@@ -94,6 +95,25 @@ fn with_a_recording_it_is_the_log_that_todays_program_makes() {
     assert_eq!(status, 0, "{err}");
     assert!(out.starts_with("made of format 5 at "), "{out}");
     assert_same_entries(&to, &again, &FAMILIES);
+}
+
+/// A recording from which the events of owners were taken out says how many lines it has to have.
+#[test]
+fn a_recording_that_lacks_lines_is_refused() {
+    let (dir, log) = format_4();
+    let to = dir.path().join("new");
+    let recording = copy();
+    let logs = recording.path().join("l1_logs.jsonl.gz");
+    let mut lines = read_lines(&logs);
+    let whole = lines.len();
+    let transferred = "0x8be0079c531659141344cd1fd0a4f28419497f9722a3daafe3b4186f6b6457e0";
+    lines.retain(|line| line["topics"][0] != transferred);
+    assert!(lines.len() < whole);
+    write_lines(&logs, &lines);
+    let (status, out, err) = upgrade(&log, &to, &["--recording", recording.path().to_str().unwrap()]);
+    assert_eq!((status, out.as_str()), (1, ""), "{err}");
+    assert!(err.contains("number of lines") && err.contains("l1_logs.jsonl.gz"), "{err}");
+    assert!(!to.exists());
 }
 
 #[test]

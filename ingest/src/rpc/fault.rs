@@ -37,7 +37,7 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All kinds, each once.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Connect,
         Self::Timeout,
         Self::Broken,
@@ -50,6 +50,7 @@ impl FaultKind {
         Self::TooMuch,
         Self::Refused,
         Self::Unfit,
+        Self::Reverted,
     ];
 
     /// Its name in metrics.

@@ -137,6 +137,7 @@ impl L1 {
         }
         if !is_settled {
             tracing::warn!(chain = "L1", "{discrepancy}; not every endpoint told what it has in {what}");
+            self.metrics.warning();
         }
         Some(found)
     }

@@ -81,7 +81,9 @@ impl L1 {
     ) -> Result<(Vec<OwnerRecord>, RecentBlock), Fault> {
         self.history.check_endpoint(&attempt).await?;
         let filters = std::slice::from_ref(filter);
-        let (mut logs, head) = match logs_of_one(&attempt, filters, None, from, last).await? {
+        // With all that an ingest asks for, an old log can prove that whoever answers keeps logs.
+        let of_one = logs_of_one(&attempt, &self.filters, self.history.has_log(), from, last).await?;
+        let (mut logs, head) = match of_one {
             Some(found) => found,
             None => self.owner_logs_of_any(&attempt, filters, from, last).await?,
         };
