@@ -52,7 +52,7 @@ impl OwnerRecord {
 ///
 /// # Errors
 ///
-/// As [`crate::encode_l1`].
+/// The same errors as [`crate::encode_l1`] has.
 pub fn encode_owner(record: &OwnerRecord) -> Result<Vec<u8>, LogError> {
     encode(&event_place(OWNER_EVENTS, record.place()), record)
 }
@@ -61,7 +61,7 @@ pub fn encode_owner(record: &OwnerRecord) -> Result<Vec<u8>, LogError> {
 ///
 /// # Errors
 ///
-/// As [`crate::decode_l1`].
+/// The same errors as [`crate::decode_l1`] has.
 pub fn decode_owner(place: &str, bytes: &[u8]) -> Result<OwnerRecord, LogError> {
     decode(place, bytes)
 }

@@ -35,7 +35,7 @@ pub fn l1_blocks<'a>(
 ///
 /// # Errors
 ///
-/// As [`l1_blocks`].
+/// The same errors as [`l1_blocks`] has.
 pub fn l2_blocks<'a>(
     endpoints: &'a Endpoints,
     identity: &'a LogIdentity,
