@@ -57,6 +57,6 @@ libc=$(objdump -T "$name/bin/tally" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail 
 libstdcxx=$(objdump -T "$name/bin/tally" | grep -o 'GLIBCXX_[0-9.]*' | sort -uV | tail -n 1)
 echo "$dist/$name.tar.gz: $(stat -c %s "$name.tar.gz") bytes; it needs ${libc/_/ } and ${libstdcxx/_/ } or later"
 cat SHA256SUMS
-if git -C ../.. status --porcelain 2>/dev/null | grep -q .; then
+if [ -n "$(git -C ../.. status --porcelain 2>/dev/null)" ]; then
     echo "It has changes that are in no commit." >&2
 fi
