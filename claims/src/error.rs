@@ -256,20 +256,18 @@ fn blocked(start: SpanId, payable: usize, blocking: &[BlockingSigner]) -> String
             ("no batch passes", format!("it needs {SPANS_MIN} spans, and has {payable} before span {stop}"))
         }
     };
-    let is = |kind: fn(&Uncreditable) -> bool| blocking.iter().any(|signer| kind(&signer.why));
     let mut ways = Vec::new();
     ways.extend(last.map(|last| format!("--to-span {last} pays what lies before")));
-    if is(|why| matches!(why, Uncreditable::UnknownSigner)) {
-        ways.push("a signer can be credited as soon as a sequencer locks with it".into());
+    if blocking.iter().any(|signer| signer.why == Uncreditable::UnknownSigner) {
+        ways.push("a signer that no sequencer has had can be credited as soon as one locks with it".into());
     }
-    if is(|why| !matches!(why, Uncreditable::UnknownSigner)) {
-        ways.push(
-            "--credit present-signer prepares the batch that the contract takes, which credits a sequencer's present \
-             signer and leaves out who is gone, for an MPC whose members sign it although the published check does not"
-                .into(),
-        );
-        ways.push("or the operators have one of the two checks changed".into());
-    }
+    ways.push(
+        "--credit present-signer prepares the batch that the contract takes, if it can pay any block, which credits a sequencer's present signer \
+         and leaves out what can be paid to nobody, for an MPC whose members sign it although the published check does \
+         not"
+            .into(),
+    );
+    ways.push("or the operators have one of the two checks changed".into());
     format!(
         "{what} both of the checks that it meets: {before}. In the way: {}{more}. The published check of \
          Themis (CheckBatchRewardTxLogic) signs a batch only with one entry for each signer of its spans, of exactly that \

@@ -8,11 +8,11 @@ use alloy_primitives::U256;
 use std::fmt;
 use std::str::FromStr;
 use tally_engine::{
-    Allocation, Difference, EpochIndex, EpochLedger, Horizon, Ledger, Mrr, Policy, Rate, StakeBlocks,
-    StakeSeconds, UnixTime, Wei, Window, YEAR_SECS, flat_reward, floor_fraction,
+    Allocation, Difference, Discrepancy, EpochIndex, EpochLedger, Horizon, Ledger, Mrr, Policy, Rate,
+    StakeBlocks, StakeSeconds, UnixTime, Wei, Window, YEAR_SECS, flat_reward, floor_fraction,
 };
 use tally_eventlog::LogView;
-use tally_replay::{ReplayOptions, Replayed, Stop, replay, state_at};
+use tally_replay::{ReplayOptions, Replayed, StateAt, Stop, replay, state_at};
 
 /// How many decimals a [`BlockSecs`] may have.
 const BLOCK_SECS_DECIMALS: usize = 6;
@@ -126,6 +126,8 @@ pub struct NextRate {
     pub call: Option<PreparedCall>,
     /// All epochs, the open one included.
     pub history: Vec<RateHistory>,
+    /// Where the log's records claim what the records before them do not add up to.
+    pub discrepancies: Vec<Discrepancy>,
 }
 
 impl NextRate {
@@ -167,7 +169,8 @@ pub fn next_rate<L: LogView>(
     if proposed.is_zero() {
         return Err(ClaimsError::NoReward { exact_wei: reward.to_string() });
     }
-    let on_chain = state_at(log, None)?.pool.reward_per_block;
+    let StateAt { pool, discrepancies, .. } = state_at(log, None)?;
+    let on_chain = pool.reward_per_block;
     let identity = log.identity();
     let owner = log.owners()?.owner_of(identity.locking_pool, None);
     let call = (proposed != on_chain).then(|| PreparedCall::update_block_reward(identity, owner, proposed));
@@ -185,6 +188,7 @@ pub fn next_rate<L: LogView>(
         difference: Difference::new(proposed, on_chain),
         call,
         history: history(policy, ledger, paid, horizon, &paid_rates(log)?)?,
+        discrepancies,
     })
 }
 

@@ -16,7 +16,8 @@ use tally_text::{metis, metis_difference, signed_metis, time};
 /// The columns of CSV: a row for each epoch and sequencer.
 const CSV_HEADER: &str = "\
     epoch,start,sequencer,first_blocks,first_wei,second_blocks,second_wei,difference_wei,schedule_wei,\
-    before_lock_wei,after_unlock_wei,cap_wei,rate_wei,unpaid_wei,posted_wei";
+    before_lock_wei,after_unlock_wei,cap_wei,rate_wei,unpaid_wei,posted_wei,\
+    beyond_horizon_wei";
 
 pub(crate) fn run(args: &CompareArgs, output: &mut Output<'_>) -> Result<u8> {
     let policies = policies::load(&args.policy)?;
@@ -62,6 +63,7 @@ const fn title(part: Part) -> &'static str {
         Part::Rate => "rate",
         Part::Unpaid => "not paid yet",
         Part::Posted => "posted",
+        Part::BeyondHorizon => "beyond horizon",
     }
 }
 
@@ -84,12 +86,15 @@ fn print_tables(
         None => writeln!(out, "no block that both can fold")?,
     }
     writeln!(out, "all in METIS; the parts after \"difference\" add up to it, to the wei\n")?;
-    // Between two policies no batch comes in.
+    // Between two policies no batch comes in, and a log of which L2 is the longer one has every paid block.
     let is_credited = found.second == Against::Credited;
-    let parts: Vec<Part> = Part::ALL
-        .into_iter()
-        .filter(|part| is_credited || !matches!(part, Part::Unpaid | Part::Posted))
-        .collect();
+    let has_beyond = found.rows.iter().any(|row| !row.sums.part(Part::BeyondHorizon).size().is_zero());
+    let is_column = |part: &Part| match part {
+        Part::Unpaid | Part::Posted => is_credited,
+        Part::BeyondHorizon => has_beyond,
+        Part::Schedule | Part::BeforeLock | Part::AfterUnlock | Part::Cap | Part::Rate => true,
+    };
+    let parts: Vec<Part> = Part::ALL.into_iter().filter(is_column).collect();
     let sums = ["first", "second", "difference"].into_iter().chain(parts.iter().copied().map(title));
     let sums: Vec<&str> = sums.collect();
     let cells = |label: Vec<String>, sums: &ComparedSums| {

@@ -104,8 +104,12 @@ pub(crate) fn checks(
         1 => Some("1 entry is not as it wants".to_owned()),
         many => Some(format!("{many} entries are not as it wants")),
     };
-    let published = Check::unless("published_check", "Themis' published check signs it", against.as_slice());
-    let mut checks = vec![published, settled(batch, args.settle_blocks)?, interval(batch, args, live)?];
+    let title = "Themis' published check signs it, by the log's spans";
+    let published = Check::unless("published_check", title, against.as_slice());
+    let discrepancies: Vec<String> = batch.discrepancies.iter().map(ToString::to_string).collect();
+    let adds_up = Check::unless("log_adds_up", "what the log's events claim adds up", &discrepancies);
+    let mut checks =
+        vec![published, adds_up, settled(batch, args.settle_blocks)?, interval(batch, args, live)?];
     match live {
         Some(live) => checks.extend(of_l1(batch, args, live)?),
         None => checks.extend(ON_L1.map(|(name, title)| Check::not_asked(name, title))),

@@ -1,5 +1,6 @@
 //! `tally claims next-batch`: the next payment of rewards, as a call.
 
+use crate::accounts::warn;
 use crate::args::PlainFormat;
 use crate::checklist::{Check, checks, is_ready};
 use crate::claims_args::NextBatchArgs;
@@ -20,9 +21,7 @@ use tally_wire::{Head, NextBatchOfLog};
 pub(crate) fn run(args: &NextBatchArgs, output: &mut Output<'_>) -> Result<u8> {
     let log = LogReader::open(&args.log.log)?;
     let batch = next_batch(&log, args.to_span.map(SpanId), args.credit.into())?;
-    for discrepancy in &batch.discrepancies {
-        writeln!(output.err, "warning: {discrepancy}")?;
-    }
+    warn(&batch.discrepancies, output)?;
     if let Some(since) = batch.paused_since {
         writeln!(output.err, "warning: the pool is paused since L1 block {since}: ask why before you pay")?;
     }

@@ -21,6 +21,7 @@ pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
         let is_usage = matches!(error, ClaimsError::NotFlat { .. });
         if is_usage { WrongUsage(error.to_string()).into() } else { anyhow::Error::from(error) }
     })?;
+    warn(&rate.discrepancies, output)?;
     if let Some(path) = &args.plot {
         let svg = draw(&rate)?;
         write_file::<(), std::io::Error>(path, |out| out.write_all(svg.as_bytes()))

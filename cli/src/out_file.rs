@@ -2,7 +2,7 @@
 //! a device, a FIFO or an open descriptor (`-`, `/dev/stdout`, `>(…)` of a shell) is written to as it is. Only a regular
 //! file is ever replaced.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Error, ErrorKind, Write, stderr, stdout};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -16,8 +16,8 @@ const DESCRIPTORS: &str = "/proc/self/fd";
 
 /// What a path leads to.
 enum Place {
-    /// A regular file, with its permissions if it exists already.
-    File(PathBuf, Option<Permissions>),
+    /// A regular file, or a name that nothing has yet.
+    File(PathBuf),
     /// Something that bytes go into, and that cannot be replaced.
     Stream(File),
 }
@@ -32,13 +32,7 @@ pub(crate) fn write_file<T, E: From<Error>>(
     write: impl FnOnce(&mut (dyn Write + Send)) -> Result<T, E>,
 ) -> Result<T, E> {
     match place(path)? {
-        Place::File(path, permissions) => {
-            let value = write_whole(&path, write)?;
-            if let Some(permissions) = permissions {
-                std::fs::set_permissions(&path, permissions)?;
-            }
-            Ok(value)
-        }
+        Place::File(path) => write_whole(&path, write),
         Place::Stream(file) => {
             let mut out = BufWriter::new(file);
             let value = write(&mut out)?;
@@ -62,11 +56,11 @@ fn place(path: &Path) -> Result<Place, Error> {
         let parent = parent.unwrap_or(Path::new(".")).canonicalize()?;
         let found = match parent.join(name).symlink_metadata() {
             Ok(found) => found,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Place::File(path, None)),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Place::File(path)),
             Err(error) => return Err(error),
         };
         if found.is_file() {
-            return Ok(Place::File(path, Some(found.permissions())));
+            return Ok(Place::File(path));
         }
         if !found.is_symlink() {
             return Ok(Place::Stream(OpenOptions::new().write(true).open(&path)?));

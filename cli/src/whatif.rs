@@ -169,7 +169,8 @@ fn print_tables(
 /// Target, cap in METIS, and allocation.
 fn terms(policy: &Policy) -> [String; 3] {
     let mrr = sole_target(policy).map_or("by date".into(), |mrr| mrr.to_string());
-    [mrr, exact_metis(policy.cap()), policy.allocation().name().into()]
+    let cap = if policy.cap() == Policy::NO_CAP { "none".into() } else { exact_metis(policy.cap()) };
+    [mrr, cap, policy.allocation().name().into()]
 }
 
 fn print_csv(what_if: &WhatIf, variants: &[Policy], output: &mut Output<'_>) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use crate::options::{FORMAT, FORMAT_UPGRADABLE};
 use alloy_primitives::B256;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tally_engine::{L1Block, L2Block, PoolError, SpanError, UnixTime};
 
 /// A log that cannot be opened, read or appended to. Whatever it says, the log on disk is as good as
@@ -171,6 +171,18 @@ pub enum LogError {
         /// The timestamp of the block.
         found: UnixTime,
     },
+    /// An L1 block that is told of twice, and differently.
+    #[error("L1 block {block} has the {what} {found}, but {expected} by what came before")]
+    L1Differs {
+        /// The block that was staged.
+        block: L1Block,
+        /// What of it differs.
+        what: &'static str,
+        /// What it is by the events before, or by the head.
+        expected: String,
+        /// What was staged.
+        found: String,
+    },
     /// An L2 block that is not the next.
     #[error("L2 block {found} is out of order: {expected} is next")]
     L2OutOfOrder {
@@ -268,6 +280,11 @@ fn way_on(found: u32) -> String {
 }
 
 impl LogError {
+    /// [`LogError::NoTransfers`] if the log at `path` has stakes and none of the transfers by which they came.
+    pub(crate) fn lacks_transfers(path: &Path, has_stakes: bool, has_transfers: bool) -> Option<Self> {
+        (has_stakes && !has_transfers).then(|| Self::NoTransfers { path: path.into() })
+    }
+
     /// Whether the bytes in the log are at fault, rather than the way it was opened.
     pub fn is_damage(&self) -> bool {
         let is_corrupt = |source: &rocksdb::Error| source.kind() == rocksdb::ErrorKind::Corruption;

@@ -48,14 +48,15 @@ pub enum ReplayError {
     },
     /// The log has other blocks than those that were folded.
     #[error(
-        "the log up to the end of the chunk of L2 block {chunk} is not the one that was folded: its link is {found}, not {folded}: replay it anew"
+        "the log's L2 blocks up to some block of the chunk of block {chunk} are not those that were folded: their digest is \
+         {found}, not {folded}: replay the log anew"
     )]
     Replaced {
         /// The chunk's first block.
         chunk: L2Block,
-        /// Its link when it was folded.
+        /// The digest of the blocks when they were folded.
         folded: B256,
-        /// The link that it has now.
+        /// The digest that they have now.
         found: B256,
     },
     /// The ledger is not that of the log whose blocks are asked about.

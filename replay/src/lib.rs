@@ -48,6 +48,7 @@ mod run;
 mod saved;
 mod state;
 mod survey;
+mod tail;
 mod threads;
 mod whatif;
 

@@ -3,6 +3,7 @@
 use crate::error::ReplayError;
 use crate::horizon::Stop;
 use crate::survey::Surveyor;
+use crate::tail::Tail;
 use crate::threads::{OnAllThreads, Threads};
 use alloy_primitives::B256;
 use std::collections::BTreeMap;
@@ -49,7 +50,7 @@ pub fn replay<L: LogView>(
     options: ReplayOptions<'_>,
 ) -> Result<Vec<Replayed>, ReplayError> {
     let mut replay = Replay::new(policies);
-    replay.advance(log, options)?;
+    Threads::new(options.threads)?.run(|| replay.advance_here(log, options))?;
     Ok(replay.into_replayed())
 }
 
@@ -66,6 +67,8 @@ pub struct Replay {
     surveyor: Surveyor,
     /// The last chunk that was folded whole, and its link, which is a digest of everything up to its end.
     folded: Option<(L2Block, B256)>,
+    /// The blocks of the chunk after that.
+    tail: Option<Tail>,
     has_failed: bool,
 }
 
@@ -86,12 +89,13 @@ impl Replay {
     pub fn new(policies: &[Policy]) -> Self {
         let part = |policy: &Policy| Part { fold: Fold::new(policy.clone()), stop: Stop::LogEnd };
         let parts = policies.iter().map(part).collect();
-        Self { parts, surveyor: Surveyor::default(), folded: None, has_failed: false }
+        Self { parts, surveyor: Surveyor::default(), folded: None, tail: None, has_failed: false }
     }
 
     /// Folds what the log has beyond the last horizons. The log is that of the last advance, grown: after a
-    /// rollback to before a horizon, replay anew. That is refused as far as it shows: where the log has become
-    /// shorter, or a chunk that was folded whole is another; not where only blocks of the last chunk are.
+    /// rollback to before a horizon, replay anew. That is refused: where the log has become shorter, where a chunk that was
+    /// folded whole is another, and where the last blocks have another producer or time. Span events and records of L1
+    /// that were replaced are the caller's to know of.
     ///
     /// # Errors
     ///
@@ -104,6 +108,8 @@ impl Replay {
         // Poisoned until the whole step has succeeded.
         self.has_failed = true;
         Threads::new(options.threads)?.run(|| self.advance_here(log, options))?;
+        let tail = self.reached().map(|reached| Tail::of(log, self.surveyor.signers(), reached));
+        self.tail = tail.transpose()?;
         self.has_failed = false;
         Ok(())
     }
@@ -136,6 +142,9 @@ impl Replay {
             }
         }
         self.surveyor.read_on(log, options)?;
+        if let Some(tail) = &self.tail {
+            tail.check(log, self.surveyor.signers())?;
+        }
         // Policies go on together from where they stand together.
         let mut groups: BTreeMap<Option<L2Block>, Vec<usize>> = BTreeMap::new();
         for (index, part) in self.parts.iter_mut().enumerate() {

@@ -59,6 +59,11 @@ impl Surveyor {
         Ok(())
     }
 
+    /// The signers of the log, in the order of their codes, from 1 on.
+    pub(crate) fn signers(&self) -> &[Address] {
+        &self.signers
+    }
+
     /// Counts the blocks after `last`, the last horizon of all these policies, once for all of them.
     pub(crate) fn survey<L: LogView>(
         &mut self,

@@ -60,6 +60,9 @@ shapes! {
         /// Of that: a batch that was paid in the epoch posted another number of blocks than the schedule gives. 0 between
         /// two policies.
         posted_wei: SignedAmount = sums.part(Part::Posted).into(),
+        /// Of that: a batch that was paid in the epoch paid blocks beyond the last one that is compared. 0 between two
+        /// policies.
+        beyond_horizon_wei: SignedAmount = sums.part(Part::BeyondHorizon).into(),
     }
 
     /// A sequencer in an epoch, as two policies have it.

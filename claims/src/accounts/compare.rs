@@ -9,7 +9,7 @@ use super::parts::{ComparedSums, Part};
 use std::collections::{BTreeMap, BTreeSet};
 use tally_engine::{
     Allocation, AmountError, Assessed, Difference, Earned, EpochIndex, Fold, Horizon, L2Block, Ledger,
-    Policy, PoolEvent, Rate, RateRule, SequencerId, UnixTime, Unrewarded, Wei,
+    Policy, PoolEvent, Rate, RateRule, SequencerId, SpanId, Spans, UnixTime, Unrewarded, Wei,
 };
 use tally_eventlog::LogView;
 use tally_replay::{
@@ -264,14 +264,27 @@ impl Found<'_> {
         if *is_of_first { (Part::Cap, middle, Part::Rate) } else { (Part::Rate, middle, Part::Cap) }
     }
 
-    /// Takes what batches posted otherwise than the schedule gives, in the epoch in which they were paid.
+    /// Takes what batches posted otherwise than the schedule gives, or for blocks beyond the horizon, in the epoch in
+    /// which they were paid.
     fn take_posted<L: LogView>(&mut self, log: &L, by_schedule: &Ledger) -> Result<(), AccountsError> {
         let records = log.l1_records()?;
+        let spans = Spans::from_records(&log.span_records()?).map_err(ReplayError::from)?;
+        let spans = spans.as_slice();
+        let last_block = |id: SpanId| {
+            let index = spans.binary_search_by_key(&id, |span| span.id).ok()?;
+            spans.get(index).map(|span| span.end)
+        };
         let mut player = Player::new(&log.identity().genesis, &records);
         while let Some((record, _)) = player.play()? {
-            let PoolEvent::DistributeReward { batch, reward_per_block, credits, .. } = &record.event else {
+            let PoolEvent::DistributeReward { batch, end_span, reward_per_block, credits, .. } =
+                &record.event
+            else {
                 continue;
             };
+            let is_compared = last_block(*end_span)
+                .zip(by_schedule.horizon)
+                .is_some_and(|(last, horizon)| last <= horizon.block);
+            let part = if is_compared { Part::Posted } else { Part::BeyondHorizon };
             let posted = blocks_credited(&player.pool, credits)?;
             let found = by_schedule.batches.iter().find(|found| found.batch == *batch);
             let scheduled: BTreeMap<SequencerId, Earned> =
@@ -286,7 +299,7 @@ impl Found<'_> {
                 if was != is {
                     self.change(epoch, id, |sums| {
                         sums.second.replace(was, is)?;
-                        sums.change_mut(Part::Posted).replace(was, is)
+                        sums.change_mut(part).replace(was, is)
                     })?;
                 }
             }

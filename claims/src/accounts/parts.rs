@@ -19,11 +19,13 @@ pub enum Part {
     Unpaid,
     /// A batch posted another number of blocks than the schedule gives.
     Posted,
+    /// A batch paid blocks that lie beyond the last one that is compared, so that no schedule says how many.
+    BeyondHorizon,
 }
 
 impl Part {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Schedule,
         Self::BeforeLock,
         Self::AfterUnlock,
@@ -31,6 +33,7 @@ impl Part {
         Self::Rate,
         Self::Unpaid,
         Self::Posted,
+        Self::BeyondHorizon,
     ];
 }
 
@@ -131,7 +134,7 @@ impl ComparedSums {
     }
 
     fn change(&self, part: Part) -> &Change {
-        let [schedule, before_lock, after_unlock, cap, rate, unpaid, posted] = &self.parts;
+        let [schedule, before_lock, after_unlock, cap, rate, unpaid, posted, beyond_horizon] = &self.parts;
         match part {
             Part::Schedule => schedule,
             Part::BeforeLock => before_lock,
@@ -140,11 +143,13 @@ impl ComparedSums {
             Part::Rate => rate,
             Part::Unpaid => unpaid,
             Part::Posted => posted,
+            Part::BeyondHorizon => beyond_horizon,
         }
     }
 
     pub(super) fn change_mut(&mut self, part: Part) -> &mut Change {
-        let [schedule, before_lock, after_unlock, cap, rate, unpaid, posted] = &mut self.parts;
+        let [schedule, before_lock, after_unlock, cap, rate, unpaid, posted, beyond_horizon] =
+            &mut self.parts;
         match part {
             Part::Schedule => schedule,
             Part::BeforeLock => before_lock,
@@ -153,6 +158,7 @@ impl ComparedSums {
             Part::Rate => rate,
             Part::Unpaid => unpaid,
             Part::Posted => posted,
+            Part::BeyondHorizon => beyond_horizon,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::{LogError, LogIdentity};
 use alloy_primitives::B256;
 use rocksdb::WriteBatch;
 use std::path::Path;
-use tally_engine::{L1Block, L2Block, PoolEvent, PoolState, Spans, UnixTime};
+use tally_engine::{L1Block, L2Block, PoolEvent, PoolState, Spans};
 
 /// The one writer of a log.
 ///
@@ -49,7 +49,10 @@ pub struct LogWriter {
     /// The last L1 record, the last of them that is a METIS transfer, and the last span event, as (block, log index).
     last_l1: Option<(u64, u64)>,
     last_transfer: Option<(u64, u64)>,
-    last_l1_time: UnixTime,
+    /// The block of the last L1 record.
+    last_l1_block: Option<RecentBlock>,
+    /// The blocks of the L1 records that are staged, in order.
+    staged_l1_blocks: Vec<RecentBlock>,
     last_span: Option<(u64, u64)>,
     /// The chain before the chunk that still grows, and that chunk.
     sealed: Chain,
@@ -92,7 +95,8 @@ impl LogWriter {
             spans: Spans::new(),
             last_l1: None,
             last_transfer: None,
-            last_l1_time: UnixTime(0),
+            last_l1_block: None,
+            staged_l1_blocks: Vec::new(),
             last_span: None,
             sealed: Chain::default(),
             open: None,
@@ -123,19 +127,20 @@ impl LogWriter {
             }
         };
         (self.committed, self.committed_owners) = (self.heads, self.owners);
+        self.staged_l1_blocks.clear();
         self.owner_check = OwnerCheck::default();
         for record in self.store.owner_records(&self.owners, None)? {
             self.owner_check.check(&self.identity, &record)?;
         }
         self.pool = PoolState::new(&self.identity.genesis);
-        (self.last_l1, self.last_l1_time, self.last_transfer) = (None, UnixTime(0), None);
+        (self.last_l1, self.last_l1_block, self.last_transfer) = (None, None, None);
         self.store.l1_records::<LogError>(&self.heads, None, &mut EventCursor::default(), |record| {
             self.pool.apply(&record)?;
             self.last_l1 = Some((record.block.0, record.log_index));
             if matches!(record.event, PoolEvent::MetisTransfer { .. }) {
                 self.last_transfer = self.last_l1;
             }
-            self.last_l1_time = record.timestamp;
+            self.last_l1_block = Some(RecentBlock::from(&record));
             Ok(())
         })?;
         self.spans = Spans::new();
@@ -231,10 +236,9 @@ impl LogWriter {
     ///
     /// [`LogError::NoTransfers`] if it has stakes and none of the transfers by which they came.
     pub fn check_transfers(&self) -> Result<(), LogError> {
-        if self.last_transfer.is_some() || self.pool.sequencers.is_empty() {
-            return Ok(());
-        }
-        Err(LogError::NoTransfers { path: self.store.path().into() })
+        let has_stakes = !self.pool.sequencers.is_empty();
+        LogError::lacks_transfers(self.store.path(), has_stakes, self.last_transfer.is_some())
+            .map_or(Ok(()), Err)
     }
 
     /// What the log is of.
@@ -332,16 +336,18 @@ impl LogWriter {
             return Err(LogError::L1HeadOutOfOrder { found, reached: L1Block(block) });
         }
         if let Some(block) = self.owner_check.last_block()
-            && self.heads.l1.is_none_or(|head| head.block < block)
+            && self.heads.l1.is_none_or(|head| head.block.0 < block.number)
         {
             let found = self.heads.l1.map(|head| head.block).unwrap_or_default();
-            return Err(LogError::L1HeadOutOfOrder { found, reached: block });
+            return Err(LogError::L1HeadOutOfOrder { found, reached: L1Block(block.number) });
         }
         if let Some(place) = self.last_span
             && self.heads.l2.is_none_or(|head| head.block.0 < place.0)
         {
             return Err(self.span_out_of_order(place, "the last span event".into()));
         }
+        // Until it has succeeded: the heads must not be written again without their records.
+        self.has_failed = true;
         if self.open_is_staged {
             self.heads.chunks = self.put_chunk()?;
         }
@@ -349,17 +355,17 @@ impl LogWriter {
         let is_stored =
             self.heads == self.committed && self.owners == self.committed_owners && recent_is_stored;
         if self.exists && is_stored {
+            self.has_failed = false;
             return Ok(());
         }
         let mut batch = std::mem::take(&mut self.batch);
         self.put_recent(&mut batch)?;
         self.store.put_meta(&mut batch, &self.identity, &self.heads, &self.owners)?;
-        // Until it has succeeded: the heads must not be written again without their records.
-        self.has_failed = true;
         self.store.write(batch)?;
         self.has_failed = false;
         (self.committed, self.committed_owners) = (self.heads, self.owners);
         self.exists = true;
+        self.staged_l1_blocks.clear();
         self.open_is_staged = false;
         Ok(())
     }

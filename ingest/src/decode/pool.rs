@@ -6,7 +6,7 @@ use crate::abi::LockingInfo::LockingInfoEvents as Info;
 use crate::abi::LockingPool::LockingPoolEvents as Pool;
 use crate::abi::LockingPool::{DistributeReward, batchSubmitRewardsCall, relockCall};
 use crate::abi::{Housekeeping::HousekeepingEvents, LockingInfo::Relocked, Metis};
-use crate::calls::calls_in;
+use crate::calls::call_made;
 use crate::error::{DecodeFault, UnknownTopic};
 use crate::json::ChainLog;
 use alloy::primitives::{Address, B256, Bytes, U256};
@@ -125,13 +125,10 @@ fn relocked(
     let transferred = if let Some((_, transferred)) = transferred.filter(|(from, _)| Some(*from) == owner) {
         transferred
     } else {
-        let calls = calls_in::<relockCall>(&input()?)?;
-        let mut own = calls.iter().filter(|call| call._seqId == event.sequencerId);
-        let (Some(call), None) = (own.next(), own.next()) else {
-            let amount = event.amount;
-            return Err(DecodeFault::NoRelockSource { sequencer, block, transaction, amount });
-        };
-        call._amount
+        let call = call_made::<relockCall>(&input()?, |call| call._seqId == event.sequencerId)?;
+        let amount = event.amount;
+        let no_source = |_| DecodeFault::NoRelockSource { sequencer, block, transaction, amount };
+        call.map_err(no_source)?._amount
     };
     let less = DecodeFault::RelockedLess { sequencer, block, transferred, amount: event.amount };
     let from_reward = event.amount.checked_sub(transferred).ok_or(less)?;
@@ -262,23 +259,20 @@ fn distribute_reward(
             && total_of(call) == Some(event.amount)
             && call._seqs.iter().all(|signer| pool.creditable(signer).is_some())
     };
-    let mut calls = calls_in::<batchSubmitRewardsCall>(input)?;
-    calls.retain(fits);
+    let call = call_made(input, fits)?;
     let batch = narrow("batchId", event.batchId)?;
     let start_span = narrow("startEpoch", event.startEpoch)?;
     let end_span = narrow("endEpoch", event.endEpoch)?;
-    let [call] = &calls[..] else {
-        return Err(DecodeFault::NoBatchCall {
-            batch,
-            block: log.block,
-            transaction: log.transaction_hash,
-            start_span,
-            end_span,
-            amount: event.amount,
-            reward_per_block: event.rpb,
-            found: calls.len(),
-        });
-    };
+    let call = call.map_err(|found| DecodeFault::NoBatchCall {
+        batch,
+        block: log.block,
+        transaction: log.transaction_hash,
+        start_span,
+        end_span,
+        amount: event.amount,
+        reward_per_block: event.rpb,
+        found,
+    })?;
     let mut credits = Vec::with_capacity(call._seqs.len());
     for (signer, blocks) in call._seqs.iter().zip(&call._blocks) {
         credits.push(Credit { signer: *signer, blocks: narrow("blocks of a signer", *blocks)? });

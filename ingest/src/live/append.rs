@@ -134,6 +134,9 @@ impl Appender {
             }
             self.writer.stage_l1_head(L1Head { block: L1Block(number), hash, timestamp })?;
         }
+        if records.next().is_some() || owners.next().is_some() {
+            return Err(LiveError::Broken("events of L1 blocks came without the heads of these blocks"));
+        }
         self.report_unknown("L1", &piece.unknown);
         Ok(())
     }

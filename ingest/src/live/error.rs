@@ -90,6 +90,23 @@ pub enum LiveError {
         /// The endpoints that were asked.
         endpoints: String,
     },
+    /// A block of the log that the endpoints do not have (now) where it was to be.
+    #[error(
+        "{chain} block {block} is {found} at {endpoints}, but {expected} in the log: the chain was reorganised meanwhile, \
+         or they are behind. Nothing was changed: run it again"
+    )]
+    OtherBlock {
+        /// The chain, `L1` or `L2`.
+        chain: &'static str,
+        /// The number of the block.
+        block: u64,
+        /// The hash that the log has for it.
+        expected: B256,
+        /// The hash that was told last.
+        found: B256,
+        /// The endpoints that were asked.
+        endpoints: String,
+    },
     /// A task of the ingest that ended before it should.
     #[error("{0}")]
     Broken(&'static str),

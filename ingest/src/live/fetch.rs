@@ -176,7 +176,9 @@ fn range_calls(filters: &[Filter], from: u64, last: u64) -> Vec<Call> {
 }
 
 fn range_in(mut answers: Vec<Answer>, from: u64, last: u64) -> Result<(Vec<ChainLog>, Header), Fault> {
-    let head = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
+    let head = answers
+        .pop()
+        .ok_or_else(|| Fault::inconsistent("the reply has fewer answers than there are calls".into()))?;
     let head = numbered(decoded("a header", head)?, last)?;
     let lists = answers.into_iter().map(|answer| decoded::<Vec<ChainLog>>("logs", answer));
     Ok((merged(lists.collect::<Result<_, _>>()?, from, last)?, head))

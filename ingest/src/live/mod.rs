@@ -191,10 +191,10 @@ async fn begin(options: &LiveOptions, metrics: &Metrics) -> Result<(L1, L2, LogW
             Ok((writer, event, span))
         }
     });
-    let (mut writer, last_event, last_span) = opened.await?;
+    let (writer, last_event, last_span) = opened.await?;
     // What a reorg may have taken back since need not be there; and of the pool's first block there always is a log.
     l1.check_history(last_event.unwrap_or(identity.genesis.batch_block.0)).await?;
-    put_missing_owners(&l1, &mut writer).await?;
+    let writer = put_missing_owners(&l1, writer, options, metrics).await?;
     if let Some(block) = last_span.or(first_span) {
         l2.check_history(block).await?;
     }
@@ -202,23 +202,50 @@ async fn begin(options: &LiveOptions, metrics: &Metrics) -> Result<(L1, L2, LogW
 }
 
 /// Fetches the owner events that the log lacks, and puts them in.
-async fn put_missing_owners(l1: &L1, writer: &mut LogWriter) -> Result<(), LiveError> {
-    let (Some(head), Some(_)) = (writer.committed().l1, writer.owners().missing_to) else {
-        return Ok(());
-    };
-    // The last blocks may have been replaced since.
-    let ancestor = l1.common_ancestor(writer.recent_l1()).await?;
-    if ancestor.number < head.block.0 {
-        writer.rollback_l1(L1Block(ancestor.number))?;
+async fn put_missing_owners(
+    l1: &L1,
+    mut writer: LogWriter,
+    options: &LiveOptions,
+    metrics: &Metrics,
+) -> Result<LogWriter, LiveError> {
+    while let (Some(head), Some(_)) = (writer.committed().l1, writer.owners().missing_to) {
+        // The last blocks may have been replaced since.
+        let ancestor = l1.common_ancestor(writer.recent_l1()).await?;
+        let RecentBlock { number, hash, timestamp } = ancestor;
+        if number < head.block.0 {
+            tracing::warn!(
+                chain = "L1",
+                "a reorg: block {} was {}; the log goes back to block {number}",
+                head.block,
+                head.hash
+            );
+            metrics.chain("L1").rollback();
+            writer = on_disk(move || {
+                writer.rollback_l1(L1Block(number))?;
+                Ok(writer)
+            })
+            .await?;
+        }
+        tracing::info!(
+            chain = "L1",
+            "the log lacks the events of the contracts' owners up to block {number}: they are fetched"
+        );
+        let owners = match l1.owners(L1Head { block: L1Block(number), hash, timestamp }).await {
+            Err(error @ LiveError::OtherBlock { .. }) if options.follow => {
+                tracing::warn!(chain = "L1", "{error}; it is tried again");
+                tokio::time::sleep(options.poll).await;
+                continue;
+            }
+            owners => owners?,
+        };
+        writer = on_disk(move || {
+            writer.stage_missing_owners(&owners)?;
+            writer.commit()?;
+            Ok(writer)
+        })
+        .await?;
     }
-    let RecentBlock { number, hash, timestamp } = ancestor;
-    tracing::info!(
-        chain = "L1",
-        "the log lacks the events of the contracts' owners up to block {number}: they are fetched"
-    );
-    let owners = l1.owners(L1Head { block: L1Block(number), hash, timestamp }).await?;
-    writer.stage_missing_owners(&owners)?;
-    Ok(writer.commit()?)
+    Ok(writer)
 }
 
 async fn ingest(

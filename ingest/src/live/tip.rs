@@ -31,7 +31,11 @@ pub(crate) async fn look(attempt: &Attempt, tags: &[&str], head: Option<RecentBl
     let looks = if attempt.endpoint.is_seen_first() { LOOKS_FIRST } else { LOOKS_LATER };
     calls.extend((0..looks).map(|_| call("eth_blockNumber", json!([]))));
     let mut answers = attempt.batch(&calls).await?.into_iter();
-    let mut next = || answers.next().ok_or_else(|| Fault::inconsistent("an answer lacks".into()));
+    let mut next = || {
+        answers
+            .next()
+            .ok_or_else(|| Fault::inconsistent("the reply has fewer answers than there are calls".into()))
+    };
     let latest: Option<Header> = decoded("the latest block", next()?)?;
     let latest = latest.ok_or_else(|| Fault::temporary(FaultKind::Behind, "it has no block yet".into()))?;
     let tagged = tags.iter().map(|_| next()).collect::<Result<_, _>>()?;
@@ -60,7 +64,8 @@ pub(crate) async fn look(attempt: &Attempt, tags: &[&str], head: Option<RecentBl
 /// A look at the head of a chain that the log is of: its latest block, and the hash of the block at the log's head.
 pub(crate) async fn look_beyond(attempt: &Attempt, head: RecentBlock) -> Result<(Header, B256), Fault> {
     let Look { latest, at_head, .. } = look(attempt, &[], Some(head)).await?;
-    let at_head = at_head.ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
+    let at_head = at_head
+        .ok_or_else(|| Fault::inconsistent("the reply has fewer answers than there are calls".into()))?;
     Ok((latest, at_head))
 }
 

@@ -338,7 +338,7 @@ impl Endpoint {
     async fn post(&self, calls: &[&Call]) -> Result<Vec<Option<Answer>>, Fault> {
         let answered = async {
             let HttpAnswer { body, otherwise } = self.http.post(body_of(calls)?).await?;
-            let answers = answers_in(&body, calls.len());
+            let answers = answers_in(&body, calls);
             // A status that says why it does not answer says more than the words of an error beside it.
             let is_busy = otherwise.kind == FaultKind::Busy;
             let is_whole = |answers: &Vec<Option<Answer>>| answers.iter().flatten().all(Result::is_ok);

@@ -42,12 +42,8 @@ impl L1 {
         heads: Vec<RecentBlock>,
         stand: Stand<'_>,
     ) -> Result<Found, Fault> {
-        let block_of = |log: &ChainLog| {
-            let lacks = || Fault::inconsistent(format!("block {} lacks", log.block));
-            blocks.get(&log.block).ok_or_else(lacks)
-        };
         for log in logs {
-            check_log(log, block_of(log)?)?;
+            check_log(log, block_of(blocks, log)?)?;
         }
         check_times(stand.head, blocks.values())?;
         check_logs(attempt, &self.filters, logs).await?;
@@ -61,7 +57,7 @@ impl L1 {
         let mut decoder = L1Decoder::new(&self.identity);
         let (mut records, mut discrepancies) = (Vec::new(), Vec::new());
         for log in logs {
-            let RecentBlock { number, hash, timestamp } = *block_of(log)?;
+            let RecentBlock { number, hash, timestamp } = *block_of(blocks, log)?;
             let facts = BlockFacts { number, hash, timestamp: timestamp.0 };
             let record = decoder.decode(log, &facts, &pool, |hash| inputs.get(&hash).cloned());
             if let Some(record) = record.map_err(|fault| Fault::inconsistent(fault.to_string()))? {
@@ -141,6 +137,18 @@ impl L1 {
         }
         Some(found)
     }
+}
+
+/// The block of a log, of those whose headers were asked for.
+pub(super) fn block_of<'b>(
+    blocks: &'b BTreeMap<u64, RecentBlock>,
+    log: &ChainLog,
+) -> Result<&'b RecentBlock, Fault> {
+    let missing = || {
+        let reason = format!("it gave a log of block {}, whose header was not asked for", log.block);
+        Fault::inconsistent(reason)
+    };
+    blocks.get(&log.block).ok_or_else(missing)
 }
 
 /// Checks that blocks, in order, rise in time from the log's head on.

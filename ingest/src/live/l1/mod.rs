@@ -232,7 +232,7 @@ impl L1 {
             let number = latest.number.0;
             let mut block_of = |tag, is_needed| match tagged.next() {
                 Some(answer) => numbered_by(tag, answer, number, is_needed),
-                None => Err(Fault::inconsistent("an answer lacks".into())),
+                None => Err(Fault::inconsistent("the reply has fewer answers than there are calls".into())),
             };
             let finalized = block_of("finalized", finality == Finality::Finalized)?;
             // A node that did not tell it this time, as it is busy, did not forget it.

@@ -90,7 +90,9 @@ impl L1 {
         };
         if let Some(groups) = together {
             for (header, mut answers) in found.iter().zip(groups) {
-                let again = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
+                let again = answers.pop().ok_or_else(|| {
+                    Fault::inconsistent("the reply has fewer answers than there are calls".into())
+                })?;
                 let again = numbered(decoded("a header", again)?, header.number.0)?;
                 if again.hash != header.hash {
                     let (number, hash, again) = (header.number.0, header.hash, again.hash);

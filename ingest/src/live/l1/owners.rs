@@ -1,8 +1,9 @@
 //! The owner events that a log lacks, asked for by range: a log that was made of a bundle, or of a log of an earlier
 //! format, has none.
 
+use super::found::block_of;
 use super::sealed::LAG_BLOCKS;
-use super::{Finality, L1};
+use super::{Finality, L1, OPEN_BLOCKS};
 use crate::abi::Housekeeping::OwnershipTransferred;
 use crate::decode::{BlockFacts, decode_owner};
 use crate::json::{ChainLog, Header};
@@ -17,7 +18,12 @@ use alloy::sol_types::SolEvent;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tally_eventlog::{L1Head, LogIdentity, OwnerRecord, RecentBlock};
+
+/// How often all endpoints are asked for the log's last block, and the pause between.
+const LOOKS: usize = 4;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The events of the contracts' owners up to L1 block `to`, which is the last of a log of `identity`.
 ///
@@ -42,12 +48,17 @@ pub fn owners_of_chain<'a>(
 
 impl L1 {
     /// The owner events from the log's first block up to its last, `to`.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::OtherBlock`] if no endpoint has that very block.
     pub(crate) async fn owners(&self, to: L1Head) -> Result<Vec<OwnerRecord>, LiveError> {
         let topics = vec![Some(OwnershipTransferred::SIGNATURE_HASH)];
         let contracts = vec![self.identity.locking_info, self.identity.locking_pool];
         let filter = &Filter { addresses: contracts, topics };
         let mut records = Vec::new();
         let mut from = self.identity.l1_first_block.0;
+        let mut looks = self.rpc.endpoints().saturating_mul(LOOKS);
         loop {
             let last = to.block.0.min(from.saturating_add(self.range.now() - 1));
             let size = last.saturating_sub(from).saturating_add(1);
@@ -59,19 +70,27 @@ impl L1 {
                 Err(error) => return Err(error.into()),
             };
             self.range.given(size);
-            records.extend(found);
-            if last >= to.block.0 {
-                if head.hash != to.hash {
-                    let (block, expected, found) = (last, to.hash, head.hash);
-                    return Err(LiveError::BelowSealed { chain: self.rpc.chain(), block, expected, found });
+            if head.number == to.block.0 && head.hash != to.hash {
+                looks = looks.saturating_sub(1);
+                if looks == 0 {
+                    let (chain, endpoints) = (self.rpc.chain(), self.rpc.names());
+                    let (block, expected, found) = (head.number, to.hash, head.hash);
+                    return Err(LiveError::OtherBlock { chain, block, expected, found, endpoints });
                 }
+                // Another endpoint, or another of several nodes behind one name, may have the log's.
+                self.rpc.doubt();
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+            records.extend(found);
+            if head.number >= to.block.0 {
                 return Ok(records);
             }
-            from = last.saturating_add(1);
+            from = head.number.saturating_add(1);
         }
     }
 
-    /// Those of a range, and its last block, from one endpoint.
+    /// Those of a range, or of its first blocks, and the last of these, from one endpoint.
     async fn owners_once(
         &self,
         attempt: Attempt,
@@ -95,8 +114,7 @@ impl L1 {
         check_logs(&attempt, filters, &logs).await?;
         let mut records = Vec::new();
         for log in &logs {
-            let lacks = || Fault::inconsistent(format!("block {} lacks", log.block));
-            let block = blocks.get(&log.block).ok_or_else(lacks)?;
+            let block = block_of(&blocks, log)?;
             check_log(log, block)?;
             let RecentBlock { number, hash, timestamp } = *block;
             let facts = BlockFacts { number, hash, timestamp: timestamp.0 };
@@ -106,8 +124,8 @@ impl L1 {
         Ok((records, RecentBlock::from(&head)))
     }
 
-    /// The same logs where several nodes may answer, of which one that lags gives empty lists: near the head each block
-    /// is asked for by itself.
+    /// The same logs where several nodes may answer, of which one that lags gives empty lists: as far as none of them can
+    /// lack, and beyond that some blocks, each by itself.
     async fn owner_logs_of_any(
         &self,
         attempt: &Attempt,
@@ -116,16 +134,13 @@ impl L1 {
         last: u64,
     ) -> Result<(Vec<ChainLog>, Header), Fault> {
         let known = self.lowest_head(attempt).await?.saturating_sub(LAG_BLOCKS).min(last);
-        let (mut logs, head) = if known < from {
-            (Vec::new(), None)
-        } else {
-            let (logs, head) = logs_of_any(attempt, filters, from, known).await?;
-            (logs, Some(head))
-        };
-        let near: Vec<u64> = (from.max(known.saturating_add(1))..=last).collect();
-        let mut found = headers(attempt, &near).await?;
-        logs.extend(merged(self.logs_of(attempt, &found).await?, from, last)?);
-        let head = found.pop().or(head).ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
+        if known >= from {
+            return logs_of_any(attempt, filters, from, known).await;
+        }
+        let last = last.min(from.saturating_add(OPEN_BLOCKS - 1));
+        let mut found = headers(attempt, &(from..=last).collect::<Vec<u64>>()).await?;
+        let logs = merged(self.logs_of(attempt, &found).await?, from, last)?;
+        let head = found.pop().ok_or_else(|| Fault::inconsistent("it gave no header".into()))?;
         Ok((logs, head))
     }
 }
