@@ -44,10 +44,12 @@ mod book;
 mod contract;
 mod difference;
 mod digest;
+mod epoch;
 mod error;
 mod event;
 mod fold;
 mod grid;
+mod history;
 mod ids;
 mod ledger;
 mod money;
@@ -65,18 +67,19 @@ mod timeline;
 mod walk;
 mod whatif;
 
-pub use activity::{Activity, ActivityRow, EpochActivity};
+pub use activity::Activity;
 pub use assess::{Assessed, Assessor, Basis};
 pub use batch::{Batches, PaidBatch, Payment};
 pub use difference::Difference;
+pub use epoch::{ActivityRow, EpochActivity};
 pub use error::FoldError;
 pub use event::{Credit, L1Record, PoolEvent, SpanEvent, SpanRecord};
-pub use fold::{Fold, History, fold};
+pub use fold::{Fold, fold};
 pub use grid::{Boundary, Counts, EPOCHS_MAX, FirstPayable, Grid, genesis_time, instants};
-pub use ids::{BatchId, EpochIndex, L1Block, L2Block, SequencerId, SpanId, UnixTime};
+pub use history::History;
+pub use ids::{BatchId, EpochIndex, L1Block, L2Block, SequencerId, SpanId, UnixTime, YEAR_SECS};
 pub use ledger::{
-    BatchLedger, Earned, EpochLedger, Horizon, Ledger, Rate, Row, SequencerTotal, Unrewarded,
-    UnrewardedBlocks,
+    BatchLedger, Earned, EpochLedger, Horizon, Ledger, Row, SequencerTotal, Unrewarded, UnrewardedBlocks,
 };
 pub use money::{AmountError, Division, StakeBlocks, StakeSeconds, Wei, floor_fraction};
 pub use operators::OperatorsRate;
@@ -88,8 +91,8 @@ pub use pool::{
     BatchState, Discrepancy, PoolError, PoolFault, PoolGenesis, PoolState, SequencerState, SignerState,
     Status,
 };
-pub use rate::{REALISED_MRR_DECIMALS, Window, YEAR_SECS, flat_reward, realised_mrr, reward_division};
-pub use schedule::{ExitStart, Payee, Piece, ScheduledBlocks, SignerBook, SpanCursor};
+pub use rate::{REALISED_MRR_DECIMALS, Rate, Window, flat_reward, realised_mrr, reward_division};
+pub use schedule::{CheckDifference, ExitStart, Payee, Piece, ScheduledBlocks, SignerBook, SpanCursor};
 pub use spans::{Span, SpanError, SpanFault, Spans};
 pub use spread::{InTurn, Spread};
 pub use timeline::{Change, ChangeKind, Roster, Standing, Timeline};

@@ -2,23 +2,35 @@
 
 use crate::error::FoldError;
 use crate::grid::sum_blocks;
-use crate::ids::UnixTime;
-use crate::ledger::Rate;
+use crate::ids::{EpochIndex, UnixTime, YEAR_SECS};
 use crate::money::{AmountError, Division, StakeBlocks, StakeSeconds, Wei, floor_fraction};
+use crate::operators::OperatorsRate;
 use crate::policy::{Allocation, Mrr, Policy};
 use alloy_primitives::U256;
 
-/// A year of the rules: 365 days.
-pub const YEAR_SECS: u64 = 31_536_000;
-
 /// How many decimals a [`realised_mrr`] has.
 pub const REALISED_MRR_DECIMALS: u8 = 18;
+
+/// How an epoch's blocks are paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// No window has had blocks and stake yet: the policy's initial reward.
+    Initial,
+    /// By what this window told.
+    FromWindow(Window),
+    /// What the contract pays, batch by batch.
+    OnChain,
+    /// What the operators' formula gives for this.
+    Operators(OperatorsRate),
+    /// This for every block, as the policy says.
+    Fixed(Wei),
+}
 
 /// What an epoch's window told: the sums of the epoch before it (or of the last one that had any).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// The epoch whose sums these are.
-    pub epoch: u64,
+    pub epoch: EpochIndex,
     /// The target in force when the rate was set.
     pub target: Mrr,
     /// The stake-seconds of the window, `Q`.
@@ -88,7 +100,7 @@ impl Sums {
 /// An epoch that is over.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Past {
-    pub(crate) epoch: u64,
+    pub(crate) epoch: EpochIndex,
     pub(crate) sums: Sums,
     pub(crate) rate: Rate,
 }

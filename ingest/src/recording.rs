@@ -1,7 +1,9 @@
 //! From a recording of the chains to the log: all of it, or, where anything in it is wrong, nothing.
 
+use crate::decode::UnknownTopic;
 use crate::decode::{BlockFacts, L1Decoder, decode_owner, decode_span};
-use crate::error::{DecodeFault, IngestError, UnknownTopic};
+use crate::decode_fault::DecodeFault;
+use crate::error::IngestError;
 use crate::json::{ChainLog, Header, L1Transaction, L2Block as L2BlockObject};
 use crate::lines::{Line, Lines};
 use crate::manifest::{RecordingManifest, Totals, read_manifest};
@@ -10,7 +12,7 @@ use alloy::primitives::{B256, Bytes};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tally_engine::{Discrepancy, L1Block, L2Block, UnixTime};
-use tally_eventlog::{Heads, L1Head, LogIdentity, LogWriter, OwnerRecord, ProducedBlock};
+use tally_eventlog::{Chain, Heads, L1Head, LogIdentity, LogWriter, OwnerRecord, ProducedBlock};
 
 /// How many bytes the inputs of a recording's L1 transactions may have in all: they are held in memory.
 /// The 584 of `fixtures/pool-a` have 60 kB.
@@ -193,7 +195,7 @@ impl Sequence {
     }
 
     /// What to tell of a recording that ends before the log does.
-    fn warning(&self, chain: &str) -> Option<String> {
+    fn warning(&self, chain: Chain) -> Option<String> {
         let (head, _) = self.head.filter(|_| !self.head_seen)?;
         let end = self.previous.map_or("nothing".into(), |block| format!("block {}", block.number));
         Some(format!(
@@ -252,7 +254,7 @@ fn stage_l1(
     }
     headers.check_count(totals.l1_blocks)?;
     logs.finish(to, totals.l1_logs)?;
-    notes.warnings.extend(sequence.warning("L1"));
+    notes.warnings.extend(sequence.warning(Chain::L1));
     notes.unknown.append(&mut decoder.unknown);
     Ok(())
 }
@@ -362,6 +364,6 @@ fn stage_l2(
         }
     }
     blocks.check_count(totals.l2_blocks)?;
-    notes.warnings.extend(sequence.warning("L2"));
+    notes.warnings.extend(sequence.warning(Chain::L2));
     logs.finish(to, totals.l2_logs)
 }

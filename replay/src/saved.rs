@@ -204,7 +204,7 @@ impl SavedEpoch {
             rate: match epoch.rate {
                 Rate::Initial => SavedRate::Initial,
                 Rate::FromWindow(window) => SavedRate::FromWindow {
-                    epoch: window.epoch,
+                    epoch: window.epoch.0,
                     target: window.target.to_string(),
                     stake_seconds: amount(window.stake_seconds.get()),
                     blocks: window.blocks,
@@ -238,7 +238,7 @@ impl SavedEpoch {
                 SavedRate::Initial => Rate::Initial,
                 SavedRate::FromWindow { epoch, target, stake_seconds, blocks, stake_blocks } => {
                     Rate::FromWindow(Window {
-                        epoch: *epoch,
+                        epoch: EpochIndex(*epoch),
                         target: Mrr::from_decimal(target).ok()?,
                         stake_seconds: StakeSeconds::new(to_amount(*stake_seconds)),
                         blocks: *blocks,

@@ -27,7 +27,7 @@ pub fn state_at<L: LogView>(log: &L, at: Option<L1Block>) -> Result<StateAt, Rep
         && (asked < first || head.is_none_or(|head| asked > head))
     {
         let last = head.map_or("none".into(), |head| head.to_string());
-        return Err(ReplayError::L1OutOfRange { asked: asked.0, first: first.0, last });
+        return Err(ReplayError::L1OutOfRange { asked, first, last });
     }
     let mut pool = PoolState::new(&log.identity().genesis);
     let mut discrepancies = Vec::new();

@@ -32,6 +32,10 @@ impl Part {
         Self::Unpaid,
         Self::Posted,
     ];
+
+    fn place(self) -> usize {
+        Self::ALL.iter().position(|part| *part == self).expect("all of them are listed")
+    }
 }
 
 /// An amount that goes up and down: what was added and what was taken, each of which only grows.
@@ -131,29 +135,11 @@ impl ComparedSums {
     }
 
     fn change(&self, part: Part) -> &Change {
-        let [schedule, before_lock, after_unlock, cap, rate, unpaid, posted] = &self.parts;
-        match part {
-            Part::Schedule => schedule,
-            Part::BeforeLock => before_lock,
-            Part::AfterUnlock => after_unlock,
-            Part::Cap => cap,
-            Part::Rate => rate,
-            Part::Unpaid => unpaid,
-            Part::Posted => posted,
-        }
+        &self.parts[part.place()]
     }
 
     pub(super) fn change_mut(&mut self, part: Part) -> &mut Change {
-        let [schedule, before_lock, after_unlock, cap, rate, unpaid, posted] = &mut self.parts;
-        match part {
-            Part::Schedule => schedule,
-            Part::BeforeLock => before_lock,
-            Part::AfterUnlock => after_unlock,
-            Part::Cap => cap,
-            Part::Rate => rate,
-            Part::Unpaid => unpaid,
-            Part::Posted => posted,
-        }
+        &mut self.parts[part.place()]
     }
 }
 

@@ -1,15 +1,14 @@
 //! What a sequencer can claim, and its statement.
 
-use super::input::{Limit, Number, Params, PolicyParams, bad};
+use super::input::{Limit, Number, Params, PolicyParams};
 use super::sequencers::unknown;
-use super::{Shared, broken, gap, not_final};
+use super::{Shared, broken, not_final, refusal};
 use crate::http::Problem;
-use crate::view::PolicyView;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
-use tally_claims::{AccountsError, StatementRange};
+use tally_claims::StatementRange;
 use tally_engine::{SequencerId, UnixTime};
 use tally_wire::{ClaimAnswer, StatementAnswer};
 use utoipa::IntoParams;
@@ -95,21 +94,4 @@ pub(super) async fn statement(
         return Ok(response);
     }
     moment.answer(&answer)
-}
-
-/// Why there is no such statement.
-fn refusal(policy: &PolicyView, error: AccountsError) -> Problem {
-    match error {
-        AccountsError::Backwards { .. } => bad("bad-range", error.to_string()),
-        AccountsError::BeyondLog { .. }
-        | AccountsError::BeyondHorizon { .. }
-        | AccountsError::UnknownSequencer { .. } => gap(policy, error.to_string()),
-        AccountsError::Replay(_)
-        | AccountsError::Pool(_)
-        | AccountsError::Amount { .. }
-        | AccountsError::Total { .. }
-        | AccountsError::Unbalanced { .. }
-        | AccountsError::ExitBackwards { .. }
-        | AccountsError::EpochEnd { .. } => broken(&error.into()),
-    }
 }

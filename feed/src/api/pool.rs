@@ -1,12 +1,11 @@
 //! What was paid, what is to be paid next, and what the audit says of it.
 
 use super::input::{Limit, PageParams, Params, PolicyParams, page};
-use super::{Shared, broken, in_turn, not_final};
+use super::{Shared, broken, in_turn, refusal};
 use crate::error::FeedError;
 use crate::http::Problem;
-use crate::view::PolicyView;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -81,7 +80,7 @@ pub(super) async fn next_rate(
             let next = tally_claims::next_rate(&is_final, &policy.replayed.policy, None);
             let next = next.map_err(|error| refusal(policy, error))?;
             let next = (&next).try_into().map_err(|error| {
-                broken(&ClaimsError::Amount { what: "the reward per block", error }.into())
+                broken(&ClaimsError::Amount { what: "the reward per block".into(), error }.into())
             })?;
             Ok(NextRateAnswer { at: policy.at.clone(), next })
         })
@@ -91,40 +90,6 @@ pub(super) async fn next_rate(
         return Ok(response);
     }
     moment.answer(&answer)
-}
-
-/// Why there is no next batch or rate.
-fn refusal(policy: &PolicyView, error: ClaimsError) -> Problem {
-    match error {
-        ClaimsError::Log(_)
-        | ClaimsError::Replay(_)
-        | ClaimsError::Span(_)
-        | ClaimsError::Amount { .. }
-        | ClaimsError::TooManyBlocks { .. }
-        | ClaimsError::NoEnd { .. }
-        | ClaimsError::TooFast { .. }
-        | ClaimsError::TooManyDecimals { .. }
-        | ClaimsError::NoBlockSecs { .. }
-        | ClaimsError::NotWhole { .. }
-        | ClaimsError::HeadTime { .. }
-        | ClaimsError::Drawing(_) => broken(&error.into()),
-        ClaimsError::NotFlat { .. } => Problem::new(StatusCode::CONFLICT, "not-flat", error.to_string()),
-        ClaimsError::NoL1
-        | ClaimsError::L1Behind { .. }
-        | ClaimsError::NotAnnounced { .. }
-        | ClaimsError::Unfinished { .. }
-        | ClaimsError::Unsettled { .. }
-        | ClaimsError::TooFewSpans { .. }
-        | ClaimsError::NoClosedEpoch { .. } => not_final(policy, error.to_string()),
-        ClaimsError::NoSender { .. }
-        | ClaimsError::NoNext { .. }
-        | ClaimsError::BeforeStart { .. }
-        | ClaimsError::NobodyToPay { .. }
-        | ClaimsError::Blocked { .. }
-        | ClaimsError::NoReward { .. } => {
-            Problem::new(StatusCode::CONFLICT, "not-payable", error.to_string())
-        }
-    }
 }
 
 /// The kinds of findings that are asked for.

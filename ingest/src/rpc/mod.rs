@@ -22,11 +22,12 @@ pub use mask::mask_urls;
 pub(crate) use size::Size;
 
 use crate::json::Quantity;
-use crate::live::metrics::ChainMetrics;
+use crate::metrics::{ChainMetrics, Metrics};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tally_eventlog::{Chain, LogIdentity};
 
 /// The first pause between two rounds over all endpoints. Each is twice the one before.
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
@@ -57,7 +58,7 @@ pub struct Endpoints {
 /// The endpoints of a chain, and which of them is asked first.
 #[derive(Debug)]
 pub(crate) struct Rpc {
-    chain: &'static str,
+    chain: Chain,
     chain_id: u64,
     endpoints: Vec<Arc<Endpoint>>,
     preferred: AtomicUsize,
@@ -83,12 +84,13 @@ impl Rpc {
     /// chain; one that turns out to be of another chain later is not used. With `forever`, later requests are tried
     /// until they succeed.
     pub(crate) async fn connect(
-        chain: &'static str,
-        chain_id: u64,
+        chain: Chain,
+        identity: &LogIdentity,
         options: &Endpoints,
         forever: bool,
-        metrics: ChainMetrics,
+        metrics: &Metrics,
     ) -> Result<Self, RpcError> {
+        let (chain_id, metrics) = (identity.chain_id(chain), metrics.chain(chain));
         let unusable = |reason| RpcError::Endpoints { chain, reason };
         if options.urls.is_empty() {
             return Err(unusable("it has no endpoint".into()));
@@ -107,7 +109,7 @@ impl Rpc {
                 && endpoint.chain_id.get().is_none()
                 && let Err(error) = rpc.check_chain(endpoint).await.map_err(|fault| endpoint.tame(fault))
             {
-                tracing::warn!(chain, endpoint = endpoint.name, "not usable now: {error}");
+                tracing::warn!(chain = chain.name(), endpoint = endpoint.name, "not usable now: {error}");
             }
             if let Some(found) = endpoint.chain_id.get().filter(|found| **found != chain_id) {
                 let (endpoint, expected) = (endpoint.name.clone(), chain_id);
@@ -147,7 +149,7 @@ impl Rpc {
         self.endpoints.len()
     }
 
-    pub(crate) fn chain(&self) -> &'static str {
+    pub(crate) fn chain(&self) -> Chain {
         self.chain
     }
 
@@ -177,15 +179,28 @@ impl Rpc {
         self.ask_until(1, false, what, attempt).await
     }
 
-    /// The same for what is of `blocks` blocks, on the way to a chain's head. If it is of several, and no endpoint gave
-    /// it, for whatever reason, that is an error: less can be asked for. Who follows the chain has to look at its head
-    /// anew where no endpoint has a block.
-    pub(crate) async fn ask_of<T, F, Fut>(&self, blocks: u64, what: &str, attempt: F) -> Result<T, RpcError>
+    /// The same for what is of `blocks` blocks, on the way to a chain's head. `None` if it is of several, and no endpoint
+    /// gave it, for whatever reason: less has to be asked for, as `size` says by then. Who follows the chain has to look
+    /// at its head anew where no endpoint has a block.
+    pub(crate) async fn ask_of<T, F, Fut>(
+        &self,
+        size: &Size,
+        blocks: u64,
+        what: &str,
+        attempt: F,
+    ) -> Result<Option<T>, RpcError>
     where
         F: Fn(Attempt) -> Fut,
         Fut: Future<Output = Result<T, Fault>>,
     {
-        self.ask_until(blocks, self.is_forever, what, attempt).await
+        match self.ask_until(blocks, self.is_forever, what, attempt).await {
+            Err(error @ RpcError::TooMuch { .. }) => {
+                size.failed(blocks, true);
+                tracing::debug!(chain = self.chain.name(), size = size.now(), "asking for less: {error}");
+                Ok(None)
+            }
+            found => found.map(Some),
+        }
     }
 
     async fn ask_until<T, F, Fut>(
@@ -253,7 +268,7 @@ impl Rpc {
                 }
                 if pause >= PAUSE_TOLD {
                     tracing::warn!(
-                        chain,
+                        chain = chain.name(),
                         endpoint,
                         "{what} failed {attempts} times, and is tried again: {reason}"
                     );
@@ -331,7 +346,7 @@ impl Rpc {
                 Err(fault) => endpoint.tame(fault),
             };
             self.metrics.fault(fault.kind);
-            tracing::debug!(chain = self.chain, endpoint = endpoint.name, "{what}: {fault}");
+            tracing::debug!(chain = self.chain.name(), endpoint = endpoint.name, "{what}: {fault}");
             refused += usize::from(matches!(
                 fault.kind,
                 FaultKind::Refused | FaultKind::Reverted | FaultKind::Unfit
