@@ -6,7 +6,7 @@ use crate::metrics::ChainMetrics;
 use alloy::primitives::B256;
 use std::time::Duration;
 use tally_eventlog::{Chain, RecentBlock, RecentBlocks};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// How often in a row blocks may fail to join the log's end before that is an error.
 const STALLS_MAX: u32 = 10;
@@ -15,6 +15,9 @@ const STALLS_MAX: u32 = 10;
 /// too often.
 const STALL_PAUSE: Duration = Duration::from_millis(500);
 const STALL_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// The log cannot take anything any more.
+const LOG_ENDED: IngestError = IngestError::Broken("the task that writes the log has ended");
 
 /// What to do after catching up with the chain.
 pub(super) enum Pace {
@@ -63,16 +66,16 @@ impl Follower {
 
     pub(super) async fn send(&self, piece: Piece) -> Result<(), IngestError> {
         let sent = self.pieces.send(piece).await;
-        sent.map_err(|_| IngestError::Broken("the task that writes the log has ended"))
+        sent.map_err(|_| LOG_ENDED)
     }
 
-    /// Takes the log back to `ancestor`, as the chain has `found` where the log's head is.
-    pub(super) async fn roll_back(
+    /// Takes the log back to `ancestor`, as the chain has `found` where the log's head is, and returns what stands there.
+    pub(super) async fn roll_back<T>(
         &mut self,
         ancestor: RecentBlock,
         found: B256,
-        piece: Piece,
-    ) -> Result<(), IngestError> {
+        piece: impl FnOnce(oneshot::Sender<T>) -> Piece,
+    ) -> Result<T, IngestError> {
         if let Some(head) = self.head() {
             tracing::warn!(
                 chain = self.chain.name(),
@@ -83,8 +86,19 @@ impl Follower {
             );
         }
         self.metrics.rollback();
-        self.recent.truncate(ancestor.number);
-        self.send(piece).await
+        self.take_back(ancestor, piece).await
+    }
+
+    /// Takes the log back to `block`, to go on from there, and returns what stands there.
+    pub(super) async fn take_back<T>(
+        &mut self,
+        block: RecentBlock,
+        piece: impl FnOnce(oneshot::Sender<T>) -> Piece,
+    ) -> Result<T, IngestError> {
+        let (sender, taken_back) = oneshot::channel();
+        self.recent.truncate(block.number);
+        self.send(piece(sender)).await?;
+        taken_back.await.map_err(|_| LOG_ENDED)
     }
 
     /// Says how to go on, and waits where there is something to wait for. `target` is the last block that

@@ -26,7 +26,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tally_engine::{Discrepancy, L1Record, PoolState};
 use tally_eventlog::{Chain, LogIdentity, OwnerRecord, RecentBlock, RecentBlocks};
-use tokio::sync::oneshot;
 
 /// How many blocks that are not final are fetched at once.
 const OPEN_BLOCKS: u64 = 32;
@@ -156,10 +155,8 @@ impl L1 {
                 && head.hash != found
             {
                 let ancestor = common_ancestor(&self.rpc, follower.recent()).await?;
-                let (sender, rolled_back) = oneshot::channel();
-                follower.roll_back(ancestor, found, Piece::L1Rollback(ancestor, sender)).await?;
-                let ended = |_| IngestError::Broken("the task that writes the log has ended");
-                pool = rolled_back.await.map_err(ended)?;
+                let piece = |sender| Piece::L1Rollback(ancestor, sender);
+                pool = follower.roll_back(ancestor, found, piece).await?;
             }
             self.catch_up(follower, &mut pool, to, tip.sealed).await?;
             if let Some(head) = follower.head().filter(|head| head.number >= to)

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use stretch::{BATCH_BLOCKS, STRETCH_BLOCKS};
 use tally_engine::{SpanError, SpanRecord, Spans};
 use tally_eventlog::{Chain, LogIdentity, ProducedBlock, RecentBlock};
-use tokio::sync::oneshot;
 
 /// How many stretches are fetched at once: while the logs of one are asked for, and the last blocks of
 /// another come in, the next begins.
@@ -94,10 +93,8 @@ impl L2 {
                 && head.hash != found
             {
                 let ancestor = common_ancestor(&self.rpc, follower.recent()).await?;
-                let (sender, rolled_back) = oneshot::channel();
-                follower.roll_back(ancestor, found, Piece::L2Rollback(ancestor, sender)).await?;
-                let ended = |_| IngestError::Broken("the task that writes the log has ended");
-                spans = rolled_back.await.map_err(ended)?;
+                let piece = |sender| Piece::L2Rollback(ancestor, sender);
+                spans = follower.roll_back(ancestor, found, piece).await?;
             }
             let sealed = latest.saturating_sub(FINAL_DEPTH);
             if let Some(fault) = self.catch_up(follower, &mut spans, to, sealed).await? {
@@ -195,11 +192,7 @@ impl L2 {
         if count % MISFITS == MISFITS / 2
             && let Some(oldest) = oldest.filter(|oldest| Some(*oldest) != follower.head())
         {
-            let (sender, rolled_back) = oneshot::channel();
-            follower.recent.truncate(oldest.number);
-            follower.send(Piece::L2Rollback(oldest, sender)).await?;
-            let ended = |_| IngestError::Broken("the task that writes the log has ended");
-            *spans = rolled_back.await.map_err(ended)?;
+            *spans = follower.take_back(oldest, |sender| Piece::L2Rollback(oldest, sender)).await?;
         }
         if !count.is_multiple_of(MISFITS) {
             return Ok(());
