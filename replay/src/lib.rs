@@ -72,5 +72,5 @@ pub use receipt::{
 };
 pub use run::{Replay, Replayed, replay};
 pub use saved::{SAVED_BYTES_MAX, restore, save};
-pub use state::{StateAt, state_at};
+pub use state::{StateAt, check_l1_block, state_at};
 pub use whatif::{Compared, Variation, WhatIf};

@@ -3,7 +3,7 @@
 use crate::error::ClaimsError;
 use tally_engine::{L1Block, L1Record, Policy, UnixTime};
 use tally_eventlog::LogView;
-use tally_replay::{ReplayError, ReplayOptions, Replayed, Stop, last_block_by, replay};
+use tally_replay::{ReplayOptions, Replayed, Stop, check_l1_block, last_block_by, replay};
 
 /// Up to when the accounts go, as it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,15 +49,12 @@ impl Until {
 /// The records of L1 up to `cut`, and how far that is. The log keeps the times of L1 blocks with records and of the
 /// last one, so the time of an L1 block is that of the last such at or before it.
 pub(crate) fn records_by<L: LogView>(log: &L, cut: Cut) -> Result<(AsOf, Vec<L1Record>), ClaimsError> {
-    let (first, head) = (log.identity().l1_first_block, log.reach().l1);
+    let head = log.reach().l1;
     let mut records = log.l1_records()?;
     let as_of = match cut {
         Cut::End => AsOf { l1_block: head.map(|head| head.block), until: Until::Horizon },
         Cut::L1Block(asked) => {
-            if asked < first || head.is_none_or(|head| asked > head.block) {
-                let last = head.map_or("none".into(), |head| head.block.to_string());
-                return Err(ReplayError::L1OutOfRange { asked, first, last }.into());
-            }
+            check_l1_block(log, asked)?;
             records.truncate(records.partition_point(|record| record.block <= asked));
             let at_head = head.filter(|head| head.block == asked).map(|head| head.timestamp);
             let time = at_head.or_else(|| records.last().map(|record| record.timestamp));
