@@ -20,6 +20,13 @@
 //! assert_eq!(policy.allocation(), Allocation::Flat);
 //! assert_eq!(policy.cap().to_string(), "100000000000000000000000");
 //! ```
+//!
+//! # Errors
+//!
+//! What stops a fold is a [`FoldError`]. Whatever is made before a fold is refused by an error of its own, so that nobody
+//! has to handle another's: a policy by [`PolicyError`], a record of the pool by [`PoolError`], a span event by
+//! [`SpanError`], an amount by [`AmountError`]. A record that fits, but claims something false, is no error: it gives a
+//! [`Discrepancy`]. A panic is a fault of this crate.
 #![no_std]
 #![cfg_attr(
     not(test),
