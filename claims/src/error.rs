@@ -382,7 +382,7 @@ impl ClaimsError {
     }
 
     /// Fails unless two ways to the same amount give the same.
-    pub(crate) fn check_balance<T: PartialEq + ToString>(
+    pub(crate) fn check_balance<T: Copy + PartialEq + ToString>(
         what: &'static str,
         whose: impl Display,
         expected: T,

@@ -82,7 +82,7 @@ fn put_chunks(log: &LogPart<'_>, heads: &Heads, out: &mut Sections<'_>) -> Resul
         })?;
     }
     heads.check_last_chunk(last.as_ref())?;
-    Ok(codes.check_end(heads)?)
+    codes.check_end(heads)
 }
 
 /// Sections that are being written.
