@@ -1,13 +1,11 @@
 //! A cumulative distribution: what a policy that the contract does not pay owes at the end of an epoch.
 
-use crate::accounts::AccountsError;
+use crate::error::ClaimsError;
 use crate::merkle::{Leaf, MerkleTree};
 use alloy_primitives::{Address, B256};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use tally_engine::{
-    Allocation, AmountError, EpochIndex, L1Block, Ledger, Policy, PoolState, SequencerId, UnixTime, Wei,
-};
+use tally_engine::{Allocation, EpochIndex, L1Block, Ledger, Policy, PoolState, SequencerId, UnixTime, Wei};
 use tally_eventlog::LogView;
 use tally_replay::{ReplayOptions, Replayed, StateAt, replay, state_at};
 
@@ -63,105 +61,29 @@ impl WithheldReason {
     }
 }
 
-/// A distribution that cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum DistributionError {
-    /// The log cannot be read or folded.
-    #[error(transparent)]
-    Accounts(#[from] AccountsError),
-    /// The contract pays by itself what the policy gives.
-    #[error(
-        "policy {policy} pays what the contract pays (allocation \"on-chain\"), and would be paid twice: take a \
-         policy that is \"flat\" or \"stake-weighted\""
-    )]
-    PaidByContract {
-        /// The name of the policy.
-        policy: String,
-    },
-    /// No epoch is over, as far as the log tells.
-    #[error("no epoch of policy {policy} is closed yet: the log has no block of epoch 1")]
-    NoneClosed {
-        /// The name of the policy.
-        policy: String,
-    },
-    /// The epoch is not over, as far as the log tells.
-    #[error("epoch {asked} of policy {policy} is asked for, but the last that is closed is {last}")]
-    NotClosed {
-        /// The epoch that was asked for.
-        asked: u64,
-        /// The name of the policy.
-        policy: String,
-        /// The last closed epoch.
-        last: EpochIndex,
-    },
-    /// There is nothing to claim.
-    #[error(
-        "nobody can claim anything of policy {policy} up to the end of epoch {epoch}: {accrued} wei were accrued, of \
-         which {withheld} wei are withheld, and a tree has at least one leaf"
-    )]
-    NoLeaf {
-        /// The name of the policy.
-        policy: String,
-        /// The last epoch that counts.
-        epoch: EpochIndex,
-        /// What all sequencers have accrued.
-        accrued: Wei,
-        /// What of it is withheld.
-        withheld: Wei,
-    },
-    /// A sum that does not fit.
-    #[error("the distribution of epoch {epoch}: {error}")]
-    Amount {
-        /// The last epoch that counts.
-        epoch: EpochIndex,
-        /// Why it cannot be.
-        error: AmountError,
-    },
-    /// Leaves and withheld amounts are not what was accrued.
-    #[error(
-        "epochs up to {epoch} accrued {accrued} wei, but leaves and withheld amounts add up to {distributed} wei"
-    )]
-    NotAll {
-        /// The last epoch that counts.
-        epoch: EpochIndex,
-        /// The sum over epochs.
-        accrued: Wei,
-        /// The sum over sequencers.
-        distributed: Wei,
-    },
-    /// A sequencer earned that never locked.
-    #[error("sequencer {sequencer} accrued rewards by epoch {epoch}, but the contracts know none of that id")]
-    Unknown {
-        /// The sequencer whose sum it is.
-        sequencer: SequencerId,
-        /// The last epoch that counts.
-        epoch: EpochIndex,
-    },
-}
-
 /// What `policy` owes at the end of `epoch` (`None`: the last that is closed), by everything in the log.
 ///
 /// # Errors
 ///
-/// [`DistributionError`] if the contract pays that policy, the epoch is not closed, nobody can claim anything, or the
+/// [`ClaimsError`] if the contract pays that policy, the epoch is not closed, nobody can claim anything, or the
 /// log cannot be read or folded.
 pub fn distribution<L: LogView>(
     log: &L,
     policy: &Policy,
     epoch: Option<EpochIndex>,
     threads: Option<usize>,
-) -> Result<Distribution, DistributionError> {
+) -> Result<Distribution, ClaimsError> {
     check_policy(policy)?;
-    let StateAt { block, pool, .. } = state_at(log, None).map_err(AccountsError::from)?;
+    let StateAt { block, pool, .. } = state_at(log, None)?;
     let options = ReplayOptions { threads, ..ReplayOptions::default() };
-    let replayed = replay(log, std::slice::from_ref(policy), options).map_err(AccountsError::from)?;
+    let replayed = replay(log, std::slice::from_ref(policy), options)?;
     let ledger = replayed.first().map(|Replayed { ledger, .. }| ledger).expect("one policy gives one ledger");
     Distribution::new(policy, ledger, &pool, block, epoch)
 }
 
-fn check_policy(policy: &Policy) -> Result<(), DistributionError> {
+fn check_policy(policy: &Policy) -> Result<(), ClaimsError> {
     if policy.allocation() == Allocation::OnChain {
-        return Err(DistributionError::PaidByContract { policy: policy.name().into() });
+        return Err(ClaimsError::PaidByContract { policy: policy.name().into() });
     }
     Ok(())
 }
@@ -178,20 +100,19 @@ impl Distribution {
         pool: &PoolState,
         l1_block: Option<L1Block>,
         epoch: Option<EpochIndex>,
-    ) -> Result<Self, DistributionError> {
+    ) -> Result<Self, ClaimsError> {
         check_policy(policy)?;
         // An epoch is closed once a block of a later one is folded.
         let closed = ledger.epochs.split_last().map_or(&[][..], |(_, closed)| closed);
-        let none_closed = || DistributionError::NoneClosed { policy: policy.name().into() };
+        let none_closed = || ClaimsError::NoneClosed { policy: policy.name().into() };
         let last = closed.last().map(|epoch| epoch.epoch).ok_or_else(none_closed)?;
         let epoch = epoch.unwrap_or(last);
-        let not_closed =
-            || DistributionError::NotClosed { asked: epoch.0, policy: policy.name().into(), last };
+        let not_closed = || ClaimsError::NotClosed { asked: epoch, policy: policy.name().into(), last };
         let count = usize::try_from(epoch.0).ok().and_then(|index| index.checked_add(1));
         let counted = count.and_then(|count| closed.get(..count)).ok_or_else(not_closed)?;
         let next = count.and_then(|count| ledger.epochs.get(count)).ok_or_else(not_closed)?;
 
-        let failed = |error| DistributionError::Amount { epoch, error };
+        let failed = |error| ClaimsError::amount(format_args!("the distribution of epoch {epoch}"))(error);
         let plus = |sum: Wei, amount: Wei| sum.checked_add(amount).map_err(failed);
         let mut accrued = Wei::ZERO;
         let mut owed: BTreeMap<SequencerId, Wei> = BTreeMap::new();
@@ -205,7 +126,7 @@ impl Distribution {
         let (mut leaves, mut withheld) = (Vec::new(), Vec::new());
         let (mut total_leaves, mut total_withheld) = (Wei::ZERO, Wei::ZERO);
         for (sequencer, cumulative) in owed.into_iter().filter(|(_, cumulative)| !cumulative.is_zero()) {
-            let unknown = DistributionError::Unknown { sequencer, epoch };
+            let unknown = ClaimsError::NeverLocked { sequencer, epoch };
             let recipient = pool.sequencers.get(&sequencer).ok_or(unknown)?.reward_recipient;
             if recipient == Address::ZERO {
                 total_withheld = plus(total_withheld, cumulative)?;
@@ -217,9 +138,9 @@ impl Distribution {
         }
         let distributed = plus(total_leaves, total_withheld)?;
         if distributed != accrued {
-            return Err(DistributionError::NotAll { epoch, accrued, distributed });
+            return Err(ClaimsError::Undistributed { epoch, accrued, distributed });
         }
-        let tree = MerkleTree::new(&leaves).ok_or_else(|| DistributionError::NoLeaf {
+        let tree = MerkleTree::new(&leaves).ok_or_else(|| ClaimsError::NoLeaf {
             policy: policy.name().into(),
             epoch,
             accrued,

@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use tally_audit::Sample;
 use tally_engine::{L1Block, PoolState};
 use tally_eventlog::{LogReader, LogView};
-use tally_ingest::{ContractState, Endpoints, LiveError, contract_state, l1_blocks, l2_blocks};
+use tally_ingest::{ContractState, Endpoints, IngestError, contract_state, l1_blocks, l2_blocks};
 use tally_replay::{StateAt, state_at};
 use tally_wire::{BlockSample, LiveAudit, SampledDifference, StateDifference};
 
@@ -76,7 +76,7 @@ fn sample(args: &AuditLiveArgs, log: &LogReader, l1: &Endpoints) -> Result<Optio
     let identity = log.identity();
     let (l1, l2) = runtime()?.block_on(async {
         let l1 = l1_blocks(l1, identity, &l1_numbers).await?;
-        Ok::<_, LiveError>((l1, l2_blocks(&l2, identity, &l2_numbers).await?))
+        Ok::<_, IngestError>((l1, l2_blocks(&l2, identity, &l2_numbers).await?))
     })?;
     let differences = sample.differences(&l1, &l2);
     Ok(Some(BlockSample {

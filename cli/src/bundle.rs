@@ -8,7 +8,7 @@ use crate::{DONE, Output, policies};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use tally_engine::{L2Block, Policy, Wei};
-use tally_eventlog::{Archive, ArchiveError, LogReader, LogView, write_archive};
+use tally_eventlog::{Archive, LogError, LogReader, LogView, write_archive};
 use tally_replay::{Receipt, ReplayOptions, Replayed, replay};
 use tally_text::metis;
 
@@ -55,10 +55,9 @@ pub(crate) fn create(args: &BundleCreateArgs, output: &mut Output<'_>) -> Result
     let replayed = replayed.first().context("a replay of one policy gives one ledger")?;
     let receipt = Receipt::new(log.identity(), prefix.heads(), to, replayed)?;
     let bytes = receipt.to_bytes();
-    let digest = write_file::<_, ArchiveError>(&args.out, |out| {
-        write_archive(&prefix, &policy.to_toml(), &bytes, out)
-    })
-    .with_context(|| format!("writing the bundle {}", args.out.display()))?;
+    let digest =
+        write_file::<_, LogError>(&args.out, |out| write_archive(&prefix, &policy.to_toml(), &bytes, out))
+            .with_context(|| format!("writing the bundle {}", args.out.display()))?;
     writeln!(output.out, "policy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
     let ledger = &replayed.ledger;
     print_extent(ledger.horizon, replayed.stop, ledger.unrewarded, output.out)?;

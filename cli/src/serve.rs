@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 use tally_feed::{
-    Access, FeedOptions, HttpError, HttpOptions, Server, Timeouts, TlsFiles, Tokens, openapi_json,
+    Access, FeedError, FeedOptions, HttpOptions, Server, Timeouts, TlsFiles, Tokens, openapi_json,
 };
 use tally_ingest::{Limits, Metrics};
 
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
 fn access(args: &ServeArgs, listen: SocketAddr) -> Result<Access> {
     let tokens = args.token_file.as_deref().map(Tokens::read).transpose()?;
     Access::check(listen, tokens, args.public).map_err(|error| {
-        if matches!(error, HttpError::Open { .. } | HttpError::TokensOfPublic) {
+        if matches!(error, FeedError::Open { .. } | FeedError::TokensOfPublic) {
             WrongUsage(error.to_string()).into()
         } else {
             error.into()

@@ -4,12 +4,13 @@
 //! a digest chain of their own.
 
 use crate::LogError;
-use crate::heads::{Chain, L1Head};
+use crate::heads::{L1Head, Links};
 use crate::identity::LogIdentity;
 use crate::keys::event_place;
 use crate::options::OWNER_EVENTS;
 use crate::recent::{RecentBlock, RecentBlocks};
-use crate::record::{address, decode, encode, hash, l1_block, l1_block_or_none, time};
+use crate::record::{decode, encode};
+use crate::stored::{address, hash, l1_block, l1_block_or_none, time};
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -70,8 +71,8 @@ pub fn decode_owner(place: &str, bytes: &[u8]) -> Result<OwnerRecord, LogError> 
 /// The owner events of a log, as its meta data have them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnersHead {
-    /// The chain of the events that are in the log.
-    pub events: Chain,
+    /// The links of the events that are in the log.
+    pub events: Links,
     /// The last L1 block up to which the log has no owner events, as what it was made of held none; `None` if it has
     /// all of them. As long as there is such a block, the log has none of later blocks either.
     #[serde(with = "l1_block_or_none")]
@@ -81,7 +82,7 @@ pub struct OwnersHead {
 impl OwnersHead {
     /// Of a log that was made without owner events, and reaches up to L1 block `head`.
     pub(crate) fn missing(head: Option<L1Block>) -> Self {
-        Self { events: Chain::default(), missing_to: head }
+        Self { events: Links::default(), missing_to: head }
     }
 }
 

@@ -5,7 +5,7 @@
 //! final blocks alone has nothing here, so its bytes do not depend on how it came to be.
 
 use crate::LogError;
-use crate::heads::same;
+use crate::error::same;
 use alloy_primitives::B256;
 use tally_engine::{L1Record, UnixTime};
 

@@ -20,9 +20,9 @@
 
 use crate::LogError;
 use crate::check::{CodeOrder, L1Check, SpanCheck, check_signers};
-use crate::chunk::ChunkHeader;
+use crate::chunk_header::ChunkHeader;
+use crate::error::same;
 use crate::events::EventCursor;
-use crate::heads::same;
 use crate::keys::event_place;
 use crate::options::{CHUNKS, INDEX, L1_EVENTS, PRODUCERS, SPAN_EVENTS, TIMES};
 use crate::owners::{OwnerCheck, OwnersHead, check_by_head, check_by_pool, check_by_recent};

@@ -13,10 +13,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tally_claims::{AccountsError, ChainAccounts, Names, Registry, sequencers};
+use tally_claims::{ChainAccounts, Names, Registry, sequencers};
 use tally_engine::{L1Record, Policy, PoolEvent, PoolState};
 use tally_eventlog::{LogError, LogIdentity, LogReader, LogView, Reach};
-use tally_replay::{Replay, ReplayOptions, Replayed, StateAt, state_at};
+use tally_replay::{Replay, ReplayError, ReplayOptions, Replayed, StateAt, state_at};
 use tally_wire::PaidBatch;
 
 /// How often to look again at a log whose writer is just at work, and how long to wait between.
@@ -281,7 +281,7 @@ fn paid_batches<L: LogView>(log: &L, records: &[L1Record]) -> Result<Vec<PaidBat
     let mut pool = PoolState::new(&log.identity().genesis);
     let mut batches = Vec::new();
     for record in records {
-        let _discrepancies = pool.apply(record).map_err(AccountsError::from)?;
+        let _discrepancies = pool.apply(record).map_err(ReplayError::from)?;
         if let PoolEvent::DistributeReward { batch, start_span, end_span, amount, reward_per_block, .. } =
             record.event
         {

@@ -164,14 +164,12 @@ impl Server {
             match metrics_bound {
                 Some(bound) => {
                     let router = metrics_router(registries, Arc::clone(&api));
-                    bound.serve(router, &HttpMetrics::default(), stop.clone()).await.map_err(FeedError::from)
+                    bound.serve(router, &HttpMetrics::default(), stop.clone()).await
                 }
                 None => Ok(()),
             }
         };
-        let serving = async {
-            bound.serve(router(Arc::clone(&api)), &http_metrics, stop.clone()).await.map_err(FeedError::from)
-        };
+        let serving = bound.serve(router(Arc::clone(&api)), &http_metrics, stop.clone());
         tokio::try_join!(folding.run(committed), ingesting, watching, serving)?;
         Ok(())
     }

@@ -8,7 +8,7 @@ use axum::http::HeaderValue;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use tally_audit::ChainAudit;
-use tally_claims::{ChainAccounts, Distribution, DistributionError, Names, PolicyAccounts, SequencerFacts};
+use tally_claims::{ChainAccounts, ClaimsError, Distribution, Names, PolicyAccounts, SequencerFacts};
 use tally_engine::{Allocation, EpochIndex, L1Block, L1Record, PoolState, SequencerId, Wei};
 use tally_eventlog::{LogReader, Reach};
 use tally_replay::{BlockEntry, Replayed};
@@ -145,7 +145,7 @@ impl PolicyView {
             match Distribution::new(&self.settled.policy, ledger, pool, block, None) {
                 Ok(distribution) => Ok(Some(distribution)),
                 // All of it is withheld, or nothing was earned.
-                Err(DistributionError::NoLeaf { .. }) => Ok(None),
+                Err(ClaimsError::NoLeaf { .. }) => Ok(None),
                 Err(error) => Err(error.to_string()),
             }
         });

@@ -1,7 +1,7 @@
 //! Finding a call in the input of a transaction, also where the pool was called through another
 //! contract: then the call is somewhere within the outer call's data.
 
-use crate::error::DecodeFault;
+use crate::decode_fault::DecodeFault;
 use alloy::sol_types::{SolCall, SolType};
 use std::collections::BTreeSet;
 

@@ -1,10 +1,10 @@
-//! What can stop a replay.
+//! What can stop a replay, or be wrong with a receipt.
 
 use alloy_primitives::B256;
-use tally_engine::{FoldError, L2Block, Policy, PoolError, SpanError};
+use tally_engine::{FoldError, L1Block, L2Block, Policy, PolicyError, PoolError, SpanError};
 use tally_eventlog::LogError;
 
-/// A replay that could not be carried out. There is no partial result.
+/// A replay that could not be carried out, or a receipt that is none or not sound. There is no partial result.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The log cannot be read.
@@ -84,11 +84,63 @@ pub enum ReplayError {
     #[error("L1 block {asked} is asked for, but the log holds blocks {first} to {last}")]
     L1OutOfRange {
         /// The block that was asked for.
-        asked: u64,
+        asked: L1Block,
         /// The first block of the log.
-        first: u64,
+        first: L1Block,
         /// The log's last, or "none".
         last: String,
+    },
+    /// A receipt that is too long to be one.
+    #[error("a receipt of {found} bytes is longer than the {max} allowed")]
+    ReceiptTooLong {
+        /// How many bytes it has.
+        found: usize,
+        /// How many bytes a receipt may have.
+        max: usize,
+    },
+    /// Not a receipt's JSON: the parser's own words, with line and column.
+    #[error("it is no receipt: {0}")]
+    NoReceipt(#[from] serde_json::Error),
+    /// A receipt of another format than this program's.
+    #[error("it has the format {found:?}, and this program knows {known:?}")]
+    ReceiptFormat {
+        /// The format that the receipt states.
+        found: String,
+        /// The format that this program reads.
+        known: &'static str,
+    },
+    /// A receipt whose bytes are not those that one which says the same has.
+    #[error("the receipt is not written as Tally writes it: its line {line} is {found}, not {expected}")]
+    NotCanonical {
+        /// Which line, from 1.
+        line: usize,
+        /// What a receipt that says the same has there.
+        expected: String,
+        /// What it has there.
+        found: String,
+    },
+    /// A receipt whose policy is none.
+    #[error("the receipt's policy: {0}")]
+    ReceiptPolicy(#[from] PolicyError),
+    /// Something that follows from the receipt's own numbers is not what it states.
+    #[error("the receipt is not sound: {place} is {found}, but by its own numbers {expected}")]
+    NotSound {
+        /// The part of the receipt.
+        place: String,
+        /// What follows from the numbers.
+        expected: String,
+        /// What the receipt states there.
+        found: String,
+    },
+    /// A value of a receipt that no ledger can have.
+    #[error("the receipt is not sound: {place} is {found}, which has to be {expected}")]
+    ReceiptValue {
+        /// The part of the receipt.
+        place: String,
+        /// What it may be.
+        expected: &'static str,
+        /// What the receipt states there.
+        found: String,
     },
 }
 

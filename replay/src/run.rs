@@ -2,12 +2,13 @@
 
 use crate::error::ReplayError;
 use crate::horizon::Stop;
+use crate::options::ReplayOptions;
 use crate::survey::Surveyor;
 use crate::tail::Tail;
 use crate::threads::{OnAllThreads, Threads};
 use alloy_primitives::B256;
 use std::collections::BTreeMap;
-use tally_engine::{Fold, Horizon, L2Block, Ledger, Policy, UnixTime};
+use tally_engine::{Fold, Horizon, L2Block, Ledger, Policy};
 use tally_eventlog::{CHUNK_BLOCKS_MAX, LogView};
 
 /// One policy's part of a replay.
@@ -19,24 +20,6 @@ pub struct Replayed {
     pub ledger: Ledger,
     /// Why it ends where it does.
     pub stop: Stop,
-}
-
-/// Up to where, on how many threads and how carefully to replay.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ReplayOptions<'a> {
-    /// The last block, if the log reaches further.
-    pub to: Option<L2Block>,
-    /// The last second of which records of L1 count, or `None` for all: what a batch pays later is then still
-    /// pending, and valued at the reward per block of that time. Blocks and spans are as they are. (A [`Replay`] that
-    /// goes on without it does not go back to the records that it passed over.)
-    pub known_by: Option<UnixTime>,
-    /// How many threads count, or `None` for one a core.
-    pub threads: Option<usize>,
-    /// Whether to check every byte that the log has of the blocks, on the way.
-    pub verify: bool,
-    /// Where to split the blocks: each part is counted by itself, and the counts are added. The result
-    /// is the same for any split.
-    pub splits: &'a [L2Block],
 }
 
 /// Folds a log under several policies, counting the blocks once for all of them.
@@ -63,7 +46,7 @@ pub fn replay<L: LogView>(
 /// A clone goes on by itself: from a replay of what is final, one of what may still be taken back.
 #[derive(Clone)]
 pub struct Replay {
-    parts: Vec<Part>,
+    parts: Vec<PolicyFold>,
     surveyor: Surveyor,
     /// The last chunk that was folded whole, and its link, which is a digest of everything up to its end.
     folded: Option<(L2Block, B256)>,
@@ -73,12 +56,12 @@ pub struct Replay {
 }
 
 #[derive(Clone)]
-struct Part {
+struct PolicyFold {
     fold: Fold,
     stop: Stop,
 }
 
-impl Part {
+impl PolicyFold {
     fn horizon(&self) -> Option<Horizon> {
         self.fold.ledger().horizon
     }
@@ -87,7 +70,7 @@ impl Part {
 impl Replay {
     /// A replay that has folded nothing yet.
     pub fn new(policies: &[Policy]) -> Self {
-        let part = |policy: &Policy| Part { fold: Fold::new(policy.clone()), stop: Stop::LogEnd };
+        let part = |policy: &Policy| PolicyFold { fold: Fold::new(policy.clone()), stop: Stop::LogEnd };
         let parts = policies.iter().map(part).collect();
         Self { parts, surveyor: Surveyor::default(), folded: None, tail: None, has_failed: false }
     }
@@ -121,7 +104,7 @@ impl Replay {
 
     /// The same, by value.
     pub fn into_replayed(self) -> Vec<Replayed> {
-        let replayed = |part: Part| {
+        let replayed = |part: PolicyFold| {
             let policy = part.fold.policy().clone();
             Replayed { policy, ledger: part.fold.into_ledger(), stop: part.stop }
         };
@@ -167,7 +150,7 @@ impl Replay {
 
     /// The furthest of the policies' horizons.
     fn reached(&self) -> Option<L2Block> {
-        self.parts.iter().filter_map(Part::horizon).map(|horizon| horizon.block).max()
+        self.parts.iter().filter_map(PolicyFold::horizon).map(|horizon| horizon.block).max()
     }
 
     /// Advances policies with the same last horizon.
@@ -178,7 +161,7 @@ impl Replay {
         group: &[usize],
     ) -> Result<(), ReplayError> {
         let parts = || group.iter().filter_map(|index| self.parts.get(*index));
-        let last = parts().next().and_then(Part::horizon);
+        let last = parts().next().and_then(PolicyFold::horizon);
         let policies: Vec<&Policy> = parts().map(|part| part.fold.policy()).collect();
         let survey = self.surveyor.survey(log, options, last, &policies)?;
         for (index, (horizon, stop)) in group.iter().zip(&survey.ends) {

@@ -4,7 +4,7 @@ use crate::blocks::Blocks;
 use crate::count::{Counting, ProducerCodes, count};
 use crate::error::ReplayError;
 use crate::horizon::{Stop, horizon};
-use crate::run::ReplayOptions;
+use crate::options::ReplayOptions;
 use alloy_primitives::Address;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;

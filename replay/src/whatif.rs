@@ -3,7 +3,7 @@
 use crate::activity::{ReplayedActivity, activity};
 use crate::error::ReplayError;
 use crate::horizon::Stop;
-use crate::run::ReplayOptions;
+use crate::options::ReplayOptions;
 use crate::threads::Threads;
 use rayon::prelude::*;
 use std::collections::BTreeMap;

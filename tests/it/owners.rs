@@ -9,7 +9,7 @@ use replay_node::Options;
 use serde_json::Value;
 use std::time::Duration;
 use tally_eventlog::{L1Head, LogError, LogReader, LogView, LogWriter, OwnerRecord, verify};
-use tally_ingest::{Endpoints, LiveError, owners_of_chain};
+use tally_ingest::{Endpoints, IngestError, owners_of_chain};
 
 /// The account that deployed the contracts of `pool-a`, and owned them ever since.
 const DEPLOYER: &str = "0x6a0acac9ab6ccb22f65b7b8c83e3427b3f785487";
@@ -87,7 +87,7 @@ fn owners_of_a_chain_with_another_block_at_the_end_are_not_believed() {
     let owners = |to: L1Head| runtime.block_on(owners_of_chain(&endpoints, log.identity(), to));
     assert_eq!(owners(head).unwrap(), log.owners().unwrap().records);
     let error = owners(L1Head { hash: B256::ZERO, ..head }).unwrap_err();
-    assert!(matches!(&error, LiveError::OtherBlock { .. }), "{error}");
+    assert!(matches!(&error, IngestError::OtherBlock { .. }), "{error}");
     let told = format!("L1 block {} is {} at ", head.block, head.hash);
     assert!(error.to_string().starts_with(&told) && error.to_string().ends_with("run it again"), "{error}");
 }

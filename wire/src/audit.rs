@@ -166,7 +166,7 @@ shapes! {
     /// What a chain has otherwise than the log.
     pub struct SampledDifference from difference: &BlockDifference {
         /// The chain: `L1` or `L2`.
-        chain: String = difference.chain.into(),
+        chain: String = difference.chain.name().into(),
         /// The number of the block.
         block: u64 = difference.block,
         /// `hash`, `timestamp` or `signer`.

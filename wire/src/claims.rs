@@ -95,7 +95,7 @@ shapes! {
     }
 
     /// An address whose entry in a batch is not the one that the published check of Themis wants.
-    pub struct CheckDifference from difference: &tally_claims::CheckDifference {
+    pub struct CheckDifference from difference: &tally_engine::CheckDifference {
         /// The address of the entry.
         signer: Address = difference.signer.into(),
         /// How many blocks its entry has to have; `null` if there may be no such entry.

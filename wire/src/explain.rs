@@ -191,7 +191,7 @@ shapes! {
     /// A window: the epoch whose sums set the rate of another.
     pub struct Window from window: tally_engine::Window {
         /// The number of the epoch.
-        epoch: u64 = window.epoch,
+        epoch: u64 = window.epoch.0,
         /// The target that the rate was set with.
         mrr: Fraction = window.target.into(),
         /// `Q`: the capped stake of all sequencers over the epoch, in wei·s.

@@ -90,7 +90,7 @@ shapes! {
             tally_engine::Rate::Fixed(_) => "fixed",
         }.into(),
         /// The number of the earlier epoch; `null` unless `from` is `window`.
-        window_epoch: Option<u64> = window(rate).map(|window| window.epoch),
+        window_epoch: Option<u64> = window(rate).map(|window| window.epoch.0),
         /// The target that the rate was set with; `null` unless `from` is `window` or `operators`.
         mrr: Option<Fraction> = window(rate)
             .map(|window| window.target)

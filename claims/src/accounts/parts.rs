@@ -35,6 +35,10 @@ impl Part {
         Self::Posted,
         Self::BeyondHorizon,
     ];
+
+    fn place(self) -> usize {
+        Self::ALL.iter().position(|part| *part == self).expect("all of them are listed")
+    }
 }
 
 /// An amount that goes up and down: what was added and what was taken, each of which only grows.
@@ -134,32 +138,11 @@ impl ComparedSums {
     }
 
     fn change(&self, part: Part) -> &Change {
-        let [schedule, before_lock, after_unlock, cap, rate, unpaid, posted, beyond_horizon] = &self.parts;
-        match part {
-            Part::Schedule => schedule,
-            Part::BeforeLock => before_lock,
-            Part::AfterUnlock => after_unlock,
-            Part::Cap => cap,
-            Part::Rate => rate,
-            Part::Unpaid => unpaid,
-            Part::Posted => posted,
-            Part::BeyondHorizon => beyond_horizon,
-        }
+        &self.parts[part.place()]
     }
 
     pub(super) fn change_mut(&mut self, part: Part) -> &mut Change {
-        let [schedule, before_lock, after_unlock, cap, rate, unpaid, posted, beyond_horizon] =
-            &mut self.parts;
-        match part {
-            Part::Schedule => schedule,
-            Part::BeforeLock => before_lock,
-            Part::AfterUnlock => after_unlock,
-            Part::Cap => cap,
-            Part::Rate => rate,
-            Part::Unpaid => unpaid,
-            Part::Posted => posted,
-            Part::BeyondHorizon => beyond_horizon,
-        }
+        &mut self.parts[part.place()]
     }
 }
 

@@ -4,9 +4,8 @@ use super::{
     Allocation, Attribution, Dated, Genesis, Mrr, NAME_BYTES_MAX, POLICY_BYTES_MAX, Policy, PolicyError,
     RateRule,
 };
-use crate::ids::UnixTime;
+use crate::ids::{UnixTime, YEAR_SECS};
 use crate::money::Wei;
-use crate::rate::YEAR_SECS;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloy_primitives::{B256, U256};

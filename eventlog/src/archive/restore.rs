@@ -3,8 +3,9 @@
 use super::Archive;
 use crate::bulk::{BulkLog, load};
 use crate::chunk::EncodedChunk;
+use crate::error::same;
 use crate::events::EventCursor;
-use crate::heads::{Heads, same};
+use crate::heads::Heads;
 use crate::reader::LogReader;
 use crate::view::LogView;
 use crate::whole::make_whole;

@@ -4,9 +4,10 @@ mod owners;
 mod rollback;
 mod stage;
 
-use crate::chunk::{ChunkBuilder, ChunkHeader, EncodedChunk, chunk_start};
+use crate::chunk::{ChunkBuilder, EncodedChunk};
+use crate::chunk_header::{ChunkHeader, chunk_start};
 use crate::events::EventCursor;
-use crate::heads::{Chain, Heads};
+use crate::heads::{Heads, Links};
 use crate::index::{IndexEntry, OpenPage, decode_page, page_key};
 use crate::keys::{linked, unlinked};
 use crate::options::{CHUNKS, FORMAT, INDEX, META, PRODUCERS, RECENT, RECENT_KEY, TIMES};
@@ -55,7 +56,7 @@ pub struct LogWriter {
     staged_l1_blocks: Vec<RecentBlock>,
     last_span: Option<(u64, u64)>,
     /// The chain before the chunk that still grows, and that chunk.
-    sealed: Chain,
+    sealed: Links,
     open: Option<ChunkBuilder>,
     open_is_staged: bool,
     /// The dictionary with what is staged, and the last page of the index.
@@ -98,7 +99,7 @@ impl LogWriter {
             last_l1_block: None,
             staged_l1_blocks: Vec::new(),
             last_span: None,
-            sealed: Chain::default(),
+            sealed: Links::default(),
             open: None,
             open_is_staged: false,
             signers: Signers::default(),
@@ -150,7 +151,7 @@ impl LogWriter {
             self.last_span = Some((record.block.0, record.log_index));
             Ok(())
         })?;
-        (self.sealed, self.open, self.open_is_staged) = (Chain::default(), None, false);
+        (self.sealed, self.open, self.open_is_staged) = (Links::default(), None, false);
         self.signers = Signers::new(self.store.signers(&self.heads)?);
         self.reopen_page()?;
         self.reopen_chunk()?;
@@ -194,7 +195,7 @@ impl LogWriter {
         let before = chunk.header.first_block.0.checked_sub(1);
         let first = self.identity.l2_first_block;
         self.sealed = match before.filter(|before| *before >= first.0) {
-            None => Chain::default(),
+            None => Links::default(),
             Some(before) => {
                 let start = chunk_start(first, L2Block(before));
                 let value =
@@ -203,7 +204,7 @@ impl LogWriter {
                         reason: "it is missing".into(),
                     })?;
                 let (last, _) = unlinked(place, &value)?;
-                Chain { count: self.heads.chunks.count.saturating_sub(1), last }
+                Links { count: self.heads.chunks.count.saturating_sub(1), last }
             }
         };
         self.heads.check_last_chunk(Some(&chunk.header))?;
@@ -300,7 +301,7 @@ impl LogWriter {
     }
 
     /// Puts the open chunk into the batch and returns the chain with it.
-    fn put_chunk(&mut self) -> Result<Chain, LogError> {
+    fn put_chunk(&mut self) -> Result<Links, LogError> {
         let Some(open) = &self.open else {
             return Ok(self.sealed);
         };

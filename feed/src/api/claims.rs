@@ -1,28 +1,20 @@
 //! What a sequencer can claim, and its statement.
 
-use super::input::{Limit, Number, Params, PolicyParams, bad};
+use super::input::{Asked, Limit, Number, PolicyParams, of_policy};
 use super::sequencers::unknown;
-use super::{Shared, broken, gap, not_final};
+use super::{broken, not_final, refusal};
 use crate::http::Problem;
-use crate::view::PolicyView;
-use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
-use tally_claims::{AccountsError, StatementRange};
+use tally_claims::StatementRange;
 use tally_engine::{SequencerId, UnixTime};
 use tally_wire::{ClaimAnswer, StatementAnswer};
 use utoipa::IntoParams;
 
 /// What a sequencer can claim now, of the contracts and of a policy's distribution: by what is final alone.
 #[utoipa::path(get, path = "/v1/sequencers/{id}/claim", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), PolicyParams), responses((status = 200, description = "What it can claim.", body = ClaimAnswer)))]
-pub(super) async fn claim(
-    State(api): State<Shared>,
-    Number(id): Number,
-    Params(params): Params<PolicyParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
+pub(super) async fn claim(Number(id): Number, asked: Asked<PolicyParams>) -> Result<Response, Problem> {
+    let Asked { moment, .. } = &asked;
     let (view, policy, id) = (&moment.view, moment.policy(), SequencerId(id));
     let contracts = &view.final_contracts;
     let Some((facts, account)) = contracts.sequencers.get(&id).zip(contracts.accounts.sequencers.get(&id))
@@ -30,9 +22,9 @@ pub(super) async fn claim(
         if view.contracts.sequencers.contains_key(&id) {
             return Err(not_final(policy, format!("sequencer {id} has locked, but that is not final yet")));
         }
-        return Err(unknown(&moment, id.0));
+        return Err(unknown(moment, id.0));
     };
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
     let distribution = policy.distribution(view).map_err(|error| broken(&error))?;
@@ -66,50 +58,30 @@ pub(super) struct StatementParams {
     limit: Limit,
 }
 
+of_policy!(StatementParams);
+
 /// A sequencer's statement of account: opening and closing balances, and what moved between.
 #[utoipa::path(get, path = "/v1/sequencers/{id}/statement", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), StatementParams), responses((status = 200, description = "The statement.", body = StatementAnswer)))]
 pub(super) async fn statement(
-    State(api): State<Shared>,
     Number(id): Number,
-    Params(params): Params<StatementParams>,
-    headers: HeaderMap,
+    asked: Asked<StatementParams>,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
+    let Asked { api, moment, params, .. } = &asked;
     if !moment.view.contracts.sequencers.contains_key(&SequencerId(id)) {
-        return Err(unknown(&moment, id));
+        return Err(unknown(moment, id));
     }
     let worked = moment.clone();
+    let range = StatementRange { from: params.from.map(UnixTime), to: params.to.map(UnixTime) };
+    let (cursor, limit) = (params.cursor, params.limit.get());
     let answer = api
         .heavy(move || {
             let (view, policy) = (&worked.view, worked.policy());
-            let range = StatementRange { from: params.from.map(UnixTime), to: params.to.map(UnixTime) };
             let rules = &policy.replayed.policy;
             // One thread: who asks shares the machine with the others.
             let made = tally_claims::statement(&view.log, SequencerId(id), Some(rules), range, Some(1));
             let made = made.map_err(|error| refusal(policy, error))?;
-            Ok(StatementAnswer::from((policy.at.clone(), &made, params.cursor, params.limit.get())))
+            Ok(StatementAnswer::from((policy.at.clone(), &made, cursor, limit)))
         })
         .await?;
-    // Only now is it known that there is an answer.
-    if let Some(response) = moment.not_modified(&headers) {
-        return Ok(response);
-    }
-    moment.answer(&answer)
-}
-
-/// Why there is no such statement.
-fn refusal(policy: &PolicyView, error: AccountsError) -> Problem {
-    match error {
-        AccountsError::Backwards { .. } => bad("bad-range", error.to_string()),
-        AccountsError::BeyondLog { .. }
-        | AccountsError::BeyondHorizon { .. }
-        | AccountsError::UnknownSequencer { .. } => gap(policy, error.to_string()),
-        AccountsError::Replay(_)
-        | AccountsError::Pool(_)
-        | AccountsError::Amount { .. }
-        | AccountsError::Total { .. }
-        | AccountsError::Unbalanced { .. }
-        | AccountsError::ExitBackwards { .. }
-        | AccountsError::EpochEnd { .. } => broken(&error.into()),
-    }
+    asked.answer(&answer)
 }

@@ -1,12 +1,14 @@
 //! What requests say, taken strictly.
 
-use super::{PAGE, PAGE_MAX};
+use super::{Moment, PAGE, PAGE_MAX, Shared};
 use crate::http::Problem;
 use axum::extract::{FromRequestParts, Query};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
-use serde::Deserialize;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::IntoParams;
 
 /// The query: parameters that are not known, given twice, or out of their range are refused.
@@ -19,6 +21,53 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
         let query = Query::<T>::from_request_parts(parts, state).await;
         let Query(params) = query.map_err(|error| bad("bad-query", error.body_text()))?;
         Ok(Self(params))
+    }
+}
+
+/// What is asked of one moment.
+pub(super) struct Asked<T> {
+    pub(super) api: Shared,
+    pub(super) moment: Moment,
+    pub(super) params: T,
+    headers: HeaderMap,
+}
+
+/// Parameters that may name a policy.
+pub(super) trait OfPolicy {
+    fn policy(&self) -> Option<&str>;
+}
+
+/// Parameters of which `policy` names one.
+macro_rules! of_policy {
+    ($params:ident) => {
+        impl super::input::OfPolicy for $params {
+            fn policy(&self) -> Option<&str> {
+                self.policy.as_deref()
+            }
+        }
+    };
+}
+pub(super) use of_policy;
+
+impl<T: DeserializeOwned + OfPolicy> FromRequestParts<Shared> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
+        let Params(params) = Params::<T>::from_request_parts(parts, api).await?;
+        let moment = api.moment(params.policy())?;
+        Ok(Self { api: Arc::clone(api), moment, params, headers: parts.headers.clone() })
+    }
+}
+
+impl<T> Asked<T> {
+    /// The answer of somebody who has it already.
+    pub(super) fn not_modified(&self) -> Option<Response> {
+        self.moment.not_modified(&self.headers)
+    }
+
+    /// An answer of which it is only known now that there is one: who has it already is told so.
+    pub(super) fn answer(&self, answer: &impl Serialize) -> Result<Response, Problem> {
+        self.not_modified().map_or_else(|| self.moment.answer(answer), Ok)
     }
 }
 
@@ -71,6 +120,9 @@ pub(super) struct PageParams {
     #[param(required = false, value_type = u32, default = 100, minimum = 1, maximum = 1000)]
     pub(super) limit: Limit,
 }
+
+of_policy!(PolicyParams);
+of_policy!(PageParams);
 
 /// How many entries a page may have: from 1 to [`PAGE_MAX`].
 #[derive(Clone, Copy, Debug, Deserialize)]

@@ -1,12 +1,9 @@
 //! What was paid, what is to be paid next, and what the audit says of it.
 
-use super::input::{Limit, PageParams, Params, PolicyParams, page};
-use super::{Shared, broken, in_turn, not_final};
+use super::input::{Asked, Limit, PageParams, PolicyParams, of_policy, page};
+use super::{broken, in_turn, refusal};
 use crate::error::FeedError;
 use crate::http::Problem;
-use crate::view::PolicyView;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -20,13 +17,9 @@ const COUNT_RULE: CountRule = CountRule::Scheduled;
 
 /// The batches that were paid.
 #[utoipa::path(get, path = "/v1/batches", tag = "pool", params(PageParams), responses((status = 200, description = "A page of batches.", body = BatchesAnswer)))]
-pub(super) async fn batches(
-    State(api): State<Shared>,
-    Params(params): Params<PageParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
-    if let Some(response) = moment.not_modified(&headers) {
+pub(super) async fn batches(asked: Asked<PageParams>) -> Result<Response, Problem> {
+    let Asked { moment, params, .. } = &asked;
+    if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
     let view = &moment.view;
@@ -41,12 +34,8 @@ pub(super) async fn batches(
 
 /// The batch that can be paid next by what is final, and the call that pays it.
 #[utoipa::path(get, path = "/v1/batches/next", tag = "pool", params(PolicyParams), responses((status = 200, description = "The batch.", body = NextBatchAnswer)))]
-pub(super) async fn next_batch(
-    State(api): State<Shared>,
-    Params(params): Params<PolicyParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
+pub(super) async fn next_batch(asked: Asked<PolicyParams>) -> Result<Response, Problem> {
+    let Asked { api, moment, .. } = &asked;
     let worked = moment.clone();
     let answer = api
         .heavy(move || {
@@ -58,21 +47,13 @@ pub(super) async fn next_batch(
             Ok(NextBatchAnswer { at: policy.at.clone(), next: (&next).into() })
         })
         .await?;
-    // Only now is it known that there is an answer.
-    if let Some(response) = moment.not_modified(&headers) {
-        return Ok(response);
-    }
-    moment.answer(&answer)
+    asked.answer(&answer)
 }
 
 /// The reward per block that holds the policy's target from now on, by what is final, and the call that sets it.
 #[utoipa::path(get, path = "/v1/rates/next", tag = "pool", params(PolicyParams), responses((status = 200, description = "The rate.", body = NextRateAnswer)))]
-pub(super) async fn next_rate(
-    State(api): State<Shared>,
-    Params(params): Params<PolicyParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
+pub(super) async fn next_rate(asked: Asked<PolicyParams>) -> Result<Response, Problem> {
+    let Asked { api, moment, .. } = &asked;
     let worked = moment.clone();
     let answer = api
         .heavy(move || {
@@ -81,50 +62,12 @@ pub(super) async fn next_rate(
             let next = tally_claims::next_rate(&is_final, &policy.replayed.policy, None);
             let next = next.map_err(|error| refusal(policy, error))?;
             let next = (&next).try_into().map_err(|error| {
-                broken(&ClaimsError::Amount { what: "the reward per block", error }.into())
+                broken(&ClaimsError::Amount { what: "the reward per block".into(), error }.into())
             })?;
             Ok(NextRateAnswer { at: policy.at.clone(), next })
         })
         .await?;
-    // Only now is it known that there is an answer.
-    if let Some(response) = moment.not_modified(&headers) {
-        return Ok(response);
-    }
-    moment.answer(&answer)
-}
-
-/// Why there is no next batch or rate.
-fn refusal(policy: &PolicyView, error: ClaimsError) -> Problem {
-    match error {
-        ClaimsError::Log(_)
-        | ClaimsError::Replay(_)
-        | ClaimsError::Span(_)
-        | ClaimsError::Amount { .. }
-        | ClaimsError::TooManyBlocks { .. }
-        | ClaimsError::NoEnd { .. }
-        | ClaimsError::TooFast { .. }
-        | ClaimsError::TooManyDecimals { .. }
-        | ClaimsError::NoBlockSecs { .. }
-        | ClaimsError::NotWhole { .. }
-        | ClaimsError::HeadTime { .. }
-        | ClaimsError::Drawing(_) => broken(&error.into()),
-        ClaimsError::NotFlat { .. } => Problem::new(StatusCode::CONFLICT, "not-flat", error.to_string()),
-        ClaimsError::NoL1
-        | ClaimsError::L1Behind { .. }
-        | ClaimsError::NotAnnounced { .. }
-        | ClaimsError::Unfinished { .. }
-        | ClaimsError::Unsettled { .. }
-        | ClaimsError::TooFewSpans { .. }
-        | ClaimsError::NoClosedEpoch { .. } => not_final(policy, error.to_string()),
-        ClaimsError::NoSender { .. }
-        | ClaimsError::NoNext { .. }
-        | ClaimsError::BeforeStart { .. }
-        | ClaimsError::NobodyToPay { .. }
-        | ClaimsError::Blocked { .. }
-        | ClaimsError::NoReward { .. } => {
-            Problem::new(StatusCode::CONFLICT, "not-payable", error.to_string())
-        }
-    }
+    asked.answer(&answer)
 }
 
 /// The kinds of findings that are asked for.
@@ -144,15 +87,13 @@ pub(super) struct AuditParams {
     limit: Limit,
 }
 
+of_policy!(AuditParams);
+
 /// What the chain claims, against the log.
 #[utoipa::path(get, path = "/v1/audit", tag = "pool", params(AuditParams), responses((status = 200, description = "The audit.", body = AuditAnswer)))]
-pub(super) async fn audit(
-    State(api): State<Shared>,
-    Params(params): Params<AuditParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
-    if let Some(response) = moment.not_modified(&headers) {
+pub(super) async fn audit(asked: Asked<AuditParams>) -> Result<Response, Problem> {
+    let Asked { api, moment, params, .. } = &asked;
+    if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
     if moment.view.audit.get().is_none() {

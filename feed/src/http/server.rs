@@ -3,7 +3,8 @@
 use super::door::Door;
 use super::gate::{GateLayer, Rules};
 use super::limiter::Limiter;
-use super::{Access, HttpError, HttpMetrics, Problem, TlsFiles, files};
+use super::{Access, HttpMetrics, Problem, TlsFiles, files};
+use crate::error::FeedError;
 use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
@@ -75,10 +76,10 @@ pub(crate) struct Bound {
 ///
 /// An address that cannot be listened at, a certificate or key that cannot be used, or too few files that may
 /// be open.
-pub(crate) async fn bind(mut options: HttpOptions) -> Result<Bound, HttpError> {
+pub(crate) async fn bind(mut options: HttpOptions) -> Result<Bound, FeedError> {
     let tls = options.tls.as_ref().map(TlsFiles::load).transpose()?;
     options.connections_max = files::connections_max(options.connections_max)?;
-    let unbound = |source| HttpError::Listen { address: options.listen, source };
+    let unbound = |source| FeedError::Listen { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).await.map_err(unbound)?;
     let address = listener.local_addr().map_err(unbound)?;
     Ok(Bound { listener, address, tls, options })
@@ -96,13 +97,13 @@ impl Bound {
     ///
     /// # Errors
     ///
-    /// [`HttpError::Serve`] if the socket fails.
+    /// [`FeedError::Serve`] if the socket fails.
     pub(crate) async fn serve(
         self,
         router: Router,
         metrics: &HttpMetrics,
         stop: watch::Receiver<bool>,
-    ) -> Result<(), HttpError> {
+    ) -> Result<(), FeedError> {
         let HttpOptions { timeouts, connections_max, .. } = self.options;
         let limiter = self.options.requests_per_sec.map(|rate| Limiter::new(rate, DefaultClock::default()));
         let rules = Rules {
@@ -139,7 +140,7 @@ impl Bound {
                 serving.await
             }
         };
-        ended.map_err(HttpError::Serve)
+        ended.map_err(FeedError::Serve)
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a node says of its chain before anything is asked of it: its head, what of it is final, and whether the log is
 //! of the same branch.
 
-use super::error::LiveError;
-use super::fetch::{header_call, numbered, tag_call};
+use crate::error::IngestError;
+use crate::fetch::{header_call, numbered, tag_call};
 use crate::json::{Header, Quantity};
 use crate::rpc::{Answer, Attempt, Call, Fault, FaultKind, Rpc, call, decoded};
 use alloy::primitives::{B256, Bytes};
@@ -101,7 +101,7 @@ pub(crate) fn numbered_by(
 pub(crate) async fn check_contracts(
     rpc: &Rpc,
     contracts: &[(&'static str, alloy::primitives::Address)],
-) -> Result<(), LiveError> {
+) -> Result<(), IngestError> {
     let attempt = move |attempt: Attempt| async move {
         let code = |address| call("eth_getCode", json!([address, "latest"]));
         let calls: Vec<Call> = contracts.iter().map(|(_, address)| code(address)).collect();
@@ -115,7 +115,7 @@ pub(crate) async fn check_contracts(
     let codes = rpc.ask("the code of the contracts", attempt).await?;
     for ((contract, address), code) in contracts.iter().zip(codes) {
         if code.is_some_and(|code| code.is_empty()) {
-            return Err(LiveError::NoContract { chain: rpc.chain(), contract, address: *address });
+            return Err(IngestError::NoContract { chain: rpc.chain(), contract, address: *address });
         }
     }
     Ok(())

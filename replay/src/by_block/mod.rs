@@ -4,6 +4,7 @@
 //! what each sequencer had earned by its beginning. Within an epoch, a [`BlockReader`] remembers what was earned
 //! up to each chunk that it has come by, so that one more block costs one chunk at most.
 
+mod chunk_walk;
 mod part;
 mod reader;
 mod together;

@@ -4,7 +4,7 @@ use super::text;
 use alloy_primitives::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 use tally_engine::{BatchId, L1Block, L2Block, PoolGenesis, UnixTime, Wei};
-use tally_eventlog::{Chain, Heads, L1Head, L2Head, LogError, LogIdentity};
+use tally_eventlog::{Heads, L1Head, L2Head, Links, LogError, LogIdentity};
 
 /// Which log, and how far it reaches: all that its head digest is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,13 +96,13 @@ pub struct ReceiptChain {
     pub last_link: B256,
 }
 
-impl From<Chain> for ReceiptChain {
-    fn from(chain: Chain) -> Self {
+impl From<Links> for ReceiptChain {
+    fn from(chain: Links) -> Self {
         Self { count: chain.count, last_link: chain.last }
     }
 }
 
-impl From<ReceiptChain> for Chain {
+impl From<ReceiptChain> for Links {
     fn from(chain: ReceiptChain) -> Self {
         Self { count: chain.count, last: chain.last_link }
     }

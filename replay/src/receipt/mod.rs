@@ -3,16 +3,17 @@
 //! `docs/receipt.md` has every field. A receipt is read strictly: its bytes have to be those that this module
 //! writes, and its digests those that its numbers have.
 
-mod error;
+mod check;
 mod ledger;
 mod log;
 mod text;
 
-pub use error::ReceiptError;
 pub use log::{ReceiptChain, ReceiptHead, ReceiptInitial, ReceiptLog};
 
+use crate::error::ReplayError;
 use crate::run::Replayed;
 use alloy_primitives::{Address, B256, U256};
+use check::{check, check_canonical};
 use serde::{Deserialize, Serialize};
 use tally_engine::{L2Block, Ledger, Policy};
 use tally_eventlog::{Heads, LogError, LogIdentity};
@@ -302,17 +303,17 @@ impl Receipt {
     ///
     /// # Errors
     ///
-    /// [`ReceiptError`] naming the line, or the digest with both values.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReceiptError> {
+    /// [`ReplayError`] naming the line, or the digest with both values.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReplayError> {
         if bytes.len() > RECEIPT_BYTES_MAX {
-            return Err(ReceiptError::TooLong { found: bytes.len(), max: RECEIPT_BYTES_MAX });
+            return Err(ReplayError::ReceiptTooLong { found: bytes.len(), max: RECEIPT_BYTES_MAX });
         }
         let Tag { format } = serde_json::from_slice(bytes)?;
         if format != RECEIPT_FORMAT {
-            return Err(ReceiptError::Format { found: format, known: RECEIPT_FORMAT });
+            return Err(ReplayError::ReceiptFormat { found: format, known: RECEIPT_FORMAT });
         }
         let receipt: Self = serde_json::from_slice(bytes)?;
-        error::check_canonical(bytes, &receipt.to_bytes())?;
+        check_canonical(bytes, &receipt.to_bytes())?;
         receipt.check_digests()?;
         Ok(receipt)
     }
@@ -326,8 +327,8 @@ impl Receipt {
     ///
     /// # Errors
     ///
-    /// [`ReceiptError::Policy`] if the text is no policy.
-    pub fn policy(&self) -> Result<Policy, ReceiptError> {
+    /// [`ReplayError::ReceiptPolicy`] if the text is no policy.
+    pub fn policy(&self) -> Result<Policy, ReplayError> {
         Ok(Policy::from_toml(&self.policy.text)?)
     }
 
@@ -335,21 +336,21 @@ impl Receipt {
     ///
     /// # Errors
     ///
-    /// [`ReceiptError`] naming what is no ledger's.
-    pub fn ledger(&self) -> Result<Ledger, ReceiptError> {
+    /// [`ReplayError`] naming what is no ledger's.
+    pub fn ledger(&self) -> Result<Ledger, ReplayError> {
         ledger::ledger(self)
     }
 
-    fn check_digests(&self) -> Result<(), ReceiptError> {
+    fn check_digests(&self) -> Result<(), ReplayError> {
         let policy = self.policy()?;
-        error::check("policy.digest", &policy.digest(), &self.policy.digest)?;
-        error::check("policy.text", &policy.to_toml(), &self.policy.text)?;
-        error::check("log.head_digest", &self.log.computed_digest()?, &self.log.head_digest)?;
+        check("policy.digest", &policy.digest(), &self.policy.digest)?;
+        check("policy.text", &policy.to_toml(), &self.policy.text)?;
+        check("log.head_digest", &self.log.computed_digest()?, &self.log.head_digest)?;
         let ledger = self.ledger()?;
         for epoch in &ledger.epochs {
             let place = format!("the digest of epoch {}", epoch.epoch);
-            error::check(&place, &epoch.computed_digest(), &epoch.digest)?;
+            check(&place, &epoch.computed_digest(), &epoch.digest)?;
         }
-        error::check("ledger_root", &ledger.computed_root(), &ledger.root)
+        check("ledger_root", &ledger.computed_root(), &ledger.root)
     }
 }

@@ -151,7 +151,7 @@ fn without_a_transfer_the_call_tells() {
     assert_eq!(from_rewards(&[gift.clone(), relock(1, 10)], &call(1, 0)), ["10"]);
     assert_eq!(from_rewards(&[gift, transfer(INFO, 4), relock(1, 10)], &[]), ["6"]);
     let error = decode(&[relock(1, 10)], &call(2, 3)).expect_err("of another sequencer");
-    assert!(matches!(error, DecodeFault::NoRelockSource { sequencer: 1, .. }), "{error}");
+    assert!(matches!(error, DecodeFault::NoRelockSource { sequencer: SequencerId(1), .. }), "{error}");
     let error = decode(&[transfer(INFO, 11), relock(1, 10)], &[]).expect_err("too much");
     assert!(matches!(error, DecodeFault::RelockedLess { .. }), "{error}");
 }
@@ -208,7 +208,7 @@ fn a_call_at_the_beginning_is_the_one_that_was_made() {
     };
     assert_eq!(from_rewards(&[relock(1, 10)], &[call(3), call(4)].concat()), ["7"]);
     let error = decode(&[relock(1, 10)], &[&[0; 36][..], &call(3), &call(4)].concat()).expect_err("either");
-    assert!(matches!(error, DecodeFault::NoRelockSource { sequencer: 1, .. }), "{error}");
+    assert!(matches!(error, DecodeFault::NoRelockSource { sequencer: SequencerId(1), .. }), "{error}");
 }
 
 #[test]

@@ -6,20 +6,18 @@ use super::sealed::LAG_BLOCKS;
 use super::{Finality, L1, OPEN_BLOCKS};
 use crate::abi::Housekeeping::OwnershipTransferred;
 use crate::decode::{BlockFacts, decode_owner};
+use crate::error::IngestError;
+use crate::fetch::{Filter, blocks_of, check_log, headers, logs_of_any, logs_of_one, merged};
 use crate::json::{ChainLog, Header};
-use crate::live::error::LiveError;
-use crate::live::fetch::{
-    Filter, asks_less, blocks_of, check_log, headers, logs_of_any, logs_of_one, merged,
-};
-use crate::live::metrics::Metrics;
 use crate::live::receipts::check_logs;
+use crate::metrics::Metrics;
 use crate::rpc::{Attempt, Endpoints, Fault, Rpc};
 use alloy::sol_types::SolEvent;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tally_eventlog::{L1Head, LogIdentity, OwnerRecord, RecentBlock};
+use tally_eventlog::{Chain, L1Head, LogIdentity, OwnerRecord, RecentBlock};
 
 /// How often all endpoints are asked for the log's last block, and the pause between.
 const LOOKS: usize = 4;
@@ -29,16 +27,16 @@ const PAUSE: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 ///
-/// [`LiveError`] if the endpoints cannot be used or do not tell, or have another block at that place.
+/// [`IngestError`] if the endpoints cannot be used or do not tell, or have another block at that place.
 pub fn owners_of_chain<'a>(
     endpoints: &'a Endpoints,
     identity: &'a LogIdentity,
     to: L1Head,
-) -> BoxFuture<'a, Result<Vec<OwnerRecord>, LiveError>> {
+) -> BoxFuture<'a, Result<Vec<OwnerRecord>, IngestError>> {
     // Behind a pointer for the same reason as `ingest_live`.
     Box::pin(async move {
         let metrics = Metrics::new();
-        let rpc = Rpc::connect("L1", identity.l1_chain_id, endpoints, false, metrics.chain("L1")).await?;
+        let rpc = Rpc::connect(Chain::L1, identity, endpoints, false, &metrics).await?;
         let l1 = L1::new(Arc::new(rpc), identity, Finality::Finalized, None, &metrics);
         // The pool's initialiser emits events.
         l1.check_history(identity.genesis.batch_block.0).await?;
@@ -51,8 +49,8 @@ impl L1 {
     ///
     /// # Errors
     ///
-    /// [`LiveError::OtherBlock`] if no endpoint has that very block.
-    pub(crate) async fn owners(&self, to: L1Head) -> Result<Vec<OwnerRecord>, LiveError> {
+    /// [`IngestError::OtherBlock`] if no endpoint has that very block.
+    pub(crate) async fn owners(&self, to: L1Head) -> Result<Vec<OwnerRecord>, IngestError> {
         let topics = vec![Some(OwnershipTransferred::SIGNATURE_HASH)];
         let contracts = vec![self.identity.locking_info, self.identity.locking_pool];
         let filter = &Filter { addresses: contracts, topics };
@@ -64,18 +62,15 @@ impl L1 {
             let size = last.saturating_sub(from).saturating_add(1);
             let attempt = move |attempt: Attempt| self.owners_once(attempt, filter, from, last);
             let what = format!("the owner events of blocks {from} to {last}");
-            let (found, head) = match self.rpc.ask_of(size, &what, attempt).await {
-                Ok(found) => found,
-                Err(error) if asks_less("L1", &error, &self.range, size) => continue,
-                Err(error) => return Err(error.into()),
-            };
+            let found = self.rpc.ask_of(&self.range, size, &what, attempt).await?;
+            let Some((found, head)) = found else { continue };
             self.range.given(size);
             if head.number == to.block.0 && head.hash != to.hash {
                 looks = looks.saturating_sub(1);
                 if looks == 0 {
                     let (chain, endpoints) = (self.rpc.chain(), self.rpc.names());
                     let (block, expected, found) = (head.number, to.hash, head.hash);
-                    return Err(LiveError::OtherBlock { chain, block, expected, found, endpoints });
+                    return Err(IngestError::OtherBlock { chain, block, expected, found, endpoints });
                 }
                 // Another endpoint, or another of several nodes behind one name, may have the log's.
                 self.rpc.doubt();

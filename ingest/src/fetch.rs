@@ -1,7 +1,7 @@
 //! What is asked of a node, and how its answers are checked: headers, logs of ranges, the inputs of transactions.
 
 use crate::json::{ChainLog, Header};
-use crate::rpc::{Answer, Attempt, Call, Fault, FaultKind, RpcError, Size, call, decoded};
+use crate::rpc::{Answer, Attempt, Call, Fault, FaultKind, Size, call, decoded};
 use alloy::primitives::{Address, B256, Bloom, BloomInput, Bytes};
 use serde::Deserialize;
 use serde_json::json;
@@ -280,16 +280,6 @@ pub(crate) async fn inputs(attempt: &Attempt, logs: &[&ChainLog]) -> Result<BTre
         inputs.insert(hash, transaction.input);
     }
     Ok(inputs)
-}
-
-/// Whether less has to be asked for, as no endpoint gave what was of `blocks` blocks; `size` says how much next.
-pub(crate) fn asks_less(chain: &str, error: &RpcError, size: &Size, blocks: u64) -> bool {
-    if !matches!(error, RpcError::TooMuch { .. }) {
-        return false;
-    }
-    size.failed(blocks, true);
-    tracing::debug!(chain, size = size.now(), "asking for less: {error}");
-    true
 }
 
 #[cfg(test)]
