@@ -1,12 +1,10 @@
 //! What a sequencer can claim, and its statement.
 
-use super::input::{Limit, Number, Params, PolicyParams, bad};
+use super::input::{Limit, Number, PolicyParams, Question, bad, names_policy};
 use super::sequencers::unknown;
-use super::{Shared, broken, gap, not_final};
+use super::{broken, gap, not_final};
 use crate::http::Problem;
 use crate::view::PolicyView;
-use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use tally_claims::{AccountsError, StatementRange};
@@ -17,12 +15,9 @@ use utoipa::IntoParams;
 /// What a sequencer can claim now, of the contracts and of a policy's distribution: by what is final alone.
 #[utoipa::path(get, path = "/v1/sequencers/{id}/claim", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), PolicyParams), responses((status = 200, description = "What it can claim.", body = ClaimAnswer)))]
 pub(super) async fn claim(
-    State(api): State<Shared>,
     Number(id): Number,
-    Params(params): Params<PolicyParams>,
-    headers: HeaderMap,
+    Question { moment, .. }: Question<PolicyParams>,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
     let (view, policy, id) = (&moment.view, moment.policy(), SequencerId(id));
     let contracts = &view.final_contracts;
     let Some((facts, account)) = contracts.sequencers.get(&id).zip(contracts.accounts.sequencers.get(&id))
@@ -32,7 +27,7 @@ pub(super) async fn claim(
         }
         return Err(unknown(&moment, id.0));
     };
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified() {
         return Ok(response);
     }
     let distribution = policy.distribution(view).map_err(|error| broken(&error))?;
@@ -45,7 +40,7 @@ pub(super) async fn claim(
     })
 }
 
-/// The point in time that a claim is asked for.
+/// The range of time and the page that a statement is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -66,35 +61,27 @@ pub(super) struct StatementParams {
     limit: Limit,
 }
 
+names_policy!(StatementParams);
+
 /// A sequencer's statement of account: opening and closing balances, and what moved between.
 #[utoipa::path(get, path = "/v1/sequencers/{id}/statement", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), StatementParams), responses((status = 200, description = "The statement.", body = StatementAnswer)))]
 pub(super) async fn statement(
-    State(api): State<Shared>,
     Number(id): Number,
-    Params(params): Params<StatementParams>,
-    headers: HeaderMap,
+    question: Question<StatementParams>,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
-    if !moment.view.contracts.sequencers.contains_key(&SequencerId(id)) {
-        return Err(unknown(&moment, id));
+    if !question.moment.view.contracts.sequencers.contains_key(&SequencerId(id)) {
+        return Err(unknown(&question.moment, id));
     }
-    let worked = moment.clone();
-    let answer = api
-        .heavy(move || {
-            let (view, policy) = (&worked.view, worked.policy());
-            let range = StatementRange { from: params.from.map(UnixTime), to: params.to.map(UnixTime) };
-            let rules = &policy.replayed.policy;
-            // One thread: who asks shares the machine with the others.
-            let made = tally_claims::statement(&view.log, SequencerId(id), Some(rules), range, Some(1));
-            let made = made.map_err(|error| refusal(policy, error))?;
-            Ok(StatementAnswer::from((policy.at.clone(), &made, params.cursor, params.limit.get())))
-        })
-        .await?;
-    // Only now is it known that there is an answer.
-    if let Some(response) = moment.not_modified(&headers) {
-        return Ok(response);
-    }
-    moment.answer(&answer)
+    let answer = question.answer_in_turn(move |moment, params| {
+        let policy = moment.policy();
+        let range = StatementRange { from: params.from.map(UnixTime), to: params.to.map(UnixTime) };
+        let rules = &policy.replayed.policy;
+        // One thread: who asks shares the machine with the others.
+        let made = tally_claims::statement(&moment.view.log, SequencerId(id), Some(rules), range, Some(1));
+        let made = made.map_err(|error| refusal(policy, error))?;
+        Ok(StatementAnswer::from((policy.at.clone(), &made, params.cursor, params.limit.get())))
+    });
+    answer.await
 }
 
 /// Why there is no such statement.

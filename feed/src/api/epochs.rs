@@ -1,12 +1,11 @@
 //! Epochs and single blocks.
 
-use super::input::{Number, PageParams, Params, PolicyParams, page};
-use super::{Shared, broken, gap};
+use super::input::{Number, PageParams, PolicyParams, Question, page};
+use super::{broken, gap};
 use crate::error::FeedError;
 use crate::http::Problem;
 use crate::view::PolicyView;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use tally_engine::{AmountError, EpochLedger, L2Block};
 use tally_eventlog::LogView;
@@ -24,13 +23,8 @@ fn served(policy: &PolicyView, epoch: &EpochLedger) -> Result<ServedEpoch, Probl
 
 /// The epochs, without their rows.
 #[utoipa::path(get, path = "/v1/epochs", operation_id = "list_epochs", tag = "ledger", params(PageParams), responses((status = 200, description = "A page of epochs.", body = EpochsAnswer)))]
-pub(super) async fn list(
-    State(api): State<Shared>,
-    Params(params): Params<PageParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
-    if let Some(response) = moment.not_modified(&headers) {
+pub(super) async fn list(Question { moment, params, .. }: Question<PageParams>) -> Result<Response, Problem> {
+    if let Some(response) = moment.not_modified() {
         return Ok(response);
     }
     let policy = moment.policy();
@@ -43,12 +37,9 @@ pub(super) async fn list(
 /// An epoch, with what each sequencer earned.
 #[utoipa::path(get, path = "/v1/epochs/{n}", operation_id = "epoch", tag = "ledger", params(("n" = u64, Path, description = "Which, from 0."), PolicyParams), responses((status = 200, description = "The epoch.", body = EpochAnswer)))]
 pub(super) async fn one(
-    State(api): State<Shared>,
     Number(number): Number,
-    Params(params): Params<PolicyParams>,
-    headers: HeaderMap,
+    Question { moment, .. }: Question<PolicyParams>,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
     let policy = moment.policy();
     let epochs = &policy.replayed.ledger.epochs;
     let found = usize::try_from(number).ok().and_then(|index| epochs.get(index));
@@ -56,7 +47,7 @@ pub(super) async fn one(
         let detail = format!("epoch {number} is asked for, but there are {} yet, from 0 on", epochs.len());
         return Err(gap(policy, detail));
     };
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified() {
         return Ok(response);
     }
     let rows = rows(epoch).map_err(no_amount)?;
@@ -66,12 +57,10 @@ pub(super) async fn one(
 /// What an L2 block earned, and everything that decides it.
 #[utoipa::path(get, path = "/v1/blocks/{n}", tag = "ledger", params(("n" = u64, Path, description = "Its number."), PolicyParams), responses((status = 200, description = "The block.", body = BlockAnswer)))]
 pub(super) async fn block(
-    State(api): State<Shared>,
     Number(number): Number,
-    Params(params): Params<PolicyParams>,
-    headers: HeaderMap,
+    question: Question<PolicyParams>,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
+    let moment = &question.moment;
     let policy = moment.policy();
     let first = moment.view.log.identity().l2_first_block.0;
     if number < first {
@@ -81,22 +70,18 @@ pub(super) async fn block(
     if policy.at.horizon.is_none_or(|horizon| number > horizon.l2_block) {
         return Err(gap(policy, format!("block {number} is asked for, which is not folded yet")));
     }
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified() {
         return Ok(response);
     }
-    let worked = moment.clone();
-    let answer = api
-        .heavy(move || {
-            let policy = worked.policy();
-            let failed = |error| broken(&FeedError::Replay(error));
-            let ledger = BlockLedger::new(&worked.view.log, &policy.replayed).map_err(failed)?;
-            let explained = explain_block(&ledger, L2Block(number)).map_err(failed)?;
-            let explained =
-                explained.ok_or_else(|| gap(policy, format!("the ledger has no block {number}")))?;
-            let is_final = policy.is_final(&worked.view, &explained.entry);
-            let explanation = (&policy.replayed.policy, &explained).try_into().map_err(no_amount)?;
-            Ok(BlockAnswer { at: policy.at.clone(), is_final, explanation })
-        })
-        .await?;
-    moment.answer(&answer)
+    let answer = question.answer_in_turn(move |moment, _| {
+        let policy = moment.policy();
+        let failed = |error| broken(&FeedError::Replay(error));
+        let ledger = BlockLedger::new(&moment.view.log, &policy.replayed).map_err(failed)?;
+        let explained = explain_block(&ledger, L2Block(number)).map_err(failed)?;
+        let explained = explained.ok_or_else(|| gap(policy, format!("the ledger has no block {number}")))?;
+        let is_final = policy.is_final(&moment.view, &explained.entry);
+        let explanation = (&policy.replayed.policy, &explained).try_into().map_err(no_amount)?;
+        Ok(BlockAnswer { at: policy.at.clone(), is_final, explanation })
+    });
+    answer.await
 }

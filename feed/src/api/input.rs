@@ -1,12 +1,13 @@
 //! What requests say, taken strictly.
 
-use super::{PAGE, PAGE_MAX};
+use super::{Moment, PAGE, PAGE_MAX, Shared};
 use crate::http::Problem;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use serde::Deserialize;
+use axum::response::Response;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 /// The query: parameters that are not known, given twice, or out of their range are refused.
@@ -22,11 +23,61 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     }
 }
 
+/// Parameters that may name a policy.
+pub(super) trait NamesPolicy {
+    /// The name of the policy, if there is one.
+    fn policy(&self) -> Option<&str>;
+}
+
+/// Says of parameters that their field `policy` names the policy.
+macro_rules! names_policy {
+    ($params:ty) => {
+        impl $crate::api::input::NamesPolicy for $params {
+            fn policy(&self) -> Option<&str> {
+                self.policy.as_deref()
+            }
+        }
+    };
+}
+
+pub(super) use names_policy;
+
+/// A request with its parameters, and the moment that it is answered of, under the policy that they name.
+pub(super) struct Question<P> {
+    pub(super) api: Shared,
+    pub(super) moment: Moment,
+    pub(super) params: P,
+}
+
+impl<P: DeserializeOwned + NamesPolicy> FromRequestParts<Shared> for Question<P> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
+        let Params(params) = Params::<P>::from_request_parts(parts, api).await?;
+        let moment = api.moment(params.policy())?.known_by(&parts.headers);
+        Ok(Self { api: Shared::clone(api), moment, params })
+    }
+}
+
+impl<P: Send + 'static> Question<P> {
+    /// Works out an answer that takes long, in its turn. Only then is it known that there is one, so a client that has
+    /// it already hears so after that.
+    pub(super) async fn answer_in_turn<T: Serialize + Send + 'static>(
+        self,
+        work: impl FnOnce(&Moment, P) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let Self { api, moment, params } = self;
+        let worked = moment.clone();
+        let answer = api.heavy(move || work(&worked, params)).await?;
+        moment.answer(&answer)
+    }
+}
+
 pub(super) fn bad(kind: &'static str, detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, kind, detail)
 }
 
-/// A number in a path.
+/// A number in the path of a request.
 pub(super) struct Number(pub(super) u64);
 
 impl<S: Send + Sync> FromRequestParts<S> for Number {
@@ -55,14 +106,16 @@ pub(super) struct PolicyParams {
     pub(super) policy: Option<String>,
 }
 
-/// A page of a list.
+names_policy!(PolicyParams);
+
+/// The policy and the page that a request asks for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PageParams {
     /// The name of a policy that is served; the first of them, if none is named.
     pub(super) policy: Option<String>,
-    /// The number to begin with.
+    /// The number of the first entry.
     #[serde(default)]
     #[param(required = false, default = 0, minimum = 0)]
     pub(super) from: u64,
@@ -71,6 +124,8 @@ pub(super) struct PageParams {
     #[param(required = false, value_type = u32, default = 100, minimum = 1, maximum = 1000)]
     pub(super) limit: Limit,
 }
+
+names_policy!(PageParams);
 
 /// How many entries a page may have: from 1 to [`PAGE_MAX`].
 #[derive(Clone, Copy, Debug, Deserialize)]

@@ -43,7 +43,7 @@ const HEAVY_WAIT: Duration = Duration::from_secs(5);
 const PAGE: u32 = 100;
 const PAGE_MAX: u32 = 1_000;
 
-/// What answers are made of.
+/// What handlers need to answer: the newest view, and the turns for what takes long.
 pub(crate) struct Api {
     /// The moment to answer of; `None` before the first.
     pub(crate) views: watch::Receiver<Option<Arc<View>>>,
@@ -91,7 +91,7 @@ impl Api {
                 })?
             }
         };
-        Ok(Moment { view, index })
+        Ok(Moment { view, index, is_known: false })
     }
 
     /// Works something out that takes long.
@@ -126,6 +126,8 @@ async fn in_turn<T: Send + 'static>(
 struct Moment {
     view: Arc<View>,
     index: usize,
+    /// Whether the client has the answer already.
+    is_known: bool,
 }
 
 impl Moment {
@@ -133,18 +135,21 @@ impl Moment {
         &self.view.policies[self.index]
     }
 
-    /// The answer of somebody who has it already, by the `If-None-Match` of the request.
-    fn not_modified(&self, headers: &HeaderMap) -> Option<Response> {
+    /// The moment, for a client that may have an answer of it already, by the `If-None-Match` of its request.
+    fn known_by(mut self, headers: &HeaderMap) -> Self {
         let etag = &self.policy().etag;
-        let has = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(
-            |value| {
-                let mut tags = value.split(',').map(str::trim);
-                tags.any(|tag| {
-                    tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes()
-                })
-            },
-        );
-        has.then(|| (StatusCode::NOT_MODIFIED, [(header::ETAG, etag.clone())]).into_response())
+        let is_etag =
+            |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes();
+        let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+        self.is_known = values.flat_map(|value| value.split(',')).map(str::trim).any(is_etag);
+        self
+    }
+
+    /// The answer to a client that has it already. A handler returns it before it works out what takes long, but after
+    /// it has found that there is an answer.
+    fn not_modified(&self) -> Option<Response> {
+        let etag = || [(header::ETAG, self.policy().etag.clone())];
+        self.is_known.then(|| (StatusCode::NOT_MODIFIED, etag()).into_response())
     }
 
     /// An answer that is text already.
@@ -156,8 +161,9 @@ impl Moment {
         response
     }
 
+    /// An answer, or that the client has it already.
     fn answer(&self, answer: &impl Serialize) -> Result<Response, Problem> {
-        Ok(self.text(text_of(answer)?))
+        self.not_modified().map_or_else(|| Ok(self.text(text_of(answer)?)), Ok)
     }
 }
 
@@ -200,7 +206,7 @@ pub(crate) fn health_router(api: Shared) -> Router {
     router.with_state(api)
 }
 
-/// Everything that can be asked.
+/// The routes of everything that can be asked.
 pub(crate) fn router(api: Shared) -> Router {
     let asked = Router::new()
         .route("/openapi.json", get(openapi::serve))

@@ -1,12 +1,11 @@
 //! What was paid, what is to be paid next, and what the audit says of it.
 
-use super::input::{Limit, PageParams, Params, PolicyParams, page};
-use super::{Shared, broken, in_turn, not_final};
+use super::input::{Limit, PageParams, PolicyParams, Question, names_policy, page};
+use super::{broken, in_turn, not_final};
 use crate::error::FeedError;
 use crate::http::Problem;
 use crate::view::PolicyView;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -21,12 +20,9 @@ const COUNT_RULE: CountRule = CountRule::Scheduled;
 /// The batches that were paid.
 #[utoipa::path(get, path = "/v1/batches", tag = "pool", params(PageParams), responses((status = 200, description = "A page of batches.", body = BatchesAnswer)))]
 pub(super) async fn batches(
-    State(api): State<Shared>,
-    Params(params): Params<PageParams>,
-    headers: HeaderMap,
+    Question { moment, params, .. }: Question<PageParams>,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified() {
         return Ok(response);
     }
     let view = &moment.view;
@@ -41,56 +37,32 @@ pub(super) async fn batches(
 
 /// The batch that can be paid next by what is final, and the call that pays it.
 #[utoipa::path(get, path = "/v1/batches/next", tag = "pool", params(PolicyParams), responses((status = 200, description = "The batch.", body = NextBatchAnswer)))]
-pub(super) async fn next_batch(
-    State(api): State<Shared>,
-    Params(params): Params<PolicyParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
-    let worked = moment.clone();
-    let answer = api
-        .heavy(move || {
-            let (log, policy) = (&worked.view.log, worked.policy());
-            // Whoever sends the call pays by what no reorg can take back.
-            let is_final = log.final_part().map_err(|error| broken(&error.into()))?;
-            let next = tally_claims::next_batch(&is_final, None, CreditRule::SpanSigner);
-            let next = next.map_err(|error| refusal(policy, error))?;
-            Ok(NextBatchAnswer { at: policy.at.clone(), next: (&next).into() })
-        })
-        .await?;
-    // Only now is it known that there is an answer.
-    if let Some(response) = moment.not_modified(&headers) {
-        return Ok(response);
-    }
-    moment.answer(&answer)
+pub(super) async fn next_batch(question: Question<PolicyParams>) -> Result<Response, Problem> {
+    let answer = question.answer_in_turn(|moment, _| {
+        let policy = moment.policy();
+        // Whoever sends the call pays by what no reorg can take back.
+        let is_final = moment.view.log.final_part().map_err(|error| broken(&error.into()))?;
+        let next = tally_claims::next_batch(&is_final, None, CreditRule::SpanSigner);
+        let next = next.map_err(|error| refusal(policy, error))?;
+        Ok(NextBatchAnswer { at: policy.at.clone(), next: (&next).into() })
+    });
+    answer.await
 }
 
 /// The reward per block that holds the policy's target from now on, by what is final, and the call that sets it.
 #[utoipa::path(get, path = "/v1/rates/next", tag = "pool", params(PolicyParams), responses((status = 200, description = "The rate.", body = NextRateAnswer)))]
-pub(super) async fn next_rate(
-    State(api): State<Shared>,
-    Params(params): Params<PolicyParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
-    let worked = moment.clone();
-    let answer = api
-        .heavy(move || {
-            let (log, policy) = (&worked.view.log, worked.policy());
-            let is_final = log.final_part().map_err(|error| broken(&error.into()))?;
-            let next = tally_claims::next_rate(&is_final, &policy.replayed.policy, None);
-            let next = next.map_err(|error| refusal(policy, error))?;
-            let next = (&next).try_into().map_err(|error| {
-                broken(&ClaimsError::Amount { what: "the reward per block", error }.into())
-            })?;
-            Ok(NextRateAnswer { at: policy.at.clone(), next })
-        })
-        .await?;
-    // Only now is it known that there is an answer.
-    if let Some(response) = moment.not_modified(&headers) {
-        return Ok(response);
-    }
-    moment.answer(&answer)
+pub(super) async fn next_rate(question: Question<PolicyParams>) -> Result<Response, Problem> {
+    let answer = question.answer_in_turn(|moment, _| {
+        let policy = moment.policy();
+        let is_final = moment.view.log.final_part().map_err(|error| broken(&error.into()))?;
+        let next = tally_claims::next_rate(&is_final, &policy.replayed.policy, None);
+        let next = next.map_err(|error| refusal(policy, error))?;
+        let next = (&next)
+            .try_into()
+            .map_err(|error| broken(&ClaimsError::Amount { what: "the reward per block", error }.into()))?;
+        Ok(NextRateAnswer { at: policy.at.clone(), next })
+    });
+    answer.await
 }
 
 /// Why there is no next batch or rate.
@@ -144,15 +116,14 @@ pub(super) struct AuditParams {
     limit: Limit,
 }
 
+names_policy!(AuditParams);
+
 /// What the chain claims, against the log.
 #[utoipa::path(get, path = "/v1/audit", tag = "pool", params(AuditParams), responses((status = 200, description = "The audit.", body = AuditAnswer)))]
 pub(super) async fn audit(
-    State(api): State<Shared>,
-    Params(params): Params<AuditParams>,
-    headers: HeaderMap,
+    Question { api, moment, params }: Question<AuditParams>,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified() {
         return Ok(response);
     }
     if moment.view.audit.get().is_none() {

@@ -1,10 +1,9 @@
 //! Sequencers, and the blocks of one.
 
-use super::input::{Limit, Number, Params, PolicyParams, bad};
-use super::{Moment, Shared, broken, gap, text_of};
+use super::input::{Limit, Number, PolicyParams, Question, bad, names_policy};
+use super::{Moment, broken, gap, text_of};
 use crate::http::Problem;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use tally_engine::{L2Block, SequencerId};
@@ -18,13 +17,8 @@ const BLOCKS_SCANNED_MAX: u64 = 65_536;
 
 /// All sequencers, and what is owed to them.
 #[utoipa::path(get, path = "/v1/sequencers", operation_id = "list_sequencers", tag = "sequencers", params(PolicyParams), responses((status = 200, description = "By id.", body = SequencersAnswer)))]
-pub(super) async fn list(
-    State(api): State<Shared>,
-    Params(params): Params<PolicyParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
-    if let Some(response) = moment.not_modified(&headers) {
+pub(super) async fn list(Question { moment, .. }: Question<PolicyParams>) -> Result<Response, Problem> {
+    if let Some(response) = moment.not_modified() {
         return Ok(response);
     }
     let (view, policy) = (&moment.view, moment.policy());
@@ -49,17 +43,14 @@ pub(super) fn unknown(moment: &Moment, id: u64) -> Problem {
 /// A sequencer, and what is owed to it.
 #[utoipa::path(get, path = "/v1/sequencers/{id}", operation_id = "sequencer", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), PolicyParams), responses((status = 200, description = "The sequencer.", body = SequencerAnswer)))]
 pub(super) async fn one(
-    State(api): State<Shared>,
     Number(id): Number,
-    Params(params): Params<PolicyParams>,
-    headers: HeaderMap,
+    Question { moment, .. }: Question<PolicyParams>,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
     let policy = moment.policy();
     let Some(cell) = policy.answers.get(&SequencerId(id)) else {
         return Err(unknown(&moment, id));
     };
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified() {
         return Ok(response);
     }
     if let Some(text) = cell.get() {
@@ -90,19 +81,19 @@ pub(super) struct LedgerParams {
     limit: Limit,
 }
 
+names_policy!(LedgerParams);
+
 /// The blocks of a sequencer, and what each earned. A page looks through 65,536 blocks at most, so it may have few
 /// entries, or none, and still not be the last.
 #[utoipa::path(get, path = "/v1/sequencers/{id}/ledger", operation_id = "ledger", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), LedgerParams), responses((status = 200, description = "A page of its blocks.", body = LedgerAnswer)))]
 pub(super) async fn ledger(
-    State(api): State<Shared>,
     Number(id): Number,
-    Params(params): Params<LedgerParams>,
-    headers: HeaderMap,
+    question: Question<LedgerParams>,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
+    let Question { moment, params, .. } = &question;
     let policy = moment.policy();
     if !policy.answers.contains_key(&SequencerId(id)) {
-        return Err(unknown(&moment, id));
+        return Err(unknown(moment, id));
     }
     let first = moment.view.log.identity().l2_first_block.0;
     let Some(horizon) = policy.at.horizon else {
@@ -125,12 +116,13 @@ pub(super) async fn ledger(
             format!("the cursor is block {start}, which is not of {from} to {to}"),
         ));
     }
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified() {
         return Ok(response);
     }
-    let worked = moment.clone();
-    let answer = api.heavy(move || page_of(&worked, SequencerId(id), start, to, params.limit.get())).await?;
-    moment.answer(&answer)
+    let answer = question.answer_in_turn(move |moment, params| {
+        page_of(moment, SequencerId(id), start, to, params.limit.get())
+    });
+    answer.await
 }
 
 fn page_of(
