@@ -13,10 +13,10 @@ pub enum FeedError {
     /// The log cannot be read.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// It cannot be replayed.
+    /// The log cannot be replayed.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// It does not add up.
+    /// The accounts of the log do not add up.
     #[error(transparent)]
     Accounts(#[from] AccountsError),
     /// A batch or a rate cannot be prepared.
@@ -25,18 +25,18 @@ pub enum FeedError {
     /// A distribution cannot be made.
     #[error(transparent)]
     Distribution(#[from] DistributionError),
-    /// It cannot be audited.
+    /// The log cannot be audited.
     #[error(transparent)]
     Audit(#[from] AuditError),
     /// The registry of names is none.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// An amount does not fit.
+    /// An amount does not fit into 256 bits.
     #[error("{place}: {error}")]
     Amount {
         /// The amount's place in the log.
         place: String,
-        /// Why the sum is impossible.
+        /// Why the amount cannot be computed.
         error: AmountError,
     },
     /// An epoch has no end.
@@ -44,7 +44,7 @@ pub enum FeedError {
     NoEnd {
         /// The policy of the epoch.
         policy: String,
-        /// The epoch that changed.
+        /// The epoch, which has no end.
         epoch: u64,
     },
     /// The directory holds another log than before.
@@ -56,7 +56,7 @@ pub enum FeedError {
         path: PathBuf,
         /// What it was of: chain ids and the escrow.
         expected: String,
-        /// What it is of.
+        /// What the log in that directory is of.
         found: String,
     },
     /// A file of the feed cannot be read or written.
@@ -64,7 +64,7 @@ pub enum FeedError {
     Files {
         /// The journal's file or directory.
         path: PathBuf,
-        /// What was being done.
+        /// What the server was doing with it.
         what: &'static str,
         /// The operating system's error.
         source: std::io::Error,

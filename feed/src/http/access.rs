@@ -4,7 +4,7 @@ use super::{HttpError, Tokens};
 use axum::http::{HeaderMap, header};
 use std::net::SocketAddr;
 
-/// Which requests are let in.
+/// The rule by which requests are let in.
 #[derive(Clone, Debug)]
 pub enum Access {
     /// Everybody who can connect.

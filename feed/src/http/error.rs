@@ -20,7 +20,7 @@ pub enum HttpError {
         "{listen} can be reached by others: give the tokens that let them in, or say that the feed is public"
     )]
     Open {
-        /// Where it was to listen.
+        /// The address that it was to listen on.
         listen: SocketAddr,
     },
     /// Tokens for a feed that asks nobody for one.
@@ -39,7 +39,7 @@ pub enum HttpError {
     LongTokens {
         /// The file of tokens that was given.
         path: PathBuf,
-        /// How many it may have.
+        /// How many bytes the file may have.
         bytes_max: u64,
     },
     /// A file of tokens with a line that is none.
@@ -49,7 +49,7 @@ pub enum HttpError {
         path: PathBuf,
         /// The line, the first being 1.
         line: usize,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         fault: String,
     },
     /// A file of tokens without one: nobody could ask anything.
@@ -65,7 +65,7 @@ pub enum HttpError {
     TokenName {
         /// The name that occurs twice.
         name: String,
-        /// How long it may be.
+        /// How many characters a name may have.
         chars_max: usize,
     },
     /// The system gives no randomness.
@@ -78,7 +78,7 @@ pub enum HttpError {
         what: &'static str,
         /// The file that was given.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         fault: String,
     },
     /// A certificate and a key that cannot be used together, or at all.
