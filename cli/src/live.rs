@@ -56,18 +56,22 @@ pub(crate) fn run(args: &IngestArgs, network: &str, output: &mut Output<'_>) -> 
         let stop = stopped_by_signals()?;
         let watch = Watch::start(&metrics, live.metrics_listen, bars).await?;
         if let Some(address) = watch.metrics_at() {
-            let told = format!("metrics at http://{address}/metrics");
-            // Whoever reads lines of JSON reads nothing else.
-            if live.progress == ProgressArg::Json {
-                tracing::info!("{told}");
-            } else {
-                writeln!(output.err, "{told}")?;
-            }
+            announce(live, &format!("metrics at http://{address}/metrics"), output)?;
         }
         let ingested = ingest_live(&options, &metrics, stop).await;
         watch.end().await;
         Ok(ingested?)
     })
+}
+
+/// Says where something can be reached. Whoever reads lines of JSON reads nothing else.
+pub(crate) fn announce(live: &LiveArgs, text: &str, output: &mut Output<'_>) -> Result<()> {
+    if live.progress == ProgressArg::Json {
+        tracing::info!("{text}");
+    } else {
+        writeln!(output.err, "{text}")?;
+    }
+    Ok(())
 }
 
 /// Becomes true with the first signal to end. The second ends the process at once: the log is as after its

@@ -1,7 +1,6 @@
 //! `tally serve`, which answers over HTTP, and `tally token`, which makes a token for it.
 
-use crate::ingest_args::ProgressArg;
-use crate::live::{live_options, runtime, stopped_by_signals};
+use crate::live::{announce, live_options, runtime, stopped_by_signals};
 use crate::serve_args::{ServeArgs, TokenArgs};
 use crate::watch::{Watch, tell};
 use crate::{DONE, Output, WrongUsage, names};
@@ -52,15 +51,9 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
         let stop = stopped_by_signals()?;
         let server = Server::bind(options, metrics.clone(), stop).await?;
         let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
-        let mut told = vec![format!("listening at {scheme}://{}", server.local_addr())];
-        told.extend(server.metrics_addr().map(|address| format!("metrics at http://{address}/metrics")));
-        for told in told {
-            // Whoever reads lines of JSON reads nothing else.
-            if live.progress == ProgressArg::Json {
-                tracing::info!("{told}");
-            } else {
-                writeln!(output.err, "{told}")?;
-            }
+        announce(live, &format!("listening at {scheme}://{}", server.local_addr()), output)?;
+        if let Some(address) = server.metrics_addr() {
+            announce(live, &format!("metrics at http://{address}/metrics"), output)?;
         }
         let watch = if is_following { Some(Watch::start(&metrics, None, bars).await?) } else { None };
         let ended = server.run().await;
