@@ -23,7 +23,7 @@ const RESULTS: u32 = 2;
 /// No saved replay is longer: 10^9 blocks with 32 sequencers take 3 MB.
 pub const SAVED_BYTES_MAX: usize = 1 << 30;
 
-/// What it is of.
+/// The log, policy and version that a kept replay was made with.
 #[derive(Serialize, Deserialize, PartialEq)]
 struct Of {
     form: String,

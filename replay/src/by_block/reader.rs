@@ -19,7 +19,7 @@ const EPOCHS_HELD: usize = 128;
 /// Reads blocks of a ledger, and remembers the epochs that it has read.
 pub struct BlockReader<'l, 'a, L> {
     ledger: &'l BlockLedger<'a, L>,
-    /// By their first block.
+    /// The parts that were read, by their first block.
     parts: BTreeMap<L2Block, Part<'l>>,
     scratch: Scratch,
 }
@@ -39,7 +39,7 @@ struct Scratch {
 struct Part<'l> {
     epoch: Option<EpochIndex>,
     range: RangeInclusive<L2Block>,
-    /// At its first block.
+    /// The assessor as it stands at the first block of the part.
     assessor: Assessor<'l>,
     spans: Spans,
     /// What each sequencer had earned by the part's first block, and by each chunk after it, by slot.

@@ -31,11 +31,11 @@ pub enum ReceiptError {
     /// Its bytes are not the ones that a receipt which says the same has.
     #[error("the receipt is not written as Tally writes it: its line {line} is {found}, not {expected}")]
     NotCanonical {
-        /// Which line, from 1.
+        /// The number of the line, from 1.
         line: usize,
         /// What a receipt that says the same has there.
         expected: String,
-        /// What it has there.
+        /// What the file has in that line.
         found: String,
     },
     /// The policy's text is no policy.
@@ -56,7 +56,7 @@ pub enum ReceiptError {
     Value {
         /// The part of the receipt.
         place: String,
-        /// What it may be.
+        /// The values that are allowed.
         expected: &'static str,
         /// What the receipt states there.
         found: String,
