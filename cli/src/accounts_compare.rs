@@ -1,16 +1,14 @@
 //! `tally accounts compare`: what one policy gives more than another.
 
-use crate::accounts::{is_shown, or_nothing};
 use crate::accounts_args::CompareArgs;
-use crate::args::Format;
-use crate::format::table;
+use crate::format::{is_shown, or_nothing, policy_line, table};
 use crate::names::Names;
-use crate::{DONE, Output, WrongUsage, json, policies};
+use crate::shared_args::Format;
+use crate::{DONE, Output, WrongUsage, json};
 use anyhow::{Result, bail};
 use std::io::Write;
 use tally_claims::{Against, ComparedEpoch, ComparedSums, Comparison, Part, compare, sequencers};
-use tally_engine::{AmountError, Policy, SequencerId};
-use tally_eventlog::LogReader;
+use tally_engine::{AmountError, SequencerId};
 use tally_text::{metis, metis_difference, signed_metis, time};
 
 /// The columns of CSV: a row for each epoch and sequencer.
@@ -20,7 +18,7 @@ const CSV_HEADER: &str = "\
     beyond_horizon_wei";
 
 pub(crate) fn run(args: &CompareArgs, output: &mut Output<'_>) -> Result<u8> {
-    let policies = policies::load(&args.policy)?;
+    let policies = args.policies.load()?;
     let (first, second) = match &policies[..] {
         [first] => (first, Against::Credited),
         [first, second] => (first, Against::Policy(Box::new(second.clone()))),
@@ -31,7 +29,7 @@ pub(crate) fn run(args: &CompareArgs, output: &mut Output<'_>) -> Result<u8> {
             return Err(WrongUsage(text).into());
         }
     };
-    let log = LogReader::open(&args.log.log)?;
+    let log = args.log.open()?;
     let only = args.sequencer.map(SequencerId);
     if let Some(id) = only {
         let known = sequencers(&log)?;
@@ -39,7 +37,7 @@ pub(crate) fn run(args: &CompareArgs, output: &mut Output<'_>) -> Result<u8> {
             bail!("sequencer {id} is asked for, but in the log there are {}, from 1 on", known.len());
         }
     }
-    let found = compare(&log, first, &second, args.threads.map(usize::from))?;
+    let found = compare(&log, first, &second, args.threads.count())?;
     match args.format {
         Format::Json => {
             json::print(
@@ -74,11 +72,9 @@ fn print_tables(
     output: &mut Output<'_>,
 ) -> Result<()> {
     let out = &mut output.out;
-    let headline =
-        |policy: &Policy| format!("policy {} {} ({})", policy.name(), policy.version(), policy.digest());
-    writeln!(out, "first   {}", headline(&found.first))?;
+    writeln!(out, "first   {}", policy_line(&found.first))?;
     match &found.second {
-        Against::Policy(policy) => writeln!(out, "second  {}", headline(policy))?,
+        Against::Policy(policy) => writeln!(out, "second  {}", policy_line(policy))?,
         Against::Credited => writeln!(out, "second  what the contract credited")?,
     }
     match found.horizon {

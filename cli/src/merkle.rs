@@ -1,11 +1,11 @@
 //! `tally claims merkle`: a tree to pay a policy by.
 
-use crate::args::PlainFormat;
 use crate::claims_args::MerkleArgs;
-use crate::format::table;
+use crate::format::{or_none, policy_line, table};
 use crate::names::Names;
 use crate::out_file::write_file;
-use crate::{DONE, Output, json, policies};
+use crate::shared_args::PlainFormat;
+use crate::{DONE, Output, json};
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::Path;
@@ -15,10 +15,10 @@ use tally_eventlog::LogReader;
 use tally_text::metis;
 
 pub(crate) fn run(args: &MerkleArgs, output: &mut Output<'_>) -> Result<u8> {
-    let policy = policies::load_one(&args.policy)?;
-    let log = LogReader::open(&args.log.log)?;
+    let policy = args.policy.load()?;
+    let log = args.log.open()?;
     let epoch = args.epoch.map(EpochIndex);
-    let found = distribution(&log, &policy, epoch, args.threads.map(usize::from))?;
+    let found = distribution(&log, &policy, epoch, args.threads.count())?;
     write(&args.out, &found.tree.to_json())?;
     if let Some(path) = &args.proofs {
         write(path, &found.proofs_json())?;
@@ -40,9 +40,9 @@ fn write(path: &Path, text: &str) -> Result<()> {
 fn print_tables(log: &LogReader, found: &Distribution, output: &mut Output<'_>) -> Result<()> {
     let names = Names::load(output, log)?;
     let (out, policy) = (&mut output.out, &found.policy);
-    writeln!(out, "policy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
+    writeln!(out, "{}", policy_line(policy))?;
     writeln!(out, "log head {}", log.head_digest()?)?;
-    let l1_block = found.l1_block.map_or("none".into(), |block| block.to_string());
+    let l1_block = or_none(found.l1_block);
     writeln!(out, "up to the end of epoch {}, {}", found.epoch, tally_text::time(found.end))?;
     writeln!(out, "recipients as of L1 block {l1_block}: addresses on L2, where the tree is to be paid\n")?;
     let mut rows = table(&["sequencer", "recipient on L2", "cumulative METIS"], 2);

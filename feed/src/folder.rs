@@ -7,7 +7,7 @@ use crate::error::FeedError;
 use crate::facts::{Facts, batch_rows};
 use crate::journal::Journal;
 use crate::told::{Feed, Teller};
-use crate::view::{Contracts, PolicyView, View};
+use crate::view::{PolicyView, PoolContracts, View};
 use alloy_primitives::B256;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -257,14 +257,14 @@ impl Folder {
     }
 
     /// What L1 says in `log`, or in a part of one.
-    fn contracts<L: LogView>(&self, log: &L) -> Result<Contracts, FeedError> {
+    fn contracts<L: LogView>(&self, log: &L) -> Result<PoolContracts, FeedError> {
         let records = log.l1_records()?;
         let StateAt { pool, .. } = state_at(log, None)?;
         let accounts = ChainAccounts::after(&log.identity().genesis, &records)?;
         let sequencers = sequencers(log)?;
         let names = self.registry.as_ref().map(|registry| Names::new(registry, &sequencers));
         let (names, batches) = (names.unwrap_or_default(), paid_batches(log, &records)?);
-        Ok(Contracts { records, pool, accounts, sequencers, names, batches })
+        Ok(PoolContracts { records, pool, accounts, sequencers, names, batches })
     }
 }
 

@@ -22,7 +22,7 @@ struct OfChain {
     chain: &'static str,
 }
 
-/// What folding and feeding count.
+/// The metrics of folding the log and of the feeds.
 #[derive(Clone, Debug)]
 pub(crate) struct FeedMetrics {
     streams: Gauge,

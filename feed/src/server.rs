@@ -54,7 +54,7 @@ pub struct FeedOptions {
     pub ready_lag_secs: u64,
     /// How often to look whether somebody else has written to the log.
     pub poll: Duration,
-    /// The chains to follow.
+    /// The chains to follow; `None` if another process ingests.
     pub ingest: Option<LiveOptions>,
 }
 
@@ -128,7 +128,7 @@ impl Server {
         self.bound.local_addr()
     }
 
-    /// Where it serves metrics.
+    /// The address at which the server serves metrics, if it does.
     pub fn metrics_addr(&self) -> Option<SocketAddr> {
         self.metrics_bound.as_ref().map(Bound::local_addr)
     }

@@ -8,7 +8,7 @@ use tally_wire::{Fact, FactKind};
 /// A fact as it is served.
 #[derive(Debug)]
 pub(crate) struct Told {
-    /// Its place in the feed.
+    /// The place of the fact in the feed, from 1.
     pub(crate) sequence: u64,
     /// Tells it from a fact of another feed in the same place: hex digits of a digest of all that holds up to it.
     pub(crate) tag: String,

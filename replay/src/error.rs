@@ -18,7 +18,7 @@ pub enum ReplayError {
     Fold {
         /// The name of the policy.
         policy: String,
-        /// What the fold said.
+        /// The error that the fold returned.
         error: FoldError,
     },
     /// What the contract paid depends on more than who did what, so there is nothing to vary.
@@ -41,7 +41,7 @@ pub enum ReplayError {
         "the log ends at L2 block {found} (none: 0), before block {folded} that was folded already: replay it anew"
     )]
     WentBack {
-        /// The last block folded.
+        /// The last block that was folded.
         folded: L2Block,
         /// The last block of the log.
         found: L2Block,
@@ -52,7 +52,7 @@ pub enum ReplayError {
          {found}, not {folded}: replay the log anew"
     )]
     Replaced {
-        /// The chunk's first block.
+        /// The first block of the chunk.
         chunk: L2Block,
         /// The digest of the blocks when they were folded.
         folded: B256,

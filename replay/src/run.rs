@@ -102,7 +102,7 @@ impl Replay {
         self.parts.iter().map(|part| (part.fold.policy(), part.fold.ledger(), part.stop))
     }
 
-    /// The same, by value.
+    /// Ends the replay, and returns each policy, its ledger, and why it ends where it does.
     pub fn into_replayed(self) -> Vec<Replayed> {
         let replayed = |part: PolicyFold| {
             let policy = part.fold.policy().clone();

@@ -24,7 +24,7 @@ pub(crate) struct Surveyor {
     spans: Spans,
     /// Everybody whom a span names.
     span_signers: BTreeSet<Address>,
-    /// The signers by code.
+    /// The signers of the log, in the order of their codes.
     signers: Vec<Address>,
 }
 
@@ -129,7 +129,7 @@ impl Surveyor {
 }
 
 impl Survey<'_> {
-    /// What a fold reads.
+    /// The timeline, spans, batches and counts that a fold reads.
     pub(crate) fn history(&self) -> History<'_> {
         History {
             timeline: self.timeline,

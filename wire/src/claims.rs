@@ -69,7 +69,7 @@ shapes! {
         /// take that. `mpc_balance`: the MPC address has the ETH to send it. `call`: the call succeeds, sent by the MPC
         /// address.
         check: String,
-        /// `passed`, `failed` or `not_asked`.
+        /// The result of the check: `passed`, `failed` or `not_asked`.
         state: String,
         /// The least that passes, as text: in blocks, seconds or wei; `null` where nothing is counted, or nothing was asked.
         wanted: Option<String>,
@@ -122,7 +122,7 @@ shapes! {
         signer: Address = blocks.signer.into(),
         /// The sequencer that had this signer; `null` if none ever had.
         sequencer: Option<u64> = blocks.why.sequencer().map(|sequencer| sequencer.0),
-        /// How many blocks there are.
+        /// How many blocks the batch leaves out.
         blocks: u64 = blocks.blocks,
         /// `unknown_signer`: no sequencer ever had this signer. `sequencer_gone`: it has taken its stake out.
         why: String = blocks.why.code().into(),
@@ -254,7 +254,7 @@ shapes! {
         formula: String,
         /// The L1 block after which the stake is all that is locked; `null` if the stake was given.
         l1_block: Option<u64>,
-        /// The stake, in wei.
+        /// The stake that the reward is computed from, in wei.
         stake_wei: Amount,
         /// The seconds from one block to the next, as a decimal number.
         block_secs: String,

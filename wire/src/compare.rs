@@ -73,7 +73,7 @@ shapes! {
         start: Option<u64> = row.epoch.start.map(|start| start.0),
         /// The id of the sequencer.
         sequencer: u64 = row.sequencer.0,
-        /// What both give it there.
+        /// What both policies give to the sequencer in this epoch.
         #[serde(flatten)]
         sums: ComparedSums = (&row.sums).try_into()?,
     }
@@ -95,7 +95,7 @@ shapes! {
     pub struct ComparedSequencer {
         /// The id of the sequencer.
         sequencer: u64,
-        /// What both give it.
+        /// What both policies give to the sequencer.
         #[serde(flatten)]
         sums: ComparedSums,
     }

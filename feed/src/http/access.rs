@@ -5,7 +5,7 @@ use crate::error::FeedError;
 use axum::http::{HeaderMap, header};
 use std::net::SocketAddr;
 
-/// Which requests are let in.
+/// The rule by which requests are let in.
 #[derive(Clone, Debug)]
 pub enum Access {
     /// Everybody who can connect.

@@ -1,7 +1,7 @@
 //! Listens, and serves a router until it is told to stop.
 
 use super::door::Door;
-use super::gate::{GateLayer, Rules};
+use super::gate::{GateLayer, GateRules};
 use super::limiter::Limiter;
 use super::{Access, HttpMetrics, Problem, TlsFiles, files};
 use crate::error::FeedError;
@@ -26,20 +26,20 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 pub struct HttpOptions {
     /// The address to listen on.
     pub listen: SocketAddr,
-    /// With TLS; `None`: without.
+    /// The files by which to speak TLS; `None` for plain HTTP.
     pub tls: Option<TlsFiles>,
-    /// Which requests are let in.
+    /// The rule by which requests are let in.
     pub access: Access,
     /// How many requests a client may make in a second, and twice as many at once; `None`: any number. A
     /// client is an IPv4 address or an IPv6 network of 64 bits.
     pub requests_per_sec: Option<NonZeroU32>,
     /// How many connections may be open; more are closed at once.
     pub connections_max: usize,
-    /// How long things may take.
+    /// How long the parts of a request may take.
     pub timeouts: Timeouts,
 }
 
-/// How long things may take.
+/// How long the parts of a request may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// A handshake of TLS: 10 s.
@@ -106,7 +106,7 @@ impl Bound {
     ) -> Result<(), FeedError> {
         let HttpOptions { timeouts, connections_max, .. } = self.options;
         let limiter = self.options.requests_per_sec.map(|rate| Limiter::new(rate, DefaultClock::default()));
-        let rules = Rules {
+        let rules = GateRules {
             access: self.options.access,
             limiter,
             handler: timeouts.handler,

@@ -15,7 +15,7 @@ const EPOCHS_HELD: usize = 128;
 /// Reads blocks of a ledger, and remembers the epochs that it has read.
 pub struct BlockReader<'l, 'a, L> {
     ledger: &'l BlockLedger<'a, L>,
-    /// By their first block.
+    /// The parts that were read, by their first block.
     epochs: BTreeMap<L2Block, ReadEpoch<'l>>,
     scratch: Scratch,
 }
@@ -24,7 +24,7 @@ pub struct BlockReader<'l, 'a, L> {
 struct ReadEpoch<'l> {
     epoch: Option<EpochIndex>,
     range: RangeInclusive<L2Block>,
-    /// At its first block.
+    /// The assessor as it stands at the first block of the part.
     assessor: Assessor<'l>,
     spans: Spans,
     /// What each sequencer had earned by its first block, and by each chunk after it, by slot.

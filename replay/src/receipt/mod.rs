@@ -103,12 +103,12 @@ pub struct ReceiptStop {
 pub struct ReceiptEpoch {
     /// The index of the epoch, from 0.
     pub epoch: u64,
-    /// When the epoch begins.
+    /// When the epoch begins, in Unix seconds.
     pub start: u64,
     /// The stake-seconds Q, in wei·s.
     #[serde(with = "text")]
     pub stake_seconds: U256,
-    /// The rewarded blocks, N.
+    /// How many blocks were rewarded (N).
     pub blocks: u64,
     /// The stake-blocks W, in wei·blocks.
     #[serde(with = "text")]
@@ -118,9 +118,9 @@ pub struct ReceiptEpoch {
     pub reward_wei: U256,
     /// The target in force when it begins, as a decimal fraction.
     pub target_mrr: String,
-    /// What its blocks earn.
+    /// What sets the reward of its blocks.
     pub rate: ReceiptRate,
-    /// Its sequencers that earned.
+    /// The sequencers with rewarded blocks in it.
     pub rows: Vec<ReceiptRow>,
     /// The digest of the epoch (`docs/rules.md`).
     #[serde(with = "text")]
@@ -131,18 +131,18 @@ pub struct ReceiptEpoch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "from", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ReceiptRate {
-    /// The policy's initial reward.
+    /// The initial reward of the policy.
     Initial {},
-    /// An earlier epoch's sums.
+    /// The stake and the blocks of an earlier epoch.
     Window {
         /// The epoch whose sums they are.
         window_epoch: u64,
         /// The target that it was set with, as a decimal fraction.
         mrr: String,
     },
-    /// What the contract pays.
+    /// The reward per block of the contract.
     Chain {},
-    /// By the operators' formula.
+    /// The formula of the pool's operators.
     Operators {
         /// What was locked when the epoch began.
         #[serde(with = "text")]
@@ -154,7 +154,7 @@ pub enum ReceiptRate {
     },
     /// A reward that the policy fixes.
     Fixed {
-        /// What every block earns.
+        /// What every block of the epoch earns, in wei.
         #[serde(with = "text")]
         reward_per_block_wei: U256,
     },

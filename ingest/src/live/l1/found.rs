@@ -14,7 +14,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tally_eventlog::RecentBlock;
+use tally_eventlog::{Chain, RecentBlock};
 
 /// How often the other endpoints are asked of a claim that does not add up, while one of them does not answer: of one block,
 /// and of several. A node that fails now and then answers for few blocks more often than for many.
@@ -112,7 +112,7 @@ impl L1 {
             self.rpc.doubt();
             if let Ok(better) = self.rpc.once(what, better).await {
                 tracing::warn!(
-                    chain = "L1",
+                    chain = Chain::L1.name(),
                     "endpoints differ in {what}: {discrepancy} by one, and {} events that add up better by another, which \
                      is believed",
                     better.piece.records.len()
@@ -132,7 +132,10 @@ impl L1 {
             return None;
         }
         if !is_settled {
-            tracing::warn!(chain = "L1", "{discrepancy}; not every endpoint told what it has in {what}");
+            tracing::warn!(
+                chain = Chain::L1.name(),
+                "{discrepancy}; not every endpoint told what it has in {what}"
+            );
             self.metrics.warning();
         }
         Some(found)
