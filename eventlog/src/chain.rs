@@ -12,7 +12,7 @@ pub enum Chain {
 }
 
 impl Chain {
-    /// Both, in order.
+    /// Both chains, L1 first.
     pub const ALL: [Self; 2] = [Self::L1, Self::L2];
 
     /// What it is called, for people and for programs.

@@ -181,7 +181,7 @@ pub enum LogError {
         what: &'static str,
         /// What it is by the events before, or by the head.
         expected: String,
-        /// What was staged.
+        /// The hash or timestamp that was staged.
         found: String,
     },
     /// An L2 block that is not the next.
@@ -256,7 +256,7 @@ pub enum LogError {
     /// The file is something else than a bundle.
     #[error("it is no bundle: it begins with {found:?}")]
     NotABundle {
-        /// The first bytes of the file, in hexadecimal.
+        /// The first bytes of the file, as text.
         found: String,
     },
     /// A bundle of another format.

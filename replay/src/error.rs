@@ -112,11 +112,11 @@ pub enum ReplayError {
     /// A receipt whose bytes are not those that one which says the same has.
     #[error("the receipt is not written as Tally writes it: its line {line} is {found}, not {expected}")]
     NotCanonical {
-        /// Which line, from 1.
+        /// The number of the line, from 1.
         line: usize,
         /// What a receipt that says the same has there.
         expected: String,
-        /// What it has there.
+        /// What the file has in that line.
         found: String,
     },
     /// A receipt whose policy is none.
@@ -137,7 +137,7 @@ pub enum ReplayError {
     ReceiptValue {
         /// The part of the receipt.
         place: String,
-        /// What it may be.
+        /// The values that are allowed.
         expected: &'static str,
         /// What the receipt states there.
         found: String,

@@ -72,6 +72,6 @@ pub use receipt::{
     ReceiptRow, ReceiptSequencer, ReceiptStop, ReceiptUnrewarded,
 };
 pub use run::{Replay, Replayed, replay};
-pub use saved::{SAVED_BYTES_MAX, restore, save};
+pub use saved::{RESULTS, SAVED_BYTES_MAX, restore, save};
 pub use state::{StateAt, check_l1_block, state_at};
 pub use whatif::{Compared, Variation, WhatIf};
