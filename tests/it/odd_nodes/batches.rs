@@ -2,7 +2,7 @@
 //! once, down to single calls, and the log is the recording's.
 
 use super::{GoesOn, POOL, POOL_TINY, SMALL, TINY, every, first, kinds, on_l1, on_l2};
-use replay_node::{Amiss, Failure, Kind, Odd, Refusal};
+use replay_node::{Amiss, BloomChange, Failure, Kind, Odd, Refusal};
 
 /// More than `above` calls are answered amiss.
 fn batch(above: usize, amiss: Amiss) -> Odd {
@@ -121,6 +121,10 @@ kinds! {
         [TINY, POOL_TINY], GoesOn, [page(2, 413)];
     batches_of_three:
         [TINY, POOL_TINY], GoesOn, [page(3, 413)];
+    batches_of_three_without_blooms:
+        [TINY, POOL_TINY], GoesOn, [page(3, 413), on_l1(Kind::Bloom(BloomChange::Null))];
+    batches_of_two_without_blooms:
+        [TINY], GoesOn, [batch(2, Amiss::ErrorOfFirst(-32000, "batch too large")), on_l1(Kind::Bloom(BloomChange::Null))];
 
     batches_that_fail_at_first:
         [SMALL], GoesOn, [first(3, words(1, 200, -32600, "invalid request"))];
