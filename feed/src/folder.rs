@@ -4,7 +4,7 @@
 //! the log's end; it is thrown away each time, so a reorg needs no special case.
 
 use crate::error::FeedError;
-use crate::facts::{Facts, batch_rows};
+use crate::facts::{Facts, Frozen, batch_rows};
 use crate::journal::Journal;
 use crate::told::{Feed, Teller};
 use crate::view::{Contracts, PolicyView, View};
@@ -201,7 +201,8 @@ impl Folder {
         let mut feeds = Vec::new();
         for ((facts, teller), (_, ledger, _)) in facts.iter_mut().zip(&mut self.tellers).zip(replay.ledgers())
         {
-            feeds.push(teller.tell(&facts.advance(&is_final, ledger)?)?);
+            let feed = teller.tell(&facts.advance(&is_final, ledger)?)?;
+            feeds.push((facts.frozen(), feed));
         }
         let settled = replay.ledgers().map(|(policy, ledger, stop)| Replayed {
             policy: policy.clone(),
@@ -213,7 +214,7 @@ impl Folder {
             .into_iter()
             .zip(settled)
             .zip(feeds)
-            .map(|((replayed, settled), feed)| (replayed, settled, feed))
+            .map(|((replayed, settled), (frozen, feed))| (replayed, settled, frozen, feed))
             .collect();
         Ok(Folded { replay, facts, parts })
     }
@@ -223,7 +224,7 @@ impl Folder {
         log: LogReader,
         digest: B256,
         final_reach: Reach,
-        parts: Vec<(Replayed, Replayed, Feed)>,
+        parts: Vec<(Replayed, Replayed, Frozen, Feed)>,
         last: Option<&View>,
     ) -> Result<View, FeedError> {
         let is_same = last.is_some_and(|last| last.log.heads().l1_events == log.heads().l1_events);
@@ -242,13 +243,14 @@ impl Folder {
             None => Arc::new(self.contracts(&log.final_part()?)?),
         };
         let mut policies = Vec::new();
-        for (replayed, settled, feed) in parts {
+        for (replayed, settled, frozen, feed) in parts {
             policies.push(PolicyView::new(
                 &log,
                 (digest, self.names_digest),
                 final_reach,
                 &contracts,
                 (replayed, settled),
+                frozen,
                 feed,
             )?);
         }
@@ -272,8 +274,8 @@ impl Folder {
 struct Folded {
     replay: Replay,
     facts: Vec<Facts>,
-    /// For each policy: the replay up to the log's end, that of what is final, and the feed.
-    parts: Vec<(Replayed, Replayed, Feed)>,
+    /// For each policy: the replay up to the log's end, that of what is final, the distributions, and the feed.
+    parts: Vec<(Replayed, Replayed, Frozen, Feed)>,
 }
 
 /// The batches that were paid, in order.

@@ -3,10 +3,11 @@
 use crate::shape::{count, list};
 use crate::{
     Address, At, BlockEntry, BlockExplanation, ChainAudit, ChainHead, ContractAccount, CreditedRow,
-    DistributionPart, Epoch, Finding, Movement, NextBatch, NextRate, Row, SequencerWithAccounts,
-    StatementHead,
+    DistributionHead, DistributionPart, Epoch, Finding, Movement, NextBatch, NextRate, ProvenLeaf, Row,
+    SequencerWithAccounts, StatementHead, Withheld,
 };
 use crate::{Amount, Hash};
+use tally_engine::PoolState;
 
 shapes! {
     /// How far everything is.
@@ -73,13 +74,51 @@ shapes! {
         at: At,
         /// The id of the sequencer.
         sequencer: u64,
-        /// The address on L2 that gets its rewards; `null` while none is named.
+        /// The address on L2 that gets its rewards by what is final now; `null` while none is named. A distribution that was
+        /// frozen before it was named is claimed by the recipient of `distribution`.
         recipient: Option<Address>,
         /// What the contracts owe, up to the last final L1 block.
         contract: ContractAccount,
-        /// What the policy's distribution at the end of its last settled epoch owes. It is `null` where there is none: under
-        /// `on-chain`, where the contract pays, before an epoch is settled, and while nobody has named a recipient.
+        /// What the distribution that was asked for owes, or else that of the last settled epoch. It is `null` where there is
+        /// none: under `on-chain`, where the contract pays, and before an epoch is settled.
         distribution: Option<DistributionPart>,
+    }
+
+    /// A page of the distributions.
+    pub struct DistributionsAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The distributions, by epoch.
+        distributions: Vec<DistributionHead>,
+        /// Where the next page begins: give it as `from`. `null` after the last.
+        next: Option<u64>,
+    }
+
+    /// A distribution, and what of it nobody can claim.
+    pub struct DistributionAnswer from
+        (at, made, present): (At, &tally_claims::Distribution, &PoolState)
+    {
+        /// The state that the answer is of.
+        at: At = at,
+        /// The distribution in short.
+        #[serde(flatten)]
+        head: DistributionHead = (&made.head).into(),
+        /// The sequencers that are owed something and have no leaf, by id.
+        withheld: Vec<Withheld> = list(&made.withheld, |withheld| (withheld, present).into()),
+    }
+
+    /// A page of the leaves of a distribution.
+    pub struct LeavesAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The last epoch that counts.
+        epoch: u64,
+        /// The root of the tree; `null` where nobody can claim anything.
+        root: Option<Hash>,
+        /// The leaves, by id of the sequencer.
+        leaves: Vec<ProvenLeaf>,
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<u64>,
     }
 
     /// A statement, with a page of what moved.

@@ -37,7 +37,8 @@ shapes! {
         id: String,
         /// When it came about, in Unix seconds: the timestamp of the L1 block, or the end of the epoch; `null` for a rollback.
         time: Option<u64>,
-        /// The number of the event's L1 block; `null` for what no event says.
+        /// The number of the event's L1 block; of a distribution, that of the last event that counts; `null` for what no event
+        /// says.
         l1_block: Option<u64>,
         /// The hash of the event's L1 transaction; `null` for what no event says.
         transaction: Option<Hash>,
@@ -99,6 +100,17 @@ pub enum FactKind {
         digest: Hash,
         /// The sequencers that earned in it, by id.
         rows: Vec<ClosedRow>,
+    },
+    /// The distribution of the epoch that was closed right before is frozen: its root can be published.
+    DistributionReady {
+        /// The number of the last epoch that counts.
+        epoch: u64,
+        /// The root of the tree.
+        root: Hash,
+        /// What all leaves have together since the beginning, claimed or not, in wei.
+        leaves_wei: Amount,
+        /// What is withheld from sequencers without a recipient together, in wei.
+        withheld_wei: Amount,
     },
     /// A batch was paid: the contract credited rewards.
     BatchCredited {
@@ -219,6 +231,7 @@ impl FactKind {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::EpochClosed { .. } => "epoch_closed",
+            Self::DistributionReady { .. } => "distribution_ready",
             Self::BatchCredited { .. } => "batch_credited",
             Self::Locked { .. } => "locked",
             Self::Relocked { .. } => "relocked",

@@ -61,7 +61,7 @@ pub use accounts::{
     SequencerAccount, SequencerPolicyAccount, Statement, StatementHead, status_name,
 };
 pub use answers::{
-    AuditAnswer, BatchesAnswer, BlockAnswer, ClaimAnswer, EpochAnswer, EpochsAnswer, Ingesting, LedgerAnswer,
+    AuditAnswer, BatchesAnswer, BlockAnswer, ClaimAnswer, DistributionAnswer, DistributionsAnswer, EpochAnswer, EpochsAnswer, Ingesting, LeavesAnswer, LedgerAnswer,
     NextBatchAnswer, NextRateAnswer, PaidBatch, PolicyStatus, SequencerAnswer, SequencersAnswer, ServedBlock,
     ServedEpoch, StatementAnswer, StatusAnswer,
 };
@@ -71,8 +71,8 @@ pub use audit::{
     FirstDifference, LiveAudit, SampledDifference, StateDifference,
 };
 pub use claims::{
-    BatchCheck, BatchCredit, BlockingSigner, Call, CheckDifference, Closed, Distribution, DistributionLeaf,
-    DistributionPart, EpochRates, NextBatch, NextBatchOfLog, NextRate, NextRateOfLog, OnChainRate,
+    BatchCheck, BatchCredit, BlockingSigner, Call, CheckDifference, Closed, Distribution, DistributionHead, DistributionLeaf,
+    DistributionPart, EpochRates, NextBatch, NextBatchOfLog, NextRate, NextRateOfLog, OnChainRate, ProvenLeaf,
     RewardPerBlock, Rounded, Unpayable, Withheld,
 };
 pub use compare::{AccountsComparison, ComparedEpoch, ComparedRow, ComparedSequencer, ComparedSums};

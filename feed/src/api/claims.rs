@@ -1,10 +1,13 @@
 //! What a sequencer can claim, and its statement.
 
-use super::input::{Limit, Number, Params, PolicyParams, bad};
+use super::accept::Form;
+use super::distributions::{head_of, head_with, whole};
+use super::input::{Limit, Number, Params, bad};
 use super::sequencers::unknown;
 use super::{Shared, broken, gap, not_final};
 use crate::http::Problem;
 use crate::view::PolicyView;
+use alloy_primitives::B256;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -14,12 +17,42 @@ use tally_engine::{SequencerId, UnixTime};
 use tally_wire::{ClaimAnswer, StatementAnswer};
 use utoipa::IntoParams;
 
-/// What a sequencer can claim now, of the contracts and of a policy's distribution: by what is final alone.
-#[utoipa::path(get, path = "/v1/sequencers/{id}/claim", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), PolicyParams), responses((status = 200, description = "What it can claim.", body = ClaimAnswer)))]
+/// Which distribution is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ClaimParams {
+    /// The name of a policy that is served; the first of them, if none is named.
+    policy: Option<String>,
+    /// The epoch of the distribution; the last that is settled, if nothing is said.
+    epoch: Option<u64>,
+    /// The root of the distribution, instead of its epoch: what was published.
+    #[param(required = false, value_type = String, pattern = "^0x[0-9a-fA-F]{64}$")]
+    root: Option<Root>,
+}
+
+/// The root of a tree.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Root(B256);
+
+impl TryFrom<String> for Root {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 64);
+        let parsed = digits.and_then(|digits| digits.parse().ok());
+        parsed.map(Self).ok_or("a root is 0x and 64 hexadecimal digits")
+    }
+}
+
+/// What a sequencer can claim, of the contracts and of a distribution of the policy: by what is final alone. A distribution
+/// stays claimable as it was frozen, by the recipient of then.
+#[utoipa::path(get, path = "/v1/sequencers/{id}/claim", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), ClaimParams), responses((status = 200, description = "What it can claim.", body = ClaimAnswer)))]
 pub(super) async fn claim(
     State(api): State<Shared>,
     Number(id): Number,
-    Params(params): Params<PolicyParams>,
+    Params(params): Params<ClaimParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let moment = api.moment(params.policy.as_deref())?;
@@ -32,16 +65,25 @@ pub(super) async fn claim(
         }
         return Err(unknown(&moment, id.0));
     };
-    if let Some(response) = moment.not_modified(&headers) {
+    let head = match (params.epoch, params.root) {
+        (None, None) => policy.last_distribution().map(|last| last.head),
+        (Some(epoch), None) => Some(head_of(&moment, epoch)?),
+        (None, Some(Root(root))) => Some(head_with(&moment, root)?),
+        (Some(_), Some(_)) => return Err(bad("bad-query", "`epoch` or `root` is given, not both")),
+    };
+    if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
     }
-    let distribution = policy.distribution(view).map_err(|error| broken(&error))?;
+    let distribution = match head {
+        Some(head) => Some((&*whole(&api, &moment, head).await?, id).into()),
+        None => None,
+    };
     moment.answer(&ClaimAnswer {
         at: policy.at.clone(),
         sequencer: id.0,
         recipient: facts.recipient.map(Into::into),
         contract: account.into(),
-        distribution: distribution.map(|made| (made, id).into()),
+        distribution,
     })
 }
 
@@ -91,7 +133,7 @@ pub(super) async fn statement(
         })
         .await?;
     // Only now is it known that there is an answer.
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
     }
     moment.answer(&answer)

@@ -1,5 +1,6 @@
 //! Epochs and single blocks.
 
+use super::accept::Form;
 use super::input::{Number, PageParams, Params, PolicyParams, page};
 use super::{Shared, broken, gap};
 use crate::error::FeedError;
@@ -30,7 +31,7 @@ pub(super) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let moment = api.moment(params.policy.as_deref())?;
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
     }
     let policy = moment.policy();
@@ -56,7 +57,7 @@ pub(super) async fn one(
         let detail = format!("epoch {number} is asked for, but there are {} yet, from 0 on", epochs.len());
         return Err(gap(policy, detail));
     };
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
     }
     let rows = rows(epoch).map_err(no_amount)?;
@@ -81,7 +82,7 @@ pub(super) async fn block(
     if policy.at.horizon.is_none_or(|horizon| number > horizon.l2_block) {
         return Err(gap(policy, format!("block {number} is asked for, which is not folded yet")));
     }
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
     }
     let worked = moment.clone();

@@ -4,7 +4,9 @@
 //! that whoever has it is told so without anything being computed. What takes long is done by few at a time, apart from
 //! the threads that answer.
 
+mod accept;
 mod claims;
+mod distributions;
 mod epochs;
 mod feed;
 mod input;
@@ -13,6 +15,8 @@ mod pool;
 mod sequencers;
 mod status;
 mod stream;
+
+use accept::Form;
 
 pub(crate) use openapi::answers as described_answers;
 pub use openapi::openapi_json;
@@ -133,9 +137,21 @@ impl Moment {
         &self.view.policies[self.index]
     }
 
-    /// The answer of somebody who has it already, by the `If-None-Match` of the request.
-    fn not_modified(&self, headers: &HeaderMap) -> Option<Response> {
+    /// The tag of an answer: one form of it is other bytes than another.
+    fn etag(&self, form: Form) -> HeaderValue {
         let etag = &self.policy().etag;
+        let named = match form {
+            Form::Json | Form::Events => None,
+            Form::Csv => etag.to_str().ok().and_then(|tag| {
+                HeaderValue::from_str(&format!("{}-csv\"", tag.strip_suffix('"').unwrap_or(tag))).ok()
+            }),
+        };
+        named.unwrap_or_else(|| etag.clone())
+    }
+
+    /// The answer of somebody who has it already, by the `If-None-Match` of the request.
+    fn not_modified(&self, headers: &HeaderMap, form: Form) -> Option<Response> {
+        let etag = self.etag(form);
         let has = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(
             |value| {
                 let mut tags = value.split(',').map(str::trim);
@@ -144,15 +160,24 @@ impl Moment {
                 })
             },
         );
-        has.then(|| (StatusCode::NOT_MODIFIED, [(header::ETAG, etag.clone())]).into_response())
+        has.then(|| (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response())
     }
 
     /// An answer that is text already.
     fn text(&self, json: Bytes) -> Response {
-        let mut response = Response::new(Body::from(json));
+        self.formed(json, Form::Json, "application/json")
+    }
+
+    /// An answer as CSV.
+    fn csv(&self, text: String) -> Response {
+        self.formed(text.into(), Form::Csv, "text/csv; charset=utf-8; header=present")
+    }
+
+    fn formed(&self, text: Bytes, form: Form, media_type: &'static str) -> Response {
+        let mut response = Response::new(Body::from(text));
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::ETAG, self.policy().etag.clone());
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        headers.insert(header::ETAG, self.etag(form));
         response
     }
 
@@ -217,6 +242,9 @@ pub(crate) fn router(api: Shared) -> Router {
         .route("/v1/batches/next", get(pool::next_batch))
         .route("/v1/rates/next", get(pool::next_rate))
         .route("/v1/audit", get(pool::audit))
+        .route("/v1/distributions", get(distributions::list))
+        .route("/v1/distributions/{n}", get(distributions::one))
+        .route("/v1/distributions/{n}/leaves", get(distributions::leaves))
         .route("/v1/feed", get(feed::feed))
         .with_state(Arc::clone(&api));
     health_router(api).merge(asked)

@@ -1,6 +1,6 @@
 //! The `OpenAPI` file: generated from the handlers and the types that they answer with.
 
-use super::{claims, epochs, feed, pool, sequencers, status};
+use super::{claims, distributions, epochs, feed, pool, sequencers, status};
 use axum::http::header;
 use axum::response::IntoResponse;
 use serde::Serialize;
@@ -36,6 +36,9 @@ use utoipa::{Modify, OpenApi, ToSchema};
         pool::next_batch,
         pool::next_rate,
         pool::audit,
+        distributions::list,
+        distributions::one,
+        distributions::leaves,
         feed::feed,
         serve,
     ),

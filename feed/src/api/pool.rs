@@ -1,5 +1,6 @@
 //! What was paid, what is to be paid next, and what the audit says of it.
 
+use super::accept::Form;
 use super::input::{Limit, PageParams, Params, PolicyParams, page};
 use super::{Shared, broken, in_turn, not_final};
 use crate::error::FeedError;
@@ -26,7 +27,7 @@ pub(super) async fn batches(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let moment = api.moment(params.policy.as_deref())?;
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
     }
     let view = &moment.view;
@@ -59,7 +60,7 @@ pub(super) async fn next_batch(
         })
         .await?;
     // Only now is it known that there is an answer.
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
     }
     moment.answer(&answer)
@@ -87,7 +88,7 @@ pub(super) async fn next_rate(
         })
         .await?;
     // Only now is it known that there is an answer.
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
     }
     moment.answer(&answer)
@@ -152,7 +153,7 @@ pub(super) async fn audit(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let moment = api.moment(params.policy.as_deref())?;
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
     }
     if moment.view.audit.get().is_none() {

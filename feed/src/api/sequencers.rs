@@ -1,5 +1,6 @@
 //! Sequencers, and the blocks of one.
 
+use super::accept::Form;
 use super::input::{Limit, Number, Params, PolicyParams, bad};
 use super::{Moment, Shared, broken, gap, text_of};
 use crate::http::Problem;
@@ -24,7 +25,7 @@ pub(super) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let moment = api.moment(params.policy.as_deref())?;
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
     }
     let (view, policy) = (&moment.view, moment.policy());
@@ -59,7 +60,7 @@ pub(super) async fn one(
     let Some(cell) = policy.answers.get(&SequencerId(id)) else {
         return Err(unknown(&moment, id));
     };
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
     }
     if let Some(text) = cell.get() {
@@ -125,7 +126,7 @@ pub(super) async fn ledger(
             format!("the cursor is block {start}, which is not of {from} to {to}"),
         ));
     }
-    if let Some(response) = moment.not_modified(&headers) {
+    if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
     }
     let worked = moment.clone();

@@ -3,6 +3,7 @@
 mod answers;
 pub(crate) mod consumer;
 mod contract;
+mod distributions;
 mod following;
 mod gate;
 pub(crate) mod http;
