@@ -6,8 +6,8 @@ use alloy_primitives::{Address, B256};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tally_engine::{
-    Allocation, AmountError, EpochIndex, EpochLedger, L1Block, L1Record, Ledger, Policy, PoolGenesis, PoolState,
-    SequencerId, UnixTime, Wei,
+    Allocation, AmountError, EpochIndex, EpochLedger, L1Block, L1Record, Ledger, Policy, PoolGenesis,
+    PoolState, SequencerId, UnixTime, Wei,
 };
 use tally_eventlog::LogView;
 use tally_replay::{ReplayOptions, Replayed, replay};

@@ -73,7 +73,10 @@ fn print_tables(
         let now = present.sequencers.get(&id).map(|state| state.reward_recipient);
         if let Some(now) = now.filter(|now| !now.is_zero() && Some(*now) != recipient) {
             let (name, now) = (names.label(id), tally_text::address(now));
-            writeln!(out, "since then sequencer {name} has named {now}: it is paid from the next epoch's on")?;
+            writeln!(
+                out,
+                "since then sequencer {name} has named {now}: it is paid from the next epoch's on"
+            )?;
         }
     }
     writeln!(out, "{} leaves of {} wei", head.leaves, head.total_leaves)?;

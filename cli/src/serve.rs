@@ -50,7 +50,9 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let stop = stopped_by_signals()?;
-        let server = Server::bind(options, metrics.clone(), stop).await?;
+        let Some(server) = Server::bind(options, metrics.clone(), stop).await? else {
+            return Ok(DONE);
+        };
         let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
         let mut told = vec![format!("listening at {scheme}://{}", server.local_addr())];
         told.extend(server.metrics_addr().map(|address| format!("metrics at http://{address}/metrics")));

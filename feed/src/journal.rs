@@ -43,6 +43,17 @@ pub(crate) fn link(before: &Link, text: &[u8]) -> Link {
     *hasher.finalize().as_bytes()
 }
 
+/// Facts that were told and are void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rollback {
+    /// Its own sequence number.
+    pub(crate) sequence: u64,
+    /// The sequence number of the last fact that held after it; 0 if none did.
+    pub(crate) to: u64,
+    /// How many facts held after it.
+    pub(crate) facts: usize,
+}
+
 /// The journal of a policy's feed, locked against other servers.
 pub(crate) struct Journal {
     file: File,
@@ -51,8 +62,8 @@ pub(crate) struct Journal {
     tags: Vec<Link>,
     /// The facts that hold, in order: sequence number and link.
     live: Vec<(u64, Link)>,
-    /// The rollbacks, in order: their sequence number, and the one they go back to.
-    rollbacks: Vec<(u64, u64)>,
+    /// The rollbacks, in order.
+    rollbacks: Vec<Rollback>,
     /// How many of the facts that hold are known to follow from the log.
     same: usize,
 }
@@ -78,7 +89,9 @@ impl Journal {
             let aside = path.with_extension(extension);
             std::fs::rename(path, &aside).map_err(failed("putting it aside"))?;
             let (name, aside) = (path.display(), aside.display());
-            tracing::warn!("{name} is of an older version: it was moved to {aside}, and the feed is told anew");
+            tracing::warn!(
+                "{name} is of an older version: it was moved to {aside}, and the feed is told anew"
+            );
             // It stays locked until there is a new one.
             return Self::open(path);
         }
@@ -140,7 +153,7 @@ impl Journal {
                 ROLLBACK => {
                     let to = payload.first_chunk().map_or(0, |to| u64::from_be_bytes(*to));
                     self.live.retain(|(sequence, _)| *sequence <= to);
-                    self.rollbacks.push((sequence, to));
+                    self.rollbacks.push(Rollback { sequence, to, facts: self.live.len() });
                     self.tags.push(rollback_tag(self.live.last(), to));
                 }
                 kind => return Err(wrong(&self.path, offset, "kind 1 or 2", kind.to_string())),
@@ -166,8 +179,13 @@ impl Journal {
         &self.tags
     }
 
-    /// The rollbacks, in order: their sequence number, and the one they go back to.
-    pub(crate) fn rollbacks(&self) -> &[(u64, u64)] {
+    /// The facts that hold, in order, those among them that were not told again yet: sequence number and link.
+    pub(crate) fn live(&self) -> &[(u64, Link)] {
+        &self.live
+    }
+
+    /// The rollbacks, in order.
+    pub(crate) fn rollbacks(&self) -> &[Rollback] {
         &self.rollbacks
     }
 
@@ -195,7 +213,7 @@ impl Journal {
             payload[..8].copy_from_slice(&to.to_be_bytes());
             sequence += 1;
             push(&mut entries, sequence, ROLLBACK, &payload);
-            rollback = Some((sequence, to));
+            rollback = Some(Rollback { sequence, to, facts: same });
         }
         for link in links.iter().skip(same) {
             sequence += 1;
@@ -206,7 +224,7 @@ impl Journal {
         let path = self.path.clone();
         written.map_err(|source| FeedError::Files { path, what: "writing it", source })?;
         self.live.truncate(same);
-        if let Some((_, to)) = rollback {
+        if let Some(Rollback { to, .. }) = rollback {
             self.tags.push(rollback_tag(self.live.last(), to));
         }
         self.tags.extend(live.iter().map(|(_, link)| *link));
@@ -282,7 +300,8 @@ mod tests {
             let mut journal = Journal::open(&path).expect("opens");
             journal.tell(&links(texts)).expect("is written");
             assert_eq!(sequences(&journal), expected, "{texts}");
-            assert_eq!(journal.rollbacks(), rollbacks, "{texts}");
+            let told: Vec<_> = journal.rollbacks().iter().map(|back| (back.sequence, back.to)).collect();
+            assert_eq!(told, rollbacks, "{texts}");
             let taken = Journal::open(&path).map(|_| ()).expect_err("it is locked").to_string();
             assert!(taken.contains("in use by another server"), "{taken}");
             drop(journal);

@@ -9,6 +9,7 @@
 //! - below it, every request passes its token, its client's rate, its method and its size.
 
 mod api;
+mod cursor;
 mod error;
 mod facts;
 mod folder;

@@ -70,23 +70,16 @@ pub(crate) struct PolicyView {
 }
 
 impl PolicyView {
+    /// What a policy makes of a log, of which nothing was told yet: see [`PolicyView::tell`].
     pub(crate) fn new(
-        log: &LogReader,
-        (digest, names_digest): (B256, B256),
+        log: Log,
         final_reach: Reach,
         contracts: &Contracts,
         (replayed, settled): (Replayed, Replayed),
         frozen: Frozen,
-        feed: Feed,
     ) -> Result<Self, FeedError> {
-        let at = At::from((Log::from((digest, log.heads())), final_reach, &replayed, &settled));
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(tally_engine::VERSION.as_bytes());
-        hasher.update(names_digest.as_slice());
-        hasher.update(serde_json::to_string(&at)?.as_bytes());
-        hasher.update(&feed.last().to_be_bytes());
-        let tag = format!("\"{}\"", &hasher.finalize().to_hex()[..32]);
-        let etag = HeaderValue::from_str(&tag).expect("hex digits can be in a header");
+        let feed = Feed::default();
+        let at = At::from((log, final_reach, &replayed, &settled, feed.end()));
         let accounts = PolicyAccounts::new(&replayed, tally_claims::Until::Horizon)?;
         let answers = contracts.sequencers.keys().map(|id| (*id, OnceLock::new())).collect();
         let settled_rewards = settled_rewards(&settled)?;
@@ -95,7 +88,7 @@ impl PolicyView {
             settled,
             accounts,
             at,
-            etag,
+            etag: HeaderValue::from_static("\"\""),
             feed,
             all: OnceLock::new(),
             answers,
@@ -103,6 +96,20 @@ impl PolicyView {
             frozen,
             earlier: Mutex::default(),
         })
+    }
+
+    /// Takes the feed that was told of it, which is the last thing that is done: with that, it is known what answers follow
+    /// from. `names_digest` is that of the registry of names.
+    pub(crate) fn tell(&mut self, names_digest: B256, feed: Feed) -> Result<(), FeedError> {
+        self.at.feed = feed.end();
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(tally_engine::VERSION.as_bytes());
+        hasher.update(names_digest.as_slice());
+        hasher.update(serde_json::to_string(&self.at)?.as_bytes());
+        let tag = format!("\"{}\"", &hasher.finalize().to_hex()[..32]);
+        self.etag = HeaderValue::from_str(&tag).expect("hex digits can be in a header");
+        self.feed = feed;
+        Ok(())
     }
 
     /// A sequencer as it is served; `None` if there is none with this id.

@@ -201,9 +201,8 @@ fn a_distribution_goes_by_the_recipients_of_its_epochs_end() {
         records.insert(place, L1Record { timestamp, block, event, ..last.clone() });
         [8, 9].map(|epoch| owed(&records, Some(epoch)))
     };
-    let recipient = |of: &Distribution| {
-        of.leaves.iter().find(|leaf| leaf.sequencer == SequencerId(3)).unwrap().recipient
-    };
+    let recipient =
+        |of: &Distribution| of.leaves.iter().find(|leaf| leaf.sequencer == SequencerId(3)).unwrap().recipient;
     let end = before.head.end;
     let [same, later] = changed_at(end);
     assert_eq!((same.head, same.leaves), (before.head, before.leaves.clone()));

@@ -32,8 +32,6 @@ shapes! {
     pub struct PolicyStatus {
         /// The state that answers under the policy are of.
         at: At,
-        /// The sequence number of the last fact of the feed; 0 before the first.
-        sequence: u64,
     }
 
     /// How the chains are followed.

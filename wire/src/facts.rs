@@ -10,7 +10,7 @@ shapes! {
         /// The state that the answer is of.
         at: At,
         /// The cursor to go on with: that of the last of these facts, or the one that was given.
-        #[schema(pattern = "^[0-9]+(-[0-9a-f]{16})?$", example = "298-54e1a3f0c2b49d77")]
+        #[schema(pattern = "^(0|[0-9]{1,19}-[0-9a-f]{16}(-[0-9a-f]{16})?)$", example = "298-54e1a3f0c2b49d77")]
         cursor: String,
         /// Whether there are no more facts yet.
         is_end: bool,
@@ -22,8 +22,9 @@ shapes! {
     pub struct NumberedFact {
         /// Its place in the feed: each is greater than the one before.
         sequence: u64,
-        /// The same, with a digest of what holds up to it: to go on after it, or nowhere, if another feed was read.
-        #[schema(pattern = "^[0-9]+-[0-9a-f]{16}$", example = "298-54e1a3f0c2b49d77")]
+        /// How many facts hold up to it, with a digest of them: to go on after it, here or at another server with the same
+        /// history. A rollback has a digest of its own besides.
+        #[schema(pattern = "^[0-9]{1,19}-[0-9a-f]{16}(-[0-9a-f]{16})?$", example = "298-54e1a3f0c2b49d77")]
         cursor: String,
         /// The fields of the fact itself.
         #[schema(inline)]

@@ -61,9 +61,10 @@ pub use accounts::{
     SequencerAccount, SequencerPolicyAccount, Statement, StatementHead, status_name,
 };
 pub use answers::{
-    AuditAnswer, BatchesAnswer, BlockAnswer, ClaimAnswer, DistributionAnswer, DistributionsAnswer, EpochAnswer, EpochsAnswer, Ingesting, LeavesAnswer, LedgerAnswer,
-    NextBatchAnswer, NextRateAnswer, PaidBatch, PolicyStatus, SequencerAnswer, SequencersAnswer, ServedBlock,
-    ServedEpoch, StatementAnswer, StatusAnswer,
+    AuditAnswer, BatchesAnswer, BlockAnswer, ClaimAnswer, DistributionAnswer, DistributionsAnswer,
+    EpochAnswer, EpochsAnswer, Ingesting, LeavesAnswer, LedgerAnswer, NextBatchAnswer, NextRateAnswer,
+    PaidBatch, PolicyStatus, SequencerAnswer, SequencersAnswer, ServedBlock, ServedEpoch, StatementAnswer,
+    StatusAnswer,
 };
 pub use audit::{
     AuditTotals, BatchAudit, BatchShare, BlockSample, BundleAudit, BundleDifference, ChainAudit,
@@ -71,9 +72,9 @@ pub use audit::{
     FirstDifference, LiveAudit, SampledDifference, StateDifference,
 };
 pub use claims::{
-    BatchCheck, BatchCredit, BlockingSigner, Call, CheckDifference, Closed, Distribution, DistributionHead, DistributionLeaf,
-    DistributionPart, EpochRates, NextBatch, NextBatchOfLog, NextRate, NextRateOfLog, OnChainRate, ProvenLeaf,
-    RewardPerBlock, Rounded, Unpayable, Withheld,
+    BatchCheck, BatchCredit, BlockingSigner, Call, CheckDifference, Closed, Distribution, DistributionHead,
+    DistributionLeaf, DistributionPart, EpochRates, NextBatch, NextBatchOfLog, NextRate, NextRateOfLog,
+    OnChainRate, ProvenLeaf, RewardPerBlock, Rounded, Unpayable, Withheld,
 };
 pub use compare::{AccountsComparison, ComparedEpoch, ComparedRow, ComparedSequencer, ComparedSums};
 pub use explain::{
@@ -85,7 +86,9 @@ pub use ledger::{
     Batch, BlockEntry, Earned, Epoch, EpochWithRows, LedgerHead, LedgerShow, OperatorsRate, Rate, Replay,
     Row, SequencerEarned, SequencerSum, Unrewarded, rows,
 };
-pub use log::{At, ChainHead, Contracts, Head, Horizon, L1Info, L2Info, Log, LogInfo, Policy, Stopped};
+pub use log::{
+    At, ChainHead, Contracts, FeedPlace, Head, Horizon, L1Info, L2Info, Log, LogInfo, Policy, Stopped,
+};
 pub use owners::{ContractOwners, OwnerChange};
 pub use recipients::{L2Account, MissingRecipient, Recipient, Recipients};
 pub use schema::{require_all, schema, schemas};

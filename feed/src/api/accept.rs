@@ -62,7 +62,9 @@ fn exactness(range: &str, form: Form) -> Option<u8> {
     match (kind, subtype) {
         ("*", "*") => Some(0),
         (kind, "*") if kind.eq_ignore_ascii_case(ours) => Some(1),
-        (kind, subtype) if kind.eq_ignore_ascii_case(ours) && subtype.eq_ignore_ascii_case(our_subtype) => Some(2),
+        (kind, subtype) if kind.eq_ignore_ascii_case(ours) && subtype.eq_ignore_ascii_case(our_subtype) => {
+            Some(2)
+        }
         _ => None,
     }
 }

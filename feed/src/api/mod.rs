@@ -98,6 +98,26 @@ impl Api {
         Ok(Moment { view, index })
     }
 
+    /// Until what is served is as it should be, or time is up: either is answered, with what there is.
+    async fn wait(&self, secs: u64, is_right: impl Fn(&View) -> bool) -> Result<(), Problem> {
+        let _permit = stream::permit(self)?;
+        let (mut views, mut stop) = (self.views.clone(), self.stop.clone());
+        let newer = async {
+            loop {
+                if views.borrow_and_update().as_deref().is_none_or(&is_right) {
+                    return;
+                }
+                tokio::select! {
+                    changed = views.changed() => if changed.is_err() { return },
+                    _ = stop.wait_for(|stop| *stop) => return,
+                }
+            }
+        };
+        // What is served in the end is looked at by whoever waited.
+        let _ = tokio::time::timeout(Duration::from_secs(secs), newer).await;
+        Ok(())
+    }
+
     /// Works something out that takes long.
     async fn heavy<T: Send + 'static>(
         &self,

@@ -1,6 +1,7 @@
 //! The `OpenAPI` file: generated from the handlers and the types that they answer with.
 
 use super::{claims, distributions, epochs, feed, pool, sequencers, status};
+use crate::cursor::CURSOR_PATTERN;
 use axum::http::header;
 use axum::response::IntoResponse;
 use serde::Serialize;
@@ -58,9 +59,6 @@ struct ProblemJson {
     /// What is the matter with this one request.
     detail: String,
 }
-
-/// A sequence number, and, to be checked, the digest of what holds up to it.
-const CURSOR_PATTERN: &str = "^[0-9]{1,19}(-[0-9a-f]{16})?$";
 
 /// What every request can be answered with.
 struct Common;

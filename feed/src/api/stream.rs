@@ -3,10 +3,11 @@
 //! A stream holds no facts of its own: it remembers how far it is, and takes the next from what all share once the
 //! reader has taken those before. So a slow reader costs no memory, and cannot miss a fact.
 
-use super::Shared;
+use super::{Api, Shared};
+use crate::cursor::Cursor;
 use crate::http::Problem;
 use crate::metrics::Gauged;
-use crate::told::Told;
+use crate::told::{Feed, Place, Told};
 use crate::view::View;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -30,7 +31,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const STREAM_MAX: Duration = Duration::from_hours(1);
 
 /// A place among those who wait for facts.
-pub(super) fn permit(api: &Shared) -> Result<OwnedSemaphorePermit, Problem> {
+pub(super) fn permit(api: &Api) -> Result<OwnedSemaphorePermit, Problem> {
     Arc::clone(&api.streams).try_acquire_owned().map_err(|_| {
         let detail = "too many readers follow the feed; a page of it can be read without waiting";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", detail).retry_after(10)
@@ -42,28 +43,22 @@ struct Reader {
     views: watch::Receiver<Option<Arc<View>>>,
     stop: watch::Receiver<bool>,
     policy: usize,
-    /// The last fact that was sent, and what tells it from another feed's, where that is known.
-    after: u64,
-    tag: Option<String>,
+    /// How far the reader is.
+    cursor: Cursor,
     has_begun: bool,
     ends_at: tokio::time::Instant,
     _permit: OwnedSemaphorePermit,
     _counted: Gauged,
 }
 
-/// The stream of facts after number `after`, which is the fact with that `tag`.
-pub(super) fn events(
-    api: &Shared,
-    policy: usize,
-    after: u64,
-    tag: Option<String>,
-) -> Result<Response, Problem> {
+/// The stream of facts that a reader with this cursor does not have. A server that is behind it says nothing until it has
+/// got there.
+pub(super) fn events(api: &Shared, policy: usize, cursor: Cursor) -> Result<Response, Problem> {
     let reader = Reader {
         views: api.views.clone(),
         stop: api.stop.clone(),
         policy,
-        after,
-        tag,
+        cursor,
         has_begun: false,
         ends_at: tokio::time::Instant::now() + STREAM_MAX,
         _permit: permit(api)?,
@@ -95,13 +90,16 @@ impl Reader {
                 return None;
             }
             let view = self.views.borrow_and_update().clone()?;
-            let here = view.policies.get(self.policy)?.feed.tag(self.after);
-            if here.zip(self.tag.as_ref()).is_some_and(|(here, read)| here != *read) {
-                // Another feed: whoever comes back is told.
-                return None;
-            }
-            if let Some(piece) = self.piece(&view) {
-                return Some(piece);
+            let feed = &view.policies.get(self.policy)?.feed;
+            match feed.place(&self.cursor) {
+                Place::After(after) => {
+                    if let Some(piece) = self.piece(feed, after) {
+                        return Some(piece);
+                    }
+                }
+                Place::Behind => {}
+                // Whoever comes back is told.
+                Place::Other => return None,
             }
             drop(view);
             tokio::select! {
@@ -112,15 +110,14 @@ impl Reader {
         }
     }
 
-    /// The events of the facts that come next.
-    fn piece(&mut self, view: &View) -> Option<Bytes> {
+    /// The events of the facts after number `after`.
+    fn piece(&mut self, feed: &Feed, after: u64) -> Option<Bytes> {
         let mut text = String::new();
-        for told in view.policies.get(self.policy)?.feed.after(self.after, PIECE_FACTS) {
+        for told in feed.after(after, PIECE_FACTS) {
             // Writing to a string does not fail.
-            let Told { sequence, tag, kind, json } = &**told;
-            let _ = write!(text, "id: {sequence}-{tag}\nevent: {kind}\ndata: {json}\n\n");
-            self.after = *sequence;
-            self.tag = Some(tag.clone());
+            let Told { cursor, kind, json, .. } = &**told;
+            let _ = write!(text, "id: {cursor}\nevent: {kind}\ndata: {json}\n\n");
+            self.cursor = *cursor;
             if text.len() >= PIECE_BYTES {
                 break;
             }

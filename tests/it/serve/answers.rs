@@ -189,7 +189,8 @@ fn check_claims(served: &Served, log: &Path) {
         if let Some(leaf) = leaf {
             assert_eq!(distribution["proof"], leaf["proof"]);
             assert_eq!(distribution["cumulative_wei"], leaf["cumulative_wei"]);
-            assert_eq!(claim["recipient"], leaf["recipient"]);
+            assert_eq!(distribution["recipient"], leaf["recipient"]);
+            assert_eq!(claim["recipient"], sequencer["recipient"]);
             claimable += 1;
         } else {
             assert!(distribution["withheld_reason"].is_string(), "{claim}");

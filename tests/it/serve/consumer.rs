@@ -82,7 +82,7 @@ pub(crate) fn consume(address: &str, path: &Path, every: usize, as_stream: bool,
     };
     // Whatever becomes of the connection: it comes back after what it has saved.
     if as_stream {
-        // Nothing is folded at first.
+        // It may be behind, or not there yet.
         let mut opened = Events::open(address, "/v1/feed", &table.cursor);
         while opened.is_err() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(5));

@@ -161,7 +161,10 @@ fn check_csv(served: &Served, epoch: u64, leaves: &[Value]) {
         request(&served.address, &format!("GET {path} HTTP/1.1\r\n{head}\r\n\r\n")).unwrap()
     };
     let answer = ask("");
-    assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/csv; charset=utf-8; header=present")));
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, Some("text/csv; charset=utf-8; header=present"))
+    );
     let json = served.get(&format!("/v1/distributions/{epoch}/leaves"));
     assert_ne!(answer.header("etag"), json.header("etag"), "other bytes have another tag");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -196,7 +199,11 @@ fn check_refusals(served: &Served, settled: usize) {
     ] {
         let answer = served.get(&path);
         let problem = answer.json();
-        assert_eq!((answer.status, problem["type"].as_str()), (status, Some(&*format!("urn:tally:problem:{kind}"))), "{path}");
+        assert_eq!(
+            (answer.status, problem["type"].as_str()),
+            (status, Some(&*format!("urn:tally:problem:{kind}"))),
+            "{path}"
+        );
     }
     let on_chain = served.facts("locking-pool", "0");
     assert!(on_chain.iter().all(|fact| fact["type"] != "distribution_ready"));
