@@ -257,8 +257,9 @@ impl Folding {
                         is_first = false;
                         let before = self.views.send_replace(Some(Arc::clone(&view)));
                         self.api.metrics.folded(&view, began.elapsed(), &self.folder.rollbacks());
+                        let forgotten = self.api.keep(before);
                         // The last to let go of a view closes its files.
-                        drop(tokio::task::spawn_blocking(move || drop(before)));
+                        drop(tokio::task::spawn_blocking(move || drop(forgotten)));
                     }
                     self.api.health.set_fold_failed(false);
                     self.poll

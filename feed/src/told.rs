@@ -15,6 +15,8 @@ pub(crate) struct Told {
     pub(crate) cursor: Cursor,
     /// The fact's type as JSON names it.
     pub(crate) kind: &'static str,
+    /// The sequencers that it is about; `None` if it is about all.
+    pub(crate) sequencers: Option<Arc<[u64]>>,
     /// All of it, as one line of JSON.
     pub(crate) json: String,
 }
@@ -89,8 +91,8 @@ impl Feed {
 /// Makes a feed of facts, by its journal.
 pub(crate) struct Teller {
     journal: Journal,
-    /// The facts that follow from the log, in order, with their words and links.
-    texts: Vec<(&'static str, String)>,
+    /// The facts that follow from the log, in order, with their words and whom they are about, and their links.
+    texts: Vec<(&'static str, Option<Arc<[u64]>>, String)>,
     links: Vec<Link>,
     feed: Feed,
     /// How many rollbacks are in the feed.
@@ -123,7 +125,7 @@ impl Teller {
             let text = serde_json::to_string(fact)?;
             let before = self.links.last().copied().unwrap_or_default();
             self.links.push(link(&before, text.as_bytes()));
-            self.texts.push((fact.kind.name(), text));
+            self.texts.push((fact.kind.name(), fact.kind.sequencers().map(Into::into), text));
         }
         self.journal.tell(&self.links)?;
         // What follows from a log that lies behind is told up to where it ends, and no rollback that comes after that.
@@ -135,7 +137,7 @@ impl Teller {
         let is_same = self.rollbacks == rollbacks.len();
         let known = if is_same { self.feed.told.last().map_or(0, |told| told.sequence) } else { 0 };
         let mut new = Vec::new();
-        for (index, (kind, text)) in self.texts.iter().enumerate().rev() {
+        for (index, (kind, sequencers, text)) in self.texts.iter().enumerate().rev() {
             let Some(sequence) = self.journal.sequence_of(index) else { continue };
             if sequence <= known {
                 break;
@@ -144,7 +146,8 @@ impl Teller {
             let facts = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
             let cursor = Cursor { facts, tag, rollback: None };
             let json = numbered(sequence, &cursor, text);
-            new.push(Arc::new(Told { sequence, cursor, kind, json }));
+            let sequencers = sequencers.clone();
+            new.push(Arc::new(Told { sequence, cursor, kind, sequencers, json }));
         }
         if !is_same {
             for back in rollbacks {
@@ -189,7 +192,7 @@ impl Teller {
         let id = format!("rollback:{own:016x}");
         let fact = Fact { id, time: None, l1_block: None, transaction: None, log_index: None, kind };
         let json = numbered(sequence, &cursor, &serde_json::to_string(&fact)?);
-        Ok(Told { sequence, cursor, kind: name, json })
+        Ok(Told { sequence, cursor, kind: name, sequencers: None, json })
     }
 }
 

@@ -112,6 +112,11 @@ impl PolicyView {
         Ok(())
     }
 
+    /// What tells the state from others, in short: the beginning of the tag.
+    pub(crate) fn state(&self) -> &str {
+        self.etag.to_str().ok().and_then(|tag| tag.get(1..17)).unwrap_or_default()
+    }
+
     /// A sequencer as it is served; `None` if there is none with this id.
     pub(crate) fn sequencer(&self, contracts: &Contracts, id: SequencerId) -> Option<SequencerWithAccounts> {
         let known = contracts.sequencers.get(&id).zip(contracts.accounts.sequencers.get(&id));

@@ -88,8 +88,8 @@ shapes! {
         at: At,
         /// The distributions, by epoch.
         distributions: Vec<DistributionHead>,
-        /// Where the next page begins: give it as `from`. `null` after the last.
-        next: Option<u64>,
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<String>,
     }
 
     /// A distribution, and what of it nobody can claim.
@@ -116,12 +116,12 @@ shapes! {
         /// The leaves, by id of the sequencer.
         leaves: Vec<ProvenLeaf>,
         /// Where the next page begins: give it as `cursor`. `null` after the last.
-        next: Option<u64>,
+        next: Option<String>,
     }
 
     /// A statement, with a page of what moved.
     pub struct StatementAnswer from
-        (at, statement, cursor, limit): (At, &tally_claims::Statement, u64, usize)
+        (at, statement, page): (At, &tally_claims::Statement, PageOf<'_>)
     {
         /// The state that the answer is of.
         at: At = at,
@@ -129,9 +129,9 @@ shapes! {
         #[serde(flatten)]
         head: StatementHead = statement.into(),
         /// A page of what moved, in order.
-        movements: Vec<Movement> = list(page(&statement.entries, cursor, limit), Into::into),
+        movements: Vec<Movement> = list(page.of(&statement.entries), Into::into),
         /// Where the next page begins: give it as `cursor`. `null` after the last.
-        next: Option<u64> = next(&statement.entries, cursor, limit),
+        next: Option<String> = page.next(&statement.entries),
     }
 
     /// A page of the blocks of a sequencer.
@@ -147,7 +147,7 @@ shapes! {
         /// The sequencer's blocks among them, rewarded or not.
         blocks: Vec<ServedBlock>,
         /// Where the next page begins: give it as `cursor`. `null` after the last.
-        next: Option<u64>,
+        next: Option<String>,
     }
 
     /// A block of the ledger, and whether it is final.
@@ -166,8 +166,8 @@ shapes! {
         at: At,
         /// The epochs, in order.
         epochs: Vec<ServedEpoch>,
-        /// Where the next page begins: give it as `from`. `null` after the last.
-        next: Option<u64>,
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<String>,
     }
 
     /// One epoch, with what each sequencer earned.
@@ -207,8 +207,8 @@ shapes! {
         at: At,
         /// The batches, in order.
         batches: Vec<PaidBatch>,
-        /// Where the next page begins: give it as `from`. `null` after the last.
-        next: Option<u64>,
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<String>,
     }
 
     /// A batch that was paid.
@@ -255,8 +255,8 @@ shapes! {
 
     /// The audit of everything in the log, and a page of its findings.
     pub struct AuditAnswer from
-        (at, audit, rule, cursor, limit):
-        (At, &tally_audit::ChainAudit, tally_audit::CountRule, u64, usize)
+        (at, audit, rule, page):
+        (At, &tally_audit::ChainAudit, tally_audit::CountRule, PageOf<'_>)
     {
         /// The state that the answer is of.
         at: At = at,
@@ -266,20 +266,39 @@ shapes! {
         /// How many batches were audited.
         audited_batches: u64 = count(audit.batches.len()),
         /// A page of what was found, in the order of L1, then of L2: errors, warnings and notes alike.
-        findings: Vec<Finding> = list(page(&audit.findings, cursor, limit), Into::into),
+        findings: Vec<Finding> = list(page.of(&audit.findings), Into::into),
         /// Where the next page begins: give it as `cursor`. `null` after the last.
-        next: Option<u64> = next(&audit.findings, cursor, limit),
+        next: Option<String> = page.next(&audit.findings),
     }
 }
 
-/// The entries of a page that begins with number `cursor` and has `limit` at most.
-fn page<T>(entries: &[T], cursor: u64, limit: usize) -> &[T] {
-    let rest = usize::try_from(cursor).ok().and_then(|cursor| entries.get(cursor..)).unwrap_or_default();
-    rest.get(..limit).unwrap_or(rest)
+/// A page of a list that is asked for, and the state that the list is of.
+#[derive(Clone, Copy, Debug)]
+pub struct PageOf<'a> {
+    /// The place of its first entry, from 0.
+    pub position: u64,
+    /// How many entries it has at most.
+    pub limit: usize,
+    /// What tells the state from others, as 16 hexadecimal digits.
+    pub state: &'a str,
 }
 
-/// The number of the first entry after that page, if there is one.
-fn next<T>(entries: &[T], cursor: u64, limit: usize) -> Option<u64> {
-    let end = cursor.saturating_add(count(page(entries, cursor, limit).len()));
-    (end < count(entries.len())).then_some(end)
+impl PageOf<'_> {
+    /// The entries of the page.
+    fn of<'l, T>(&self, entries: &'l [T]) -> &'l [T] {
+        let start = usize::try_from(self.position).ok();
+        let rest = start.and_then(|start| entries.get(start..)).unwrap_or_default();
+        rest.get(..self.limit).unwrap_or(rest)
+    }
+
+    /// Where the page after it begins, if there is one.
+    fn next<T>(&self, entries: &[T]) -> Option<String> {
+        let end = self.position.saturating_add(count(self.of(entries).len()));
+        (end < count(entries.len())).then(|| next_cursor(end, self.state))
+    }
+}
+
+/// Where a page begins, as the `next` of the page before it says: at which place, in the list of which state.
+pub fn next_cursor(position: u64, state: &str) -> String {
+    format!("{position}-{state}")
 }

@@ -3,7 +3,8 @@
 use crate::ledger::operators;
 use crate::shape::{count, list};
 use crate::{
-    Address, Amount, Fraction, Hash, Head, Horizon, Log, OperatorsRate, Policy, Rate, SignedAmount, Stopped,
+    Address, Amount, CreditRule, Fraction, Hash, Head, Horizon, Log, NoProofReason, OperatorsRate, Policy,
+    Rate, SignedAmount, Stopped, Uncreditable, WithheldReason,
 };
 use alloy_primitives::B256;
 use tally_claims::{BatchEntry, ClosedEpoch, Leaf, PaidRate, RateHistory, RoundedWei, UnpayableBlocks};
@@ -30,7 +31,7 @@ shapes! {
         total_wei: Amount = next.total.into(),
         /// Whom it credits for the blocks of a span: `span_signer`, the span's own signer, or `present_signer`, the present
         /// signer of the same sequencer.
-        credit: String = next.credit.code().into(),
+        credit: CreditRule = next.credit.code().into(),
         /// The sequencers that are paid, by id.
         entries: Vec<BatchCredit> = list(&next.entries, Into::into),
         /// The blocks that the contract can pay to nobody, by sequencer and signer.
@@ -85,7 +86,7 @@ shapes! {
         sequencer: Option<u64> = blocking.why.sequencer().map(|sequencer| sequencer.0),
         /// `signer_replaced`: the sequencer has another signer now. `sequencer_gone`: it has taken its stake out.
         /// `unknown_signer`: no sequencer has had this signer so far.
-        why: String = blocking.why.code().into(),
+        why: Uncreditable = blocking.why.code().into(),
         /// The signer that the sequencer has instead; `null` if there is none.
         present_signer: Option<Address> = blocking.why.present_signer().map(Into::into),
         /// The finished spans that name it and are not paid, in order.
@@ -125,7 +126,7 @@ shapes! {
         /// How many blocks there are.
         blocks: u64 = blocks.blocks,
         /// `unknown_signer`: no sequencer ever had this signer. `sequencer_gone`: it has taken its stake out.
-        why: String = blocks.why.code().into(),
+        why: Uncreditable = blocks.why.code().into(),
     }
 
     /// A call that somebody has to send to a contract.
@@ -338,7 +339,7 @@ shapes! {
         /// What is owed since the beginning, in wei.
         cumulative_wei: Amount = withheld.cumulative.into(),
         /// Why it has no leaf: `no_recipient`.
-        reason: String = withheld.reason.code().into(),
+        reason: WithheldReason = withheld.reason.code().into(),
         /// The recipient by what is final now: it gets a leaf in the next distribution; `null` for none.
         present_recipient: Option<Address> = recipient_in(present, withheld.sequencer),
     }
@@ -360,7 +361,7 @@ shapes! {
         /// What is owed since the beginning, claimed or not, in wei.
         cumulative_wei: Amount = part(made, id).0.into(),
         /// Why it cannot be claimed: `no_recipient`, or `nothing` where nothing is owed; else `null`.
-        withheld_reason: Option<String> = part(made, id).1.map(Into::into),
+        withheld_reason: Option<NoProofReason> = part(made, id).1.map(Into::into),
         /// The proof of the leaf (sequencer, recipient, cumulative amount), from the leaf up; `null` where there is none.
         proof: Option<Vec<Hash>> = proof(made, id),
     }

@@ -1,15 +1,26 @@
 //! The facts of the feed: what is settled, in order.
 
+use crate::shape::list;
 use crate::{Address, Amount, At, Hash, Policy, Rate};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 shapes! {
+    /// A reader of a stream has everything that there is by now.
+    pub struct CaughtUp {
+        /// How far that is: the cursor of the last fact that was looked at, whether it was told to this reader or not.
+        #[schema(pattern = "^(0|[0-9]{1,19}-[0-9a-f]{16}(-[0-9a-f]{16})?)$", example = "298-54e1a3f0c2b49d77")]
+        cursor: String,
+        /// The state that it is of.
+        at: At,
+    }
+
     /// A part of the feed.
     pub struct FeedAnswer {
         /// The state that the answer is of.
         at: At,
-        /// The cursor to go on with: that of the last of these facts, or the one that was given.
+        /// The cursor to go on with: that of the last fact that was looked at for the page, whether `types` or `sequencer` let
+        /// it through or not, or the one that was given.
         #[schema(pattern = "^(0|[0-9]{1,19}-[0-9a-f]{16}(-[0-9a-f]{16})?)$", example = "298-54e1a3f0c2b49d77")]
         cursor: String,
         /// Whether there are no more facts yet.
@@ -228,6 +239,48 @@ pub enum FactKind {
 }
 
 impl FactKind {
+    /// All words for kinds of facts.
+    pub const NAMES: [&'static str; 16] = [
+        "epoch_closed",
+        "distribution_ready",
+        "batch_credited",
+        "locked",
+        "relocked",
+        "withdrawn",
+        "claimed",
+        "unlock_started",
+        "unlocked",
+        "rate_changed",
+        "signer_changed",
+        "owner_changed",
+        "recipient_changed",
+        "paused",
+        "unpaused",
+        "rollback",
+    ];
+
+    /// The sequencers that it is about; `None` if it is about all of them.
+    pub fn sequencers(&self) -> Option<Vec<u64>> {
+        Some(match self {
+            Self::EpochClosed { rows, .. } => list(rows, |row| row.sequencer),
+            Self::BatchCredited { rows, .. } => list(rows, |row| row.sequencer),
+            Self::Locked { sequencer, .. }
+            | Self::Relocked { sequencer, .. }
+            | Self::Withdrawn { sequencer, .. }
+            | Self::Claimed { sequencer, .. }
+            | Self::UnlockStarted { sequencer, .. }
+            | Self::Unlocked { sequencer, .. }
+            | Self::SignerChanged { sequencer, .. }
+            | Self::OwnerChanged { sequencer, .. }
+            | Self::RecipientChanged { sequencer, .. } => vec![*sequencer],
+            Self::DistributionReady { .. }
+            | Self::RateChanged { .. }
+            | Self::Paused
+            | Self::Unpaused
+            | Self::Rollback { .. } => return None,
+        })
+    }
+
     /// The word for it, which is its `type` in JSON.
     pub const fn name(&self) -> &'static str {
         match self {

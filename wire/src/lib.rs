@@ -46,6 +46,7 @@ mod claims;
 mod compare;
 mod explain;
 mod facts;
+mod flat;
 mod ledger;
 mod log;
 mod owners;
@@ -55,6 +56,7 @@ mod sequencers;
 mod state;
 mod text;
 mod whatif;
+mod words;
 
 pub use accounts::{
     Account, Accounts, ContractAccount, ContractSums, Exit, Movement, PolicyAccount, PolicyAccounts,
@@ -63,8 +65,8 @@ pub use accounts::{
 pub use answers::{
     AuditAnswer, BatchesAnswer, BlockAnswer, ClaimAnswer, DistributionAnswer, DistributionsAnswer,
     EpochAnswer, EpochsAnswer, Ingesting, LeavesAnswer, LedgerAnswer, NextBatchAnswer, NextRateAnswer,
-    PaidBatch, PolicyStatus, SequencerAnswer, SequencersAnswer, ServedBlock, ServedEpoch, StatementAnswer,
-    StatusAnswer,
+    PageOf, PaidBatch, PolicyStatus, SequencerAnswer, SequencersAnswer, ServedBlock, ServedEpoch,
+    StatementAnswer, StatusAnswer, next_cursor,
 };
 pub use audit::{
     AuditTotals, BatchAudit, BatchShare, BlockSample, BundleAudit, BundleDifference, ChainAudit,
@@ -81,7 +83,8 @@ pub use explain::{
     BlockExplanation, Division, EpochExplanation, EpochRate, ExplainBlock, ExplainEpoch, ExplanationHead,
     PaidBlocks, Place, RewardSource, Segment, Span, SpanEvent, Stake, Window,
 };
-pub use facts::{ClosedRow, CreditedRow, Fact, FactKind, FeedAnswer, NumberedFact};
+pub use facts::{CaughtUp, ClosedRow, CreditedRow, Fact, FactKind, FeedAnswer, NumberedFact};
+pub use flat::name_facts;
 pub use ledger::{
     Batch, BlockEntry, Earned, Epoch, EpochWithRows, LedgerHead, LedgerShow, OperatorsRate, Rate, Replay,
     Row, SequencerEarned, SequencerSum, Unrewarded, rows,
@@ -96,3 +99,7 @@ pub use sequencers::{Sequencer, SequencerWithAccounts, Sequencers, SettledAccoun
 pub use state::{ContractState, CurrentBatch, SequencerTuple, SignerOf, StateAt, StatusCounts};
 pub use text::{Address, Amount, Fraction, Hash, SignedAmount};
 pub use whatif::{Base, Combination, SequencerDifference, WhatIf, WhatIfHead, sole_target};
+pub use words::{
+    AuditVerdict, CountRule, CreditRule, MovementKind, NoProofReason, NotClaimable, RateSource,
+    SequencerStatus, Severity, StopReason, Uncreditable, UnrewardedReason, WithheldReason,
+};

@@ -1,6 +1,6 @@
 //! Which log an answer is of, by which policy, and how far both reach.
 
-use crate::{Address, Hash};
+use crate::{Address, Hash, StopReason};
 use alloy_primitives::B256;
 use std::collections::BTreeMap;
 use tally_eventlog::{Heads, L1Head, L2Head, LogError, LogIdentity, LogReader, LogView, Reach};
@@ -59,7 +59,7 @@ shapes! {
         /// `log_end`: the log has no further block. `as_asked`: no further block was asked for. `l1_behind`: the next
         /// block is later than the last L1 block in the log. `unsettled`: no announced span tells who is to produce the
         /// next block.
-        reason: String = stop.code().into(),
+        reason: StopReason = stop.code().into(),
         /// The first block that cannot be folded yet; `null` if none is waiting.
         next_l2_block: Option<u64> = stop.next_block().map(|block| block.0),
     }

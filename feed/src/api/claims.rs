@@ -2,7 +2,7 @@
 
 use super::accept::Form;
 use super::distributions::{head_of, head_with, whole};
-use super::input::{Limit, Number, Params, bad};
+use super::input::{CommonParams, Limit, Number, Of, PageCursor, Params, bad};
 use super::sequencers::unknown;
 use super::{Shared, broken, gap, not_final};
 use crate::http::Problem;
@@ -14,7 +14,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use tally_claims::{AccountsError, StatementRange};
 use tally_engine::{SequencerId, UnixTime};
-use tally_wire::{ClaimAnswer, StatementAnswer};
+use tally_wire::{ClaimAnswer, PageOf, StatementAnswer};
 use utoipa::IntoParams;
 
 /// Which distribution is asked for.
@@ -22,8 +22,6 @@ use utoipa::IntoParams;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ClaimParams {
-    /// The name of a policy that is served; the first of them, if none is named.
-    policy: Option<String>,
     /// The epoch of the distribution; the last that is settled, if nothing is said.
     epoch: Option<u64>,
     /// The root of the distribution, instead of its epoch: what was published.
@@ -48,14 +46,14 @@ impl TryFrom<String> for Root {
 
 /// What a sequencer can claim, of the contracts and of a distribution of the policy: by what is final alone. A distribution
 /// stays claimable as it was frozen, by the recipient of then.
-#[utoipa::path(get, path = "/v1/sequencers/{id}/claim", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), ClaimParams), responses((status = 200, description = "What it can claim.", body = ClaimAnswer)))]
+#[utoipa::path(get, path = "/v1/sequencers/{id}/claim", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), CommonParams, ClaimParams), responses((status = 200, description = "What it can claim.", body = ClaimAnswer)))]
 pub(super) async fn claim(
     State(api): State<Shared>,
+    Of(moment): Of,
     Number(id): Number,
     Params(params): Params<ClaimParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
     let (view, policy, id) = (&moment.view, moment.policy(), SequencerId(id));
     let contracts = &view.final_contracts;
     let Some((facts, account)) = contracts.sequencers.get(&id).zip(contracts.accounts.sequencers.get(&id))
@@ -69,7 +67,7 @@ pub(super) async fn claim(
         (None, None) => policy.last_distribution().map(|last| last.head),
         (Some(epoch), None) => Some(head_of(&moment, epoch)?),
         (None, Some(Root(root))) => Some(head_with(&moment, root)?),
-        (Some(_), Some(_)) => return Err(bad("bad-query", "`epoch` or `root` is given, not both")),
+        (Some(_), Some(_)) => return Err(bad("bad-combination", "`epoch` or `root` is given, not both")),
     };
     if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
@@ -87,21 +85,18 @@ pub(super) async fn claim(
     })
 }
 
-/// The point in time that a claim is asked for.
+/// The time and the page that a statement is asked of.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct StatementParams {
-    /// The name of a policy that is served; the first of them, if none is named.
-    policy: Option<String>,
     /// The first second; the beginning of the log, if none is given.
     from: Option<u64>,
     /// The second after the last; everything in the log, if none is given.
     to: Option<u64>,
     /// Where a page of movements begins: the `next` of the page before.
-    #[serde(default)]
-    #[param(required = false, default = 0, minimum = 0)]
-    cursor: u64,
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,20}-[0-9a-f]{16}$")]
+    cursor: Option<PageCursor>,
     /// How many movements at most.
     #[serde(default)]
     #[param(required = false, value_type = u32, default = 100, minimum = 1, maximum = 1000)]
@@ -109,14 +104,15 @@ pub(super) struct StatementParams {
 }
 
 /// A sequencer's statement of account: opening and closing balances, and what moved between.
-#[utoipa::path(get, path = "/v1/sequencers/{id}/statement", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), StatementParams), responses((status = 200, description = "The statement.", body = StatementAnswer)))]
+#[utoipa::path(get, path = "/v1/sequencers/{id}/statement", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), CommonParams, StatementParams), responses((status = 200, description = "The statement.", body = StatementAnswer)))]
 pub(super) async fn statement(
     State(api): State<Shared>,
+    Of(moment): Of,
     Number(id): Number,
     Params(params): Params<StatementParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
+    let (moment, position) = api.page_of(moment, params.cursor, 0)?;
     if !moment.view.contracts.sequencers.contains_key(&SequencerId(id)) {
         return Err(unknown(&moment, id));
     }
@@ -129,7 +125,8 @@ pub(super) async fn statement(
             // One thread: who asks shares the machine with the others.
             let made = tally_claims::statement(&view.log, SequencerId(id), Some(rules), range, Some(1));
             let made = made.map_err(|error| refusal(policy, error))?;
-            Ok(StatementAnswer::from((policy.at.clone(), &made, params.cursor, params.limit.get())))
+            let page = PageOf { position, limit: params.limit.get(), state: policy.state() };
+            Ok(StatementAnswer::from((policy.at.clone(), &made, page)))
         })
         .await?;
     // Only now is it known that there is an answer.

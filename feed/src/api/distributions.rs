@@ -2,7 +2,7 @@
 //! for ever, so that a root which was published can be claimed by at any time.
 
 use super::accept::{Form, wanted};
-use super::input::{Limit, Number, PageParams, Params, PolicyParams, bad, page};
+use super::input::{CommonParams, Limit, NoParams, Number, Of, PageCursor, PageParams, Params, bad, page};
 use super::{Moment, Shared, broken, not_final};
 use crate::http::Problem;
 use alloy_primitives::B256;
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use std::fmt::Write;
 use std::sync::Arc;
 use tally_claims::{Distribution, DistributionHead};
-use tally_wire::{DistributionAnswer, DistributionsAnswer, LeavesAnswer, ProvenLeaf};
+use tally_wire::{DistributionAnswer, DistributionsAnswer, LeavesAnswer, ProvenLeaf, next_cursor};
 use utoipa::IntoParams;
 
 /// That the policy has no distributions, if it has none.
@@ -63,32 +63,34 @@ pub(super) async fn whole(
 }
 
 /// The distributions of the settled epochs, without their leaves.
-#[utoipa::path(get, path = "/v1/distributions", operation_id = "list_distributions", tag = "distributions", params(PageParams), responses((status = 200, description = "A page of distributions.", body = DistributionsAnswer)))]
+#[utoipa::path(get, path = "/v1/distributions", operation_id = "list_distributions", tag = "distributions", params(CommonParams, PageParams), responses((status = 200, description = "A page of distributions.", body = DistributionsAnswer)))]
 pub(super) async fn list(
     State(api): State<Shared>,
+    Of(moment): Of,
     Params(params): Params<PageParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
+    let (moment, from) = api.page_of(moment, params.cursor, params.from)?;
     refuse_on_chain(&moment)?;
     if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
     }
     let policy = moment.policy();
-    let (found, next) = page(policy.distributions(), params.from, params.limit, |head| head.epoch.0);
+    let (found, next) = page(policy.distributions(), from, params.limit, |head| head.epoch.0);
     let distributions = found.iter().map(Into::into).collect();
+    let next = next.map(|next| next_cursor(next, policy.state()));
     moment.answer(&DistributionsAnswer { at: policy.at.clone(), distributions, next })
 }
 
 /// The distribution of a settled epoch: its root, its sums, and what of it is withheld, and why.
-#[utoipa::path(get, path = "/v1/distributions/{n}", operation_id = "distribution", tag = "distributions", params(("n" = u64, Path, description = "The last epoch that counts."), PolicyParams), responses((status = 200, description = "The distribution.", body = DistributionAnswer)))]
+#[utoipa::path(get, path = "/v1/distributions/{n}", operation_id = "distribution", tag = "distributions", params(("n" = u64, Path, description = "The last epoch that counts."), CommonParams), responses((status = 200, description = "The distribution.", body = DistributionAnswer)))]
 pub(super) async fn one(
     State(api): State<Shared>,
+    Of(moment): Of,
     Number(epoch): Number,
-    Params(params): Params<PolicyParams>,
+    Params(NoParams {}): Params<NoParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
     let head = head_of(&moment, epoch)?;
     if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
@@ -103,35 +105,38 @@ pub(super) async fn one(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct LeavesParams {
-    /// The name of a policy that is served; the first of them, if none is named.
-    policy: Option<String>,
     /// Where a page begins: the `next` of the page before. Not for CSV, which has all leaves.
-    cursor: Option<u64>,
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,20}-[0-9a-f]{16}$")]
+    cursor: Option<PageCursor>,
     /// How many leaves at most; 100, if nothing is said. Not for CSV.
     #[param(required = false, value_type = u32, minimum = 1, maximum = 1000)]
     limit: Option<Limit>,
 }
 
 /// The leaves of a distribution with their proofs, as pages of JSON or, for who accepts `text/csv`, all of them as CSV.
-#[utoipa::path(get, path = "/v1/distributions/{n}/leaves", operation_id = "leaves", tag = "distributions", params(("n" = u64, Path, description = "The last epoch that counts."), LeavesParams), responses(
+#[utoipa::path(get, path = "/v1/distributions/{n}/leaves", operation_id = "leaves", tag = "distributions", params(("n" = u64, Path, description = "The last epoch that counts."), CommonParams, LeavesParams), responses(
     (status = 200, description = "The leaves.", content((LeavesAnswer = "application/json"), (String = "text/csv"))),
 ))]
 pub(super) async fn leaves(
     State(api): State<Shared>,
+    Of(moment): Of,
     Number(epoch): Number,
     Params(params): Params<LeavesParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
-    let head = head_of(&moment, epoch)?;
     let form = wanted(&headers, &[Form::Json, Form::Csv]);
     if form == Form::Csv && (params.cursor.is_some() || params.limit.is_some()) {
-        return Err(bad("bad-query", "`cursor` and `limit` are for pages: as CSV there are all leaves"));
+        return Err(bad(
+            "bad-combination",
+            "`cursor` and `limit` are for pages: as CSV there are all leaves",
+        ));
     }
     let varies = |mut response: Response| {
         response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
         response
     };
+    let (moment, position) = api.page_of(moment, params.cursor, 0)?;
+    let head = head_of(&moment, epoch)?;
     if let Some(response) = moment.not_modified(&headers, form) {
         return Ok(varies(response));
     }
@@ -140,7 +145,7 @@ pub(super) async fn leaves(
     let (skip, limit) = match form {
         Form::Csv => (0, usize::MAX),
         Form::Json | Form::Events => {
-            let skip = usize::try_from(params.cursor.unwrap_or(0)).unwrap_or(usize::MAX);
+            let skip = usize::try_from(position).unwrap_or(usize::MAX);
             (skip, params.limit.unwrap_or_default().get())
         }
     };
@@ -151,6 +156,7 @@ pub(super) async fn leaves(
     }
     let end = skip.saturating_add(leaves.len());
     let next = u64::try_from(end).ok().filter(|_| end < made.head.leaves);
+    let next = next.map(|next| next_cursor(next, moment.policy().state()));
     let root = made.head.root.map(Into::into);
     let at = moment.policy().at.clone();
     moment.answer(&LeavesAnswer { at, epoch, root, leaves, next }).map(varies)

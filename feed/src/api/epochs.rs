@@ -1,7 +1,7 @@
 //! Epochs and single blocks.
 
 use super::accept::Form;
-use super::input::{Number, PageParams, Params, PolicyParams, page};
+use super::input::{CommonParams, NoParams, Number, Of, PageParams, Params, page};
 use super::{Shared, broken, gap};
 use crate::error::FeedError;
 use crate::http::Problem;
@@ -12,7 +12,7 @@ use axum::response::Response;
 use tally_engine::{AmountError, EpochLedger, L2Block};
 use tally_eventlog::LogView;
 use tally_replay::{BlockLedger, explain_block};
-use tally_wire::{BlockAnswer, EpochAnswer, EpochsAnswer, ServedEpoch, rows};
+use tally_wire::{BlockAnswer, EpochAnswer, EpochsAnswer, ServedEpoch, next_cursor, rows};
 
 fn no_amount(error: AmountError) -> Problem {
     broken(&FeedError::Amount { place: "an epoch".into(), error })
@@ -24,32 +24,32 @@ fn served(policy: &PolicyView, epoch: &EpochLedger) -> Result<ServedEpoch, Probl
 }
 
 /// The epochs, without their rows.
-#[utoipa::path(get, path = "/v1/epochs", operation_id = "list_epochs", tag = "ledger", params(PageParams), responses((status = 200, description = "A page of epochs.", body = EpochsAnswer)))]
+#[utoipa::path(get, path = "/v1/epochs", operation_id = "list_epochs", tag = "ledger", params(CommonParams, PageParams), responses((status = 200, description = "A page of epochs.", body = EpochsAnswer)))]
 pub(super) async fn list(
     State(api): State<Shared>,
+    Of(moment): Of,
     Params(params): Params<PageParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
+    let (moment, from) = api.page_of(moment, params.cursor, params.from)?;
     if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
     }
     let policy = moment.policy();
-    let (epochs, next) =
-        page(&policy.replayed.ledger.epochs, params.from, params.limit, |epoch| epoch.epoch.0);
+    let (epochs, next) = page(&policy.replayed.ledger.epochs, from, params.limit, |epoch| epoch.epoch.0);
     let epochs = epochs.iter().map(|epoch| served(policy, epoch)).collect::<Result<_, _>>()?;
+    let next = next.map(|next| next_cursor(next, policy.state()));
     moment.answer(&EpochsAnswer { at: policy.at.clone(), epochs, next })
 }
 
 /// An epoch, with what each sequencer earned.
-#[utoipa::path(get, path = "/v1/epochs/{n}", operation_id = "epoch", tag = "ledger", params(("n" = u64, Path, description = "Which, from 0."), PolicyParams), responses((status = 200, description = "The epoch.", body = EpochAnswer)))]
+#[utoipa::path(get, path = "/v1/epochs/{n}", operation_id = "epoch", tag = "ledger", params(("n" = u64, Path, description = "Which, from 0."), CommonParams), responses((status = 200, description = "The epoch.", body = EpochAnswer)))]
 pub(super) async fn one(
-    State(api): State<Shared>,
+    Of(moment): Of,
     Number(number): Number,
-    Params(params): Params<PolicyParams>,
+    Params(NoParams {}): Params<NoParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
     let policy = moment.policy();
     let epochs = &policy.replayed.ledger.epochs;
     let found = usize::try_from(number).ok().and_then(|index| epochs.get(index));
@@ -65,14 +65,14 @@ pub(super) async fn one(
 }
 
 /// What an L2 block earned, and everything that decides it.
-#[utoipa::path(get, path = "/v1/blocks/{n}", tag = "ledger", params(("n" = u64, Path, description = "Its number."), PolicyParams), responses((status = 200, description = "The block.", body = BlockAnswer)))]
+#[utoipa::path(get, path = "/v1/blocks/{n}", tag = "ledger", params(("n" = u64, Path, description = "Its number."), CommonParams), responses((status = 200, description = "The block.", body = BlockAnswer)))]
 pub(super) async fn block(
     State(api): State<Shared>,
+    Of(moment): Of,
     Number(number): Number,
-    Params(params): Params<PolicyParams>,
+    Params(NoParams {}): Params<NoParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
     let policy = moment.policy();
     let first = moment.view.log.identity().l2_first_block.0;
     if number < first {

@@ -1,21 +1,19 @@
 //! The feed: what is settled, in order, from any place on.
 
 use super::accept::{Form, wanted};
-use super::input::{Limit, Params, bad};
+use super::input::{Limit, OwnParams, bad, checked_wait};
 use super::{Moment, Shared, stream, text_of};
 use crate::cursor::Cursor;
 use crate::http::Problem;
 use crate::told::{Feed, Place, Told};
-use crate::view::View;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
-use std::sync::Arc;
-use tally_wire::FeedAnswer;
-use utoipa::IntoParams;
+use tally_wire::{FactKind, FeedAnswer};
+use utoipa::{IntoParams, ToSchema};
 
 /// How long a request may wait for the next fact.
 pub(super) const WAIT_SECS_MAX: u64 = 25;
@@ -23,7 +21,10 @@ pub(super) const WAIT_SECS_MAX: u64 = 25;
 /// When to ask a server again that is behind.
 const BEHIND_SECS: u64 = 5;
 
-/// Where in the feed to begin.
+/// How many facts are looked through for a page, at most.
+const FACTS_SCANNED_MAX: usize = 65_536;
+
+/// Where in the feed to begin, and which facts to tell.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -33,18 +34,68 @@ pub(super) struct FeedParams {
     /// The cursor of the last fact that the reader has; 0 is the beginning. A `Last-Event-ID` comes before it.
     #[param(required = false, value_type = String, pattern = "^(0|[0-9]{1,19}-[0-9a-f]{16}(-[0-9a-f]{16})?)$", default = "0")]
     after: Option<Cursor>,
-    /// How many facts at most.
-    #[serde(default)]
-    #[param(required = false, value_type = u32, default = 100, minimum = 1, maximum = 1000)]
-    limit: Limit,
-    /// How many seconds to wait if there are no more facts yet, or the server has not got as far as `after`.
-    #[serde(default)]
-    #[param(required = false, default = 0, minimum = 0, maximum = 25)]
-    wait_secs: u64,
+    /// Only facts of these types, with commas between, and rollbacks. The cursor goes on over the others.
+    #[param(required = false, value_type = String)]
+    types: Option<Types>,
+    /// Only facts about this sequencer, and those that are about all of them.
+    sequencer: Option<u64>,
+    /// How many facts at most; 100, if nothing is said. Not for a stream.
+    #[param(required = false, value_type = u32, minimum = 1, maximum = 1000)]
+    limit: Option<Limit>,
+    /// How many seconds to wait if there are no such facts yet, or the server has not got as far as `after`. Not for a
+    /// stream, which waits by itself.
+    #[param(required = false, minimum = 0, maximum = 25)]
+    wait_secs: Option<u64>,
+    /// `named`: each event of a stream has the type of its fact as its name. Else they have none, so that all come to
+    /// whoever listens for messages. Only for a stream.
+    #[param(required = false, inline)]
+    events: Option<EventNames>,
 }
 
-/// Settled facts in order: as a page of JSON or, for who accepts `text/event-stream`, as a stream of events without end,
-/// each with its cursor as its id.
+/// What events of a stream are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum EventNames {
+    Named,
+}
+
+/// Types of facts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Types(Vec<&'static str>);
+
+impl TryFrom<String> for Types {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let known = |word: &str| {
+            let found = FactKind::NAMES.into_iter().find(|name| *name == word);
+            found.ok_or_else(|| format!("there is no type of facts with one of these names: {}", text))
+        };
+        text.split(',').map(known).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Which facts a reader wants.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Filter {
+    types: Option<Types>,
+    sequencer: Option<u64>,
+}
+
+impl Filter {
+    /// Whether it lets a fact through. Nobody can do without a rollback.
+    pub(super) fn admits(&self, told: &Told) -> bool {
+        let Self { types, sequencer } = self;
+        let is_of_type = types.as_ref().is_none_or(|Types(types)| types.contains(&told.kind));
+        let is_about = |id: &u64| told.sequencers.as_ref().is_none_or(|about| about.contains(id));
+        told.kind == "rollback" || (is_of_type && sequencer.as_ref().is_none_or(is_about))
+    }
+}
+
+/// Settled facts in order: as a page of JSON or, for who accepts `text/event-stream`, as a stream of events without end.
+/// Each event has the cursor of its fact as its id; `caught_up` says that there are no more facts yet, with the cursor to
+/// go on with.
 ///
 /// A reader that keeps the cursor of the last fact it has dealt with gets every fact once. Facts after `to_sequence` of a
 /// `rollback` are void.
@@ -53,41 +104,51 @@ pub(super) struct FeedParams {
 ))]
 pub(super) async fn feed(
     State(api): State<Shared>,
-    Params(params): Params<FeedParams>,
+    method: Method,
+    OwnParams(params): OwnParams<FeedParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if params.wait_secs > WAIT_SECS_MAX {
-        let detail = format!("wait_secs is {}, but may be up to {WAIT_SECS_MAX}", params.wait_secs);
-        return Err(bad("bad-query", detail));
+    let wait_secs = checked_wait(params.wait_secs.unwrap_or(0), &method)?;
+    let is_stream = wanted(&headers, &[Form::Json, Form::Events]) == Form::Events;
+    if is_stream && (params.limit.is_some() || params.wait_secs.is_some()) {
+        return Err(bad(
+            "bad-combination",
+            "`limit` and `wait_secs` are for pages: a stream waits by itself",
+        ));
+    }
+    if !is_stream && params.events.is_some() {
+        return Err(bad(
+            "bad-combination",
+            "`events` is for a stream, which is asked for by `Accept: text/event-stream`",
+        ));
     }
     let cursor = last_event_id(&headers)?.or(params.after).unwrap_or_default();
+    let filter = Filter { types: params.types, sequencer: params.sequencer };
     let moment = api.moment(params.policy.as_deref())?;
-    if wanted(&headers, &[Form::Json, Form::Events]) == Form::Events {
+    if is_stream {
         refuse_other(&moment, &cursor)?;
-        return stream::events(&api, moment.index, cursor);
+        return stream::events(&api, moment.index, cursor, filter, params.events.is_some());
     }
     let has_more = |feed: &Feed| match feed.place(&cursor) {
-        Place::After(after) => !feed.after(after, 1).is_empty(),
+        Place::After(after) => feed.after(after, FACTS_SCANNED_MAX).iter().any(|told| filter.admits(told)),
         Place::Behind => false,
         Place::Other => true,
     };
-    let moment = if params.wait_secs > 0 && !has_more(&moment.policy().feed) {
+    let moment = if wait_secs > 0 && !has_more(&moment.policy().feed) {
         let index = moment.index;
         // Nobody holds on to an old moment while they wait.
         drop(moment);
-        let is_there = |view: &View| view.policies.get(index).is_none_or(|policy| has_more(&policy.feed));
-        api.wait(params.wait_secs, is_there).await?;
+        api.wait(wait_secs, index, has_more).await?;
         api.moment(params.policy.as_deref())?
     } else {
         moment
     };
     refuse_other(&moment, &cursor)?;
-    let feed = &moment.policy().feed;
-    let Place::After(after) = feed.place(&cursor) else {
+    let Place::After(after) = moment.policy().feed.place(&cursor) else {
         return Err(behind(&moment, &cursor));
     };
-    let told = feed.after(after, params.limit.get());
-    let mut response = Response::new(page(&moment, after, &cursor, told)?.into());
+    let text = page(&moment, after, cursor, &filter, params.limit.unwrap_or_default().get())?;
+    let mut response = Response::new(text.into());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -116,10 +177,27 @@ pub(super) fn behind(moment: &Moment, cursor: &Cursor) -> Problem {
     problem.with("feed", json!(at.feed)).retry_after(BEHIND_SECS)
 }
 
-/// A page, put together from facts that are text already: those after number `after`, where the reader with `cursor` is.
-fn page(moment: &Moment, after: u64, cursor: &Cursor, told: &[Arc<Told>]) -> Result<Bytes, Problem> {
+/// A page, put together from facts that are text already: of those after number `after`, where the reader with `cursor` is,
+/// the first that are wanted.
+fn page(
+    moment: &Moment,
+    after: u64,
+    cursor: Cursor,
+    filter: &Filter,
+    limit: usize,
+) -> Result<Bytes, Problem> {
     let policy = moment.policy();
-    let (last, cursor) = told.last().map_or((after, cursor), |told| (told.sequence, &told.cursor));
+    let (mut last, mut cursor) = (after, cursor);
+    let mut told: Vec<&Told> = Vec::new();
+    for next in policy.feed.after(after, FACTS_SCANNED_MAX) {
+        (last, cursor) = (next.sequence, next.cursor);
+        if filter.admits(next) {
+            told.push(next);
+            if told.len() == limit {
+                break;
+            }
+        }
+    }
     let is_end = policy.feed.after(last, 1).is_empty();
     let at = text_of(&policy.at)?;
     let size = told.iter().map(|told| told.json.len() + 1).sum::<usize>() + at.len() + 128;

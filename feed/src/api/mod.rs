@@ -17,6 +17,7 @@ mod status;
 mod stream;
 
 use accept::Form;
+use input::PageCursor;
 
 pub(crate) use openapi::answers as described_answers;
 pub use openapi::openapi_json;
@@ -25,6 +26,7 @@ use crate::error::FeedError;
 use crate::health::Health;
 use crate::http::Problem;
 use crate::metrics::FeedMetrics;
+use crate::told::Feed;
 use crate::view::{PolicyView, View};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -33,7 +35,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
 use serde_json::json;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
@@ -42,6 +45,10 @@ const HEAVY_MAX: usize = 2;
 
 /// How long a request waits for its turn.
 const HEAVY_WAIT: Duration = Duration::from_secs(5);
+
+/// How many moments are kept beside the present one, so that a list can be read to its end while the log grows. Each has
+/// the files of its log open.
+const EARLIER_KEPT: usize = 4;
 
 /// How many entries a page has, unless asked otherwise, and at most.
 const PAGE: u32 = 100;
@@ -60,6 +67,8 @@ pub(crate) struct Api {
     audits: Arc<Semaphore>,
     /// Becomes true when streams have to end.
     pub(crate) stop: watch::Receiver<bool>,
+    /// The last moments before the present one, the newest first: pages of their lists go on.
+    earlier: Mutex<VecDeque<Arc<View>>>,
 }
 
 /// What answers are made of, shared.
@@ -75,7 +84,15 @@ impl Api {
     ) -> Self {
         let streams = Arc::new(Semaphore::new(streams_max));
         let (heavy, audits) = (Arc::new(Semaphore::new(HEAVY_MAX)), Arc::new(Semaphore::new(1)));
-        Self { views, health, metrics, streams, heavy, audits, stop }
+        Self { views, health, metrics, streams, heavy, audits, stop, earlier: Mutex::default() }
+    }
+
+    /// Keeps a moment that is not the present one any more; returns those that are forgotten, which take a while to close.
+    pub(crate) fn keep(&self, before: Option<Arc<View>>) -> Vec<Arc<View>> {
+        let mut earlier = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
+        before.into_iter().for_each(|view| earlier.push_front(view));
+        let kept = earlier.len().min(EARLIER_KEPT);
+        earlier.split_off(kept).into()
     }
 
     /// The moment, and which of its policies is asked for.
@@ -98,13 +115,14 @@ impl Api {
         Ok(Moment { view, index })
     }
 
-    /// Until what is served is as it should be, or time is up: either is answered, with what there is.
-    async fn wait(&self, secs: u64, is_right: impl Fn(&View) -> bool) -> Result<(), Problem> {
+    /// Until the feed of policy `index` is as it should be, or time is up: either is answered, with what there is.
+    async fn wait(&self, secs: u64, index: usize, is_right: impl Fn(&Feed) -> bool) -> Result<(), Problem> {
         let _permit = stream::permit(self)?;
         let (mut views, mut stop) = (self.views.clone(), self.stop.clone());
+        let is_there = |view: &View| view.policies.get(index).is_none_or(|policy| is_right(&policy.feed));
         let newer = async {
             loop {
-                if views.borrow_and_update().as_deref().is_none_or(&is_right) {
+                if views.borrow_and_update().as_deref().is_none_or(is_there) {
                     return;
                 }
                 tokio::select! {
@@ -116,6 +134,26 @@ impl Api {
         // What is served in the end is looked at by whoever waited.
         let _ = tokio::time::timeout(Duration::from_secs(secs), newer).await;
         Ok(())
+    }
+
+    /// The moment that a page is of, and where it begins: `first`, unless it goes on where another ended.
+    fn page_of(&self, now: Moment, cursor: Option<PageCursor>, first: u64) -> Result<(Moment, u64), Problem> {
+        let Some(PageCursor { position, state }) = cursor else {
+            return Ok((now, first));
+        };
+        if now.policy().state() == state {
+            return Ok((now, position));
+        }
+        let index = now.index;
+        let is_it =
+            |view: &&Arc<View>| view.policies.get(index).is_some_and(|policy| policy.state() == state);
+        let earlier = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = earlier.iter().find(is_it) {
+            return Ok((Moment { view: Arc::clone(view), index }, position));
+        }
+        let detail =
+            "the page before was of a state that is not kept any more: begin again, without `cursor`";
+        Err(Problem::new(StatusCode::CONFLICT, "moved", detail).with("feed", json!(now.policy().at.feed)))
     }
 
     /// Works something out that takes long.

@@ -1,7 +1,7 @@
 //! What was paid, what is to be paid next, and what the audit says of it.
 
 use super::accept::Form;
-use super::input::{Limit, PageParams, Params, PolicyParams, page};
+use super::input::{CommonParams, Limit, NoParams, Of, PageCursor, PageParams, Params, page};
 use super::{Shared, broken, in_turn, not_final};
 use crate::error::FeedError;
 use crate::http::Problem;
@@ -13,41 +13,44 @@ use serde::Deserialize;
 use std::sync::Arc;
 use tally_audit::{AuditOptions, CountRule, audit_chain};
 use tally_claims::{ClaimsError, CreditRule};
-use tally_wire::{AuditAnswer, BatchesAnswer, NextBatchAnswer, NextRateAnswer};
+use tally_wire::{AuditAnswer, BatchesAnswer, NextBatchAnswer, NextRateAnswer, PageOf, next_cursor};
 use utoipa::IntoParams;
 
 /// How the audit counts the blocks of a batch.
 const COUNT_RULE: CountRule = CountRule::Scheduled;
 
 /// The batches that were paid.
-#[utoipa::path(get, path = "/v1/batches", tag = "pool", params(PageParams), responses((status = 200, description = "A page of batches.", body = BatchesAnswer)))]
+#[utoipa::path(get, path = "/v1/batches", tag = "pool", params(CommonParams, PageParams), responses((status = 200, description = "A page of batches.", body = BatchesAnswer)))]
 pub(super) async fn batches(
     State(api): State<Shared>,
+    Of(moment): Of,
     Params(params): Params<PageParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
+    let (moment, from) = api.page_of(moment, params.cursor, params.from)?;
     if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
     }
     let view = &moment.view;
-    let (found, next) = page(&view.contracts.batches, params.from, params.limit, |batch| batch.batch);
+    let (found, next) = page(&view.contracts.batches, from, params.limit, |batch| batch.batch);
     let last = view.final_reach.l1.map(|head| head.block.0);
     let mut batches = found.to_vec();
     for batch in &mut batches {
         batch.is_final = Some(batch.l1_block) <= last;
     }
-    moment.answer(&BatchesAnswer { at: moment.policy().at.clone(), batches, next })
+    let policy = moment.policy();
+    let next = next.map(|next| next_cursor(next, policy.state()));
+    moment.answer(&BatchesAnswer { at: policy.at.clone(), batches, next })
 }
 
 /// The batch that can be paid next by what is final, and the call that pays it.
-#[utoipa::path(get, path = "/v1/batches/next", tag = "pool", params(PolicyParams), responses((status = 200, description = "The batch.", body = NextBatchAnswer)))]
+#[utoipa::path(get, path = "/v1/batches/next", tag = "pool", params(CommonParams), responses((status = 200, description = "The batch.", body = NextBatchAnswer)))]
 pub(super) async fn next_batch(
     State(api): State<Shared>,
-    Params(params): Params<PolicyParams>,
+    Of(moment): Of,
+    Params(NoParams {}): Params<NoParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
     let worked = moment.clone();
     let answer = api
         .heavy(move || {
@@ -67,13 +70,13 @@ pub(super) async fn next_batch(
 }
 
 /// The reward per block that holds the policy's target from now on, by what is final, and the call that sets it.
-#[utoipa::path(get, path = "/v1/rates/next", tag = "pool", params(PolicyParams), responses((status = 200, description = "The rate.", body = NextRateAnswer)))]
+#[utoipa::path(get, path = "/v1/rates/next", tag = "pool", params(CommonParams), responses((status = 200, description = "The rate.", body = NextRateAnswer)))]
 pub(super) async fn next_rate(
     State(api): State<Shared>,
-    Params(params): Params<PolicyParams>,
+    Of(moment): Of,
+    Params(NoParams {}): Params<NoParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
     let worked = moment.clone();
     let answer = api
         .heavy(move || {
@@ -128,17 +131,14 @@ fn refusal(policy: &PolicyView, error: ClaimsError) -> Problem {
     }
 }
 
-/// The kinds of findings that are asked for.
+/// The page of findings that is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AuditParams {
-    /// The name of a policy that is served; the first of them, if none is named. The audit is the same for all.
-    policy: Option<String>,
     /// Where a page of findings begins: the `next` of the page before.
-    #[serde(default)]
-    #[param(required = false, default = 0, minimum = 0)]
-    cursor: u64,
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,20}-[0-9a-f]{16}$")]
+    cursor: Option<PageCursor>,
     /// How many findings at most.
     #[serde(default)]
     #[param(required = false, value_type = u32, default = 100, minimum = 1, maximum = 1000)]
@@ -146,13 +146,14 @@ pub(super) struct AuditParams {
 }
 
 /// What the chain claims, against the log.
-#[utoipa::path(get, path = "/v1/audit", tag = "pool", params(AuditParams), responses((status = 200, description = "The audit.", body = AuditAnswer)))]
+#[utoipa::path(get, path = "/v1/audit", tag = "pool", params(CommonParams, AuditParams), responses((status = 200, description = "The audit.", body = AuditAnswer)))]
 pub(super) async fn audit(
     State(api): State<Shared>,
+    Of(moment): Of,
     Params(params): Params<AuditParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
+    let (moment, position) = api.page_of(moment, params.cursor, 0)?;
     if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
     }
@@ -169,8 +170,9 @@ pub(super) async fn audit(
         in_turn(&api.audits, work).await?;
     }
     let audited = moment.view.audit.get().ok_or_else(|| broken(&FeedError::Broken("no audit".into())))?;
-    let at = moment.policy().at.clone();
-    moment.answer(&AuditAnswer::from((at, audited, COUNT_RULE, params.cursor, params.limit.get())))
+    let policy = moment.policy();
+    let page = PageOf { position, limit: params.limit.get(), state: policy.state() };
+    moment.answer(&AuditAnswer::from((policy.at.clone(), audited, COUNT_RULE, page)))
 }
 
 fn audit_of(view: &crate::view::View) -> Result<tally_audit::ChainAudit, Problem> {

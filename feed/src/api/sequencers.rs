@@ -1,7 +1,7 @@
 //! Sequencers, and the blocks of one.
 
 use super::accept::Form;
-use super::input::{Limit, Number, Params, PolicyParams, bad};
+use super::input::{CommonParams, Limit, NoParams, Number, Of, PageCursor, Params, bad};
 use super::{Moment, Shared, broken, gap, text_of};
 use crate::http::Problem;
 use axum::extract::State;
@@ -11,20 +11,19 @@ use serde::Deserialize;
 use tally_engine::{L2Block, SequencerId};
 use tally_eventlog::LogView;
 use tally_replay::BlockLedger;
-use tally_wire::{LedgerAnswer, SequencerAnswer, SequencersAnswer, ServedBlock};
+use tally_wire::{LedgerAnswer, SequencerAnswer, SequencersAnswer, ServedBlock, next_cursor};
 use utoipa::IntoParams;
 
 /// How many blocks one page of a ledger is looked for in, at most.
 const BLOCKS_SCANNED_MAX: u64 = 65_536;
 
 /// All sequencers, and what is owed to them.
-#[utoipa::path(get, path = "/v1/sequencers", operation_id = "list_sequencers", tag = "sequencers", params(PolicyParams), responses((status = 200, description = "By id.", body = SequencersAnswer)))]
+#[utoipa::path(get, path = "/v1/sequencers", operation_id = "list_sequencers", tag = "sequencers", params(CommonParams), responses((status = 200, description = "By id.", body = SequencersAnswer)))]
 pub(super) async fn list(
-    State(api): State<Shared>,
-    Params(params): Params<PolicyParams>,
+    Of(moment): Of,
+    Params(NoParams {}): Params<NoParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
     if let Some(response) = moment.not_modified(&headers, Form::Json) {
         return Ok(response);
     }
@@ -48,14 +47,13 @@ pub(super) fn unknown(moment: &Moment, id: u64) -> Problem {
 }
 
 /// A sequencer, and what is owed to it.
-#[utoipa::path(get, path = "/v1/sequencers/{id}", operation_id = "sequencer", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), PolicyParams), responses((status = 200, description = "The sequencer.", body = SequencerAnswer)))]
+#[utoipa::path(get, path = "/v1/sequencers/{id}", operation_id = "sequencer", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), CommonParams), responses((status = 200, description = "The sequencer.", body = SequencerAnswer)))]
 pub(super) async fn one(
-    State(api): State<Shared>,
+    Of(moment): Of,
     Number(id): Number,
-    Params(params): Params<PolicyParams>,
+    Params(NoParams {}): Params<NoParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
     let policy = moment.policy();
     let Some(cell) = policy.answers.get(&SequencerId(id)) else {
         return Err(unknown(&moment, id));
@@ -77,14 +75,13 @@ pub(super) async fn one(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct LedgerParams {
-    /// The name of a policy that is served; the first of them, if none is named.
-    policy: Option<String>,
     /// The first L2 block; the log's first, if none is given.
     from: Option<u64>,
     /// The last L2 block; the horizon, if none is given.
     to: Option<u64>,
     /// Where a page begins: the `next` of the page before.
-    cursor: Option<u64>,
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,20}-[0-9a-f]{16}$")]
+    cursor: Option<PageCursor>,
     /// How many blocks at most.
     #[serde(default)]
     #[param(required = false, value_type = u32, default = 100, minimum = 1, maximum = 1000)]
@@ -93,14 +90,16 @@ pub(super) struct LedgerParams {
 
 /// The blocks of a sequencer, and what each earned. A page looks through 65,536 blocks at most, so it may have few
 /// entries, or none, and still not be the last.
-#[utoipa::path(get, path = "/v1/sequencers/{id}/ledger", operation_id = "ledger", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), LedgerParams), responses((status = 200, description = "A page of its blocks.", body = LedgerAnswer)))]
+#[utoipa::path(get, path = "/v1/sequencers/{id}/ledger", operation_id = "ledger", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), CommonParams, LedgerParams), responses((status = 200, description = "A page of its blocks.", body = LedgerAnswer)))]
 pub(super) async fn ledger(
     State(api): State<Shared>,
+    Of(moment): Of,
     Number(id): Number,
     Params(params): Params<LedgerParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let moment = api.moment(params.policy.as_deref())?;
+    let is_first = params.cursor.is_none();
+    let (moment, position) = api.page_of(moment, params.cursor, 0)?;
     let policy = moment.policy();
     if !policy.answers.contains_key(&SequencerId(id)) {
         return Err(unknown(&moment, id));
@@ -119,7 +118,7 @@ pub(super) async fn ledger(
     if from > to {
         return Err(bad("bad-range", format!("blocks {from} to {to} are asked for, which are none")));
     }
-    let start = params.cursor.unwrap_or(from);
+    let start = if is_first { from } else { position };
     if !(from..=to).contains(&start) {
         return Err(bad(
             "bad-cursor",
@@ -158,6 +157,6 @@ fn page_of(
             }
         }
     }
-    let next = if end < to { end.checked_add(1) } else { None };
+    let next = end.checked_add(1).filter(|_| end < to).map(|next| next_cursor(next, policy.state()));
     Ok(LedgerAnswer { at: policy.at.clone(), sequencer: id.0, from: start, to: end, blocks, next })
 }

@@ -3,12 +3,13 @@
 //! A stream holds no facts of its own: it remembers how far it is, and takes the next from what all share once the
 //! reader has taken those before. So a slow reader costs no memory, and cannot miss a fact.
 
+use super::feed::Filter;
 use super::{Api, Shared};
 use crate::cursor::Cursor;
 use crate::http::Problem;
 use crate::metrics::Gauged;
-use crate::told::{Feed, Place, Told};
-use crate::view::View;
+use crate::told::{Place, Told};
+use crate::view::{PolicyView, View};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -16,6 +17,7 @@ use std::convert::Infallible;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
+use tally_wire::CaughtUp;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 /// How many bytes of events go out at a time, about.
@@ -45,21 +47,35 @@ struct Reader {
     policy: usize,
     /// How far the reader is.
     cursor: Cursor,
+    filter: Filter,
+    /// Whether events have the types of facts as their names.
+    is_named: bool,
     has_begun: bool,
+    /// Whether the reader knows that it has everything up to its cursor.
+    is_caught_up: bool,
     ends_at: tokio::time::Instant,
     _permit: OwnedSemaphorePermit,
     _counted: Gauged,
 }
 
-/// The stream of facts that a reader with this cursor does not have. A server that is behind it says nothing until it has
-/// got there.
-pub(super) fn events(api: &Shared, policy: usize, cursor: Cursor) -> Result<Response, Problem> {
+/// The stream of the wanted facts that a reader with this cursor does not have. A server that is behind it says nothing
+/// until it has got there.
+pub(super) fn events(
+    api: &Shared,
+    policy: usize,
+    cursor: Cursor,
+    filter: Filter,
+    is_named: bool,
+) -> Result<Response, Problem> {
     let reader = Reader {
         views: api.views.clone(),
         stop: api.stop.clone(),
         policy,
         cursor,
+        filter,
+        is_named,
         has_begun: false,
+        is_caught_up: false,
         ends_at: tokio::time::Instant::now() + STREAM_MAX,
         _permit: permit(api)?,
         _counted: api.metrics.stream(),
@@ -90,11 +106,18 @@ impl Reader {
                 return None;
             }
             let view = self.views.borrow_and_update().clone()?;
-            let feed = &view.policies.get(self.policy)?.feed;
-            match feed.place(&self.cursor) {
+            let policy = view.policies.get(self.policy)?;
+            match policy.feed.place(&self.cursor) {
                 Place::After(after) => {
-                    if let Some(piece) = self.piece(feed, after) {
+                    let piece = self.piece(policy, after)?;
+                    if !piece.is_empty() {
                         return Some(piece);
+                    }
+                    if !self.is_caught_up {
+                        // None of these was wanted; others have a turn before the next.
+                        drop(view);
+                        tokio::task::yield_now().await;
+                        continue;
                     }
                 }
                 Place::Behind => {}
@@ -110,18 +133,31 @@ impl Reader {
         }
     }
 
-    /// The events of the facts after number `after`.
-    fn piece(&mut self, feed: &Feed, after: u64) -> Option<Bytes> {
-        let mut text = String::new();
-        for told in feed.after(after, PIECE_FACTS) {
+    /// The events of the facts after number `after`, and that there are no more, if there are none; `None` if that cannot be
+    /// said.
+    fn piece(&mut self, policy: &PolicyView, after: u64) -> Option<Bytes> {
+        let (mut text, mut last) = (String::new(), after);
+        for told in policy.feed.after(after, PIECE_FACTS) {
+            let Told { sequence, cursor, kind, json, .. } = &**told;
+            (last, self.cursor, self.is_caught_up) = (*sequence, *cursor, false);
             // Writing to a string does not fail.
-            let Told { cursor, kind, json, .. } = &**told;
-            let _ = write!(text, "id: {cursor}\nevent: {kind}\ndata: {json}\n\n");
-            self.cursor = *cursor;
+            if self.filter.admits(told) {
+                let _ = writeln!(text, "id: {cursor}");
+                if self.is_named {
+                    let _ = writeln!(text, "event: {kind}");
+                }
+                let _ = write!(text, "data: {json}\n\n");
+            }
             if text.len() >= PIECE_BYTES {
                 break;
             }
         }
-        (!text.is_empty()).then(|| Bytes::from(text))
+        if !self.is_caught_up && policy.feed.after(last, 1).is_empty() {
+            self.is_caught_up = true;
+            let caught_up = CaughtUp { cursor: self.cursor.to_string(), at: policy.at.clone() };
+            let json = serde_json::to_string(&caught_up).ok()?;
+            let _ = write!(text, "id: {}\nevent: caught_up\ndata: {json}\n\n", caught_up.cursor);
+        }
+        Some(Bytes::from(text))
     }
 }

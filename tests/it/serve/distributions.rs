@@ -116,11 +116,8 @@ fn each_distribution_is_served_with_proofs_of_its_own_root() {
             let page = served.json(&format!("/v1/distributions/{epoch}/leaves?limit=3{cursor}"));
             assert_eq!(page["root"], head["root"]);
             leaves.extend(page["leaves"].as_array().unwrap().iter().cloned());
-            let next = &page["next"];
-            if next.is_null() {
-                break;
-            }
-            cursor = format!("&cursor={}", next.as_str().map_or_else(|| next.to_string(), Into::into));
+            let Some(next) = page["next"].as_str() else { break };
+            cursor = format!("&cursor={next}");
         }
         assert_eq!(leaves.len(), proofs["proofs"].as_array().unwrap().len());
         for (leaf, expected) in leaves.iter().zip(proofs["proofs"].as_array().unwrap()) {
@@ -180,7 +177,7 @@ fn check_csv(served: &Served, epoch: u64, leaves: &[Value]) {
     let mut lines = answer.body.lines();
     assert_eq!(lines.next(), Some("sequencer,recipient,cumulative_wei,present_recipient,proof"));
     assert_eq!(lines.collect::<Vec<_>>(), expected);
-    assert_eq!(ask("?limit=3").json()["type"], "urn:tally:problem:bad-query");
+    assert_eq!(ask("?limit=3").json()["type"], "urn:tally:problem:bad-combination");
 }
 
 fn check_refusals(served: &Served, settled: usize) {
@@ -190,7 +187,7 @@ fn check_refusals(served: &Served, settled: usize) {
         (format!("/v1/distributions/{settled}/leaves"), 409, "gap"),
         (format!("/v1/sequencers/10/claim?epoch={settled}"), 409, "gap"),
         (format!("/v1/sequencers/10/claim?root={none}"), 404, "unknown-root"),
-        (format!("/v1/sequencers/10/claim?root={none}&epoch=1"), 400, "bad-query"),
+        (format!("/v1/sequencers/10/claim?root={none}&epoch=1"), 400, "bad-combination"),
         ("/v1/sequencers/10/claim?root=0xabc".into(), 400, "bad-query"),
         ("/v1/distributions?policy=locking-pool".into(), 409, "paid-by-contract"),
         ("/v1/distributions/0?policy=locking-pool".into(), 409, "paid-by-contract"),

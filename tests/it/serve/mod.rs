@@ -8,6 +8,8 @@ mod following;
 mod gate;
 pub(crate) mod http;
 mod rollbacks;
+mod states;
+mod streams;
 
 use crate::process::{self, Process};
 use crate::support::{wait_for, write_log};
