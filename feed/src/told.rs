@@ -13,6 +13,8 @@ pub(crate) struct Told {
     pub(crate) sequence: u64,
     /// How far a reader is that has it.
     pub(crate) cursor: Cursor,
+    /// The same on every server.
+    pub(crate) id: String,
     /// The fact's type as JSON names it.
     pub(crate) kind: &'static str,
     /// The sequencers that it is about; `None` if it is about all.
@@ -49,6 +51,11 @@ impl Feed {
         let start = self.told.partition_point(|told| told.sequence <= after);
         let rest = self.told.get(start..).unwrap_or_default();
         rest.get(..limit).unwrap_or(rest)
+    }
+
+    /// The fact with this id, where it was told last.
+    pub(crate) fn fact(&self, id: &str) -> Option<&Told> {
+        self.told.iter().rev().find(|told| told.id == id).map(Arc::as_ref)
     }
 
     /// Where a reader with this cursor is.
@@ -88,11 +95,19 @@ impl Feed {
     }
 }
 
+/// A fact that follows from the log: its id, its type, whom it is about, and all of it as JSON.
+struct Text {
+    id: String,
+    kind: &'static str,
+    sequencers: Option<Arc<[u64]>>,
+    text: String,
+}
+
 /// Makes a feed of facts, by its journal.
 pub(crate) struct Teller {
     journal: Journal,
-    /// The facts that follow from the log, in order, with their words and whom they are about, and their links.
-    texts: Vec<(&'static str, Option<Arc<[u64]>>, String)>,
+    /// The facts that follow from the log, in order, and their links.
+    texts: Vec<Text>,
     links: Vec<Link>,
     feed: Feed,
     /// How many rollbacks are in the feed.
@@ -125,7 +140,8 @@ impl Teller {
             let text = serde_json::to_string(fact)?;
             let before = self.links.last().copied().unwrap_or_default();
             self.links.push(link(&before, text.as_bytes()));
-            self.texts.push((fact.kind.name(), fact.kind.sequencers().map(Into::into), text));
+            let sequencers = fact.kind.sequencers().map(Into::into);
+            self.texts.push(Text { id: fact.id.clone(), kind: fact.kind.name(), sequencers, text });
         }
         self.journal.tell(&self.links)?;
         // What follows from a log that lies behind is told up to where it ends, and no rollback that comes after that.
@@ -137,7 +153,7 @@ impl Teller {
         let is_same = self.rollbacks == rollbacks.len();
         let known = if is_same { self.feed.told.last().map_or(0, |told| told.sequence) } else { 0 };
         let mut new = Vec::new();
-        for (index, (kind, sequencers, text)) in self.texts.iter().enumerate().rev() {
+        for (index, Text { id, kind, sequencers, text }) in self.texts.iter().enumerate().rev() {
             let Some(sequence) = self.journal.sequence_of(index) else { continue };
             if sequence <= known {
                 break;
@@ -146,8 +162,8 @@ impl Teller {
             let facts = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
             let cursor = Cursor { facts, tag, rollback: None };
             let json = numbered(sequence, &cursor, text);
-            let sequencers = sequencers.clone();
-            new.push(Arc::new(Told { sequence, cursor, kind, sequencers, json }));
+            let (id, sequencers) = (id.clone(), sequencers.clone());
+            new.push(Arc::new(Told { sequence, cursor, id, kind, sequencers, json }));
         }
         if !is_same {
             for back in rollbacks {
@@ -190,9 +206,10 @@ impl Teller {
         let kind = FactKind::Rollback { to_sequence };
         let name = kind.name();
         let id = format!("rollback:{own:016x}");
-        let fact = Fact { id, time: None, l1_block: None, transaction: None, log_index: None, kind };
+        let fact =
+            Fact { id: id.clone(), time: None, l1_block: None, transaction: None, log_index: None, kind };
         let json = numbered(sequence, &cursor, &serde_json::to_string(&fact)?);
-        Ok(Told { sequence, cursor, kind: name, sequencers: None, json })
+        Ok(Told { sequence, cursor, id, kind: name, sequencers: None, json })
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::shape::{count, list};
 use crate::{
     Address, At, BlockEntry, BlockExplanation, ChainAudit, ChainHead, ContractAccount, CreditedRow,
-    DistributionHead, DistributionPart, Epoch, Finding, Movement, NextBatch, NextRate, ProvenLeaf, Row,
-    SequencerWithAccounts, StatementHead, Withheld,
+    DistributionHead, DistributionPart, Epoch, Finding, Movement, NextBatch, NextRate, NumberedFact,
+    ProvenLeaf, Row, SequencerWithAccounts, StatementHead, Withheld,
 };
 use crate::{Amount, Hash};
 use tally_engine::PoolState;
@@ -50,12 +50,14 @@ shapes! {
         rollbacks: u64,
     }
 
-    /// All sequencers, and what is owed to them.
+    /// A page of sequencers, and what is owed to them.
     pub struct SequencersAnswer {
         /// The state that the answer is of.
         at: At,
         /// The sequencers, by id.
         sequencers: Vec<SequencerWithAccounts>,
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<String>,
     }
 
     /// One sequencer, and what is owed to it.
@@ -64,6 +66,50 @@ shapes! {
         at: At,
         /// The sequencer that was asked for.
         sequencer: SequencerWithAccounts,
+    }
+
+    /// What a sequencer earned in each epoch.
+    pub struct SequencerEpochsAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The id of the sequencer.
+        sequencer: u64,
+        /// The epochs, in order, also those in which it earned nothing.
+        epochs: Vec<SequencerEpoch>,
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<String>,
+    }
+
+    /// What a sequencer earned in an epoch.
+    pub struct SequencerEpoch {
+        /// The number of the epoch, from 0.
+        epoch: u64,
+        /// When the epoch begins, in Unix seconds.
+        start: u64,
+        /// Whether it is over and nothing of it can change any more; never under `on-chain`.
+        is_final: bool,
+        /// How many of its blocks were rewarded in the epoch.
+        blocks: u64,
+        /// What these blocks earned, in wei.
+        reward_wei: Amount,
+        /// What it has earned in this epoch and all before it, in wei.
+        cumulative_wei: Amount,
+    }
+
+    /// One fact of the feed.
+    pub struct FactAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The fact that was asked for, where it was told last.
+        fact: NumberedFact,
+    }
+
+    /// One batch that was paid.
+    pub struct BatchAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The batch that was asked for.
+        batch: PaidBatch,
     }
 
     /// What a sequencer can claim, by what is final.

@@ -63,10 +63,11 @@ pub use accounts::{
     SequencerAccount, SequencerPolicyAccount, Statement, StatementHead, status_name,
 };
 pub use answers::{
-    AuditAnswer, BatchesAnswer, BlockAnswer, ClaimAnswer, DistributionAnswer, DistributionsAnswer,
-    EpochAnswer, EpochsAnswer, Ingesting, LeavesAnswer, LedgerAnswer, NextBatchAnswer, NextRateAnswer,
-    PageOf, PaidBatch, PolicyStatus, SequencerAnswer, SequencersAnswer, ServedBlock, ServedEpoch,
-    StatementAnswer, StatusAnswer, next_cursor,
+    AuditAnswer, BatchAnswer, BatchesAnswer, BlockAnswer, ClaimAnswer, DistributionAnswer,
+    DistributionsAnswer, EpochAnswer, EpochsAnswer, FactAnswer, Ingesting, LeavesAnswer, LedgerAnswer,
+    NextBatchAnswer, NextRateAnswer, PageOf, PaidBatch, PolicyStatus, SequencerAnswer, SequencerEpoch,
+    SequencerEpochsAnswer, SequencersAnswer, ServedBlock, ServedEpoch, StatementAnswer, StatusAnswer,
+    next_cursor,
 };
 pub use audit::{
     AuditTotals, BatchAudit, BatchShare, BlockSample, BundleAudit, BundleDifference, ChainAudit,

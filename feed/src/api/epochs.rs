@@ -2,6 +2,7 @@
 
 use super::accept::Form;
 use super::input::{CommonParams, NoParams, Number, Of, PageParams, Params, page};
+use super::sequencers::unknown;
 use super::{Shared, broken, gap};
 use crate::error::FeedError;
 use crate::http::Problem;
@@ -9,10 +10,13 @@ use crate::view::PolicyView;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use tally_engine::{AmountError, EpochLedger, L2Block};
+use tally_engine::{AmountError, EpochLedger, L2Block, SequencerId, Wei};
 use tally_eventlog::LogView;
 use tally_replay::{BlockLedger, explain_block};
-use tally_wire::{BlockAnswer, EpochAnswer, EpochsAnswer, ServedEpoch, next_cursor, rows};
+use tally_wire::{
+    BlockAnswer, EpochAnswer, EpochsAnswer, SequencerEpoch, SequencerEpochsAnswer, ServedEpoch, next_cursor,
+    rows,
+};
 
 fn no_amount(error: AmountError) -> Problem {
     broken(&FeedError::Amount { place: "an epoch".into(), error })
@@ -62,6 +66,48 @@ pub(super) async fn one(
     }
     let rows = rows(epoch).map_err(no_amount)?;
     moment.answer(&EpochAnswer { at: policy.at.clone(), epoch: served(policy, epoch)?, rows })
+}
+
+/// What a sequencer earned in each epoch, from the first on.
+#[utoipa::path(get, path = "/v1/sequencers/{id}/epochs", operation_id = "sequencer_epochs", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), CommonParams, PageParams), responses((status = 200, description = "A page of epochs.", body = SequencerEpochsAnswer)))]
+pub(super) async fn of_sequencer(
+    State(api): State<Shared>,
+    Of(moment): Of,
+    Number(id): Number,
+    Params(params): Params<PageParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (moment, from) = api.page_of(moment, params.cursor, params.from)?;
+    let policy = moment.policy();
+    if !policy.answers.contains_key(&SequencerId(id)) {
+        return Err(unknown(&moment, id));
+    }
+    if let Some(response) = moment.not_modified(&headers, Form::Json) {
+        return Ok(response);
+    }
+    let all = &policy.replayed.ledger.epochs;
+    let (found, next) = page(all, from, params.limit, |epoch| epoch.epoch.0);
+    let (mut cumulative, mut epochs) = (Wei::ZERO, Vec::new());
+    // What it earned before the page counts, too.
+    let until = found.last().map(|last| last.epoch);
+    for epoch in all.iter().take_while(|epoch| Some(epoch.epoch) <= until) {
+        let earned = epoch.rows.iter().find(|row| row.sequencer.0 == id).map(|row| row.earned);
+        // Who has no row in it earned nothing.
+        let earned = earned.unwrap_or_default();
+        cumulative = cumulative.checked_add(earned.reward).map_err(no_amount)?;
+        if epoch.epoch.0 >= from {
+            epochs.push(SequencerEpoch {
+                epoch: epoch.epoch.0,
+                start: epoch.start.0,
+                is_final: policy.is_epoch_final(epoch.epoch),
+                blocks: earned.blocks,
+                reward_wei: earned.reward.into(),
+                cumulative_wei: cumulative.into(),
+            });
+        }
+    }
+    let next = next.map(|next| next_cursor(next, policy.state()));
+    moment.answer(&SequencerEpochsAnswer { at: policy.at.clone(), sequencer: id, epochs, next })
 }
 
 /// What an L2 block earned, and everything that decides it.

@@ -178,7 +178,7 @@ impl TryFrom<String> for PageCursor {
 }
 
 /// How many entries a page may have: from 1 to [`PAGE_MAX`].
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u32")]
 pub(super) struct Limit(u32);
 

@@ -8,6 +8,7 @@ mod accept;
 mod claims;
 mod distributions;
 mod epochs;
+mod facts;
 mod feed;
 mod input;
 mod openapi;
@@ -290,6 +291,7 @@ pub(crate) fn router(api: Shared) -> Router {
         .route("/v1/status", get(status::status))
         .route("/v1/sequencers", get(sequencers::list))
         .route("/v1/sequencers/{id}", get(sequencers::one))
+        .route("/v1/sequencers/{id}/epochs", get(epochs::of_sequencer))
         .route("/v1/sequencers/{id}/ledger", get(sequencers::ledger))
         .route("/v1/sequencers/{id}/statement", get(claims::statement))
         .route("/v1/sequencers/{id}/claim", get(claims::claim))
@@ -297,12 +299,14 @@ pub(crate) fn router(api: Shared) -> Router {
         .route("/v1/epochs/{n}", get(epochs::one))
         .route("/v1/blocks/{n}", get(epochs::block))
         .route("/v1/batches", get(pool::batches))
+        .route("/v1/batches/{n}", get(pool::batch))
         .route("/v1/batches/next", get(pool::next_batch))
         .route("/v1/rates/next", get(pool::next_rate))
         .route("/v1/audit", get(pool::audit))
         .route("/v1/distributions", get(distributions::list))
         .route("/v1/distributions/{n}", get(distributions::one))
         .route("/v1/distributions/{n}/leaves", get(distributions::leaves))
+        .route("/v1/facts/{fact}", get(facts::one))
         .route("/v1/feed", get(feed::feed))
         .with_state(Arc::clone(&api));
     health_router(api).merge(asked)

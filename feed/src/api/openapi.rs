@@ -1,6 +1,6 @@
 //! The `OpenAPI` file: generated from the handlers and the types that they answer with.
 
-use super::{claims, distributions, epochs, feed, pool, sequencers, status};
+use super::{claims, distributions, epochs, facts, feed, pool, sequencers, status};
 use crate::cursor::CURSOR_PATTERN;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -33,8 +33,10 @@ use utoipa::{Modify, OpenApi, ToSchema};
         claims::claim,
         epochs::list,
         epochs::one,
+        epochs::of_sequencer,
         epochs::block,
         pool::batches,
+        pool::batch,
         pool::next_batch,
         pool::next_rate,
         pool::audit,
@@ -42,6 +44,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
         distributions::one,
         distributions::leaves,
         feed::feed,
+        facts::one,
         serve,
     ),
     components(schemas(CaughtUp, Problem)),
@@ -50,7 +53,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 struct Described;
 
 /// The kinds of problems: what follows `urn:tally:problem:` in their types.
-const PROBLEMS: [&str; 28] = [
+const PROBLEMS: [&str; 30] = [
     "bad-combination",
     "bad-cursor",
     "bad-last-event-id",
@@ -75,7 +78,9 @@ const PROBLEMS: [&str; 28] = [
     "too-many-requests",
     "too-many-streams",
     "unauthorized",
+    "unknown-batch",
     "unknown-block",
+    "unknown-fact",
     "unknown-policy",
     "unknown-root",
     "unknown-sequencer",

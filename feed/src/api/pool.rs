@@ -1,8 +1,8 @@
 //! What was paid, what is to be paid next, and what the audit says of it.
 
 use super::accept::Form;
-use super::input::{CommonParams, Limit, NoParams, Of, PageCursor, PageParams, Params, page};
-use super::{Shared, broken, in_turn, not_final};
+use super::input::{CommonParams, Limit, NoParams, Number, Of, PageCursor, PageParams, Params, page};
+use super::{Shared, broken, gap, in_turn, not_final};
 use crate::error::FeedError;
 use crate::http::Problem;
 use crate::view::PolicyView;
@@ -13,7 +13,9 @@ use serde::Deserialize;
 use std::sync::Arc;
 use tally_audit::{AuditOptions, CountRule, audit_chain};
 use tally_claims::{ClaimsError, CreditRule};
-use tally_wire::{AuditAnswer, BatchesAnswer, NextBatchAnswer, NextRateAnswer, PageOf, next_cursor};
+use tally_wire::{
+    AuditAnswer, BatchAnswer, BatchesAnswer, NextBatchAnswer, NextRateAnswer, PageOf, next_cursor,
+};
 use utoipa::IntoParams;
 
 /// How the audit counts the blocks of a batch.
@@ -41,6 +43,36 @@ pub(super) async fn batches(
     let policy = moment.policy();
     let next = next.map(|next| next_cursor(next, policy.state()));
     moment.answer(&BatchesAnswer { at: policy.at.clone(), batches, next })
+}
+
+/// A batch that was paid.
+#[utoipa::path(get, path = "/v1/batches/{n}", operation_id = "batch", tag = "pool", params(("n" = u64, Path, description = "Its number."), CommonParams), responses((status = 200, description = "The batch.", body = BatchAnswer)))]
+pub(super) async fn batch(
+    Of(moment): Of,
+    Number(number): Number,
+    Params(NoParams {}): Params<NoParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (view, policy) = (&moment.view, moment.policy());
+    let batches = &view.contracts.batches;
+    let Ok(place) = batches.binary_search_by_key(&number, |batch| batch.batch) else {
+        let last = batches.last().map(|batch| batch.batch);
+        if last.is_none_or(|last| number > last) {
+            let last = last.map_or("none".into(), |last| last.to_string());
+            return Err(gap(
+                policy,
+                format!("batch {number} is asked for, but the last that was paid is {last}"),
+            ));
+        }
+        let detail = format!("no batch that was paid has the number {number}");
+        return Err(Problem::new(StatusCode::NOT_FOUND, "unknown-batch", detail));
+    };
+    if let Some(response) = moment.not_modified(&headers, Form::Json) {
+        return Ok(response);
+    }
+    let mut batch = batches[place].clone();
+    batch.is_final = Some(batch.l1_block) <= view.final_reach.l1.map(|head| head.block.0);
+    moment.answer(&BatchAnswer { at: policy.at.clone(), batch })
 }
 
 /// The batch that can be paid next by what is final, and the call that pays it.

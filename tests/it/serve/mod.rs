@@ -7,6 +7,7 @@ mod distributions;
 mod following;
 mod gate;
 pub(crate) mod http;
+mod lists;
 mod rollbacks;
 mod states;
 mod streams;
