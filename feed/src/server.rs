@@ -102,7 +102,7 @@ impl Server {
             (folder, advanced)
         });
         let (folder, first) = tokio::select! {
-            folded = folding => folded?,
+            ended = folding => ended?,
             _ = stop.wait_for(|stop| *stop) => return Ok(None),
         };
         let first = first?;

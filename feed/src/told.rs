@@ -100,7 +100,7 @@ struct Text {
     id: String,
     kind: &'static str,
     sequencers: Option<Arc<[u64]>>,
-    text: String,
+    fields: String,
 }
 
 /// Makes a feed of facts, by its journal.
@@ -137,11 +137,11 @@ impl Teller {
     /// Takes what follows from the log beside what did before, writes that down, and gives the feed with it.
     pub(crate) fn tell(&mut self, facts: &[Fact]) -> Result<Feed, FeedError> {
         for fact in facts {
-            let text = serde_json::to_string(fact)?;
+            let fields = serde_json::to_string(fact)?;
             let before = self.links.last().copied().unwrap_or_default();
-            self.links.push(link(&before, text.as_bytes()));
+            self.links.push(link(&before, fields.as_bytes()));
             let sequencers = fact.kind.sequencers().map(Into::into);
-            self.texts.push(Text { id: fact.id.clone(), kind: fact.kind.name(), sequencers, text });
+            self.texts.push(Text { id: fact.id.clone(), kind: fact.kind.name(), sequencers, fields });
         }
         self.journal.tell(&self.links)?;
         // What follows from a log that lies behind is told up to where it ends, and no rollback that comes after that.
@@ -153,7 +153,7 @@ impl Teller {
         let is_same = self.rollbacks == rollbacks.len();
         let known = if is_same { self.feed.told.last().map_or(0, |told| told.sequence) } else { 0 };
         let mut new = Vec::new();
-        for (index, Text { id, kind, sequencers, text }) in self.texts.iter().enumerate().rev() {
+        for (index, Text { id, kind, sequencers, fields }) in self.texts.iter().enumerate().rev() {
             let Some(sequence) = self.journal.sequence_of(index) else { continue };
             if sequence <= known {
                 break;
@@ -161,7 +161,7 @@ impl Teller {
             let tag = self.links.get(index).map(tag_of).unwrap_or_default();
             let facts = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
             let cursor = Cursor { facts, tag, rollback: None };
-            let json = numbered(sequence, &cursor, text);
+            let json = numbered(sequence, &cursor, fields);
             let (id, sequencers) = (id.clone(), sequencers.clone());
             new.push(Arc::new(Told { sequence, cursor, id, kind, sequencers, json }));
         }

@@ -48,12 +48,13 @@ pub fn name_facts(schemas: &mut BTreeMap<String, RefOr<Schema>>) {
 
 /// The members of an object that is put together of parts, but for those of a part that has a name.
 fn members(schema: &RefOr<Schema>, found: &mut Vec<(String, RefOr<Schema>)>) {
-    match schema {
-        RefOr::T(Schema::AllOf(AllOf { items, .. })) => items.iter().for_each(|part| members(part, found)),
-        RefOr::T(Schema::Object(object)) => {
-            found.extend(object.properties.iter().map(|(name, member)| (name.clone(), member.clone())));
+    let RefOr::T(schema) = schema else { return };
+    if let Schema::AllOf(AllOf { items, .. }) = schema {
+        for part in items {
+            members(part, found);
         }
-        _ => {}
+    } else if let Schema::Object(object) = schema {
+        found.extend(object.properties.iter().map(|(name, member)| (name.clone(), member.clone())));
     }
 }
 
@@ -71,4 +72,37 @@ fn name(word: &str) -> String {
         letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect::<String>()
     };
     word.split('_').map(capital).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FactKind, FeedAnswer};
+    use utoipa::ToSchema;
+
+    #[test]
+    fn each_kind_of_fact_has_a_flat_schema_of_its_own() {
+        let mut parts = Vec::new();
+        FeedAnswer::schemas(&mut parts);
+        let parts: BTreeMap<String, RefOr<Schema>> = parts.into_iter().collect();
+        let mut named = parts.clone();
+        name_facts(&mut named);
+        // No kind is named like something else, and the parts themselves are gone.
+        assert_eq!(named.len(), parts.len() - 1 + FactKind::NAMES.len());
+        let Some(RefOr::T(Schema::OneOf(choice))) = named.get(FACT) else {
+            panic!("a fact is one of several")
+        };
+        let mapping = &choice.discriminator.as_ref().expect("they are told apart").mapping;
+        assert_eq!(mapping.len(), FactKind::NAMES.len());
+        for word in FactKind::NAMES {
+            assert_eq!(mapping[word], format!("#/components/schemas/{}", name(word)));
+            let Some(RefOr::T(Schema::Object(fact))) = named.get(&name(word)) else {
+                panic!("{word} is no object")
+            };
+            let members = ["sequence", "cursor", "id", "time", "l1_block", "transaction", "log_index", TYPE];
+            assert!(members.iter().all(|member| fact.properties.contains_key(*member)), "{word}");
+            assert_eq!(fact.required.len(), fact.properties.len(), "{word}");
+        }
+        assert_eq!(name("epoch_closed"), "EpochClosed");
+    }
 }

@@ -92,6 +92,9 @@ words! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tally_audit::Severity as Of;
+    use tally_claims::{CreditRule as Rule, NotClaimable as Why};
+    use tally_engine::Status;
 
     /// Whether these are all words, in any order.
     fn are_all<const N: usize>(listed: &[&str], known: [&str; N]) -> bool {
@@ -100,15 +103,11 @@ mod tests {
 
     #[test]
     fn the_words_are_those_of_the_types_that_know_the_things() {
-        use tally_claims::NotClaimable as Why;
         let known = [Why::Gone, Why::Leaving, Why::NoRecipient, Why::Paused, Why::NothingUnclaimed];
         assert!(are_all(NotClaimable::ALL, known.map(Why::code)));
         assert!(are_all(WithheldReason::ALL, [tally_claims::WithheldReason::NoRecipient.code()]));
-        use tally_claims::CreditRule as Rule;
         assert!(are_all(CreditRule::ALL, [Rule::SpanSigner, Rule::PresentSigner].map(Rule::code)));
-        use tally_audit::Severity as Of;
         assert!(are_all(Severity::ALL, [Of::Note, Of::Warning, Of::Error].map(Of::as_str)));
-        use tally_engine::Status;
         let statuses = [Status::Inactive, Status::Active, Status::Unlocked];
         assert!(are_all(SequencerStatus::ALL, statuses.map(crate::status_name)));
     }

@@ -70,7 +70,9 @@ impl TryFrom<String> for Types {
     fn try_from(text: String) -> Result<Self, String> {
         let known = |word: &str| {
             let found = FactKind::NAMES.into_iter().find(|name| *name == word);
-            found.ok_or_else(|| format!("there is no type of facts with one of these names: {}", text))
+            found.ok_or_else(|| {
+                format!("`types` are words with commas between, and one of these is none: {text}")
+            })
         };
         text.split(',').map(known).collect::<Result<_, _>>().map(Self)
     }

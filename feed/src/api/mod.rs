@@ -91,7 +91,9 @@ impl Api {
     /// Keeps a moment that is not the present one any more; returns those that are forgotten, which take a while to close.
     pub(crate) fn keep(&self, before: Option<Arc<View>>) -> Vec<Arc<View>> {
         let mut earlier = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
-        before.into_iter().for_each(|view| earlier.push_front(view));
+        if let Some(view) = before {
+            earlier.push_front(view);
+        }
         let kept = earlier.len().min(EARLIER_KEPT);
         earlier.split_off(kept).into()
     }

@@ -139,6 +139,35 @@ fn facts_are_written_as_they_always_were() {
     }
 }
 
+/// A journal of version 1 of the feed, which had no `distribution_ready`: it is put aside, nothing is taken back, and who has
+/// read that feed is told so.
+#[test]
+fn a_journal_of_an_older_version_is_put_aside_and_its_readers_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_of("pool-a", dir.path());
+    let feed_dir = dir.path().join("journals");
+    let more = ["--feed-dir", feed_dir.to_str().unwrap()];
+    let facts = Served::start(&log, &more).facts("guide", "0");
+    let journals = || -> Vec<_> {
+        let files = std::fs::read_dir(&feed_dir).unwrap().map(|file| file.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "facts")).collect()
+    };
+    let [path] = &journals()[..] else { panic!("one policy has one journal") };
+    let mut old = std::fs::read(path).unwrap();
+    old[..8].copy_from_slice(b"TALLYFD1");
+    std::fs::write(path, &old).unwrap();
+    let served = Served::start(&log, &more);
+    assert_eq!(std::fs::read(path.with_extension("facts.v1")).unwrap(), old);
+    assert_eq!(served.facts("guide", "0"), facts, "no rollback, and the same numbers");
+    // The last cursor that version 1 gave for this log.
+    let answer = served.get("/v1/feed?after=298-4cd51e7c4cf2b6ba");
+    assert_eq!((answer.status, &answer.json()["type"]), (409, &"urn:tally:problem:other-feed".into()));
+    // Up to the first epoch that closed, both versions tell the same.
+    let first = facts.iter().position(|fact| fact["type"] == "distribution_ready").unwrap();
+    let same = facts[first - 1]["cursor"].as_str().unwrap();
+    assert_eq!(served.facts("guide", same), facts[first..]);
+}
+
 /// Two servers cannot keep one journal, and the second says so before it says that it listens.
 #[test]
 fn one_server_keeps_a_feed_at_a_time() {

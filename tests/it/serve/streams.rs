@@ -45,6 +45,9 @@ fn a_stream_tells_everything_and_says_when_that_is_all() {
     }
 }
 
+/// Whether a fact is wanted.
+type Wanted = Box<dyn Fn(&Value) -> bool>;
+
 /// A reader of some facts goes on over the others: its cursor says how far it has looked, as a page or as a stream.
 #[test]
 fn who_wants_some_facts_gets_these_and_a_cursor_over_the_others() {
@@ -59,7 +62,7 @@ fn who_wants_some_facts_gets_these_and_a_cursor_over_the_others() {
     };
     let types = |fact: &Value, types: &[&str]| types.iter().any(|of| fact["type"] == *of);
     let few = ["locked", "recipient_changed"];
-    let cases: [(&str, Box<dyn Fn(&Value) -> bool>); 5] = [
+    let cases: [(&str, Wanted); 5] = [
         ("types=locked,recipient_changed", Box::new(move |fact| types(fact, &few))),
         ("types=distribution_ready", Box::new(move |fact| types(fact, &["distribution_ready"]))),
         ("sequencer=3", Box::new(move |fact| is_about(fact, 3))),
