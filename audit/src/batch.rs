@@ -7,8 +7,8 @@ use alloy_primitives::{Address, B256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use tally_engine::{
-    BatchId, Credit, L1Block, L1Record, L2Block, Payee, PoolEvent, PoolState, ScheduledBlocks, SequencerId,
-    SignerBook, Span, SpanId, Status, Wei,
+    BatchId, CheckDifference, Credit, L1Block, L1Record, L2Block, Payee, PoolEvent, PoolState,
+    ScheduledBlocks, SequencerId, SignerBook, Span, SpanId, Status, Wei,
 };
 
 /// How the blocks of a batch are counted.
@@ -120,7 +120,7 @@ impl BatchAudit {
         audit.post(credits, evidence, &at, findings);
         audit.check_reach(evidence, last, &at, findings);
         if audit.unchecked.is_none() {
-            if audit.schedule(evidence, &at, findings).is_none() {
+            if audit.schedule(credits, evidence, &at, findings).is_none() {
                 audit.unchecked = Some("its spans have more than 2^64 - 1 blocks".into());
                 return Some(audit);
             }
@@ -196,6 +196,7 @@ impl BatchAudit {
     /// more than can be counted.
     fn schedule(
         &mut self,
+        credits: &[Credit],
         evidence: &Evidence<'_>,
         at: &impl Fn(Code) -> Finding,
         findings: &mut Vec<Finding>,
@@ -213,7 +214,7 @@ impl BatchAudit {
         let mut rotated: BTreeMap<Address, SequencerId> = BTreeMap::new();
         for span in evidence.spans.iter().filter(|span| span.start <= span.end) {
             let at = |code| at(code).of_span(span.id).blocks(span.start..=span.end);
-            match evidence.signers.payee(&span.signer, None) {
+            match evidence.signers.payee(&span.signer) {
                 Payee::Unknown => findings.push(at(Code::UnknownScheduled).found_address(&span.signer)),
                 Payee::Gone(id) => {
                     findings.push(at(Code::UnpayableBlocks).of(id).values(&span.blocks()?, &0));
@@ -229,14 +230,15 @@ impl BatchAudit {
             let present = evidence.present_signer(*sequencer).map(|signer| format!("{signer:#x}"));
             findings.push(Finding { expected: present, ..finding });
         }
-        // The published check of Themis wants an entry for each address that the spans name, of exactly its own blocks.
+        let credits = credits.iter().map(|credit| (credit.signer, credit.blocks));
+        let differences = CheckDifference::all(evidence.spans, credits)?;
         for sequencer in rotated.into_values().collect::<BTreeSet<_>>() {
             let present = evidence.present_signer(sequencer);
-            let mut own = evidence.spans.iter().filter(|span| Some(span.signer) == present);
-            let own = own.try_fold(0_u64, |all, span| all.checked_add(span.blocks()?))?;
-            let posted = self.sequencers.get(&sequencer).and_then(|share| share.posted);
-            if let Some(posted) = posted.filter(|posted| *posted > own) {
-                findings.push(at(Code::CreditedForReplaced).of(sequencer).values(&own, &posted));
+            let differs = differences.iter().find(|differs| Some(differs.signer) == present);
+            let Some(CheckDifference { wanted, entry: Some(posted), .. }) = differs else { continue };
+            let own = wanted.unwrap_or_default();
+            if *posted > own {
+                findings.push(at(Code::CreditedForReplaced).of(sequencer).values(&own, posted));
             }
         }
         Some(())

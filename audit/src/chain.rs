@@ -113,7 +113,7 @@ pub fn audit_chain<L: LogView>(log: &L, options: AuditOptions) -> Result<ChainAu
     };
     let reached = log.reach().l2.map(|head| head.block);
     let has_transfers = records.iter().any(|record| matches!(record.event, PoolEvent::MetisTransfer { .. }));
-    let mut walk = Walk {
+    let mut audit = AuditRun {
         rule: options.rule,
         escrow: log.identity().locking_info,
         schedule: &schedule,
@@ -130,12 +130,12 @@ pub fn audit_chain<L: LogView>(log: &L, options: AuditOptions) -> Result<ChainAu
         stopped: None,
     };
     if has_transfers {
-        walk.totals.escrow = Some(tally_engine::Wei::ZERO);
+        audit.totals.escrow = Some(tally_engine::Wei::ZERO);
     } else if !records.is_empty() {
-        walk.findings.push(Finding::new(Code::NoTransfers));
+        audit.findings.push(Finding::new(Code::NoTransfers));
     }
-    walk.run(&records)?;
-    let Walk { findings, batches, totals, stopped, pool, .. } = walk;
+    audit.run(&records)?;
+    let AuditRun { findings, batches, totals, stopped, pool, .. } = audit;
     let on_l2 = || "a span event does not fit those before it".to_owned();
     let stopped = stopped.or_else(|| schedule.is_stopped.then(on_l2));
     let mut audit = ChainAudit {
@@ -202,7 +202,7 @@ fn in_period(finding: Finding, batches: &[BatchAudit], schedule: &Schedule, pool
     Finding { period, ..finding }
 }
 
-struct Walk<'a> {
+struct AuditRun<'a> {
     rule: CountRule,
     escrow: Address,
     schedule: &'a Schedule,
@@ -219,7 +219,7 @@ struct Walk<'a> {
     stopped: Option<String>,
 }
 
-impl Walk<'_> {
+impl AuditRun<'_> {
     fn run(&mut self, records: &[L1Record]) -> Result<(), AuditError> {
         let mut last: Option<&L1Record> = None;
         let same = |left: &L1Record, right: &L1Record| {

@@ -6,7 +6,7 @@
 use alloy_primitives::{Address, B256, U256, keccak256};
 use std::collections::{BTreeMap, BTreeSet};
 use tally_engine::{L2Block, UnixTime};
-use tally_eventlog::{LogError, LogView, ProducedBlock, RecentBlock, UNSIGNED};
+use tally_eventlog::{Chain, LogError, LogView, ProducedBlock, RecentBlock, UNSIGNED};
 
 /// The most blocks of each chain that are drawn: each is asked of a node.
 pub const SAMPLE_BLOCKS_MAX: u64 = 100_000;
@@ -36,8 +36,8 @@ pub struct SampledBlock {
 /// What a chain has otherwise than the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockDifference {
-    /// The chain, `L1` or `L2`.
-    pub chain: &'static str,
+    /// The chain that differs.
+    pub chain: Chain,
     /// The number of the block.
     pub block: u64,
     /// `hash`, `timestamp` or `signer`.
@@ -68,17 +68,17 @@ impl Sample {
         };
         for (ours, found) in self.l1.iter().zip(l1) {
             let block = ours.number;
-            compare("L1", block, "hash", found.hash.to_string(), ours.hash.to_string());
-            compare("L1", block, "timestamp", found.timestamp.to_string(), ours.timestamp.to_string());
+            compare(Chain::L1, block, "hash", found.hash.to_string(), ours.hash.to_string());
+            compare(Chain::L1, block, "timestamp", found.timestamp.to_string(), ours.timestamp.to_string());
         }
         let shown = |signer: Option<Address>| signer.map_or("none".into(), |signer| signer.to_string());
         for (ours, found) in self.l2.iter().zip(l2) {
             let block = ours.number.0;
             if let Some(hash) = ours.hash {
-                compare("L2", block, "hash", found.hash.to_string(), hash.to_string());
+                compare(Chain::L2, block, "hash", found.hash.to_string(), hash.to_string());
             }
-            compare("L2", block, "timestamp", found.timestamp.to_string(), ours.timestamp.to_string());
-            compare("L2", block, "signer", shown(found.signer), shown(ours.signer));
+            compare(Chain::L2, block, "timestamp", found.timestamp.to_string(), ours.timestamp.to_string());
+            compare(Chain::L2, block, "signer", shown(found.signer), shown(ours.signer));
         }
         differences
     }

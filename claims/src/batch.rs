@@ -1,19 +1,16 @@
 //! The next batch: who is to be paid for how many blocks.
 
 use crate::call::PreparedCall;
-use crate::credits::{BlockingSigner, CheckDifference, CreditRule, Uncreditable, present_signer};
+use crate::credits::{BlockingSigner, CreditRule, SPANS_MIN, Uncreditable, present_signer};
 use crate::error::ClaimsError;
 use alloy_primitives::Address;
 use std::collections::BTreeMap;
 use tally_engine::{
-    BatchId, Discrepancy, L1Block, L1Record, L2Block, PoolEvent, PoolState, ScheduledBlocks, SequencerId,
-    SignerBook, Span, SpanId, Spans, UnixTime, Wei,
+    BatchId, CheckDifference, Discrepancy, L1Block, L1Record, L2Block, PoolEvent, PoolState, ScheduledBlocks,
+    SequencerId, SignerBook, Span, SpanId, Spans, UnixTime, Wei,
 };
 use tally_eventlog::{EventCursor, L1Head, LogView};
 use tally_replay::{StateAt, state_at, timestamp_of};
-
-/// How many spans a batch has at least: the contract demands `startEpoch < endEpoch`.
-pub(crate) const SPANS_MIN: usize = 2;
 
 /// An entry of the call: what one sequencer is paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use tally_engine::{Payee, PoolState, SequencerId, SignerBook, Span, SpanId};
 
+/// How many spans a batch has at least: the contract demands `startEpoch < endEpoch`.
+pub(crate) const SPANS_MIN: usize = 2;
+
 /// How many ranges of spans a text names.
 const RANGES_TOLD_MAX: usize = 5;
 
@@ -51,7 +54,7 @@ impl Uncreditable {
         if pool.creditable(signer).is_some() {
             return None;
         }
-        Some(match book.payee(signer, None) {
+        Some(match book.payee(signer) {
             Payee::Unknown => Self::UnknownSigner,
             Payee::Gone(sequencer) => Self::SequencerGone(sequencer),
             Payee::Sequencer(sequencer) => {
@@ -166,60 +169,50 @@ fn spans_text(spans: &[SpanId]) -> String {
     format!("{noun} {}{more}", told.join(", "))
 }
 
-/// An address whose entry in a batch is not the one that the published check of Themis wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CheckDifference {
-    /// The address of the entry.
-    pub signer: Address,
-    /// How many blocks its entry has to have; `None` if there may be none.
-    pub wanted: Option<u64>,
-    /// How many blocks its entry has; `None` if it has none.
-    pub entry: Option<u64>,
-}
+/// How many signers a refusal names.
+const SIGNERS_TOLD_MAX: usize = 3;
 
-impl CheckDifference {
-    /// What keeps the published check from signing a batch of `spans` with these entries: it wants one entry for each
-    /// distinct signer of the spans, with the blocks of exactly that signer. `None` if the blocks cannot be counted.
-    pub(crate) fn all(spans: &[Span], entries: impl Iterator<Item = (Address, u64)>) -> Option<Vec<Self>> {
-        let mut found: BTreeMap<Address, (Option<u64>, Option<u64>)> = BTreeMap::new();
-        for span in spans {
-            let (wanted, _) = found.entry(span.signer).or_default();
-            *wanted = Some(wanted.unwrap_or_default().checked_add(span.blocks()?)?);
+/// Why no batch passes both checks: what each of them says of which spans and signers, and the ways out.
+pub(crate) fn blocked(start: SpanId, payable: usize, blocking: &[BlockingSigner]) -> String {
+    let told: Vec<String> = blocking.iter().take(SIGNERS_TOLD_MAX).map(ToString::to_string).collect();
+    let more = match blocking.len().saturating_sub(SIGNERS_TOLD_MAX) {
+        0 => String::new(),
+        more => format!("; and so with {more} more signers"),
+    };
+    let stop = blocking.first().and_then(BlockingSigner::first_span).unwrap_or(start);
+    let last = stop.0.checked_sub(1).filter(|_| payable >= SPANS_MIN);
+    let (what, before) = match last {
+        Some(last) => {
+            ("the batch that was asked for does not pass", format!("only spans {start} to {last} would"))
         }
-        for (signer, blocks) in entries {
-            let (_, entry) = found.entry(signer).or_default();
-            *entry = Some(blocks);
+        None => {
+            ("no batch passes", format!("it needs {SPANS_MIN} spans, and has {payable} before span {stop}"))
         }
-        let differs = |(signer, (wanted, entry))| {
-            let is_other = wanted != entry;
-            is_other.then_some(Self { signer, wanted, entry })
-        };
-        Some(found.into_iter().filter_map(differs).collect())
+    };
+    let mut ways = Vec::new();
+    ways.extend(last.map(|last| format!("--to-span {last} pays what lies before")));
+    if blocking.iter().any(|signer| signer.why == Uncreditable::UnknownSigner) {
+        ways.push("a signer that no sequencer has had can be credited as soon as one locks with it".into());
     }
-}
-
-impl fmt::Display for CheckDifference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { signer, wanted, entry } = self;
-        match (wanted, entry) {
-            (Some(wanted), Some(entry)) => {
-                write!(f, "an entry of {wanted} blocks for {signer}, which has one of {entry}")
-            }
-            (Some(wanted), None) => write!(f, "an entry of {wanted} blocks for {signer}, which has none"),
-            (None, _) => write!(f, "no entry for {signer}, which has one"),
-        }
-    }
+    ways.push(
+        "--credit present-signer prepares the batch that the contract takes, if it can pay any block, which credits a \
+         sequencer's present signer and leaves out what can be paid to nobody, for an MPC whose members sign it although \
+         the published check does not"
+            .into(),
+    );
+    ways.push("or the operators have one of the two checks changed".into());
+    format!(
+        "{what} both of the checks that it meets: {before}. In the way: {}{more}. The published check of \
+         Themis (CheckBatchRewardTxLogic) signs a batch only with one entry for each signer of its spans, of exactly that \
+         signer's blocks; the contract reverts (NoSuchSeq) for an address that is no sequencer's present signer. Ways out: {}",
+        told.join("; "),
+        ways.join("; "),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tally_engine::L2Block;
-
-    fn span(id: u64, blocks: (u64, u64), signer: u8) -> Span {
-        let (start, end) = (L2Block(blocks.0), L2Block(blocks.1));
-        Span { id: SpanId(id), start, end, signer: Address::repeat_byte(signer) }
-    }
 
     #[test]
     fn spans_are_told_as_ranges() {
@@ -228,20 +221,5 @@ mod tests {
         assert_eq!(text(&[7, 8]), "spans 7 to 8");
         assert_eq!(text(&[1, 3, 4, 5, 9]), "spans 1, 3 to 5, 9");
         assert_eq!(text(&[1, 3, 5, 7, 9, 11, 13, 14]), "spans 1, 3, 5, 7, 9 and 3 more");
-    }
-
-    /// What the published check wants is one entry for each signer of the spans, also of an emptied one.
-    #[test]
-    fn an_entry_that_the_check_does_not_want_is_found() {
-        let spans = [span(1, (10, 19), 0xa), span(2, (20, 19), 0xb), span(3, (20, 24), 0xa)];
-        let of = |entries: &[(u8, u64)]| {
-            let entries = entries.iter().map(|(signer, blocks)| (Address::repeat_byte(*signer), *blocks));
-            let found = CheckDifference::all(&spans, entries).expect("few blocks");
-            found.iter().map(|it| (it.signer.as_slice()[0], it.wanted, it.entry)).collect::<Vec<_>>()
-        };
-        assert_eq!(of(&[(0xa, 15), (0xb, 0)]), []);
-        assert_eq!(of(&[(0xa, 15)]), [(0xb, Some(0), None)]);
-        assert_eq!(of(&[(0xa, 14), (0xb, 0), (0xc, 1)]), [(0xa, Some(15), Some(14)), (0xc, None, Some(1))]);
-        assert_eq!(CheckDifference::all(&[span(1, (0, u64::MAX), 1)], std::iter::empty()), None);
     }
 }

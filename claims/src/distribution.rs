@@ -1,13 +1,13 @@
 //! A cumulative distribution: what a policy that the contract does not pay owes at the end of an epoch.
 
-use crate::accounts::AccountsError;
+use crate::error::ClaimsError;
 use crate::merkle::{Leaf, MerkleTree};
 use alloy_primitives::{Address, B256};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tally_engine::{
-    Allocation, AmountError, EpochIndex, EpochLedger, L1Block, L1Record, Ledger, Policy, PoolGenesis,
-    PoolState, SequencerId, UnixTime, Wei,
+    Allocation, EpochIndex, EpochLedger, L1Block, L1Record, Ledger, Policy, PoolGenesis, PoolState,
+    SequencerId, UnixTime, Wei,
 };
 use tally_eventlog::LogView;
 use tally_replay::{ReplayOptions, Replayed, replay};
@@ -79,105 +79,29 @@ impl WithheldReason {
     }
 }
 
-/// A distribution that cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum DistributionError {
-    /// The log cannot be read or folded.
-    #[error(transparent)]
-    Accounts(#[from] AccountsError),
-    /// The contract pays by itself what the policy gives.
-    #[error(
-        "policy {policy} pays what the contract pays (allocation \"on-chain\"), and would be paid twice: take a \
-         policy that is \"flat\" or \"stake-weighted\""
-    )]
-    PaidByContract {
-        /// The name of the policy.
-        policy: String,
-    },
-    /// No epoch is over, as far as the log tells.
-    #[error("no epoch of policy {policy} is closed yet: the log has no block of epoch 1")]
-    NoneClosed {
-        /// The name of the policy.
-        policy: String,
-    },
-    /// The epoch is not over, as far as the log tells.
-    #[error("epoch {asked} of policy {policy} is asked for, but the last that is closed is {last}")]
-    NotClosed {
-        /// The epoch that was asked for.
-        asked: u64,
-        /// The name of the policy.
-        policy: String,
-        /// The last closed epoch.
-        last: EpochIndex,
-    },
-    /// There is nothing to claim.
-    #[error(
-        "nobody can claim anything of policy {policy} up to the end of epoch {epoch}: {accrued} wei were accrued, of \
-         which {withheld} wei are withheld, and a tree has at least one leaf"
-    )]
-    NoLeaf {
-        /// The name of the policy.
-        policy: String,
-        /// The last epoch that counts.
-        epoch: EpochIndex,
-        /// What all sequencers have accrued.
-        accrued: Wei,
-        /// What of it is withheld.
-        withheld: Wei,
-    },
-    /// A sum that does not fit.
-    #[error("the distribution of epoch {epoch}: {error}")]
-    Amount {
-        /// The last epoch that counts.
-        epoch: EpochIndex,
-        /// Why it cannot be.
-        error: AmountError,
-    },
-    /// Leaves and withheld amounts are not what was accrued.
-    #[error(
-        "epochs up to {epoch} accrued {accrued} wei, but leaves and withheld amounts add up to {distributed} wei"
-    )]
-    NotAll {
-        /// The last epoch that counts.
-        epoch: EpochIndex,
-        /// The sum over epochs.
-        accrued: Wei,
-        /// The sum over sequencers.
-        distributed: Wei,
-    },
-    /// A sequencer earned that never locked.
-    #[error("sequencer {sequencer} accrued rewards by epoch {epoch}, but the contracts know none of that id")]
-    Unknown {
-        /// The sequencer whose sum it is.
-        sequencer: SequencerId,
-        /// The last epoch that counts.
-        epoch: EpochIndex,
-    },
-}
-
 /// What `policy` owes at the end of `epoch` (`None`: the last that is closed), by `log`. Of what is final of a log it is
 /// the same for ever: see `tally_eventlog::LogReader::final_part`.
 ///
 /// # Errors
 ///
-/// [`DistributionError`] if the contract pays that policy, the epoch is not closed, or the log cannot be read or folded.
+/// [`ClaimsError`] if the contract pays that policy, the epoch is not closed, or the log cannot be read or folded.
 pub fn distribution<L: LogView>(
     log: &L,
     policy: &Policy,
     epoch: Option<EpochIndex>,
     threads: Option<usize>,
-) -> Result<Distribution, DistributionError> {
+) -> Result<Distribution, ClaimsError> {
     check_policy(policy)?;
     let options = ReplayOptions { threads, ..ReplayOptions::default() };
-    let replayed = replay(log, std::slice::from_ref(policy), options).map_err(AccountsError::from)?;
+    let replayed = replay(log, std::slice::from_ref(policy), options)?;
     let ledger = replayed.first().map(|Replayed { ledger, .. }| ledger).expect("one policy gives one ledger");
-    let records = log.l1_records().map_err(AccountsError::from)?;
+    let records = log.l1_records()?;
     Distribution::new(policy, ledger, &log.identity().genesis, &records, epoch)
 }
 
-fn check_policy(policy: &Policy) -> Result<(), DistributionError> {
+fn check_policy(policy: &Policy) -> Result<(), ClaimsError> {
     if policy.allocation() == Allocation::OnChain {
-        return Err(DistributionError::PaidByContract { policy: policy.name().into() });
+        return Err(ClaimsError::PaidByContract { policy: policy.name().into() });
     }
     Ok(())
 }
@@ -196,8 +120,8 @@ impl Owed {
     ///
     /// # Errors
     ///
-    /// [`DistributionError::Amount`] if a sum does not fit.
-    pub fn add(&mut self, closed: &EpochLedger) -> Result<(), DistributionError> {
+    /// [`ClaimsError::Amount`] if a sum does not fit.
+    pub fn add(&mut self, closed: &EpochLedger) -> Result<(), ClaimsError> {
         self.epoch = closed.epoch;
         self.total = plus(self.epoch, self.total, closed.earned.reward)?;
         for row in &closed.rows {
@@ -218,20 +142,20 @@ impl Owed {
     ///
     /// # Errors
     ///
-    /// [`DistributionError`] if a sequencer is owed something that never locked, or the sums are not what was accrued.
+    /// [`ClaimsError`] if a sequencer is owed something that never locked, or the sums are not what was accrued.
     pub fn distribute(
         &self,
         policy: &Policy,
         end: UnixTime,
         pool: &PoolState,
         l1_block: Option<L1Block>,
-    ) -> Result<Distribution, DistributionError> {
+    ) -> Result<Distribution, ClaimsError> {
         let epoch = self.epoch;
         let (mut leaves, mut withheld) = (Vec::new(), Vec::new());
         let (mut total_leaves, mut total_withheld) = (Wei::ZERO, Wei::ZERO);
         for (sequencer, cumulative) in self.sums.iter().filter(|(_, cumulative)| !cumulative.is_zero()) {
             let (sequencer, cumulative) = (*sequencer, *cumulative);
-            let unknown = DistributionError::Unknown { sequencer, epoch };
+            let unknown = ClaimsError::NeverLocked { sequencer, epoch };
             let recipient = pool.sequencers.get(&sequencer).ok_or(unknown)?.reward_recipient;
             if recipient == Address::ZERO {
                 total_withheld = plus(epoch, total_withheld, cumulative)?;
@@ -243,7 +167,7 @@ impl Owed {
         }
         let (accrued, distributed) = (self.total, plus(epoch, total_leaves, total_withheld)?);
         if distributed != accrued {
-            return Err(DistributionError::NotAll { epoch, accrued, distributed });
+            return Err(ClaimsError::Undistributed { epoch, accrued, distributed });
         }
         let tree = MerkleTree::new(&leaves);
         let head = DistributionHead {
@@ -261,8 +185,9 @@ impl Owed {
     }
 }
 
-fn plus(epoch: EpochIndex, sum: Wei, amount: Wei) -> Result<Wei, DistributionError> {
-    sum.checked_add(amount).map_err(|error| DistributionError::Amount { epoch, error })
+fn plus(epoch: EpochIndex, sum: Wei, amount: Wei) -> Result<Wei, ClaimsError> {
+    sum.checked_add(amount)
+        .map_err(|error| ClaimsError::amount(format_args!("the distribution of epoch {epoch}"))(error))
 }
 
 impl Distribution {
@@ -277,15 +202,14 @@ impl Distribution {
         genesis: &PoolGenesis,
         records: &[L1Record],
         epoch: Option<EpochIndex>,
-    ) -> Result<Self, DistributionError> {
+    ) -> Result<Self, ClaimsError> {
         check_policy(policy)?;
         // An epoch is closed once a block of a later one is folded.
         let closed = ledger.epochs.split_last().map_or(&[][..], |(_, closed)| closed);
-        let none_closed = || DistributionError::NoneClosed { policy: policy.name().into() };
+        let none_closed = || ClaimsError::NoneClosed { policy: policy.name().into() };
         let last = closed.last().map(|epoch| epoch.epoch).ok_or_else(none_closed)?;
         let epoch = epoch.unwrap_or(last);
-        let not_closed =
-            || DistributionError::NotClosed { asked: epoch.0, policy: policy.name().into(), last };
+        let not_closed = || ClaimsError::NotClosed { asked: epoch, policy: policy.name().into(), last };
         let count = usize::try_from(epoch.0).ok().and_then(|index| index.checked_add(1));
         let counted = count.and_then(|count| closed.get(..count)).ok_or_else(not_closed)?;
         let end = count.and_then(|count| ledger.epochs.get(count)).ok_or_else(not_closed)?.start;
@@ -296,7 +220,7 @@ impl Distribution {
         let mut pool = PoolState::new(genesis);
         let mut l1_block = None;
         for record in records.iter().take_while(|record| record.timestamp < end) {
-            let _discrepancies = pool.apply(record).map_err(AccountsError::from)?;
+            let _discrepancies = pool.apply(record)?;
             l1_block = Some(record.block);
         }
         owed.distribute(policy, end, &pool, l1_block)
@@ -306,9 +230,9 @@ impl Distribution {
     ///
     /// # Errors
     ///
-    /// [`DistributionError::NoLeaf`] where nobody can claim anything.
-    pub fn tree(&self) -> Result<&MerkleTree, DistributionError> {
-        self.tree.as_ref().ok_or_else(|| DistributionError::NoLeaf {
+    /// [`ClaimsError::NoLeaf`] where nobody can claim anything.
+    pub fn tree(&self) -> Result<&MerkleTree, ClaimsError> {
+        self.tree.as_ref().ok_or_else(|| ClaimsError::NoLeaf {
             policy: self.policy.name().into(),
             epoch: self.head.epoch,
             accrued: self.head.total,
@@ -325,8 +249,8 @@ impl Distribution {
     ///
     /// # Errors
     ///
-    /// [`DistributionError::NoLeaf`] where nobody can claim anything.
-    pub fn proofs_json(&self) -> Result<String, DistributionError> {
+    /// [`ClaimsError::NoLeaf`] where nobody can claim anything.
+    pub fn proofs_json(&self) -> Result<String, ClaimsError> {
         let proof = |(leaf, proof): (&Leaf, Vec<B256>)| LeafProof {
             sequencer: leaf.sequencer.0,
             recipient: format!("{:#x}", leaf.recipient),

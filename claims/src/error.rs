@@ -1,12 +1,15 @@
-//! What can keep a claim from being made.
+//! What can keep the questions of this crate from being answered.
 
-use crate::batch::SPANS_MIN;
-use crate::credits::{BlockingSigner, Uncreditable};
-use tally_engine::{AmountError, BatchId, EpochIndex, FoldError, L1Block, L2Block, SpanId, UnixTime};
+use crate::credits::{BlockingSigner, blocked};
+use std::fmt::Display;
+use tally_engine::{
+    AmountError, BatchId, EpochIndex, FoldError, L1Block, L2Block, PoolError, SequencerId, SpanId, UnixTime,
+    Wei,
+};
 use tally_eventlog::LogError;
-use tally_replay::ReplayError;
+use tally_replay::{ReplayError, Stop};
 
-/// A claim that could not be made. There is no partial one.
+/// What could not be worked out, and why. There is no partial answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimsError {
     /// The log cannot be read.
@@ -18,11 +21,14 @@ pub enum ClaimsError {
     /// A span event does not fit.
     #[error(transparent)]
     Span(#[from] tally_engine::SpanError),
-    /// An amount does not fit.
+    /// The contracts' state cannot take a record.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// An amount does not fit, or is taken from less.
     #[error("{what}: {error}")]
     Amount {
-        /// The amount that was being computed.
-        what: &'static str,
+        /// The amount that was being computed, and whose it is.
+        what: String,
         /// The operation that failed, and both values.
         error: AmountError,
     },
@@ -174,9 +180,14 @@ pub enum ClaimsError {
         /// When epoch 0 is over; `None` while it has not begun.
         end: Option<UnixTime>,
     },
-    /// The time after an epoch does not fit in 64 bits.
-    #[error("epoch {epoch} begins at {start} and would end after the year 500 billion")]
+    /// An epoch that ends after the last second there is.
+    #[error(
+        "epoch {epoch} of policy {policy} begins at time {start} and ends after time {}, the last there is",
+        u64::MAX
+    )]
     NoEnd {
+        /// The name of the policy.
+        policy: String,
         /// The index of the epoch.
         epoch: EpochIndex,
         /// When the epoch begins.
@@ -218,6 +229,147 @@ pub enum ClaimsError {
         /// The time of the L1 block, in Unix seconds.
         l1_time: UnixTime,
     },
+    /// Two ways to the same amount give different ones.
+    #[error("{what} of {whose}: {expected} wei, but {found} wei by the movements")]
+    Unbalanced {
+        /// What does not balance.
+        what: &'static str,
+        /// Of which sequencer or account.
+        whose: String,
+        /// What the contracts' state or the policy's ledger says.
+        expected: String,
+        /// What the movements add up to.
+        found: String,
+    },
+    /// The log does not reach the time asked for.
+    #[error(
+        "time {asked} is asked for, but the log holds L1 up to time {l1} and L2 up to time {l2}: what happened by \
+         then is not known yet"
+    )]
+    BeyondLog {
+        /// The time that was asked for.
+        asked: UnixTime,
+        /// That of the last L1 block, or "none".
+        l1: String,
+        /// That of the last L2 block, or "none".
+        l2: String,
+    },
+    /// A policy's ledger does not reach the time asked for.
+    #[error("time {asked} is asked for, but policy {policy} can be folded up to time {horizon} only: {stop}")]
+    BeyondHorizon {
+        /// The time that was asked for.
+        asked: UnixTime,
+        /// The name of the policy.
+        policy: String,
+        /// That of the last block that can be folded, or "none".
+        horizon: String,
+        /// Why its replay goes no further.
+        stop: Stop,
+    },
+    /// A statement that ends before it begins.
+    #[error("a statement from time {from} to time {to} is asked for, which ends before it begins")]
+    Backwards {
+        /// The first second of the range.
+        from: UnixTime,
+        /// The second after its last.
+        to: UnixTime,
+    },
+    /// No sequencer has this id.
+    #[error("sequencer {asked} is asked for, but up to L1 block {block} there are {known}, from 1 on")]
+    UnknownSequencer {
+        /// The sequencer that was asked for.
+        asked: SequencerId,
+        /// The last L1 block looked at.
+        block: L1Block,
+        /// How many there are.
+        known: usize,
+    },
+    /// An exit that ends before it begins.
+    #[error(
+        "sequencer {sequencer} left at time {since}, but its stake is free at time {free_at}, before that"
+    )]
+    ExitBackwards {
+        /// The sequencer that is leaving.
+        sequencer: SequencerId,
+        /// When the exit began.
+        since: UnixTime,
+        /// When the stake becomes free.
+        free_at: UnixTime,
+    },
+    /// The contract pays by itself what the policy gives.
+    #[error(
+        "policy {policy} pays what the contract pays (allocation \"on-chain\"), and would be paid twice: take a \
+         policy that is \"flat\" or \"stake-weighted\""
+    )]
+    PaidByContract {
+        /// The name of the policy.
+        policy: String,
+    },
+    /// No epoch is over, as far as the log tells.
+    #[error("no epoch of policy {policy} is closed yet: the log has no block of epoch 1")]
+    NoneClosed {
+        /// The name of the policy.
+        policy: String,
+    },
+    /// The epoch is not over, as far as the log tells.
+    #[error("epoch {asked} of policy {policy} is asked for, but the last that is closed is {last}")]
+    NotClosed {
+        /// The epoch that was asked for.
+        asked: EpochIndex,
+        /// The name of the policy.
+        policy: String,
+        /// The last closed epoch.
+        last: EpochIndex,
+    },
+    /// There is nothing to claim.
+    #[error(
+        "nobody can claim anything of policy {policy} up to the end of epoch {epoch}: {accrued} wei were accrued, of \
+         which {withheld} wei are withheld, and a tree has at least one leaf"
+    )]
+    NoLeaf {
+        /// The name of the policy.
+        policy: String,
+        /// The last epoch that counts.
+        epoch: EpochIndex,
+        /// What all sequencers have accrued.
+        accrued: Wei,
+        /// What of it is withheld.
+        withheld: Wei,
+    },
+    /// Leaves and withheld amounts are not what was accrued.
+    #[error(
+        "epochs up to {epoch} accrued {accrued} wei, but leaves and withheld amounts add up to {distributed} wei"
+    )]
+    Undistributed {
+        /// The last epoch that counts.
+        epoch: EpochIndex,
+        /// The sum over epochs.
+        accrued: Wei,
+        /// The sum over sequencers.
+        distributed: Wei,
+    },
+    /// A sequencer earned that never locked.
+    #[error("sequencer {sequencer} accrued rewards by epoch {epoch}, but the contracts know none of that id")]
+    NeverLocked {
+        /// The sequencer whose sum it is.
+        sequencer: SequencerId,
+        /// The last epoch that counts.
+        epoch: EpochIndex,
+    },
+    /// A registry of names that is too long.
+    #[error("it has {found} bytes or more, and {max} are allowed")]
+    RegistryTooLong {
+        /// How long it is, as far as it was read.
+        found: usize,
+        /// How long it may be.
+        max: usize,
+    },
+    /// A registry of names that is not a JSON array.
+    #[error("it is no JSON list: {reason}")]
+    NoRegistry {
+        /// What the JSON reader said.
+        reason: String,
+    },
     /// The picture could not be drawn.
     #[error("the history cannot be drawn: {0}")]
     Drawing(String),
@@ -225,8 +377,22 @@ pub enum ClaimsError {
 
 impl ClaimsError {
     /// For `map_err`: an amount that does not fit.
-    pub(crate) fn amount(what: &'static str) -> impl FnOnce(AmountError) -> Self {
-        move |error| Self::Amount { what, error }
+    pub(crate) fn amount(what: impl Display) -> impl FnOnce(AmountError) -> Self {
+        move |error| Self::Amount { what: what.to_string(), error }
+    }
+
+    /// Fails unless two ways to the same amount give the same.
+    pub(crate) fn check_balance<T: Copy + PartialEq + ToString>(
+        what: &'static str,
+        whose: impl Display,
+        expected: T,
+        found: T,
+    ) -> Result<(), Self> {
+        if expected == found {
+            return Ok(());
+        }
+        let (whose, expected, found) = (whose.to_string(), expected.to_string(), found.to_string());
+        Err(Self::Unbalanced { what, whose, expected, found })
     }
 }
 
@@ -234,49 +400,6 @@ impl From<FoldError> for ClaimsError {
     fn from(error: FoldError) -> Self {
         Self::Replay(error.into())
     }
-}
-
-/// How many signers a refusal names.
-const SIGNERS_TOLD_MAX: usize = 3;
-
-/// Why no batch passes both checks: what each of them says of which spans and signers, and the ways out.
-fn blocked(start: SpanId, payable: usize, blocking: &[BlockingSigner]) -> String {
-    let told: Vec<String> = blocking.iter().take(SIGNERS_TOLD_MAX).map(ToString::to_string).collect();
-    let more = match blocking.len().saturating_sub(SIGNERS_TOLD_MAX) {
-        0 => String::new(),
-        more => format!("; and so with {more} more signers"),
-    };
-    let stop = blocking.first().and_then(BlockingSigner::first_span).unwrap_or(start);
-    let last = stop.0.checked_sub(1).filter(|_| payable >= SPANS_MIN);
-    let (what, before) = match last {
-        Some(last) => {
-            ("the batch that was asked for does not pass", format!("only spans {start} to {last} would"))
-        }
-        None => {
-            ("no batch passes", format!("it needs {SPANS_MIN} spans, and has {payable} before span {stop}"))
-        }
-    };
-    let is = |kind: fn(&Uncreditable) -> bool| blocking.iter().any(|signer| kind(&signer.why));
-    let mut ways = Vec::new();
-    ways.extend(last.map(|last| format!("--to-span {last} pays what lies before")));
-    if is(|why| matches!(why, Uncreditable::UnknownSigner)) {
-        ways.push("a signer can be credited as soon as a sequencer locks with it".into());
-    }
-    if is(|why| !matches!(why, Uncreditable::UnknownSigner)) {
-        ways.push(
-            "--credit present-signer prepares the batch that the contract takes, which credits a sequencer's present \
-             signer and leaves out who is gone, for an MPC whose members sign it although the published check does not"
-                .into(),
-        );
-        ways.push("or the operators have one of the two checks changed".into());
-    }
-    format!(
-        "{what} both of the checks that it meets: {before}. In the way: {}{more}. The published check of \
-         Themis (CheckBatchRewardTxLogic) signs a batch only with one entry for each signer of its spans, of exactly that \
-         signer's blocks; the contract reverts (NoSuchSeq) for an address that is no sequencer's present signer. Ways out: {}",
-        told.join("; "),
-        ways.join("; "),
-    )
 }
 
 fn open_epoch(until: Option<&UnixTime>, end: Option<&UnixTime>) -> String {

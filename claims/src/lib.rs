@@ -33,8 +33,8 @@
 //!
 //! # Errors
 //!
-//! Each kind of question has an error of its own, since callers sort them: [`ClaimsError`] for calls that cannot be
-//! prepared, [`AccountsError`], [`DistributionError`] and [`RegistryError`]. A panic is a fault of this crate.
+//! Whatever cannot be worked out is a [`ClaimsError`], with both values where two differ; there are no partial answers.
+//! Nothing in a log, a policy or a registry makes this crate panic: a panic is a fault of this crate.
 
 mod accounts;
 mod batch;
@@ -42,6 +42,7 @@ mod calendar;
 mod call;
 mod credits;
 mod distribution;
+mod epochs;
 mod error;
 mod formula;
 mod merkle;
@@ -54,22 +55,19 @@ mod safe;
 mod sequencers;
 
 pub use accounts::{
-    AccountLine, Accounts, AccountsError, Against, AsOf, ChainAccount, ChainAccounts, ChainTotals, Change,
-    ComparedEpoch, ComparedRow, ComparedSums, Comparison, Cut, Exit, LedgerAccount, MissingRecipient,
-    Movement, MovementKind, MovementPlace, NotClaimable, Part, PolicyAccount, PolicyAccounts, Recipient,
-    Recipients, Statement, StatementEntry, StatementRange, Until, accounts, blocks_credited, compare,
-    statement,
+    AccountLine, Accounts, Against, AsOf, ChainAccount, ChainAccounts, ChainTotals, Change, ComparedEpoch,
+    ComparedRow, ComparedSums, Comparison, Cut, Exit, LedgerAccount, MissingRecipient, Movement,
+    MovementKind, MovementPlace, NotClaimable, Part, PolicyAccount, PolicyAccounts, Recipient, Recipients,
+    Statement, StatementEntry, StatementRange, Until, accounts, blocks_credited, compare, statement,
 };
 pub use batch::{BatchEntry, NextBatch, UnpayableBlocks, next_batch};
 pub use call::{Argument, PreparedCall};
-pub use credits::{BlockingSigner, CheckDifference, CreditRule, Uncreditable};
-pub use distribution::{
-    Distribution, DistributionError, DistributionHead, Owed, Withheld, WithheldReason, distribution,
-};
+pub use credits::{BlockingSigner, CreditRule, Uncreditable};
+pub use distribution::{Distribution, DistributionHead, Owed, Withheld, WithheldReason, distribution};
 pub use error::ClaimsError;
 pub use formula::RateFormula;
 pub use merkle::{Leaf, MerkleTree};
-pub use names::{EntryError, EntryFault, NAME_CHARS_MAX, Names, REGISTRY_BYTES_MAX, Registry, RegistryError};
+pub use names::{EntryError, EntryFault, NAME_CHARS_MAX, Names, REGISTRY_BYTES_MAX, Registry};
 pub use plot::draw;
 pub use rate::{BlockSecs, ClosedEpoch, NextRate, next_rate, reward_per_block};
 pub use rate_history::{PaidRate, RateHistory};

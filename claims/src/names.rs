@@ -4,6 +4,7 @@
 //! array of objects with a `name`, the sequencer's signer (`seq_addr`) and its owner (`address`), and more that does
 //! not matter here. Nothing that is paid depends on a name.
 
+use crate::error::ClaimsError;
 use crate::sequencers::SequencerFacts;
 use alloy_primitives::{Address, hex};
 use serde::Deserialize;
@@ -40,23 +41,6 @@ struct Written {
     name: String,
     address: String,
     seq_addr: String,
-}
-
-/// A registry that cannot be read.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RegistryError {
-    /// It is too long.
-    #[error("it has {found} bytes or more, and {REGISTRY_BYTES_MAX} are allowed")]
-    TooLong {
-        /// How long it is, as far as it was read.
-        found: usize,
-    },
-    /// It is not a JSON array.
-    #[error("it is no JSON list: {reason}")]
-    Syntax {
-        /// What the JSON reader said.
-        reason: String,
-    },
 }
 
 /// An entry of a registry that is left out, and why.
@@ -110,13 +94,13 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`RegistryError`] if it is too long or is not a JSON list.
-    pub fn from_json(bytes: &[u8]) -> Result<Self, RegistryError> {
+    /// [`ClaimsError`] if it is too long or is not a JSON list.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ClaimsError> {
         if bytes.len() > REGISTRY_BYTES_MAX {
-            return Err(RegistryError::TooLong { found: bytes.len() });
+            return Err(ClaimsError::RegistryTooLong { found: bytes.len(), max: REGISTRY_BYTES_MAX });
         }
         let written: Vec<&RawValue> = serde_json::from_slice(bytes)
-            .map_err(|error| RegistryError::Syntax { reason: error.to_string() })?;
+            .map_err(|error| ClaimsError::NoRegistry { reason: error.to_string() })?;
         let mut registry = Self::default();
         let mut known = Known::default();
         for (index, written) in written.into_iter().enumerate() {
@@ -235,7 +219,7 @@ mod tests {
         format!(r#"{{"name":{name},"address":"{owner}","seq_addr":"{signer}","url":7}}"#)
     }
 
-    fn registry(entries: &[String]) -> Result<Registry, RegistryError> {
+    fn registry(entries: &[String]) -> Result<Registry, ClaimsError> {
         Registry::from_json(format!("[{}]", entries.join(",")).as_bytes())
     }
 
@@ -277,11 +261,13 @@ mod tests {
 
     #[test]
     fn names_cannot_break_a_line() {
-        let shown =
-            |name: &str| registry(&[entry(name, 1, 2)]).map(|registry| registry.entries[0].name.clone());
-        assert_eq!(shown(" Metis\tGenesis1\r\n").as_deref(), Ok("Metis Genesis1"));
-        assert_eq!(shown("a\u{1b}[31mb\u{202e}c\u{200b}d").as_deref(), Ok("a[31mbcd"));
-        assert_eq!(shown(&"ä".repeat(40)).as_deref(), Ok("ä".repeat(NAME_CHARS_MAX).as_str()));
+        let shown = |name: &str| {
+            let registry = registry(&[entry(name, 1, 2)]).expect("it is a list");
+            registry.entries[0].name.clone()
+        };
+        assert_eq!(shown(" Metis\tGenesis1\r\n"), "Metis Genesis1");
+        assert_eq!(shown("a\u{1b}[31mb\u{202e}c\u{200b}d"), "a[31mbcd");
+        assert_eq!(shown(&"ä".repeat(40)), "ä".repeat(NAME_CHARS_MAX));
         let nameless = registry(&[entry("\u{1b}\u{0} \n", 1, 2)]).expect("it is a list");
         assert_eq!(nameless.left_out(), [EntryError { index: 0, fault: EntryFault::NoName }]);
     }
@@ -293,7 +279,8 @@ mod tests {
             assert!(error.starts_with("it is no JSON list: "), "{text}");
         }
         let long = " ".repeat(REGISTRY_BYTES_MAX + 1);
-        assert_eq!(Registry::from_json(long.as_bytes()), Err(RegistryError::TooLong { found: long.len() }));
+        let error = Registry::from_json(long.as_bytes()).expect_err("it is too long").to_string();
+        assert_eq!(error, "it has 1048577 bytes or more, and 1048576 are allowed");
     }
 
     #[test]

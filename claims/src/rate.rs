@@ -1,6 +1,7 @@
 //! The reward per block that holds a target.
 
 use crate::call::PreparedCall;
+use crate::epochs::{epoch_end, reward_of};
 use crate::error::ClaimsError;
 use crate::rate_history::{RateHistory, history, paid_rates};
 use crate::rounding::RoundedWei;
@@ -8,11 +9,11 @@ use alloy_primitives::U256;
 use std::fmt;
 use std::str::FromStr;
 use tally_engine::{
-    Allocation, Difference, EpochIndex, EpochLedger, Horizon, Ledger, Mrr, Policy, Rate, StakeBlocks,
-    StakeSeconds, UnixTime, Wei, Window, YEAR_SECS, flat_reward, floor_fraction,
+    Allocation, Difference, Discrepancy, EpochIndex, EpochLedger, Horizon, Ledger, Mrr, Policy, Rate,
+    StakeBlocks, StakeSeconds, UnixTime, Wei, Window, YEAR_SECS, floor_fraction,
 };
 use tally_eventlog::LogView;
-use tally_replay::{ReplayOptions, Replayed, Stop, replay, state_at};
+use tally_replay::{ReplayOptions, Replayed, StateAt, Stop, replay, state_at};
 
 /// How many decimals a [`BlockSecs`] may have.
 const BLOCK_SECS_DECIMALS: usize = 6;
@@ -73,8 +74,13 @@ impl fmt::Display for BlockSecs {
 /// [`ClaimsError::Amount`] if it does not fit.
 pub fn reward_per_block(stake: Wei, every: BlockSecs, target: Mrr) -> Result<Wei, ClaimsError> {
     let stake_seconds = stake.over_secs(every.secs).map_err(ClaimsError::amount("stake over time"))?;
-    let window =
-        Window { epoch: 0, target, stake_seconds, blocks: every.blocks, stake_blocks: StakeBlocks::ZERO };
+    let window = Window {
+        epoch: EpochIndex(0),
+        target,
+        stake_seconds,
+        blocks: every.blocks,
+        stake_blocks: StakeBlocks::ZERO,
+    };
     window.flat_reward().map_err(ClaimsError::amount("the reward per block"))
 }
 
@@ -126,6 +132,8 @@ pub struct NextRate {
     pub call: Option<PreparedCall>,
     /// All epochs, the open one included.
     pub history: Vec<RateHistory>,
+    /// Where the log's records claim what the records before them do not add up to.
+    pub discrepancies: Vec<Discrepancy>,
 }
 
 impl NextRate {
@@ -167,7 +175,8 @@ pub fn next_rate<L: LogView>(
     if proposed.is_zero() {
         return Err(ClaimsError::NoReward { exact_wei: reward.to_string() });
     }
-    let on_chain = state_at(log, None)?.pool.reward_per_block;
+    let StateAt { pool, discrepancies, .. } = state_at(log, None)?;
+    let on_chain = pool.reward_per_block;
     let identity = log.identity();
     let owner = log.owners()?.owner_of(identity.locking_pool, None);
     let call = (proposed != on_chain).then(|| PreparedCall::update_block_reward(identity, owner, proposed));
@@ -185,18 +194,8 @@ pub fn next_rate<L: LogView>(
         difference: Difference::new(proposed, on_chain),
         call,
         history: history(policy, ledger, paid, horizon, &paid_rates(log)?)?,
+        discrepancies,
     })
-}
-
-/// What every block earns at this rate of a `flat` policy.
-///
-/// # Errors
-///
-/// [`ClaimsError`] if it does not fit, or the contract says it.
-pub(crate) fn reward_of(policy: &Policy, rate: Rate) -> Result<Wei, ClaimsError> {
-    let reward = flat_reward(policy, rate).map_err(ClaimsError::amount("the reward per block"))?;
-    let allocation = policy.allocation().name();
-    reward.ok_or_else(|| ClaimsError::NotFlat { policy: policy.name().into(), allocation })
 }
 
 fn closed_epoch(policy: &Policy, closed: &EpochLedger, end: UnixTime) -> Result<ClosedEpoch, ClaimsError> {
@@ -218,19 +217,13 @@ fn closed_epoch(policy: &Policy, closed: &EpochLedger, end: UnixTime) -> Result<
 fn no_closed_epoch(policy: &Policy, ledger: &Ledger) -> Result<ClaimsError, ClaimsError> {
     let end = match ledger.epochs.first() {
         None => None,
-        Some(open) => Some(end_of(policy, open)?),
+        Some(open) => Some(epoch_end(policy, open)?),
     };
     Ok(ClaimsError::NoClosedEpoch {
         policy: policy.name().into(),
         until: ledger.horizon.map(|horizon| horizon.timestamp),
         end,
     })
-}
-
-/// The first second after an epoch.
-pub(crate) fn end_of(policy: &Policy, epoch: &EpochLedger) -> Result<UnixTime, ClaimsError> {
-    let end = epoch.start.0.checked_add(policy.epoch_secs());
-    end.map(UnixTime).ok_or(ClaimsError::NoEnd { epoch: epoch.epoch, start: epoch.start })
 }
 
 #[cfg(test)]

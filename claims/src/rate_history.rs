@@ -1,7 +1,7 @@
 //! How the reward per block came to be what it is: by the policy, and on chain.
 
+use crate::epochs::{epoch_end, reward_of};
 use crate::error::ClaimsError;
-use crate::rate::{end_of, reward_of};
 use alloy_primitives::U256;
 use tally_engine::{EpochIndex, Horizon, L1Block, Ledger, Mrr, Policy, PoolEvent, Rate, UnixTime, Wei};
 use tally_eventlog::LogView;
@@ -85,7 +85,7 @@ pub(crate) fn history(
     let mut paid_closed = paid.epochs.split_last().map_or(&[][..], |(_, closed)| closed).iter();
     let mut history = Vec::with_capacity(ledger.epochs.len());
     for (epoch, next_start) in ledger.epochs.iter().zip(closed) {
-        let end = end_of(policy, epoch)?;
+        let end = epoch_end(policy, epoch)?;
         let begun = changes.partition_point(|rate| rate.time <= epoch.start);
         let ended = changes.partition_point(|rate| rate.time < end);
         let (before, from) = changes.split_at(begun);

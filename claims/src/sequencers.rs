@@ -1,6 +1,7 @@
 //! Who the sequencers are.
 
-use crate::accounts::{AccountsError, Cut, records_by};
+use crate::accounts::{Cut, records_by};
+use crate::error::ClaimsError;
 use alloy_primitives::Address;
 use std::collections::BTreeMap;
 use tally_engine::{ChangeKind, PoolState, SequencerId, Status, UnixTime, Wei};
@@ -34,8 +35,8 @@ impl SequencerFacts {
 ///
 /// # Errors
 ///
-/// [`AccountsError`] if the log cannot be read, or is of no history of the contracts.
-pub fn sequencers<L: LogView>(log: &L) -> Result<BTreeMap<SequencerId, SequencerFacts>, AccountsError> {
+/// [`ClaimsError`] if the log cannot be read, or is of no history of the contracts.
+pub fn sequencers<L: LogView>(log: &L) -> Result<BTreeMap<SequencerId, SequencerFacts>, ClaimsError> {
     let (_, records) = records_by(log, Cut::End)?;
     let mut pool = PoolState::new(&log.identity().genesis);
     let mut signers: BTreeMap<SequencerId, Vec<(Address, UnixTime)>> = BTreeMap::new();

@@ -1,16 +1,16 @@
 //! `tally accounts`: what each sequencer is owed.
 
-use crate::accounts_args::{AccountsArgs, AccountsCommand};
-use crate::args::Format;
-use crate::format::{address, table};
+use crate::accounts_args::AccountsArgs;
+use crate::format::{address, is_shown, or_dash, or_nothing, policy_line, table};
 use crate::names::Names;
-use crate::{DONE, Output, accounts_compare, accounts_recipients, json, policies, statement};
+use crate::shared_args::Format;
+use crate::{DONE, Output, json};
 use anyhow::{Context, Result, bail};
 use std::io::Write;
 use tally_claims::{
     Accounts, AsOf, ChainTotals, Cut, PolicyAccount, PolicyAccounts, Recipients, Until, accounts,
 };
-use tally_engine::{Discrepancy, L1Block, SequencerId, UnixTime};
+use tally_engine::{L1Block, SequencerId, UnixTime};
 use tally_eventlog::LogReader;
 use tally_text::{duration, metis, time};
 use tally_wire::status_name;
@@ -22,20 +22,14 @@ const CSV_HEADER: &str = "\
     exit_delay_secs,policy_blocks,policy_accrued_wei,policy_claimable_wei,policy_pending_wei";
 
 pub(crate) fn run(args: &AccountsArgs, output: &mut Output<'_>) -> Result<u8> {
-    match &args.command {
-        Some(AccountsCommand::Statement(args)) => return statement::run(args, output),
-        Some(AccountsCommand::Recipients(args)) => return accounts_recipients::run(args, output),
-        Some(AccountsCommand::Compare(args)) => return accounts_compare::run(args, output),
-        None => {}
-    }
-    let policies = policies::load(&args.policy)?;
+    let policies = args.policies.load()?;
     let log = LogReader::open(args.log.as_deref().context("no log is given")?)?;
     let cut = match (args.at_l1_block, args.at_time) {
         (Some(block), _) => Cut::L1Block(L1Block(block)),
         (None, Some(time)) => Cut::Time(UnixTime(time)),
         (None, None) => Cut::End,
     };
-    let found = accounts(&log, cut, &policies, args.threads.map(usize::from))?;
+    let found = accounts(&log, cut, &policies, args.threads.count())?;
     let only = args.sequencer.map(SequencerId);
     if let Some(id) = only
         && !found.chain.sequencers.contains_key(&id)
@@ -45,7 +39,7 @@ pub(crate) fn run(args: &AccountsArgs, output: &mut Output<'_>) -> Result<u8> {
             found.chain.sequencers.len()
         );
     }
-    warn(&found.chain.discrepancies, output)?;
+    output.warn(&found.chain.discrepancies)?;
     match args.format {
         Format::Json => {
             json::print(&tally_wire::Accounts::from(((&log).try_into()?, &found, only)), output)?;
@@ -54,23 +48,6 @@ pub(crate) fn run(args: &AccountsArgs, output: &mut Output<'_>) -> Result<u8> {
         Format::Table => print_tables(&found, only, &Names::load(output, &log)?, output)?,
     }
     Ok(DONE)
-}
-
-/// Says where records claim what the records before them do not add up to.
-pub(crate) fn warn(discrepancies: &[Discrepancy], output: &mut Output<'_>) -> Result<()> {
-    for discrepancy in discrepancies {
-        writeln!(output.err, "warning: {discrepancy}")?;
-    }
-    Ok(())
-}
-
-/// Whether a row is asked for.
-pub(crate) fn is_shown(only: Option<SequencerId>, id: SequencerId) -> bool {
-    only.is_none_or(|only| only == id)
-}
-
-fn or_dash<T: ToString>(value: Option<T>) -> String {
-    value.map_or("-".into(), |value| value.to_string())
 }
 
 fn sums(totals: &ChainTotals) -> [String; 6] {
@@ -148,7 +125,7 @@ fn print_policy(
     out: &mut dyn Write,
 ) -> Result<()> {
     let PolicyAccounts { policy, horizon, stop, closed_epochs, totals, .. } = accounts;
-    writeln!(out, "\npolicy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
+    writeln!(out, "\n{}", policy_line(policy))?;
     match (horizon, stop) {
         (Some(horizon), Some(stop)) if found.as_of.until == Until::Horizon => {
             writeln!(out, "up to block {} of {}: {stop}", horizon.block, time(horizon.timestamp))?;
@@ -205,9 +182,4 @@ fn print_csv(found: &Accounts, only: Option<SequencerId>, output: &mut Output<'_
     }
     csv.flush()?;
     Ok(())
-}
-
-/// A value as CSV has it: nothing where there is none.
-pub(crate) fn or_nothing<T: ToString>(value: Option<T>) -> String {
-    value.map_or(String::new(), |value| value.to_string())
 }

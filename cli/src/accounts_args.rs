@@ -1,6 +1,6 @@
 //! The command line of accounts.
 
-use crate::args::{Format, LogArg, PlainFormat, RpcArgs};
+use crate::shared_args::{Format, L2Endpoints, LogArg, PlainFormat, PoliciesArg, RpcArgs, ThreadsArg};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -13,15 +13,8 @@ pub(crate) struct AccountsArgs {
     // A field of its own, and optional: with a subcommand it is not needed.
     #[arg(long, env = "TALLY_LOG", value_name = "DIR", required = true)]
     pub(crate) log: Option<PathBuf>,
-    /// A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file; may be repeated
-    #[arg(
-        long,
-        env = "TALLY_POLICY",
-        value_name = "NAME|FILE",
-        value_delimiter = ',',
-        default_value = "guide"
-    )]
-    pub(crate) policy: Vec<String>,
+    #[command(flatten)]
+    pub(crate) policies: PoliciesArg,
     /// Show this sequencer only
     #[arg(long, env = "TALLY_SEQUENCER", value_name = "ID")]
     pub(crate) sequencer: Option<u64>,
@@ -31,9 +24,8 @@ pub(crate) struct AccountsArgs {
     /// The accounts after this second, a unix time
     #[arg(long, env = "TALLY_AT_TIME", value_name = "SECS")]
     pub(crate) at_time: Option<u64>,
-    /// How many threads count [default: one a core]
-    #[arg(long, env = "TALLY_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
+    #[command(flatten)]
+    pub(crate) threads: ThreadsArg,
     /// How to print them
     #[arg(long, env = "TALLY_ACCOUNTS_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
@@ -50,19 +42,15 @@ pub(crate) enum AccountsCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("l2_rpc", |arg| arg.help(
+    "An L2 endpoint, to ask what the addresses are there; may be repeated, and the first that works \
+     is used"
+)))]
 pub(crate) struct RecipientsArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// An L2 endpoint, to ask what the addresses are there; may be repeated, and the first that works is used
-    #[arg(
-        long,
-        env = "TALLY_L2_RPC",
-        value_name = "URL",
-        value_delimiter = ',',
-        hide_env_values = true,
-        hide_default_value = true
-    )]
-    pub(crate) l2_rpc: Vec<String>,
+    #[command(flatten)]
+    pub(crate) l2: L2Endpoints,
     #[command(flatten)]
     pub(crate) rpc: RpcArgs,
     /// How to print them
@@ -86,34 +74,29 @@ pub(crate) struct StatementArgs {
     /// The second after the last, a unix time [default: everything in the log]
     #[arg(long, env = "TALLY_STATEMENT_TO", value_name = "SECS")]
     pub(crate) to: Option<u64>,
-    /// How many threads count [default: one a core]
-    #[arg(long, env = "TALLY_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
+    #[command(flatten)]
+    pub(crate) threads: ThreadsArg,
     /// How to print it
     #[arg(long, env = "TALLY_STATEMENT_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("policy", |arg| arg.help(
+    "The policy to compare, by whose epochs it is told, and the one to compare it with (without one: \
+     what the contract credited): built-in ones (guide, stake-weighted, locking-pool, operators, \
+     fixed-reward) or policy files"
+)))]
 pub(crate) struct CompareArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// The policy to compare, by whose epochs it is told, and the one to compare it with (without one: what the contract
-    /// credited): built-in ones (guide, stake-weighted, locking-pool, operators, fixed-reward) or policy files
-    #[arg(
-        long,
-        env = "TALLY_POLICY",
-        value_name = "NAME|FILE",
-        value_delimiter = ',',
-        default_value = "guide"
-    )]
-    pub(crate) policy: Vec<String>,
+    #[command(flatten)]
+    pub(crate) policies: PoliciesArg,
     /// This sequencer only, epoch by epoch
     #[arg(long, env = "TALLY_SEQUENCER", value_name = "ID")]
     pub(crate) sequencer: Option<u64>,
-    /// How many threads count [default: one a core]
-    #[arg(long, env = "TALLY_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
+    #[command(flatten)]
+    pub(crate) threads: ThreadsArg,
     /// How to print it; JSON and CSV have every sequencer in every epoch
     #[arg(long, env = "TALLY_COMPARE_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,

@@ -1,25 +1,24 @@
 //! `tally accounts compare`: what one policy gives more than another.
 
-use crate::accounts::{is_shown, or_nothing};
 use crate::accounts_args::CompareArgs;
-use crate::args::Format;
-use crate::format::table;
+use crate::format::{is_shown, or_nothing, policy_line, table};
 use crate::names::Names;
-use crate::{DONE, Output, WrongUsage, json, policies};
+use crate::shared_args::Format;
+use crate::{DONE, Output, WrongUsage, json};
 use anyhow::{Result, bail};
 use std::io::Write;
 use tally_claims::{Against, ComparedEpoch, ComparedSums, Comparison, Part, compare, sequencers};
-use tally_engine::{AmountError, Policy, SequencerId};
-use tally_eventlog::LogReader;
+use tally_engine::{AmountError, SequencerId};
 use tally_text::{metis, metis_difference, signed_metis, time};
 
 /// The columns of CSV: a row for each epoch and sequencer.
 const CSV_HEADER: &str = "\
     epoch,start,sequencer,first_blocks,first_wei,second_blocks,second_wei,difference_wei,schedule_wei,\
-    before_lock_wei,after_unlock_wei,cap_wei,rate_wei,unpaid_wei,posted_wei";
+    before_lock_wei,after_unlock_wei,cap_wei,rate_wei,unpaid_wei,posted_wei,\
+    beyond_horizon_wei";
 
 pub(crate) fn run(args: &CompareArgs, output: &mut Output<'_>) -> Result<u8> {
-    let policies = policies::load(&args.policy)?;
+    let policies = args.policies.load()?;
     let (first, second) = match &policies[..] {
         [first] => (first, Against::Credited),
         [first, second] => (first, Against::Policy(Box::new(second.clone()))),
@@ -30,7 +29,7 @@ pub(crate) fn run(args: &CompareArgs, output: &mut Output<'_>) -> Result<u8> {
             return Err(WrongUsage(text).into());
         }
     };
-    let log = LogReader::open(&args.log.log)?;
+    let log = args.log.open()?;
     let only = args.sequencer.map(SequencerId);
     if let Some(id) = only {
         let known = sequencers(&log)?;
@@ -38,7 +37,7 @@ pub(crate) fn run(args: &CompareArgs, output: &mut Output<'_>) -> Result<u8> {
             bail!("sequencer {id} is asked for, but in the log there are {}, from 1 on", known.len());
         }
     }
-    let found = compare(&log, first, &second, args.threads.map(usize::from))?;
+    let found = compare(&log, first, &second, args.threads.count())?;
     match args.format {
         Format::Json => {
             json::print(
@@ -62,6 +61,7 @@ const fn title(part: Part) -> &'static str {
         Part::Rate => "rate",
         Part::Unpaid => "not paid yet",
         Part::Posted => "posted",
+        Part::BeyondHorizon => "beyond horizon",
     }
 }
 
@@ -72,11 +72,9 @@ fn print_tables(
     output: &mut Output<'_>,
 ) -> Result<()> {
     let out = &mut output.out;
-    let headline =
-        |policy: &Policy| format!("policy {} {} ({})", policy.name(), policy.version(), policy.digest());
-    writeln!(out, "first   {}", headline(&found.first))?;
+    writeln!(out, "first   {}", policy_line(&found.first))?;
     match &found.second {
-        Against::Policy(policy) => writeln!(out, "second  {}", headline(policy))?,
+        Against::Policy(policy) => writeln!(out, "second  {}", policy_line(policy))?,
         Against::Credited => writeln!(out, "second  what the contract credited")?,
     }
     match found.horizon {
@@ -84,12 +82,15 @@ fn print_tables(
         None => writeln!(out, "no block that both can fold")?,
     }
     writeln!(out, "all in METIS; the parts after \"difference\" add up to it, to the wei\n")?;
-    // Between two policies no batch comes in.
+    // Between two policies no batch comes in, and a log of which L2 is the longer one has every paid block.
     let is_credited = found.second == Against::Credited;
-    let parts: Vec<Part> = Part::ALL
-        .into_iter()
-        .filter(|part| is_credited || !matches!(part, Part::Unpaid | Part::Posted))
-        .collect();
+    let has_beyond = found.rows.iter().any(|row| !row.sums.part(Part::BeyondHorizon).size().is_zero());
+    let is_column = |part: &Part| match part {
+        Part::Unpaid | Part::Posted => is_credited,
+        Part::BeyondHorizon => has_beyond,
+        Part::Schedule | Part::BeforeLock | Part::AfterUnlock | Part::Cap | Part::Rate => true,
+    };
+    let parts: Vec<Part> = Part::ALL.into_iter().filter(is_column).collect();
     let sums = ["first", "second", "difference"].into_iter().chain(parts.iter().copied().map(title));
     let sums: Vec<&str> = sums.collect();
     let cells = |label: Vec<String>, sums: &ComparedSums| {

@@ -1,10 +1,10 @@
 //! `tally accounts recipients`: the addresses on L2 that get the rewards.
 
 use crate::accounts_args::RecipientsArgs;
-use crate::args::PlainFormat;
 use crate::format::table;
-use crate::live::{endpoints, runtime};
+use crate::live::runtime;
 use crate::names::Names;
+use crate::shared_args::PlainFormat;
 use crate::{DONE, Output, json};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
@@ -17,9 +17,9 @@ use tally_text::{address, metis, time};
 use tally_wire::{Head, status_name};
 
 pub(crate) fn run(args: &RecipientsArgs, output: &mut Output<'_>) -> Result<u8> {
-    let log = LogReader::open(&args.log.log)?;
+    let log = args.log.open()?;
     let chain = accounts(&log, Cut::End, &[], None)?.chain;
-    crate::accounts::warn(&chain.discrepancies, output)?;
+    output.warn(&chain.discrepancies)?;
     let found = Recipients::of(&chain)?;
     let live = ask_l2(&log, &found, args)?;
     match args.format {
@@ -34,12 +34,11 @@ pub(crate) fn run(args: &RecipientsArgs, output: &mut Output<'_>) -> Result<u8> 
 
 /// What the recipients are on L2, if an endpoint is given.
 fn ask_l2(log: &LogReader, found: &Recipients, args: &RecipientsArgs) -> Result<Option<L2Accounts>> {
-    if args.l2_rpc.is_empty() {
+    let Some(endpoints) = args.l2.endpoints(&args.rpc) else {
         return Ok(None);
-    }
+    };
     let head = log.heads().l2.context("the log holds nothing of L2, by which the chain could be known")?;
     let addresses: BTreeSet<_> = found.named.keys().copied().collect();
-    let endpoints = endpoints(&args.l2_rpc, &args.rpc);
     let live = runtime()?.block_on(l2_accounts(&endpoints, log.identity(), head, &addresses))?;
     if live.log_head_hash != head.hash {
         let (block, found) = (head.block, live.log_head_hash);

@@ -1,9 +1,9 @@
 //! `tally audit bundle`: what a bundle's log gives, against its receipt.
 
-use crate::args::PlainFormat;
+use crate::audit_args::AuditBundleArgs;
 use crate::bundle::Bundle;
-use crate::bundle_args::AuditBundleArgs;
-use crate::receipt_difference::{Difference, differences, first_place, telling, tops};
+use crate::receipt_difference::{FieldDifference, differences, first_place, telling, tops};
+use crate::shared_args::PlainFormat;
 use crate::{DIFFERENT, DONE, Output, json};
 use anyhow::{Context, Result};
 use std::path::Path;
@@ -14,7 +14,7 @@ use tally_wire::{BundleAudit, BundleDifference, EngineVersions, FirstDifference}
 
 pub(crate) fn run(args: &AuditBundleArgs, output: &mut Output<'_>) -> Result<u8> {
     let bundle = Bundle::open(&args.bundle)?;
-    let (replayed, found) = compare(&bundle, &args.bundle, args.threads)?;
+    let (replayed, found) = compare(&bundle, &args.bundle, args.threads.count())?;
     let is_equal = found.is_empty();
     match args.format {
         PlainFormat::Json => json::print(&result(&bundle, &replayed, &found), output)?,
@@ -27,8 +27,8 @@ pub(crate) fn run(args: &AuditBundleArgs, output: &mut Output<'_>) -> Result<u8>
 pub(crate) fn compare(
     bundle: &Bundle,
     path: &Path,
-    threads: Option<u16>,
-) -> Result<(Receipt, Vec<Difference>)> {
+    threads: Option<usize>,
+) -> Result<(Receipt, Vec<FieldDifference>)> {
     let replayed =
         replay_bundle(bundle, threads).with_context(|| format!("{} cannot be verified", path.display()))?;
     let mut found = differences(&bundle.receipt, &replayed)?;
@@ -38,7 +38,7 @@ pub(crate) fn compare(
 }
 
 /// The receipt that the bundle's log has under its policy.
-fn replay_bundle(bundle: &Bundle, threads: Option<u16>) -> Result<Receipt> {
+fn replay_bundle(bundle: &Bundle, threads: Option<usize>) -> Result<Receipt> {
     let to = bundle.receipt.to.map(L2Block);
     let archive = &bundle.archive;
     Ok(Receipt::new(archive.identity(), archive.heads(), to, &bundle.replay(threads)?)?)
@@ -48,7 +48,7 @@ fn replay_bundle(bundle: &Bundle, threads: Option<u16>) -> Result<Receipt> {
 pub(crate) fn print(
     bundle: &Bundle,
     replayed: &Receipt,
-    found: &[Difference],
+    found: &[FieldDifference],
     output: &mut Output<'_>,
 ) -> Result<()> {
     let Bundle { archive, policy, receipt } = bundle;
@@ -60,7 +60,7 @@ pub(crate) fn print(
             receipt.engine_version, replayed.engine_version
         )?;
     }
-    for Difference { field, a, b } in telling(found) {
+    for FieldDifference { field, a, b } in telling(found) {
         writeln!(out, "{field}: the receipt has {a}, the replay gives {b}")?;
     }
     if found.is_empty() {
@@ -88,7 +88,7 @@ pub(crate) fn print(
     Ok(())
 }
 
-fn result(bundle: &Bundle, replayed: &Receipt, found: &[Difference]) -> BundleAudit {
+fn result(bundle: &Bundle, replayed: &Receipt, found: &[FieldDifference]) -> BundleAudit {
     let Bundle { archive, receipt, .. } = bundle;
     let told = telling(found).into_iter().cloned();
     BundleAudit {
@@ -106,18 +106,18 @@ fn result(bundle: &Bundle, replayed: &Receipt, found: &[Difference]) -> BundleAu
         fields: tops(found).into_iter().map(Into::into).collect(),
         first_difference: first_difference(found, None),
         differences: told
-            .map(|Difference { field, a, b }| BundleDifference { field, receipt: a, replay: b })
+            .map(|FieldDifference { field, a, b }| BundleDifference { field, receipt: a, replay: b })
             .collect(),
     }
 }
 
 /// The word for whether anything differs.
-pub(crate) fn verdict(found: &[Difference]) -> &'static str {
+pub(crate) fn verdict(found: &[FieldDifference]) -> &'static str {
     if found.is_empty() { "equal" } else { "different" }
 }
 
 /// The first epoch that differs, the first sequencer in it, and the first of its blocks, if that is known.
-pub(crate) fn first_difference(found: &[Difference], block: Option<L2Block>) -> Option<FirstDifference> {
+pub(crate) fn first_difference(found: &[FieldDifference], block: Option<L2Block>) -> Option<FirstDifference> {
     let number = |text: &str| text.parse::<u64>().ok();
     first_place(found).map(|(epoch, sequencer)| FirstDifference {
         epoch: number(epoch),

@@ -1,6 +1,6 @@
 //! `tally audit chain`: what the chain claims, against the log.
 
-use crate::chain_args::{AuditChainArgs, ReportFormat, RuleArg};
+use crate::audit_args::{AuditChainArgs, ReportFormat, RuleArg};
 use crate::format::table;
 use crate::names::Names;
 use crate::out_file::write_file;
@@ -9,7 +9,6 @@ use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use tally_audit::{AuditOptions, BatchAudit, ChainAudit, CountRule, Finding, Severity, Verdict, audit_chain};
 use tally_engine::BatchId;
-use tally_eventlog::LogReader;
 use tally_text::metis;
 
 pub(crate) fn run(args: &AuditChainArgs, output: &mut Output<'_>) -> Result<u8> {
@@ -18,7 +17,7 @@ pub(crate) fn run(args: &AuditChainArgs, output: &mut Output<'_>) -> Result<u8> 
     {
         return Err(WrongUsage(format!("--to-batch {to} is before --from-batch {from}")).into());
     }
-    let log = LogReader::open(&args.log.log)?;
+    let log = args.log.open()?;
     let rule = match args.count_rule {
         RuleArg::Scheduled => CountRule::Scheduled,
         RuleArg::Signed => CountRule::Signed,

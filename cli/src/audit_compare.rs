@@ -1,10 +1,10 @@
 //! `tally audit compare`: where two results part.
 
-use crate::args::PlainFormat;
+use crate::audit_args::AuditCompareArgs;
 use crate::audit_bundle::{first_difference, verdict};
 use crate::bundle::Bundle;
-use crate::bundle_args::AuditCompareArgs;
-use crate::receipt_difference::{Difference, differences, first_place, telling, tops};
+use crate::receipt_difference::{FieldDifference, differences, first_place, telling, tops};
+use crate::shared_args::PlainFormat;
 use crate::{DIFFERENT, DONE, Output, json};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
@@ -13,16 +13,16 @@ use std::path::Path;
 use tally_engine::{EpochIndex, L2Block, SequencerId};
 use tally_eventlog::Archive;
 use tally_replay::{BlockLedger, RECEIPT_BYTES_MAX, Receipt, first_block_that_differs};
-use tally_wire::{ComparedDifference, ComparedResult, Comparison};
+use tally_wire::{ComparedDifference, ComparedResult, ReceiptComparison};
 
 /// How many bytes tell a bundle from a receipt.
 const START_BYTES: u64 = 64;
 
-/// One of the two results.
+/// One of the two results that are compared.
 struct Side {
     name: String,
     receipt: Receipt,
-    /// Where it is a bundle.
+    /// The bundle, unless the result is a receipt alone.
     bundle: Option<Bundle>,
 }
 
@@ -56,14 +56,14 @@ impl Side {
 pub(crate) fn run(args: &AuditCompareArgs, output: &mut Output<'_>) -> Result<u8> {
     let (a, b) = (Side::open(&args.a)?, Side::open(&args.b)?);
     let (around, found): (Vec<_>, Vec<_>) =
-        differences(&a.receipt, &b.receipt)?.into_iter().partition(Difference::is_circumstance);
+        differences(&a.receipt, &b.receipt)?.into_iter().partition(FieldDifference::is_circumstance);
     let block = match (first_place(&found), &a.bundle, &b.bundle) {
         (Some((epoch, Some(sequencer))), Some(a), Some(b)) => block_that_differs(a, b, epoch, sequencer)?,
         _ => None,
     };
     match args.format {
         PlainFormat::Json => {
-            let comparison = Comparison {
+            let comparison = ReceiptComparison {
                 verdict: verdict(&found).into(),
                 a: (&a).into(),
                 b: (&b).into(),
@@ -91,8 +91,8 @@ fn block_that_differs(a: &Bundle, b: &Bundle, epoch: &str, sequencer: &str) -> R
 fn print(
     a: &Side,
     b: &Side,
-    around: &[Difference],
-    found: &[Difference],
+    around: &[FieldDifference],
+    found: &[FieldDifference],
     block: Option<L2Block>,
     output: &mut Output<'_>,
 ) -> Result<()> {
@@ -109,14 +109,14 @@ fn print(
             policy.version,
         )?;
     }
-    for Difference { field, a, b } in around {
+    for FieldDifference { field, a, b } in around {
         writeln!(out, "(not of the result) {field}: A has {a}, B has {b}")?;
     }
     if found.is_empty() {
         writeln!(out, "equal: the same policy gives the same ledger")?;
         return Ok(());
     }
-    for Difference { field, a, b } in telling(found) {
+    for FieldDifference { field, a, b } in telling(found) {
         writeln!(out, "{field}: A has {a}, B has {b}")?;
     }
     writeln!(out, "fields that differ: {}", tops(found).join(", "))?;
@@ -141,8 +141,8 @@ impl From<&Side> for ComparedResult {
     }
 }
 
-impl From<&Difference> for ComparedDifference {
-    fn from(Difference { field, a, b }: &Difference) -> Self {
+impl From<&FieldDifference> for ComparedDifference {
+    fn from(FieldDifference { field, a, b }: &FieldDifference) -> Self {
         Self { field: field.clone(), a: a.clone(), b: b.clone() }
     }
 }

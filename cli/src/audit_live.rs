@@ -1,26 +1,25 @@
 //! `tally audit live`: compares the log's state with the contracts'.
 
-use crate::args::PlainFormat;
-use crate::chain_args::AuditLiveArgs;
-use crate::compare::differ;
-use crate::live::{endpoints, runtime};
+use crate::audit_args::AuditLiveArgs;
+use crate::compare::differences;
+use crate::live::runtime;
+use crate::shared_args::PlainFormat;
 use crate::{DIFFERENT, DONE, Output, WrongUsage, json};
 use anyhow::{Context, Result, bail};
-use std::convert::Infallible;
 use tally_audit::Sample;
-use tally_engine::{L1Block, PoolState};
+use tally_engine::L1Block;
 use tally_eventlog::{LogReader, LogView};
-use tally_ingest::{ContractState, Endpoints, LiveError, contract_state, l1_blocks, l2_blocks};
+use tally_ingest::{Endpoints, IngestError, contract_state, l1_blocks, l2_blocks};
 use tally_replay::{StateAt, state_at};
-use tally_wire::{BlockSample, LiveAudit, SampledDifference, StateDifference};
+use tally_wire::{BlockSample, LiveAudit, SampledDifference};
 
 pub(crate) fn run(args: &AuditLiveArgs, output: &mut Output<'_>) -> Result<u8> {
-    let log = LogReader::open(&args.log.log)?;
+    let log = args.log.open()?;
     let StateAt { block, pool, .. } = state_at(&log, args.at_l1_block.map(L1Block))?;
     let Some(block) = block else {
         bail!("the log holds no L1 block to compare at");
     };
-    let endpoints = endpoints(&args.l1_rpc, &args.rpc);
+    let endpoints = args.l1.endpoints(&args.rpc).context("no L1 endpoint is given")?;
     let contracts = runtime()?.block_on(contract_state(&endpoints, log.identity(), block, &pool))?;
     if let Some(head) = log.heads().l1.filter(|head| head.block == block)
         && head.hash != contracts.block_hash
@@ -61,9 +60,8 @@ fn sample(args: &AuditLiveArgs, log: &LogReader, l1: &Endpoints) -> Result<Optio
     if args.check_blocks == 0 {
         return Ok(None);
     }
-    if args.l2_rpc.is_empty() {
-        return Err(WrongUsage("--check-blocks needs --l2-rpc URL".into()).into());
-    }
+    let l2 = args.l2.endpoints(&args.rpc);
+    let l2 = l2.ok_or_else(|| WrongUsage("--check-blocks needs --l2-rpc URL".into()))?;
     let seed = match args.check_seed {
         Some(seed) => seed,
         // Whoever made the log up must not know which blocks it will be.
@@ -72,11 +70,10 @@ fn sample(args: &AuditLiveArgs, log: &LogReader, l1: &Endpoints) -> Result<Optio
     let sample = Sample::draw(log, args.check_blocks, seed)?;
     let l1_numbers: Vec<u64> = sample.l1.iter().map(|block| block.number).collect();
     let l2_numbers: Vec<u64> = sample.l2.iter().map(|block| block.number.0).collect();
-    let l2 = endpoints(&args.l2_rpc, &args.rpc);
     let identity = log.identity();
     let (l1, l2) = runtime()?.block_on(async {
         let l1 = l1_blocks(l1, identity, &l1_numbers).await?;
-        Ok::<_, LiveError>((l1, l2_blocks(&l2, identity, &l2_numbers).await?))
+        Ok::<_, IngestError>((l1, l2_blocks(&l2, identity, &l2_numbers).await?))
     })?;
     let differences = sample.differences(&l1, &l2);
     Ok(Some(BlockSample {
@@ -99,19 +96,4 @@ fn print_sample(sample: &BlockSample, output: &mut Output<'_>) -> Result<()> {
         differences.len()
     )?;
     Ok(())
-}
-
-/// Each field in which the contracts' state, as they tell it, differs from what the log gives.
-pub(crate) fn differences(contracts: &ContractState, pool: &PoolState) -> Vec<StateDifference> {
-    // The counts of statuses are the contracts' own, not ours.
-    let seq_statuses = contracts.statuses.into();
-    let theirs = tally_wire::ContractState { seq_statuses, ..(&contracts.pool).into() };
-    let [theirs, ours] = [theirs, pool.into()].map(json::value);
-    let mut differences = Vec::new();
-    let Ok(()) = differ(&mut String::new(), &theirs, &ours, &mut |field, contract, log| {
-        let (field, contract, log) = (field.to_owned(), contract.clone(), log.clone());
-        differences.push(StateDifference { field, contract, log });
-        Ok::<(), Infallible>(())
-    });
-    differences
 }

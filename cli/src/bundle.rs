@@ -1,14 +1,14 @@
 //! `tally bundle`: makes bundles and looks into them.
 
 use crate::bundle_args::{BundleCreateArgs, BundleShowArgs};
-use crate::format::table;
+use crate::format::{or_none, policy_line, table};
 use crate::out_file::write_file;
 use crate::replay::print_extent;
-use crate::{DONE, Output, policies};
+use crate::{DONE, Output};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use tally_engine::{L2Block, Policy, Wei};
-use tally_eventlog::{Archive, ArchiveError, LogReader, LogView, write_archive};
+use tally_eventlog::{Archive, LogError, LogReader, LogView, write_archive};
 use tally_replay::{Receipt, ReplayOptions, Replayed, replay};
 use tally_text::metis;
 
@@ -35,9 +35,8 @@ impl Bundle {
     }
 
     /// What the bundle's log gives under its policy, every byte checked once more.
-    pub(crate) fn replay(&self, threads: Option<u16>) -> Result<Replayed> {
+    pub(crate) fn replay(&self, threads: Option<usize>) -> Result<Replayed> {
         let to = self.receipt.to.map(L2Block);
-        let threads = threads.map(usize::from);
         let options = ReplayOptions { to, threads, verify: true, ..ReplayOptions::default() };
         let mut replayed = replay(&self.archive, std::slice::from_ref(&self.policy), options)?;
         replayed.pop().context("a replay of one policy gives one ledger")
@@ -45,21 +44,20 @@ impl Bundle {
 }
 
 pub(crate) fn create(args: &BundleCreateArgs, output: &mut Output<'_>) -> Result<u8> {
-    let policy = policies::load_one(&args.policy)?;
-    let log = LogReader::open(&args.log.log)?;
+    let policy = args.policy.load()?;
+    let log = args.log.open()?;
     let to = last_block(args, &log)?;
     let prefix = log.prefix(to)?;
-    let threads = args.threads.map(usize::from);
+    let threads = args.threads.count();
     let options = ReplayOptions { to, threads, verify: true, ..ReplayOptions::default() };
     let replayed = replay(prefix.part(), std::slice::from_ref(&policy), options)?;
     let replayed = replayed.first().context("a replay of one policy gives one ledger")?;
     let receipt = Receipt::new(log.identity(), prefix.heads(), to, replayed)?;
     let bytes = receipt.to_bytes();
-    let digest = write_file::<_, ArchiveError>(&args.out, |out| {
-        write_archive(&prefix, &policy.to_toml(), &bytes, out)
-    })
-    .with_context(|| format!("writing the bundle {}", args.out.display()))?;
-    writeln!(output.out, "policy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
+    let digest =
+        write_file::<_, LogError>(&args.out, |out| write_archive(&prefix, &policy.to_toml(), &bytes, out))
+            .with_context(|| format!("writing the bundle {}", args.out.display()))?;
+    writeln!(output.out, "{}", policy_line(&policy))?;
     let ledger = &replayed.ledger;
     print_extent(ledger.horizon, replayed.stop, ledger.unrewarded, output.out)?;
     writeln!(output.out, "total {} wei\nledger root {}", ledger.total, ledger.root)?;
@@ -98,23 +96,22 @@ pub(crate) fn show(args: &BundleShowArgs, output: &mut Output<'_>) -> Result<u8>
     }
     let out = &mut output.out;
     writeln!(out, "{sections}\n")?;
-    writeln!(out, "policy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
+    writeln!(out, "{}", policy_line(&policy))?;
     let (identity, heads) = (archive.identity(), archive.heads());
-    let block = |block: Option<u64>| block.map_or("none".into(), |block| block.to_string());
     writeln!(
         out,
         "log of chains {} and {}, up to L1 block {} and L2 block {} (head digest {})",
         identity.l1_chain_id,
         identity.l2_chain_id,
-        block(heads.l1.map(|head| head.block.0)),
-        block(heads.l2.map(|head| head.block.0)),
+        or_none(heads.l1.map(|head| head.block)),
+        or_none(heads.l2.map(|head| head.block)),
         heads.digest(identity)?,
     )?;
     writeln!(
         out,
         "receipt by engine {}: blocks up to {} in {} epochs, {} METIS\nledger root {}",
         receipt.engine_version,
-        block(receipt.horizon.map(|horizon| horizon.l2_block)),
+        or_none(receipt.horizon.map(|horizon| horizon.l2_block)),
         receipt.epochs.len(),
         metis(Wei::new(receipt.total_wei)),
         receipt.ledger_root,

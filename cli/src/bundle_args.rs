@@ -1,7 +1,7 @@
 //! The command line of bundles, and of audits that need no log.
 
-use crate::args::{LogArg, PlainFormat};
 use crate::block_range::{BLOCK_RANGE_HELP, BlockRange};
+use crate::shared_args::{LogArg, PolicyArg, ThreadsArg};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -17,9 +17,8 @@ pub(crate) enum BundleCommand {
 pub(crate) struct BundleCreateArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file
-    #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE", default_value = "guide")]
-    pub(crate) policy: String,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArg,
     /// The file to write
     #[arg(long, env = "TALLY_BUNDLE_OUT", value_name = "FILE")]
     pub(crate) out: PathBuf,
@@ -27,9 +26,8 @@ pub(crate) struct BundleCreateArgs {
     /// all]
     #[arg(long, env = "TALLY_BLOCK_RANGE", value_name = "RANGE", long_help = BLOCK_RANGE_HELP)]
     pub(crate) blocks: Option<BlockRange>,
-    /// How many threads count [default: one a core]
-    #[arg(long, env = "TALLY_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
+    #[command(flatten)]
+    pub(crate) threads: ThreadsArg,
 }
 
 #[derive(Debug, Args)]
@@ -43,30 +41,4 @@ pub(crate) struct BundleShowArgs {
     /// Print the policy, as it is in the bundle
     #[arg(long)]
     pub(crate) policy: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AuditBundleArgs {
-    /// The bundle to read
-    #[arg(value_name = "FILE")]
-    pub(crate) bundle: PathBuf,
-    /// How many threads count [default: one a core]
-    #[arg(long, env = "TALLY_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
-    /// How to print the result
-    #[arg(long, env = "TALLY_AUDIT_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
-    pub(crate) format: PlainFormat,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AuditCompareArgs {
-    /// A receipt or a bundle
-    #[arg(value_name = "A")]
-    pub(crate) a: PathBuf,
-    /// The other receipt or bundle
-    #[arg(value_name = "B")]
-    pub(crate) b: PathBuf,
-    /// How to print the result
-    #[arg(long, env = "TALLY_AUDIT_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
-    pub(crate) format: PlainFormat,
 }

@@ -8,19 +8,19 @@ use tally_ingest::BatchCallState;
 use tally_text::{address, duration, metis};
 use tally_wire::BatchCheck;
 
-/// Something that is waited for.
+/// A condition that the operators wait for before they send a batch.
 pub(crate) struct Check {
     /// Its name, for programs and people.
     name: &'static str,
     title: &'static str,
-    /// `None` if nobody was asked.
+    /// Whether the condition holds; `None` if nobody was asked.
     is_passed: Option<bool>,
-    wanted: Option<Value>,
-    found: Option<Value>,
+    wanted: Option<Quantity>,
+    found: Option<Quantity>,
 }
 
-/// What a check compares.
-enum Value {
+/// A value that a check wants or found, with its unit.
+enum Quantity {
     Blocks(u64),
     Secs(u64),
     Metis(Wei),
@@ -28,8 +28,8 @@ enum Value {
     Words(String),
 }
 
-impl Value {
-    /// As programs read it.
+impl Quantity {
+    /// The value as programs read it.
     fn exact(&self) -> String {
         match self {
             Self::Blocks(number) | Self::Secs(number) => number.to_string(),
@@ -38,7 +38,7 @@ impl Value {
         }
     }
 
-    /// As people read it.
+    /// The value as people read it.
     fn shown(&self) -> String {
         match self {
             Self::Blocks(number) => format!("{number} blocks"),
@@ -53,7 +53,7 @@ impl Value {
 impl Check {
     /// Passed unless there is something against it, in words.
     fn unless(name: &'static str, title: &'static str, against: &[String]) -> Self {
-        let found = (!against.is_empty()).then(|| Value::Words(against.join("; ")));
+        let found = (!against.is_empty()).then(|| Quantity::Words(against.join("; ")));
         Self { name, title, is_passed: Some(against.is_empty()), wanted: None, found }
     }
 
@@ -68,7 +68,7 @@ impl Check {
             Some(false) => "failed",
             None => "not_asked",
         };
-        let exact = |value: &Option<Value>| value.as_ref().map(Value::exact);
+        let exact = |value: &Option<Quantity>| value.as_ref().map(Quantity::exact);
         let (wanted, found) = (exact(&self.wanted), exact(&self.found));
         BatchCheck { check: self.name.into(), state: state.into(), wanted, found }
     }
@@ -80,7 +80,7 @@ impl Check {
             Some(false) => "✗",
             None => "not asked",
         };
-        let shown = |value: &Option<Value>| value.as_ref().map_or(String::new(), Value::shown);
+        let shown = |value: &Option<Quantity>| value.as_ref().map_or(String::new(), Quantity::shown);
         [mark.into(), self.title.into(), shown(&self.wanted), shown(&self.found)]
     }
 }
@@ -104,8 +104,12 @@ pub(crate) fn checks(
         1 => Some("1 entry is not as it wants".to_owned()),
         many => Some(format!("{many} entries are not as it wants")),
     };
-    let published = Check::unless("published_check", "Themis' published check signs it", against.as_slice());
-    let mut checks = vec![published, settled(batch, args.settle_blocks)?, interval(batch, args, live)?];
+    let title = "Themis' published check signs it, by the log's spans";
+    let published = Check::unless("published_check", title, against.as_slice());
+    let discrepancies: Vec<String> = batch.discrepancies.iter().map(ToString::to_string).collect();
+    let adds_up = Check::unless("log_adds_up", "what the log's events claim adds up", &discrepancies);
+    let mut checks =
+        vec![published, adds_up, settled(batch, args.settle_blocks)?, interval(batch, args, live)?];
     match live {
         Some(live) => checks.extend(of_l1(batch, args, live)?),
         None => checks.extend(ON_L1.map(|(name, title)| Check::not_asked(name, title))),
@@ -120,8 +124,8 @@ fn settled(batch: &NextBatch, wanted: u64) -> Result<Check> {
         name: "settled",
         title: "L2's head is past its last block by",
         is_passed: Some(past >= wanted),
-        wanted: Some(Value::Blocks(wanted)),
-        found: Some(Value::Blocks(past)),
+        wanted: Some(Quantity::Blocks(wanted)),
+        found: Some(Quantity::Blocks(past)),
     })
 }
 
@@ -137,12 +141,13 @@ fn interval(batch: &NextBatch, args: &NextBatchArgs, live: Option<&BatchCallStat
         name: "interval",
         title: "since the last batch",
         is_passed: wanted.map(|wanted| since.is_none_or(|since| since >= wanted)),
-        wanted: wanted.map(Value::Secs),
-        found: since.map_or(Some(Value::Words("none was paid".into())), |since| Some(Value::Secs(since))),
+        wanted: wanted.map(Quantity::Secs),
+        found: since
+            .map_or(Some(Quantity::Words("none was paid".into())), |since| Some(Quantity::Secs(since))),
     })
 }
 
-/// What only L1 tells.
+/// The checks that only L1 can answer.
 const ON_L1: [(&str, &str); 6] = [
     ("contract_state", "the contracts hold what the log says"),
     ("not_paused", "the pool is not paused"),
@@ -156,16 +161,16 @@ fn of_l1(batch: &NextBatch, args: &NextBatchArgs, live: &BatchCallState) -> Resu
     // The contract pays by the reward per block in force when it gets the call.
     let needed = live.reward_per_block.times(batch.blocks).context("what the batch costs on L1")?;
     let [state, paused, balance, allowance, mpc, call] = ON_L1;
-    let at_least = |(name, title), found: Option<Value>, is_enough: bool, wanted: Value| Check {
+    let at_least = |(name, title), found: Option<Quantity>, is_enough: bool, wanted: Quantity| Check {
         name,
         title,
         is_passed: Some(found.is_some() && is_enough),
         wanted: Some(wanted),
-        found: Some(found.unwrap_or(Value::Words("no reward payer is set".into()))),
+        found: Some(found.unwrap_or(Quantity::Words("no reward payer is set".into()))),
     };
     let of_payer = |check, wei: Wei| {
-        let found = (!live.reward_payer.is_zero()).then_some(Value::Metis(wei));
-        at_least(check, found, wei >= needed, Value::Metis(needed))
+        let found = (!live.reward_payer.is_zero()).then_some(Quantity::Metis(wei));
+        at_least(check, found, wei >= needed, Quantity::Metis(needed))
     };
     let (eth, min_eth) = (live.sender_balance, args.min_mpc_eth);
     let is_paused = live.is_paused.then(|| "it is paused".to_owned());
@@ -174,7 +179,7 @@ fn of_l1(batch: &NextBatch, args: &NextBatchArgs, live: &BatchCallState) -> Resu
         Check::unless(paused.0, paused.1, is_paused.as_slice()),
         of_payer(balance, live.payer_balance),
         of_payer(allowance, live.payer_allowance),
-        at_least(mpc, Some(Value::Eth(eth)), eth >= min_eth, Value::Eth(min_eth)),
+        at_least(mpc, Some(Quantity::Eth(eth)), eth >= min_eth, Quantity::Eth(min_eth)),
         Check::unless(call.0, call.1, live.reverts.as_slice()),
     ])
 }

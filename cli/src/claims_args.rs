@@ -1,7 +1,7 @@
 //! The command line of claims: what the pool owes and pays.
 
-use crate::args::{Format, LogArg, PlainFormat, RpcArgs};
 use crate::range::decimal;
+use crate::shared_args::{Format, L1Endpoints, LogArg, PlainFormat, PolicyArg, RpcArgs, ThreadsArg};
 use alloy_primitives::U256;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -21,6 +21,10 @@ pub(crate) enum ClaimsCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("l1_rpc", |arg| arg.help(
+    "An L1 endpoint, to ask what no log tells: means, pause, and whether the call succeeds; may be \
+     repeated"
+)))]
 pub(crate) struct NextBatchArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
@@ -39,16 +43,8 @@ pub(crate) struct NextBatchArgs {
     /// How much ETH the MPC address has to have
     #[arg(long, env = "TALLY_MIN_MPC_ETH", value_name = "ETH", default_value = "0.1", value_parser = of_18_decimals)]
     pub(crate) min_mpc_eth: Wei,
-    /// An L1 endpoint, to ask what no log tells: means, pause, and whether the call succeeds; may be repeated
-    #[arg(
-        long,
-        env = "TALLY_L1_RPC",
-        value_name = "URL",
-        value_delimiter = ',',
-        hide_env_values = true,
-        hide_default_value = true
-    )]
-    pub(crate) l1_rpc: Vec<String>,
+    #[command(flatten)]
+    pub(crate) l1: L1Endpoints,
     #[command(flatten)]
     pub(crate) rpc: RpcArgs,
     /// Also write the call as a file for the transaction builder of Safe wallets
@@ -78,12 +74,14 @@ impl From<CreditArg> for CreditRule {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("policy", |arg| arg.help(
+    "A built-in policy (guide) or a policy file; its allocation has to be flat"
+)))]
 pub(crate) struct NextRateArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// A built-in policy (guide) or a policy file; its allocation has to be flat
-    #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE", default_value = "guide")]
-    pub(crate) policy: String,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArg,
     /// Round what is proposed to so many decimals of METIS: to the nearest, ties up [default: exact to the wei]
     #[arg(long, env = "TALLY_DECIMALS", value_name = "N", value_parser = decimals())]
     pub(crate) decimals: Option<u8>,
@@ -143,12 +141,12 @@ pub(crate) enum FormulaArg {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("policy", |arg| arg.help("A built-in policy (guide, stake-weighted) or a policy file")))]
 pub(crate) struct MerkleArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// A built-in policy (guide, stake-weighted) or a policy file
-    #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE", default_value = "guide")]
-    pub(crate) policy: String,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArg,
     /// The file to write the tree to, as OpenZeppelin's `StandardMerkleTree` loads it
     #[arg(long, env = "TALLY_MERKLE_OUT", value_name = "FILE")]
     pub(crate) out: PathBuf,
@@ -158,9 +156,8 @@ pub(crate) struct MerkleArgs {
     /// What is owed at the end of this epoch [default: the last that is closed]
     #[arg(long, env = "TALLY_EPOCH", value_name = "N")]
     pub(crate) epoch: Option<u64>,
-    /// How many threads count [default: one a core]
-    #[arg(long, env = "TALLY_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
+    #[command(flatten)]
+    pub(crate) threads: ThreadsArg,
     /// How to print the summary
     #[arg(long, env = "TALLY_MERKLE_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,

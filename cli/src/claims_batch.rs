@@ -1,12 +1,12 @@
 //! `tally claims next-batch`: the next payment of rewards, as a call.
 
-use crate::args::PlainFormat;
 use crate::checklist::{Check, checks, is_ready};
 use crate::claims_args::NextBatchArgs;
 use crate::format::table;
-use crate::live::{endpoints, runtime};
+use crate::live::runtime;
 use crate::names::Names;
 use crate::out_file::write_file;
+use crate::shared_args::PlainFormat;
 use crate::{DONE, Output, json};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
@@ -18,11 +18,9 @@ use tally_text::{address, exact_metis, metis, trimmed};
 use tally_wire::{Head, NextBatchOfLog};
 
 pub(crate) fn run(args: &NextBatchArgs, output: &mut Output<'_>) -> Result<u8> {
-    let log = LogReader::open(&args.log.log)?;
+    let log = args.log.open()?;
     let batch = next_batch(&log, args.to_span.map(SpanId), args.credit.into())?;
-    for discrepancy in &batch.discrepancies {
-        writeln!(output.err, "warning: {discrepancy}")?;
-    }
+    output.warn(&batch.discrepancies)?;
     if let Some(since) = batch.paused_since {
         writeln!(output.err, "warning: the pool is paused since L1 block {since}: ask why before you pay")?;
     }
@@ -78,12 +76,11 @@ pub(crate) fn run(args: &NextBatchArgs, output: &mut Output<'_>) -> Result<u8> {
 
 /// What L1 says of the batch's call, if an endpoint is given.
 fn ask_l1(log: &LogReader, batch: &NextBatch, args: &NextBatchArgs) -> Result<Option<BatchCallState>> {
-    if args.l1_rpc.is_empty() {
+    let Some(endpoints) = args.l1.endpoints(&args.rpc) else {
         return Ok(None);
-    }
+    };
     let head = log.heads().l1.context("the log holds nothing of L1")?;
     let sender = batch.call.sender.context("nobody can submit a batch")?;
-    let endpoints = endpoints(&args.l1_rpc, &args.rpc);
     let asked = batch_call_state(&endpoints, log.identity(), head, sender, &batch.call.calldata);
     let live = runtime()?.block_on(asked)?;
     if live.log_head_hash != head.hash {

@@ -1,12 +1,11 @@
 //! `tally claims next-rate` and `tally claims rate`.
 
-use crate::accounts::warn;
-use crate::args::{Format, PlainFormat};
 use crate::claims_args::{FormulaArg, NextRateArgs, RateArgs};
 use crate::claims_batch::{print_call, write_safe_file};
 use crate::format::{mrr, mrr_percent, table};
 use crate::out_file::write_file;
-use crate::{DONE, Output, WrongUsage, json, policies};
+use crate::shared_args::{Format, PlainFormat};
+use crate::{DONE, Output, WrongUsage, json};
 use anyhow::{Context, Result};
 use tally_claims::{ClaimsError, NextRate, RateFormula, RoundedWei, draw, next_rate};
 use tally_engine::{L1Block, Mrr, OperatorsRate, Rate, Wei};
@@ -15,12 +14,13 @@ use tally_replay::{StateAt, state_at};
 use tally_text::{exact_metis, metis, metis_difference, time, trimmed};
 
 pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
-    let policy = policies::load_one(&args.policy)?;
-    let log = LogReader::open(&args.log.log)?;
+    let policy = args.policy.load()?;
+    let log = args.log.open()?;
     let rate = next_rate(&log, &policy, args.decimals).map_err(|error| {
         let is_usage = matches!(error, ClaimsError::NotFlat { .. });
         if is_usage { WrongUsage(error.to_string()).into() } else { anyhow::Error::from(error) }
     })?;
+    output.warn(&rate.discrepancies)?;
     if let Some(path) = &args.plot {
         let svg = draw(&rate)?;
         write_file::<(), std::io::Error>(path, |out| out.write_all(svg.as_bytes()))
@@ -112,7 +112,7 @@ fn stake_of(args: &RateArgs, output: &mut Output<'_>) -> Result<(Wei, Option<L1B
     let path = args.log.as_ref().context("no stake and no log is given")?;
     let StateAt { block, pool, discrepancies } =
         state_at(&LogReader::open(path)?, args.at_l1_block.map(L1Block))?;
-    warn(&discrepancies, output)?;
+    output.warn(&discrepancies)?;
     let block = block.context("the log holds nothing of L1")?;
     Ok((pool.total_locked, Some(block)))
 }

@@ -1,6 +1,11 @@
 //! Comparing two states of the contracts, field by field.
 
+use crate::json;
 use serde_json::Value;
+use std::convert::Infallible;
+use tally_engine::PoolState;
+use tally_ingest::ContractState;
+use tally_wire::StateDifference;
 
 /// The contracts' mappings to numbers: what was never set in one is 0, so an entry of 0 may be left out.
 const MAPPINGS: [&str; 3] = ["seqOwners", "seqSigners", "seqStatuses"];
@@ -35,6 +40,21 @@ pub(crate) fn differ<E>(
     Ok(())
 }
 
+/// Each field in which the contracts' state, as they tell it themselves, differs from what the log gives.
+pub(crate) fn differences(contracts: &ContractState, pool: &PoolState) -> Vec<StateDifference> {
+    // The counts of statuses are the contracts' own, not ours.
+    let seq_statuses = contracts.statuses.into();
+    let theirs = tally_wire::ContractState { seq_statuses, ..(&contracts.pool).into() };
+    let [theirs, ours] = [theirs, pool.into()].map(json::value);
+    let mut differences = Vec::new();
+    let Ok(()) = differ(&mut String::new(), &theirs, &ours, &mut |field, contract, log| {
+        let (field, contract, log) = (field.to_owned(), contract.clone(), log.clone());
+        differences.push(StateDifference { field, contract, log });
+        Ok::<(), Infallible>(())
+    });
+    differences
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,7 +64,7 @@ mod tests {
         let mut found = Vec::new();
         let Ok(()) = differ(&mut String::new(), recorded, ours, &mut |field, _, _| {
             found.push(field.to_owned());
-            Ok::<_, std::convert::Infallible>(())
+            Ok::<_, Infallible>(())
         });
         found
     }

@@ -1,27 +1,46 @@
 //! `tally explain`: why a block or an epoch earned what it did.
 
-use crate::args::PlainFormat;
 use crate::format::mrr_percent;
 use crate::ledger::check_locked;
-use crate::ledger_args::ExplainArgs;
 use crate::names::Names;
-use crate::{DONE, Output, json, kept, policies};
+use crate::shared_args::{LogArg, PlainFormat, PolicyArg};
+use crate::{DONE, Output, json, kept};
 use anyhow::{Context, Result};
+use clap::Args;
 use std::io::Write;
 use tally_engine::{
     Allocation, Division, EpochIndex, EpochLedger, L2Block, OperatorsRate, Policy, Rate, SequencerId, Wei,
     realised_mrr,
 };
-use tally_eventlog::LogReader;
 use tally_replay::{
     BlockExplanation, BlockLedger, EpochExplanation, Outcome, Place, Replayed, RewardSource, SpanPlace,
     StakeFacts, explain_block, explain_epoch,
 };
 use tally_text::{address, exact_metis, time};
 
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArg,
+    /// Explain what this block earned
+    #[arg(long, env = "TALLY_BLOCK", value_name = "BLOCK", required_unless_present = "sequencer", conflicts_with_all = ["sequencer", "epoch"])]
+    pub(crate) block: Option<u64>,
+    /// This sequencer, in the epoch given
+    #[arg(long, env = "TALLY_SEQUENCER", value_name = "ID", requires = "epoch")]
+    pub(crate) sequencer: Option<u64>,
+    /// The epoch in which to explain the sequencer's reward
+    #[arg(long, env = "TALLY_EPOCH", value_name = "N", requires = "sequencer")]
+    pub(crate) epoch: Option<u64>,
+    /// How to print it
+    #[arg(long, env = "TALLY_EXPLAIN_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    pub(crate) format: PlainFormat,
+}
+
 pub(crate) fn run(args: &ExplainArgs, output: &mut Output<'_>) -> Result<u8> {
-    let policy = policies::load_one(&args.policy)?;
-    let log = LogReader::open(&args.log.log)?;
+    let policy = args.policy.load()?;
+    let log = args.log.open()?;
     let replayed = kept::replayed(&log, &policy)?;
     let ledger = BlockLedger::new(&log, &replayed)?;
     let head = ((&log).try_into()?, &replayed).into();

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, U256};
 use comfy_table::{CellAlignment, Table};
-use tally_engine::REALISED_MRR_DECIMALS;
+use tally_engine::{Policy, REALISED_MRR_DECIMALS, SequencerId};
 use tally_text::fraction;
 
 /// A realised mining reward rate, exact to its last decimal.
@@ -18,6 +18,31 @@ pub(crate) fn mrr_percent(value: Option<U256>) -> String {
 /// An address in lower case, as JSON-RPC gives it.
 pub(crate) fn address(address: Address) -> String {
     format!("{address:#x}")
+}
+
+/// Whether a row is asked for.
+pub(crate) fn is_shown(only: Option<SequencerId>, id: SequencerId) -> bool {
+    only.is_none_or(|only| only == id)
+}
+
+/// A value as people read it: a dash where there is none.
+pub(crate) fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or("-".into(), |value| value.to_string())
+}
+
+/// A value as people read it in a sentence: `none` where there is none.
+pub(crate) fn or_none<T: ToString>(value: Option<T>) -> String {
+    value.map_or("none".into(), |value| value.to_string())
+}
+
+/// A value as CSV has it: nothing where there is none.
+pub(crate) fn or_nothing<T: ToString>(value: Option<T>) -> String {
+    value.map_or(String::new(), |value| value.to_string())
+}
+
+/// What tells a policy from all others: its name, version and digest.
+pub(crate) fn policy_line(policy: &Policy) -> String {
+    format!("policy {} {} ({})", policy.name(), policy.version(), policy.digest())
 }
 
 /// A table without frame; all columns but the first `text` ones hold numbers.

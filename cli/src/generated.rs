@@ -1,14 +1,28 @@
 //! `tally completions` and `tally man`: what clap makes of the arguments.
 
-use crate::args::{Cli, CompletionsArgs, ManArgs};
 use crate::{DONE, Output};
 use anyhow::{Context, Result};
-use clap::{Arg, Command, CommandFactory, ValueHint};
-use std::path::Path;
+use clap::{Arg, Args, Command, ValueHint};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+#[command(after_help = "For a session of bash: source <(tally completions bash)")]
+pub(crate) struct CompletionsArgs {
+    /// The shell whose completions are printed
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The directory to write them into
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+}
 
 /// Prints what a shell needs to complete the command line.
-pub(crate) fn completions(args: &CompletionsArgs, output: &mut Output<'_>) -> Result<u8> {
-    let mut command = with_hints(Cli::command());
+pub(crate) fn completions(args: &CompletionsArgs, command: Command, output: &mut Output<'_>) -> Result<u8> {
+    let mut command = with_hints(command);
     let mut script = Vec::new();
     // It panics where it cannot write, so not straight to the output.
     clap_complete::generate(args.shell, &mut command, "tally", &mut script);
@@ -17,9 +31,9 @@ pub(crate) fn completions(args: &CompletionsArgs, output: &mut Output<'_>) -> Re
 }
 
 /// Writes a manual page for each command.
-pub(crate) fn man(args: &ManArgs, output: &mut Output<'_>) -> Result<u8> {
+pub(crate) fn man(args: &ManArgs, command: Command, output: &mut Output<'_>) -> Result<u8> {
     let dir = &args.dir;
-    let mut command = Cli::command().disable_help_subcommand(true);
+    let mut command = command.disable_help_subcommand(true);
     command.build();
     std::fs::create_dir_all(dir)
         .and_then(|()| pages(&command, dir))

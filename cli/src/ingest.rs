@@ -1,6 +1,7 @@
 //! `tally ingest`: from a recording, or from live chains.
 
-use crate::args::IngestArgs;
+use crate::format::or_none;
+use crate::ingest_args::IngestArgs;
 use crate::{DONE, Output, WrongUsage, live};
 use alloy_primitives::B256;
 use anyhow::Result;
@@ -28,12 +29,8 @@ pub(crate) fn run(args: &IngestArgs, output: &mut Output<'_>) -> Result<u8> {
 fn from_recording(args: &IngestArgs, recording: &Path, output: &mut Output<'_>) -> Result<()> {
     let limits = Limits { l1_to: args.l1_to, l2_to: args.l2_to };
     let ingested = ingest_recording(recording, &args.log.log, limits)?;
-    for discrepancy in &ingested.discrepancies {
-        writeln!(output.err, "warning: {discrepancy}")?;
-    }
-    for warning in &ingested.warnings {
-        writeln!(output.err, "warning: {warning}")?;
-    }
+    output.warn(&ingested.discrepancies)?;
+    output.warn(&ingested.warnings)?;
     for unknown in &ingested.unknown {
         writeln!(
             output.err,
@@ -48,15 +45,15 @@ fn from_recording(args: &IngestArgs, recording: &Path, output: &mut Output<'_>) 
 }
 
 fn summarize(before: &Heads, after: &Heads, head_digest: B256, output: &mut Output<'_>) -> Result<()> {
-    let l1_head = after.l1.map_or("none".into(), |head| head.block.to_string());
-    let l2_head = after.l2.map_or("none".into(), |head| head.block.to_string());
+    let l1_head = or_none(after.l1.map(|head| head.block));
+    let l2_head = or_none(after.l2.map(|head| head.block));
     writeln!(
         output.out,
         "L1 up to block {l1_head}: {} new events, {} in all",
         after.l1_events.count.saturating_sub(before.l1_events.count),
         after.l1_events.count,
     )?;
-    let was = before.l2.map_or("none".into(), |head| head.block.to_string());
+    let was = or_none(before.l2.map(|head| head.block));
     writeln!(
         output.out,
         "L2 up to block {l2_head} (before: {was}): {} new span events, {} in all",

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use tally_engine::Policy;
-use tally_eventlog::LogReader;
+use tally_eventlog::{LogReader, LogView};
 use tally_export::write_whole;
 use tally_replay::{ReplayOptions, Replayed, SAVED_BYTES_MAX, replay, restore, save};
 
@@ -22,7 +22,7 @@ pub(crate) fn replayed(log: &LogReader, policy: &Policy) -> Result<Replayed> {
     let mut all = replay(log, std::slice::from_ref(policy), ReplayOptions::default())?;
     let replayed = all.remove(0);
     // A log may well lie where nothing can be written; then it is replayed each time.
-    if let (Some(bytes), Some(dir)) = (save(&replayed, head), path.parent()) {
+    if let (Some(bytes), Some(dir)) = (save(&replayed, log.identity(), log.heads()), path.parent()) {
         let _ = std::fs::create_dir(dir);
         let _ = write_whole(&path, |file| file.write_all(&bytes));
     }

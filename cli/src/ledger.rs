@@ -1,9 +1,10 @@
 //! `tally ledger show`: what each block earned.
 
-use crate::args::Format;
+use crate::format::{or_dash, policy_line};
 use crate::ledger_args::LedgerShowArgs;
 use crate::names::Names;
-use crate::{DONE, Output, json, kept, policies};
+use crate::shared_args::Format;
+use crate::{DONE, Output, json, kept};
 use anyhow::{Context, Result, bail};
 use std::ops::RangeInclusive;
 use tally_engine::{EpochIndex, L2Block, SequencerId};
@@ -15,7 +16,7 @@ use tally_text::{metis_to_the_wei, time};
 /// How wide the column of sequencers is at least.
 const LABEL_WIDTH: usize = "sequencer".len();
 
-/// Which blocks to show.
+/// The blocks that were asked for.
 pub(crate) struct Selection {
     /// None, if nothing is asked for that there is.
     pub(crate) range: Option<RangeInclusive<L2Block>>,
@@ -23,8 +24,8 @@ pub(crate) struct Selection {
 }
 
 pub(crate) fn show(args: &LedgerShowArgs, output: &mut Output<'_>) -> Result<u8> {
-    let policy = policies::load_one(&args.policy)?;
-    let log = LogReader::open(&args.log.log)?;
+    let policy = args.policy.load()?;
+    let log = args.log.open()?;
     let replayed = kept::replayed(&log, &policy)?;
     let ledger = BlockLedger::new(&log, &replayed)?;
     let selection = Selection::new(args, &ledger)?;
@@ -97,10 +98,6 @@ impl Selection {
     }
 }
 
-fn or_dash<T: ToString>(value: Option<T>) -> String {
-    value.map_or("-".into(), |value| value.to_string())
-}
-
 fn print_table(
     ledger: &BlockLedger<'_, LogReader>,
     selection: &Selection,
@@ -108,7 +105,7 @@ fn print_table(
     output: &mut Output<'_>,
 ) -> Result<()> {
     let policy = &ledger.replayed().policy;
-    writeln!(output.out, "policy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
+    writeln!(output.out, "{}", policy_line(policy))?;
     let ids = ledger.replayed().ledger.sequencers.keys();
     let labels = ids.map(|id| names.label(*id).chars().count());
     let width = labels.max().map_or(LABEL_WIDTH, |longest| longest.max(LABEL_WIDTH));

@@ -1,7 +1,7 @@
 //! The command line of ledgers and explanations: what blocks earned, and why.
 
-use crate::args::{Format, LogArg, PlainFormat};
 use crate::block_range::{BLOCK_RANGE_HELP, BlockRange};
+use crate::shared_args::{Format, LogArg, PolicyArg};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -17,9 +17,8 @@ pub(crate) enum LedgerCommand {
 pub(crate) struct LedgerShowArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file
-    #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE", default_value = "guide")]
-    pub(crate) policy: String,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArg,
     /// These blocks only [default: all up to the horizon]
     #[arg(long, env = "TALLY_BLOCK_RANGE", value_name = "RANGE", long_help = BLOCK_RANGE_HELP)]
     pub(crate) blocks: Option<BlockRange>,
@@ -38,15 +37,14 @@ pub(crate) struct LedgerShowArgs {
 pub(crate) struct LedgerExportArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file
-    #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE", default_value = "guide")]
-    pub(crate) policy: String,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArg,
     /// The directory to write into: a new one, or that of the same export, interrupted
     #[arg(long, env = "TALLY_EXPORT_OUT", value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// The format of the exported files
-    #[arg(long, env = "TALLY_EXPORT_FORMAT", value_enum, default_value_t = ExportFormat::Parquet)]
-    pub(crate) format: ExportFormat,
+    #[arg(long, env = "TALLY_EXPORT_FORMAT", value_enum, default_value_t = ExportFormatArg::Parquet)]
+    pub(crate) format: ExportFormatArg,
     /// Print what it took to the standard error
     #[arg(long, env = "TALLY_EXPORT_TIMING")]
     pub(crate) timing: bool,
@@ -54,30 +52,9 @@ pub(crate) struct LedgerExportArgs {
 
 /// The format of exported files.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum ExportFormat {
+pub(crate) enum ExportFormatArg {
     /// Apache Parquet, amounts as exact decimals
     Parquet,
     /// Comma-separated values with a header
     Csv,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ExplainArgs {
-    #[command(flatten)]
-    pub(crate) log: LogArg,
-    /// A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file
-    #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE", default_value = "guide")]
-    pub(crate) policy: String,
-    /// Explain what this block earned
-    #[arg(long, env = "TALLY_BLOCK", value_name = "BLOCK", required_unless_present = "sequencer", conflicts_with_all = ["sequencer", "epoch"])]
-    pub(crate) block: Option<u64>,
-    /// This sequencer, in the epoch given
-    #[arg(long, env = "TALLY_SEQUENCER", value_name = "ID", requires = "epoch")]
-    pub(crate) sequencer: Option<u64>,
-    /// The epoch in which to explain the sequencer's reward
-    #[arg(long, env = "TALLY_EPOCH", value_name = "N", requires = "sequencer")]
-    pub(crate) epoch: Option<u64>,
-    /// How to print it
-    #[arg(long, env = "TALLY_EXPLAIN_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
-    pub(crate) format: PlainFormat,
 }

@@ -1,16 +1,16 @@
 //! `tally ledger export`: what each block earned, as files.
 
-use crate::ledger_args::{ExportFormat, LedgerExportArgs};
-use crate::{DONE, Output, policies};
+use crate::ledger_args::{ExportFormatArg, LedgerExportArgs};
+use crate::{DONE, Output};
 use anyhow::{Context, Result};
 use std::time::Instant;
-use tally_eventlog::{LogReader, LogView};
+use tally_eventlog::LogView;
 use tally_export::{Exported, export};
 use tally_replay::{BlockLedger, Receipt, ReplayOptions, replay};
 
 pub(crate) fn run(args: &LedgerExportArgs, output: &mut Output<'_>) -> Result<u8> {
-    let policy = policies::load_one(&args.policy)?;
-    let log = LogReader::open(&args.log.log)?;
+    let policy = args.policy.load()?;
+    let log = args.log.open()?;
     #[expect(clippy::disallowed_methods, reason = "it is told, and is in no result")]
     let start = Instant::now();
     // An export is evidence: it comes of the log, and of nothing that was kept of it.
@@ -18,8 +18,8 @@ pub(crate) fn run(args: &LedgerExportArgs, output: &mut Output<'_>) -> Result<u8
     let replayed = replayed.first().context("a replay of one policy gives one ledger")?;
     let ledger = BlockLedger::new(&log, replayed)?;
     let format = match args.format {
-        ExportFormat::Parquet => tally_export::ExportFormat::Parquet,
-        ExportFormat::Csv => tally_export::ExportFormat::Csv,
+        ExportFormatArg::Parquet => tally_export::ExportFormat::Parquet,
+        ExportFormatArg::Csv => tally_export::ExportFormat::Csv,
     };
     let receipt = Receipt::new(log.identity(), log.heads(), None, replayed)?;
     let Exported { files, rows, kept } = export(&ledger, &args.out, format, &receipt.to_bytes())?;

@@ -9,6 +9,7 @@ mod accounts_compare;
 mod accounts_recipients;
 mod activity_csv;
 mod args;
+mod audit_args;
 mod audit_bundle;
 mod audit_chain;
 mod audit_compare;
@@ -16,7 +17,6 @@ mod audit_live;
 mod block_range;
 mod bundle;
 mod bundle_args;
-mod chain_args;
 mod checklist;
 mod claims_args;
 mod claims_batch;
@@ -27,6 +27,7 @@ mod explain;
 mod format;
 mod generated;
 mod ingest;
+mod ingest_args;
 mod json;
 mod kept;
 mod ledger;
@@ -51,30 +52,34 @@ mod schema;
 mod sequencers;
 mod serve;
 mod serve_args;
+mod shared_args;
 mod state;
 mod statement;
 mod synth;
 mod watch;
 mod whatif;
 
-use args::{AuditCommand, Cli, Command};
+use accounts_args::AccountsCommand;
+use args::{Cli, Command};
+use audit_args::AuditCommand;
 use bundle_args::BundleCommand;
 use claims_args::ClaimsCommand;
-use clap::FromArgMatches;
+use clap::{CommandFactory, FromArgMatches};
 use ledger_args::LedgerCommand;
 use log_args::LogCommand;
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io::Write;
 use std::path::Path;
 use tally_ingest::mask_urls;
 
-/// Done, or verified and equal.
+/// Exit status: the command is done, or what it checked is equal.
 pub const DONE: u8 = 0;
-/// It could not be done.
+/// Exit status: the command could not be done.
 pub const FAILED: u8 = 1;
-/// The command line was wrong.
+/// Exit status: the command line was wrong.
 pub const USAGE: u8 = 2;
-/// The check was made, and found a difference.
+/// Exit status: the check was made, and found a difference.
 pub const DIFFERENT: u8 = 3;
 
 /// Where a command writes, and by which names.
@@ -85,6 +90,16 @@ pub(crate) struct Output<'a> {
     pub(crate) err: &'a mut dyn Write,
     /// The registry of sequencers' names, for tables.
     pub(crate) registry: Option<&'a Path>,
+}
+
+impl Output<'_> {
+    /// Writes each of these as a warning.
+    pub(crate) fn warn<T: Display>(&mut self, warnings: impl IntoIterator<Item = T>) -> std::io::Result<()> {
+        for warning in warnings {
+            writeln!(self.err, "warning: {warning}")?;
+        }
+        Ok(())
+    }
 }
 
 /// Runs one command and returns its exit status. The first of `args` is the program's name.
@@ -120,7 +135,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Ledger(LedgerCommand::Export(args)) => ledger_export::run(args, &mut output),
         Command::Explain(args) => explain::run(args, &mut output),
         Command::Sequencers(args) => sequencers::run(args, &mut output),
-        Command::Accounts(args) => accounts::run(args, &mut output),
+        Command::Accounts(args) => match &args.command {
+            Some(AccountsCommand::Statement(args)) => statement::run(args, &mut output),
+            Some(AccountsCommand::Recipients(args)) => accounts_recipients::run(args, &mut output),
+            Some(AccountsCommand::Compare(args)) => accounts_compare::run(args, &mut output),
+            None => accounts::run(args, &mut output),
+        },
         Command::Serve(args) => serve::run(args, &mut output),
         Command::Token(args) => serve::token(args, &mut output),
         Command::Schema(args) => schema::run(args, &mut output),
@@ -142,8 +162,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Log(LogCommand::Backup(args)) => log::backup(args, &mut output),
         Command::Log(LogCommand::Upgrade(args)) => log_upgrade::run(args, &mut output),
         Command::Log(LogCommand::Restore(args)) => log_restore::run(args, &mut output),
-        Command::Completions(args) => generated::completions(args, &mut output),
-        Command::Man(args) => generated::man(args, &mut output),
+        Command::Completions(args) => generated::completions(args, Cli::command(), &mut output),
+        Command::Man(args) => generated::man(args, Cli::command(), &mut output),
     };
     let status = status.and_then(|status| {
         output.out.flush()?;

@@ -1,7 +1,8 @@
 //! `tally ingest --network`: from live chains, once or for as long as it is let.
 
-use crate::args::{IngestArgs, LiveArgs, LogArg, Progress, RpcArgs};
-use crate::audit_live::differences;
+use crate::compare::differences;
+use crate::ingest_args::{IngestArgs, LiveArgs, ProgressArg};
+use crate::shared_args::LogArg;
 use crate::watch::{Watch, tell};
 use crate::{Output, WrongUsage};
 use anyhow::{Context, Result};
@@ -9,12 +10,6 @@ use std::time::Duration;
 use tally_ingest::{Endpoints, Limits, LiveIngested, LiveOptions, Metrics, Network, StateCheck, ingest_live};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-
-/// The endpoints of a chain.
-pub(crate) fn endpoints(urls: &[String], rpc: &RpcArgs) -> Endpoints {
-    let RpcArgs { rpc_timeout_secs, rpc_rounds } = rpc;
-    Endpoints { urls: urls.to_vec(), timeout: *rpc_timeout_secs, rounds_max: *rpc_rounds }
-}
 
 /// The threads and timers that asking a node takes.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
@@ -28,15 +23,13 @@ pub(crate) fn live_options(
     live: &LiveArgs,
     network: &str,
 ) -> Result<LiveOptions> {
-    for (flag, urls) in [("--l1-rpc", &live.l1_rpc), ("--l2-rpc", &live.l2_rpc)] {
-        if urls.is_empty() {
-            return Err(WrongUsage(format!("--network {network} needs {flag} URL")).into());
-        }
-    }
+    let given = |flag: &str, endpoints: Option<Endpoints>| {
+        endpoints.ok_or_else(|| WrongUsage(format!("--network {network} needs {flag} URL")))
+    };
     Ok(LiveOptions {
         network: Network::load(network)?,
-        l1: endpoints(&live.l1_rpc, &live.rpc),
-        l2: endpoints(&live.l2_rpc, &live.rpc),
+        l1: given("--l1-rpc", live.l1.endpoints(&live.rpc))?,
+        l2: given("--l2-rpc", live.l2.endpoints(&live.rpc))?,
         log: log.log.clone(),
         limits,
         l1_finality: live.l1_finality,
@@ -63,18 +56,22 @@ pub(crate) fn run(args: &IngestArgs, network: &str, output: &mut Output<'_>) -> 
         let stop = stopped_by_signals()?;
         let watch = Watch::start(&metrics, live.metrics_listen, bars).await?;
         if let Some(address) = watch.metrics_at() {
-            let told = format!("metrics at http://{address}/metrics");
-            // Whoever reads lines of JSON reads nothing else.
-            if live.progress == Progress::Json {
-                tracing::info!("{told}");
-            } else {
-                writeln!(output.err, "{told}")?;
-            }
+            announce(live, &format!("metrics at http://{address}/metrics"), output)?;
         }
         let ingested = ingest_live(&options, &metrics, stop).await;
         watch.end().await;
         Ok(ingested?)
     })
+}
+
+/// Says where something can be reached. Whoever reads lines of JSON reads nothing else.
+pub(crate) fn announce(live: &LiveArgs, text: &str, output: &mut Output<'_>) -> Result<()> {
+    if live.progress == ProgressArg::Json {
+        tracing::info!("{text}");
+    } else {
+        writeln!(output.err, "{text}")?;
+    }
+    Ok(())
 }
 
 /// Becomes true with the first signal to end. The second ends the process at once: the log is as after its

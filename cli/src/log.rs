@@ -1,17 +1,17 @@
 //! `tally log`: what a log holds, and whether it is sound.
 
-use crate::args::PlainFormat;
-use crate::format::table;
-use crate::log_args::{BackupArgs, InfoArgs, VerifyArgs};
+use crate::format::{or_none, table};
+use crate::log_args::{BackupArgs, InfoArgs};
+use crate::shared_args::{LogArg, PlainFormat};
 use crate::{DIFFERENT, DONE, Output, json};
 use anyhow::Result;
 use serde_json::Value;
 use tally_engine::UnixTime;
-use tally_eventlog::{Heads, LogReader};
+use tally_eventlog::Heads;
 use tally_wire::LogInfo;
 
 pub(crate) fn info(args: &InfoArgs, output: &mut Output<'_>) -> Result<u8> {
-    let log = LogReader::open(&args.log.log)?;
+    let log = args.log.open()?;
     let info = LogInfo::try_from(&log)?;
     match args.format {
         PlainFormat::Json => json::print(&info, output)?,
@@ -51,8 +51,8 @@ fn shown(path: &str, value: &Value) -> String {
     }
 }
 
-pub(crate) fn verify(args: &VerifyArgs, output: &mut Output<'_>) -> Result<u8> {
-    let verified = LogReader::open(&args.log.log).and_then(|log| tally_eventlog::verify(&log));
+pub(crate) fn verify(log: &LogArg, output: &mut Output<'_>) -> Result<u8> {
+    let verified = log.open().and_then(|log| tally_eventlog::verify(&log));
     match verified {
         Ok(verified) => {
             writeln!(
@@ -83,7 +83,6 @@ pub(crate) fn backup(args: &BackupArgs, output: &mut Output<'_>) -> Result<u8> {
 
 /// How far a log reaches, for people.
 pub(crate) fn reach(heads: &Heads) -> String {
-    let head = |block: Option<u64>| block.map_or("none".into(), |block| block.to_string());
-    let (l1, l2) = (heads.l1.map(|head| head.block.0), heads.l2.map(|head| head.block.0));
-    format!("L1 up to block {}, L2 up to block {}", head(l1), head(l2))
+    let (l1, l2) = (heads.l1.map(|head| head.block), heads.l2.map(|head| head.block));
+    format!("L1 up to block {}, L2 up to block {}", or_none(l1), or_none(l2))
 }

@@ -1,6 +1,6 @@
 //! The command line of what is done with a log as a whole.
 
-use crate::args::{LogArg, PlainFormat, RpcArgs};
+use crate::shared_args::{L1Endpoints, LogArg, PlainFormat, RpcArgs, ThreadsArg};
 use alloy_primitives::B256;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ pub(crate) enum LogCommand {
     /// What a log is of, how far it reaches, and its digest
     Info(InfoArgs),
     /// Check every byte of a log
-    Verify(VerifyArgs),
+    Verify(LogArg),
     /// Copy a log, also while it is being written, and check every byte of the copy
     Backup(BackupArgs),
     /// Make a log of the newest format of one of format 4 or later, which stays as it is; what it lacks is fetched
@@ -29,24 +29,6 @@ pub(crate) struct InfoArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct OwnersArgs {
-    #[command(flatten)]
-    pub(crate) log: LogArg,
-    /// The owners after this L1 block [default: the log's last]
-    #[arg(long, env = "TALLY_AT_L1_BLOCK", value_name = "BLOCK")]
-    pub(crate) at_l1_block: Option<u64>,
-    /// How to print them
-    #[arg(long, env = "TALLY_OWNERS_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
-    pub(crate) format: PlainFormat,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct VerifyArgs {
-    #[command(flatten)]
-    pub(crate) log: LogArg,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct BackupArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
@@ -56,6 +38,10 @@ pub(crate) struct BackupArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("l1_rpc", |arg| arg.help(
+    "Ask this L1 endpoint for what the log lacks; may be repeated, and the first that works is used \
+     [default: the next ingest asks]"
+)))]
 pub(crate) struct UpgradeArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
@@ -65,17 +51,8 @@ pub(crate) struct UpgradeArgs {
     /// Take what the log lacks from this recording, and ask no endpoint
     #[arg(long, env = "TALLY_RECORDING", value_name = "DIR")]
     pub(crate) recording: Option<PathBuf>,
-    /// Ask this L1 endpoint for what the log lacks; may be repeated, and the first that works is used [default: the
-    /// next ingest asks]
-    #[arg(
-        long,
-        env = "TALLY_L1_RPC",
-        value_name = "URL",
-        value_delimiter = ',',
-        hide_env_values = true,
-        hide_default_value = true
-    )]
-    pub(crate) l1_rpc: Vec<String>,
+    #[command(flatten)]
+    pub(crate) l1: L1Endpoints,
     #[command(flatten)]
     pub(crate) rpc: RpcArgs,
 }
@@ -91,7 +68,6 @@ pub(crate) struct RestoreArgs {
     /// Make it only if the log's head digest is this one, which somebody who can be trusted told
     #[arg(long, env = "TALLY_HEAD_DIGEST", value_name = "DIGEST")]
     pub(crate) head_digest: Option<B256>,
-    /// How many threads count [default: one a core]
-    #[arg(long, env = "TALLY_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
+    #[command(flatten)]
+    pub(crate) threads: ThreadsArg,
 }

@@ -19,7 +19,7 @@ pub(crate) fn run(args: &RestoreArgs, output: &mut Output<'_>) -> Result<u8> {
             args.bundle.display()
         );
     }
-    let (replayed, found) = audit_bundle::compare(&bundle, &args.bundle, args.threads)?;
+    let (replayed, found) = audit_bundle::compare(&bundle, &args.bundle, args.threads.count())?;
     if !found.is_empty() {
         audit_bundle::print(&bundle, &replayed, &found, output)?;
         writeln!(output.out, "no log was made")?;

@@ -1,6 +1,6 @@
 //! `tally log upgrade`: a log of this format of one of an earlier format.
 
-use crate::live::{endpoints, runtime};
+use crate::live::runtime;
 use crate::log::reach;
 use crate::log_args::UpgradeArgs;
 use crate::{DONE, Output};
@@ -36,9 +36,8 @@ fn missing(args: &UpgradeArgs, log: &LogReader) -> Result<Option<Vec<OwnerRecord
     if let Some(recording) = &args.recording {
         return Ok(Some(owners_of_recording(recording, identity, head)?));
     }
-    if args.l1_rpc.is_empty() {
+    let Some(endpoints) = args.l1.endpoints(&args.rpc) else {
         return Ok(None);
-    }
-    let endpoints = endpoints(&args.l1_rpc, &args.rpc);
+    };
     Ok(Some(runtime()?.block_on(owners_of_chain(&endpoints, identity, head))?))
 }

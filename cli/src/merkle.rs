@@ -1,11 +1,11 @@
 //! `tally claims merkle`: a tree to pay a policy by.
 
-use crate::args::PlainFormat;
 use crate::claims_args::MerkleArgs;
-use crate::format::table;
+use crate::format::{or_none, policy_line, table};
 use crate::names::Names;
 use crate::out_file::write_file;
-use crate::{DONE, Output, json, policies};
+use crate::shared_args::PlainFormat;
+use crate::{DONE, Output, json};
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::Path;
@@ -16,12 +16,12 @@ use tally_replay::state_at;
 use tally_text::metis;
 
 pub(crate) fn run(args: &MerkleArgs, output: &mut Output<'_>) -> Result<u8> {
-    let policy = policies::load_one(&args.policy)?;
-    let log = LogReader::open(&args.log.log)?;
+    let policy = args.policy.load()?;
+    let log = args.log.open()?;
     let epoch = args.epoch.map(EpochIndex);
     // What may still be taken back is in no distribution: a root that is published has to stay.
     let is_final = log.final_part()?;
-    let found = distribution(&is_final, &policy, epoch, args.threads.map(usize::from))?;
+    let found = distribution(&is_final, &policy, epoch, args.threads.count())?;
     let present = state_at(&is_final, None)?.pool;
     write(&args.out, &found.tree()?.to_json())?;
     if let Some(path) = &args.proofs {
@@ -50,9 +50,9 @@ fn print_tables(
 ) -> Result<()> {
     let names = Names::load(output, log)?;
     let (out, policy, head) = (&mut output.out, &found.policy, &found.head);
-    writeln!(out, "policy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
+    writeln!(out, "{}", policy_line(policy))?;
     writeln!(out, "log head {}", log.head_digest()?)?;
-    let l1_block = head.l1_block.map_or("none".into(), |block| block.to_string());
+    let l1_block = or_none(head.l1_block);
     writeln!(out, "up to the end of epoch {}, {}", head.epoch, tally_text::time(head.end))?;
     writeln!(out, "recipients as of L1 block {l1_block}: addresses on L2, where the tree is to be paid\n")?;
     let mut rows = table(&["sequencer", "recipient on L2", "cumulative METIS"], 2);

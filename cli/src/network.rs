@@ -1,11 +1,36 @@
 //! `tally network`: the networks that can be followed.
 
-use crate::args::{NetworkCommand, NetworkFromRecordingArgs, NetworkShowArgs};
 use crate::format::table;
 use crate::{DONE, Output};
 use anyhow::Result;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
 use tally_ingest::{Network, network_names, read_manifest};
 use tally_text::address;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NetworkCommand {
+    /// The networks that are built in
+    List,
+    /// Print a network, as a file to start one's own from
+    Show(NetworkShowArgs),
+    /// Print the network that a recording is of
+    FromRecording(NetworkFromRecordingArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NetworkShowArgs {
+    /// A built-in network or a network file
+    #[arg(value_name = "NAME|FILE")]
+    pub(crate) network: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NetworkFromRecordingArgs {
+    /// The directory of the recording
+    #[arg(value_name = "DIR")]
+    pub(crate) recording: PathBuf,
+}
 
 pub(crate) fn run(command: &NetworkCommand, output: &mut Output<'_>) -> Result<u8> {
     match command {

@@ -2,7 +2,7 @@
 //! a device, a FIFO or an open descriptor (`-`, `/dev/stdout`, `>(…)` of a shell) is written to as it is. Only a regular
 //! file is ever replaced.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Error, ErrorKind, Write, stderr, stdout};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ const LINKS_MAX: usize = 40;
 /// Where the links of open descriptors are.
 const DESCRIPTORS: &str = "/proc/self/fd";
 
-/// What a path leads to.
-enum Place {
-    /// A regular file, with its permissions if it exists already.
-    File(PathBuf, Option<Permissions>),
+/// What a path leads to, and how it can be written.
+enum Target {
+    /// A regular file, or a name that nothing has yet.
+    File(PathBuf),
     /// Something that bytes go into, and that cannot be replaced.
     Stream(File),
 }
@@ -31,15 +31,9 @@ pub(crate) fn write_file<T, E: From<Error>>(
     path: &Path,
     write: impl FnOnce(&mut (dyn Write + Send)) -> Result<T, E>,
 ) -> Result<T, E> {
-    match place(path)? {
-        Place::File(path, permissions) => {
-            let value = write_whole(&path, write)?;
-            if let Some(permissions) = permissions {
-                std::fs::set_permissions(&path, permissions)?;
-            }
-            Ok(value)
-        }
-        Place::Stream(file) => {
+    match target(path)? {
+        Target::File(path) => write_whole(&path, write),
+        Target::Stream(file) => {
             let mut out = BufWriter::new(file);
             let value = write(&mut out)?;
             out.flush()?;
@@ -48,9 +42,9 @@ pub(crate) fn write_file<T, E: From<Error>>(
     }
 }
 
-fn place(path: &Path) -> Result<Place, Error> {
+fn target(path: &Path) -> Result<Target, Error> {
     if path == Path::new("-") {
-        return Ok(Place::Stream(stdout().as_fd().try_clone_to_owned()?.into()));
+        return Ok(Target::Stream(stdout().as_fd().try_clone_to_owned()?.into()));
     }
     let mut path = path.to_path_buf();
     for _ in 0..LINKS_MAX {
@@ -62,17 +56,17 @@ fn place(path: &Path) -> Result<Place, Error> {
         let parent = parent.unwrap_or(Path::new(".")).canonicalize()?;
         let found = match parent.join(name).symlink_metadata() {
             Ok(found) => found,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Place::File(path, None)),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Target::File(path)),
             Err(error) => return Err(error),
         };
         if found.is_file() {
-            return Ok(Place::File(path, Some(found.permissions())));
+            return Ok(Target::File(path));
         }
         if !found.is_symlink() {
-            return Ok(Place::Stream(OpenOptions::new().write(true).open(&path)?));
+            return Ok(Target::Stream(OpenOptions::new().write(true).open(&path)?));
         }
         if parent.starts_with("/proc") {
-            return descriptor(&parent, &path).map(Place::Stream);
+            return descriptor(&parent, &path).map(Target::Stream);
         }
         path = parent.join(path.read_link()?);
     }

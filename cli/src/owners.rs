@@ -1,19 +1,31 @@
 //! `tally owners`: who owns the contracts, and who did before.
 
-use crate::args::PlainFormat;
 use crate::format::table;
-use crate::log_args::OwnersArgs;
+use crate::shared_args::{LogArg, PlainFormat};
 use crate::{DONE, Output, json};
 use alloy_primitives::Address;
 use anyhow::Result;
+use clap::Args;
 use tally_engine::L1Block;
 use tally_eventlog::{LogReader, LogView, Owners};
 use tally_replay::state_at;
 use tally_text::{address, time};
 use tally_wire::ContractOwners;
 
+#[derive(Debug, Args)]
+pub(crate) struct OwnersArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    /// The owners after this L1 block [default: the log's last]
+    #[arg(long, env = "TALLY_AT_L1_BLOCK", value_name = "BLOCK")]
+    pub(crate) at_l1_block: Option<u64>,
+    /// How to print them
+    #[arg(long, env = "TALLY_OWNERS_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    pub(crate) format: PlainFormat,
+}
+
 pub(crate) fn run(args: &OwnersArgs, output: &mut Output<'_>) -> Result<u8> {
-    let log = LogReader::open(&args.log.log)?;
+    let log = args.log.open()?;
     let at = state_at(&log, args.at_l1_block.map(L1Block))?.block;
     let owners = log.owners()?;
     match args.format {

@@ -3,7 +3,7 @@
 use crate::WrongUsage;
 use anyhow::{Context, Result};
 use std::io::Read;
-use tally_engine::{Allocation, BUILT_IN, POLICY_BYTES_MAX, Policy};
+use tally_engine::{Allocation, BUILT_IN, BUILT_IN_EARLIER, POLICY_BYTES_MAX, Policy};
 use tally_replay::ReplayError;
 
 /// The policies of these names and files, each once. A built-in name comes before a file of that name.
@@ -34,7 +34,8 @@ pub(crate) fn check_has_activity(policy: &Policy) -> Result<()> {
 }
 
 fn read(path: &str) -> Result<Policy> {
-    let built_in = BUILT_IN.map(|(name, _)| name).join(", ");
+    let built_in: Vec<&str> = BUILT_IN.iter().chain(&BUILT_IN_EARLIER).map(|(name, _)| *name).collect();
+    let built_in = built_in.join(", ");
     let file = std::fs::File::open(path).map_err(|error| {
         WrongUsage(format!(
             "--policy {path}: it is neither built in ({built_in}) nor a file that can be read: {error}"

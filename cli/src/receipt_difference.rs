@@ -26,7 +26,7 @@ const CIRCUMSTANCES: [&str; 10] = [
 
 /// A field of two receipts with its two values, `null` where one has none.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Difference {
+pub(crate) struct FieldDifference {
     /// Its path, with the entries of lists by what they are known by: `epochs.3.rows.2.reward_wei`.
     pub(crate) field: String,
     /// The value in the first receipt.
@@ -35,7 +35,7 @@ pub(crate) struct Difference {
     pub(crate) b: Value,
 }
 
-impl Difference {
+impl FieldDifference {
     /// Whether it is in no result.
     pub(crate) fn is_circumstance(&self) -> bool {
         let belongs = |name: &str| {
@@ -67,11 +67,11 @@ impl Difference {
 }
 
 /// All fields in which two receipts differ, in order.
-pub(crate) fn differences(a: &Receipt, b: &Receipt) -> Result<Vec<Difference>> {
+pub(crate) fn differences(a: &Receipt, b: &Receipt) -> Result<Vec<FieldDifference>> {
     let (a, b) = (keyed(serde_json::to_value(a)?), keyed(serde_json::to_value(b)?));
     let mut found = Vec::new();
     differ(&mut String::new(), &a, &b, &mut |field, a, b| {
-        found.push(Difference { field: field.into(), a: a.clone(), b: b.clone() });
+        found.push(FieldDifference { field: field.into(), a: a.clone(), b: b.clone() });
         Ok::<(), anyhow::Error>(())
     })?;
     Ok(found)
@@ -79,9 +79,9 @@ pub(crate) fn differences(a: &Receipt, b: &Receipt) -> Result<Vec<Difference>> {
 
 /// Of many differences those that are worth telling: of the lists, what differs in the first epoch that does, and
 /// of its rows in the first.
-pub(crate) fn telling(differences: &[Difference]) -> Vec<&Difference> {
+pub(crate) fn telling(differences: &[FieldDifference]) -> Vec<&FieldDifference> {
     let first = first_place(differences);
-    let tells = |difference: &&Difference| match difference.place() {
+    let tells = |difference: &&FieldDifference| match difference.place() {
         Some((epoch, None)) => first.is_some_and(|(first, _)| epoch == first),
         place @ Some(_) => place == first,
         None => first.is_none() || !["sequencers", "batches"].contains(&difference.top()),
@@ -91,10 +91,10 @@ pub(crate) fn telling(differences: &[Difference]) -> Vec<&Difference> {
 
 /// The first epoch that differs, and the first sequencer in it whose blocks or reward do; if there is none, the first
 /// whose row does at all.
-pub(crate) fn first_place(differences: &[Difference]) -> Option<(&str, Option<&str>)> {
+pub(crate) fn first_place(differences: &[FieldDifference]) -> Option<(&str, Option<&str>)> {
     let number = |text: &str| text.parse::<u64>().unwrap_or(u64::MAX);
     let (epoch, _) =
-        differences.iter().filter_map(Difference::place).min_by_key(|(epoch, _)| number(epoch))?;
+        differences.iter().filter_map(FieldDifference::place).min_by_key(|(epoch, _)| number(epoch))?;
     let rows = differences.iter().filter_map(|difference| match difference.place() {
         Some((other, Some(sequencer))) if other == epoch => Some((difference.is_earning(), sequencer)),
         _ => None,
@@ -105,9 +105,9 @@ pub(crate) fn first_place(differences: &[Difference]) -> Option<(&str, Option<&s
 }
 
 /// The receipt's fields that differ, each once, in order.
-pub(crate) fn tops(differences: &[Difference]) -> Vec<&str> {
+pub(crate) fn tops(differences: &[FieldDifference]) -> Vec<&str> {
     let mut seen = BTreeSet::new();
-    differences.iter().map(Difference::top).filter(|top| seen.insert(*top)).collect()
+    differences.iter().map(FieldDifference::top).filter(|top| seen.insert(*top)).collect()
 }
 
 /// A value with its lists as tables, by what their entries are known by.

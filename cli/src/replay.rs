@@ -1,15 +1,16 @@
 //! `tally replay`: the reward ledger of a log.
 
 use crate::activity_csv::write_activity;
-use crate::args::{Format, ReplayArgs};
-use crate::format::{mrr, mrr_percent, table};
+use crate::format::{mrr, mrr_percent, policy_line, table};
 use crate::names::Names;
 use crate::out_file::write_file;
+use crate::shared_args::{Format, LogArg, PoliciesArg, ThreadsArg};
 use crate::{DONE, Output, WrongUsage, json, policies};
 use alloy_primitives::{B256, U256};
 use anyhow::{Context, Result};
+use clap::Args;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tally_engine::{
     Horizon, L2Block, REALISED_MRR_DECIMALS, Rate, UnrewardedBlocks, flat_reward, floor_fraction,
@@ -18,8 +19,37 @@ use tally_eventlog::{LogReader, LogView};
 use tally_replay::{Receipt, ReplayOptions, Replayed, Stop, replay, replay_with_activity};
 use tally_text::metis;
 
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    #[command(flatten)]
+    pub(crate) policies: PoliciesArg,
+    /// The last L2 block to fold [default: as far as the log allows]
+    #[arg(long, env = "TALLY_TO", value_name = "BLOCK")]
+    pub(crate) to: Option<u64>,
+    #[command(flatten)]
+    pub(crate) threads: ThreadsArg,
+    /// Check every byte on the way, as `tally log verify` does
+    #[arg(long, env = "TALLY_VERIFY", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) verify: bool,
+    /// Also write, as CSV, who made how many rewarded blocks in each epoch at which stake, as the first
+    /// policy (not on-chain) sees it; the blocks are still read once
+    #[arg(long, env = "TALLY_ACTIVITY", value_name = "FILE")]
+    pub(crate) activity: Option<PathBuf>,
+    /// Also write a receipt, by which others can compare their result (of one policy)
+    #[arg(long, env = "TALLY_RECEIPT", value_name = "FILE")]
+    pub(crate) receipt: Option<PathBuf>,
+    /// Say on standard error how long reading and folding took
+    #[arg(long, env = "TALLY_TIMING", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) timing: bool,
+    /// How to print the result
+    #[arg(long, env = "TALLY_REPLAY_FORMAT", value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
 pub(crate) fn run(args: &ReplayArgs, output: &mut Output<'_>) -> Result<u8> {
-    let policies = policies::load(&args.policy)?;
+    let policies = args.policies.load()?;
     if args.activity.is_some() {
         policies.first().map_or(Ok(()), policies::check_has_activity)?;
     }
@@ -29,10 +59,10 @@ pub(crate) fn run(args: &ReplayArgs, output: &mut Output<'_>) -> Result<u8> {
             WrongUsage(format!("--receipt: a receipt is of one policy, and {count} are given")).into()
         );
     }
-    let log = LogReader::open(&args.log.log)?;
+    let log = args.log.open()?;
     let options = ReplayOptions {
         to: args.to.map(L2Block),
-        threads: args.threads.map(usize::from),
+        threads: args.threads.count(),
         verify: args.verify,
         ..ReplayOptions::default()
     };
@@ -91,7 +121,7 @@ fn write_receipt(path: &Path, log: &LogReader, to: Option<L2Block>, replayed: &R
 fn print_tables(replayed: &Replayed, names: &Names, output: &mut Output<'_>) -> Result<()> {
     let Replayed { policy, ledger, stop } = replayed;
     let out = &mut output.out;
-    writeln!(out, "policy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
+    writeln!(out, "{}", policy_line(policy))?;
     print_extent(ledger.horizon, *stop, ledger.unrewarded, out)?;
     writeln!(out)?;
     let header = ["epoch", "begins", "blocks", "reward METIS", "per block", "target", "realised"];

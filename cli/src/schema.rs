@@ -1,9 +1,16 @@
 //! `tally schema`: the JSON schemas of what commands print.
 
-use crate::args::SchemaArgs;
 use crate::format::table;
 use crate::{DONE, Output, WrongUsage};
 use anyhow::Result;
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// What to describe, as `replay` or `log-info` [default: a list of what there is]
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
 
 /// Prints the JSON Schema of what a command prints or, without a name, what there is.
 pub(crate) fn run(args: &SchemaArgs, output: &mut Output<'_>) -> Result<u8> {

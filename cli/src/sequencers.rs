@@ -1,22 +1,30 @@
 //! `tally sequencers`: names, addresses and stakes.
 
-use crate::accounts::or_nothing;
-use crate::args::{Format, SequencersArgs};
-use crate::format::{address, table};
+use crate::format::{address, or_nothing, table};
 use crate::names::Names;
+use crate::shared_args::{Format, LogArg};
 use crate::{DONE, Output, json};
 use anyhow::Result;
+use clap::Args;
 use std::collections::BTreeMap;
 use tally_claims::{SequencerFacts, sequencers};
 use tally_engine::SequencerId;
-use tally_eventlog::LogReader;
 use tally_text::metis;
 use tally_wire::{Sequencer, Sequencers, status_name};
+
+#[derive(Debug, Args)]
+pub(crate) struct SequencersArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    /// How to print them
+    #[arg(long, env = "TALLY_SEQUENCERS_FORMAT", value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
 
 const CSV_HEADER: &str = "sequencer,status,since,owner,signer,signers,recipient,stake_wei";
 
 pub(crate) fn run(args: &SequencersArgs, output: &mut Output<'_>) -> Result<u8> {
-    let log = LogReader::open(&args.log.log)?;
+    let log = args.log.open()?;
     let found = sequencers(&log)?;
     match args.format {
         Format::Json => {

@@ -1,16 +1,15 @@
 //! `tally serve`, which answers over HTTP, and `tally token`, which makes a token for it.
 
-use crate::args::Progress;
-use crate::live::{live_options, runtime, stopped_by_signals};
+use crate::live::{announce, live_options, runtime, stopped_by_signals};
 use crate::serve_args::{ServeArgs, TokenArgs};
 use crate::watch::{Watch, tell};
-use crate::{DONE, Output, WrongUsage, names, policies};
+use crate::{DONE, Output, WrongUsage, names};
 use anyhow::Result;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 use tally_feed::{
-    Access, FeedOptions, HttpError, HttpOptions, Server, Timeouts, TlsFiles, Tokens, openapi_json,
+    Access, FeedError, FeedOptions, HttpOptions, Server, Timeouts, TlsFiles, Tokens, openapi_json,
 };
 use tally_ingest::{Limits, Metrics};
 
@@ -23,7 +22,7 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
             let usage = "--network needs --follow here; `tally ingest` ingests once";
             return Err(WrongUsage(usage.into()).into());
         }
-        None if live.follow || !live.l1_rpc.is_empty() || !live.l2_rpc.is_empty() => {
+        None if live.follow || !live.l1.l1_rpc.is_empty() || !live.l2.l2_rpc.is_empty() => {
             let usage = "--follow, --l1-rpc and --l2-rpc need --network NAME|FILE";
             return Err(WrongUsage(usage.into()).into());
         }
@@ -33,7 +32,7 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
     let options = FeedOptions {
         log: args.log.log.clone(),
         feed_dir: args.feed_dir.clone(),
-        policies: policies::load(&args.policy)?,
+        policies: args.policies.load()?,
         registry: output.registry.map(|path| names::read(path, output.err)).transpose()?,
         metrics: match live.metrics_listen {
             Some(listen) => Some((listen, access(args, listen)?)),
@@ -54,15 +53,9 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
             return Ok(DONE);
         };
         let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
-        let mut told = vec![format!("listening at {scheme}://{}", server.local_addr())];
-        told.extend(server.metrics_addr().map(|address| format!("metrics at http://{address}/metrics")));
-        for told in told {
-            // Whoever reads lines of JSON reads nothing else.
-            if live.progress == Progress::Json {
-                tracing::info!("{told}");
-            } else {
-                writeln!(output.err, "{told}")?;
-            }
+        announce(live, &format!("listening at {scheme}://{}", server.local_addr()), output)?;
+        if let Some(address) = server.metrics_addr() {
+            announce(live, &format!("metrics at http://{address}/metrics"), output)?;
         }
         let watch = if is_following { Some(Watch::start(&metrics, None, bars).await?) } else { None };
         let ended = server.run().await;
@@ -80,7 +73,7 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
 fn access(args: &ServeArgs, listen: SocketAddr) -> Result<Access> {
     let tokens = args.token_file.as_deref().map(Tokens::read).transpose()?;
     Access::check(listen, tokens, args.public).map_err(|error| {
-        if matches!(error, HttpError::Open { .. } | HttpError::TokensOfPublic) {
+        if matches!(error, FeedError::Open { .. } | FeedError::TokensOfPublic) {
             WrongUsage(error.to_string()).into()
         } else {
             error.into()

@@ -1,25 +1,22 @@
 //! The arguments of `tally serve` and `tally token`.
 
-use crate::args::{LiveArgs, LogArg};
+use crate::ingest_args::LiveArgs;
+use crate::shared_args::{LogArg, PoliciesArg};
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
+#[command(mut_arg("policy", |arg| arg.help(
+    "A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy \
+     file; may be repeated. The first is the one that is meant where a request names none"
+)))]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file; may be repeated. The first is
-    /// the one that is meant where a request names none
-    #[arg(
-        long,
-        env = "TALLY_POLICY",
-        value_name = "NAME|FILE",
-        value_delimiter = ',',
-        default_value = "guide"
-    )]
-    pub(crate) policy: Vec<String>,
+    #[command(flatten)]
+    pub(crate) policies: PoliciesArg,
     /// The address and port to listen on
     #[arg(long, env = "TALLY_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8700")]
     pub(crate) listen: SocketAddr,

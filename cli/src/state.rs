@@ -1,32 +1,46 @@
 //! `tally state`: the contracts' state by the log.
 
-use crate::args::{PlainFormat, StateArgs};
 use crate::compare::differ;
-use crate::format::table;
+use crate::format::{or_none, table};
 use crate::names::Names;
+use crate::shared_args::{LogArg, PlainFormat};
 use crate::{DIFFERENT, DONE, Output, json};
 use anyhow::{Context, Result, bail};
+use clap::Args;
 use serde_json::Value;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tally_engine::{L1Block, PoolState};
 use tally_eventlog::LogReader;
 use tally_replay::{StateAt, state_at};
 use tally_text::{address, duration, exact_metis, metis};
 use tally_wire::{ContractState, status_name};
 
+#[derive(Debug, Args)]
+pub(crate) struct StateArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    /// The state after this L1 block [default: the log's last]
+    #[arg(long, env = "TALLY_AT_L1_BLOCK", value_name = "BLOCK")]
+    pub(crate) at_l1_block: Option<u64>,
+    /// Compare with the recorded states of this file (up to that block) instead of printing; 3 if any differs
+    #[arg(long, env = "TALLY_EXPECT", value_name = "FILE")]
+    pub(crate) expect: Option<PathBuf>,
+    /// How to print the state
+    #[arg(long, env = "TALLY_STATE_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    pub(crate) format: PlainFormat,
+}
+
 /// No file of recorded states is longer; the recorded ones have 300 kB.
 const EXPECTED_BYTES_MAX: u64 = 64 << 20;
 
 pub(crate) fn run(args: &StateArgs, output: &mut Output<'_>) -> Result<u8> {
-    let log = LogReader::open(&args.log.log)?;
+    let log = args.log.open()?;
     if let Some(path) = &args.expect {
         return compare(&log, path, args.at_l1_block, output);
     }
     let StateAt { block, pool, discrepancies } = state_at(&log, args.at_l1_block.map(L1Block))?;
-    for discrepancy in discrepancies {
-        writeln!(output.err, "warning: {discrepancy}")?;
-    }
+    output.warn(discrepancies)?;
     match args.format {
         PlainFormat::Json => {
             let state = ContractState::from(&pool);
@@ -43,7 +57,7 @@ fn print_tables(
     names: &Names,
     output: &mut Output<'_>,
 ) -> Result<()> {
-    let block = block.map_or("none".into(), |block| block.to_string());
+    let block = or_none(block);
     let mut totals = table(&["after L1 block", &block], 1);
     let batch = pool.batch;
     totals.add_row(["locked METIS".to_owned(), metis(pool.total_locked)]);

@@ -1,15 +1,13 @@
 //! `tally accounts statement`: the movements of one sequencer.
 
-use crate::accounts::{or_nothing, warn};
 use crate::accounts_args::StatementArgs;
-use crate::args::Format;
-use crate::format::table;
+use crate::format::{or_nothing, policy_line, table};
 use crate::names::Names;
+use crate::shared_args::Format;
 use crate::{DONE, Output, json, policies};
 use anyhow::Result;
 use tally_claims::{LedgerAccount, Statement, StatementEntry, StatementRange, statement};
 use tally_engine::{SequencerId, UnixTime};
-use tally_eventlog::LogReader;
 use tally_text::{address, metis, signed_metis, time};
 use tally_wire::Movement;
 
@@ -20,11 +18,11 @@ const CSV_HEADER: &str = "\
 
 pub(crate) fn run(args: &StatementArgs, output: &mut Output<'_>) -> Result<u8> {
     let policy = args.policy.as_deref().map(policies::load_one).transpose()?;
-    let log = LogReader::open(&args.log.log)?;
+    let log = args.log.open()?;
     let range = StatementRange { from: args.from.map(UnixTime), to: args.to.map(UnixTime) };
     let id = SequencerId(args.sequencer);
-    let found = statement(&log, id, policy.as_ref(), range, args.threads.map(usize::from))?;
-    warn(&found.discrepancies, output)?;
+    let found = statement(&log, id, policy.as_ref(), range, args.threads.count())?;
+    output.warn(&found.discrepancies)?;
     match args.format {
         Format::Json => {
             json::print(&tally_wire::Statement::from(((&log).try_into()?, &found)), output)?;
@@ -65,7 +63,7 @@ fn print_tables(statement: &Statement, names: &Names, output: &mut Output<'_>) -
     let to = to.map_or("the end of the log".into(), |to| format!("{} (not included)", time(to)));
     writeln!(out, "sequencer {}, from {from} to {to}", names.label(statement.sequencer))?;
     if let Some(policy) = &statement.policy {
-        writeln!(out, "policy {} {} ({})", policy.name(), policy.version(), policy.digest())?;
+        writeln!(out, "{}", policy_line(policy))?;
         match statement.horizon {
             Some(horizon) => writeln!(out, "up to block {} of {}", horizon.block, time(horizon.timestamp))?,
             None => writeln!(out, "no block yet")?,

@@ -1,6 +1,6 @@
 //! What an operator sees of a live ingest: bars or lines on the standard error, and metrics over HTTP.
 
-use crate::args::{Level, Progress};
+use crate::ingest_args::{LevelArg, ProgressArg};
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::http::{StatusCode, header};
@@ -27,19 +27,19 @@ const BARS_EVERY: Duration = Duration::from_millis(200);
 const LINES_EVERY: Duration = Duration::from_secs(10);
 
 /// Sets up how events are told, once in a process, and returns the bars if there are to be any.
-pub(crate) fn tell(progress: Progress, level: Level) -> Option<MultiProgress> {
+pub(crate) fn tell(progress: ProgressArg, level: LevelArg) -> Option<MultiProgress> {
     let is_terminal = std::io::stderr().is_terminal();
     let with_bars = match progress {
-        Progress::Auto => is_terminal,
-        Progress::Bars => true,
-        Progress::Lines | Progress::Json => false,
+        ProgressArg::Auto => is_terminal,
+        ProgressArg::Bars => true,
+        ProgressArg::Lines | ProgressArg::Json => false,
     };
     let bars = with_bars.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
     let level = match level {
-        Level::Error => LevelFilter::ERROR,
-        Level::Warn => LevelFilter::WARN,
-        Level::Info => LevelFilter::INFO,
-        Level::Debug => LevelFilter::DEBUG,
+        LevelArg::Error => LevelFilter::ERROR,
+        LevelArg::Warn => LevelFilter::WARN,
+        LevelArg::Info => LevelFilter::INFO,
+        LevelArg::Debug => LevelFilter::DEBUG,
     };
     // Only what this program itself says: its libraries would name whole URLs.
     let own = Targets::new()
@@ -49,7 +49,7 @@ pub(crate) fn tell(progress: Progress, level: Level) -> Option<MultiProgress> {
     let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(is_terminal);
     let lines = lines.with_writer(Above(bars.clone()));
     // Only the first in a process is heard; there is one command in a process, but for tests.
-    let _ = if progress == Progress::Json {
+    let _ = if progress == ProgressArg::Json {
         tracing::subscriber::set_global_default(
             tracing_subscriber::registry().with(lines.json().with_filter(own)),
         )

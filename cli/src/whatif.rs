@@ -1,38 +1,82 @@
 //! `tally whatif`: what other rules would have paid.
 
-use crate::args::{AllocationArg, Format, WhatIfArgs};
 use crate::format::table;
 use crate::names::Names;
 use crate::range::Range;
 use crate::replay::print_extent;
+use crate::shared_args::{Format, LogArg, PoliciesArg, ThreadsArg};
 use crate::{DONE, Output, WrongUsage, json, policies};
 use alloy_primitives::U256;
 use anyhow::Result;
+use clap::{Args, ValueEnum};
 use std::collections::BTreeSet;
 use tally_engine::{Allocation, L2Block, Mrr, Policy, Wei};
-use tally_eventlog::LogReader;
 use tally_replay::{ReplayOptions, Variation, WhatIf};
 use tally_text::{exact_metis, metis, metis_difference, trimmed};
 use tally_wire::sole_target;
+
+#[derive(Debug, Args)]
+#[command(mut_arg("threads", |arg| arg.help("How many threads count and evaluate [default: one a core]")))]
+#[command(mut_arg("policy", |arg| arg.help(
+    "The base policy: a built-in one (guide, stake-weighted) or a policy file. All but what is given \
+     here is taken from it, and the results are compared with what it pays"
+)))]
+#[command(
+    after_help = "RANGE is a value A, or A:B:STEP for A, A + STEP and so on up to B, or a list of these, with \
+                        commas; values are decimal fractions of at most 18 decimals. One run evaluates at most \
+                        100,000 combinations."
+)]
+pub(crate) struct WhatIfArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    #[command(flatten)]
+    pub(crate) policies: PoliciesArg,
+    /// Target mining reward rates, as 0.10:0.30:0.005; each holds at all times [default: the base
+    /// policy's, with their dates]
+    #[arg(long, env = "TALLY_MRR", value_name = "RANGE", value_delimiter = ',')]
+    pub(crate) mrr: Vec<Range>,
+    /// Caps in METIS, as 50000:150000:10000: stake above it does not count [default: the base policy's]
+    #[arg(long, env = "TALLY_CAP", value_name = "RANGE", value_delimiter = ',')]
+    pub(crate) cap: Vec<Range>,
+    /// How the rewards of an epoch are shared [default: as the base policy does]
+    #[arg(long, env = "TALLY_ALLOCATION", value_enum, value_delimiter = ',')]
+    pub(crate) allocation: Vec<AllocationArg>,
+    /// The last L2 block to count [default: as far as the log allows]
+    #[arg(long, env = "TALLY_TO", value_name = "BLOCK")]
+    pub(crate) to: Option<u64>,
+    #[command(flatten)]
+    pub(crate) threads: ThreadsArg,
+    /// Add a table by sequencer (as for a single combination); JSON and CSV always have it
+    #[arg(long, env = "TALLY_BY_SEQUENCER", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) by_sequencer: bool,
+    /// How to print the result
+    #[arg(long, env = "TALLY_WHATIF_FORMAT", value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AllocationArg {
+    /// Every rewarded block of an epoch earns the same
+    Flat,
+    /// In proportion to its producer's capped stake
+    StakeWeighted,
+}
 
 /// How many combinations one run evaluates.
 pub(crate) const COMBINATIONS_MAX: u64 = 100_000;
 
 pub(crate) fn run(args: &WhatIfArgs, output: &mut Output<'_>) -> Result<u8> {
     // A list may come from the variable or the config file of a replay.
-    let [base] = args.policy.as_slice() else {
-        let text = format!("--policy: a what-if has one base policy, not {}", args.policy.len());
+    let [base] = args.policies.policy.as_slice() else {
+        let text = format!("--policy: a what-if has one base policy, not {}", args.policies.policy.len());
         return Err(WrongUsage(text).into());
     };
     let base = policies::load_one(base)?;
     policies::check_has_activity(&base)?;
     let variants = variants(&base, args)?;
-    let log = LogReader::open(&args.log.log)?;
-    let options = ReplayOptions {
-        to: args.to.map(L2Block),
-        threads: args.threads.map(usize::from),
-        ..ReplayOptions::default()
-    };
+    let log = args.log.open()?;
+    let options =
+        ReplayOptions { to: args.to.map(L2Block), threads: args.threads.count(), ..ReplayOptions::default() };
     let what_if = WhatIf::new(&log, base, options)?;
     match args.format {
         Format::Json => {
@@ -169,7 +213,8 @@ fn print_tables(
 /// Target, cap in METIS, and allocation.
 fn terms(policy: &Policy) -> [String; 3] {
     let mrr = sole_target(policy).map_or("by date".into(), |mrr| mrr.to_string());
-    [mrr, exact_metis(policy.cap()), policy.allocation().name().into()]
+    let cap = if policy.cap() == Policy::NO_CAP { "none".into() } else { exact_metis(policy.cap()) };
+    [mrr, cap, policy.allocation().name().into()]
 }
 
 fn print_csv(what_if: &WhatIf, variants: &[Policy], output: &mut Output<'_>) -> Result<()> {

@@ -2,7 +2,7 @@
 //! over blocks are those of the fold that made the ledger, which tests compare.
 
 use crate::batch::Batches;
-use crate::contract::Credit;
+use crate::contract::Payout;
 use crate::error::FoldError;
 use crate::grid::{epoch_at, epoch_start};
 use crate::ids::{BatchId, EpochIndex, SequencerId, UnixTime};
@@ -100,7 +100,7 @@ impl<'a> Assessor<'a> {
         };
         self.epoch = match index {
             Some(index) => {
-                let found = usize::try_from(index).ok().and_then(|index| ledger.epochs.get(index));
+                let found = usize::try_from(index.0).ok().and_then(|index| ledger.epochs.get(index));
                 Some(found.ok_or(FoldError::NotInLedger { time })?)
             }
             None => None,
@@ -110,7 +110,11 @@ impl<'a> Assessor<'a> {
         // While nobody has locked, the genesis is a change, too.
         let next_epoch = match ledger.genesis {
             Some(genesis) => {
-                Some(epoch_start(policy, genesis, index.map_or(0, |index| index.saturating_add(1)))?)
+                let next = match index {
+                    None => EpochIndex(0),
+                    Some(index) => index.next().expect("there are fewer epochs than seconds"),
+                };
+                Some(epoch_start(policy, genesis, next)?)
             }
             None => None,
         };
@@ -177,9 +181,9 @@ impl<'a> Assessor<'a> {
         if self.epoch.is_none() {
             return nothing(Unrewarded::BeforeGenesis);
         }
-        match Credit::of(self.basis.batches, spans, span)? {
-            Credit::Nothing(reason) => nothing(reason),
-            Credit::To { sequencer, each, batch } => {
+        match Payout::of(self.basis.batches, spans, span)? {
+            Payout::Nothing(reason) => nothing(reason),
+            Payout::To { sequencer, each, batch } => {
                 let stake = self.roster.get(sequencer).map_or(Wei::ZERO, stake_of);
                 let effective = stake.min(self.basis.policy.cap());
                 let batch = batch.map(|batch| batch.id);

@@ -3,9 +3,10 @@
 use crate::event::{L1Record, PoolEvent};
 use crate::ids::{BatchId, L2Block, SpanId};
 use crate::money::Wei;
-use crate::schedule::SignerBook;
+use crate::schedule::{Payee, SignerBook};
 use crate::spans::Spans;
 use alloc::vec::Vec;
+use alloy_primitives::Address;
 
 /// A batch that was paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,13 +21,6 @@ pub struct PaidBatch {
     pub reward_per_block: Wei,
     /// How many records there were before it was paid.
     records_before: usize,
-}
-
-impl PaidBatch {
-    /// How many of the pool's records there were before it was paid.
-    pub(crate) const fn records_before(&self) -> usize {
-        self.records_before
-    }
 }
 
 /// All paid batches, and whom they could credit.
@@ -123,9 +117,12 @@ impl Batches {
         }
     }
 
-    /// Who the signers stand for, by the same records.
-    pub const fn signers(&self) -> &SignerBook {
-        &self.signers
+    /// Whom the contract could pay for the blocks of `signer` when `batch` was paid, or for `None` can pay now.
+    pub fn payee(&self, signer: &Address, batch: Option<&PaidBatch>) -> Payee {
+        match batch {
+            Some(batch) => self.signers.payee_after(signer, batch.records_before),
+            None => self.signers.payee(signer),
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! The book of a fold: the epochs of a [`Walk`], priced and added up.
 
-use crate::activity::{ActivityRow, EpochActivity};
 use crate::digest::{FIRST_LINK, epoch_digest, ledger_root, link};
+use crate::epoch::{ActivityRow, EpochActivity};
 use crate::error::FoldError;
 use crate::ids::SequencerId;
-use crate::ledger::{Earned, EpochLedger, Ledger, Rate, Row, SequencerTotal, UnrewardedBlocks};
+use crate::ledger::{Earned, EpochLedger, Ledger, Row, SequencerTotal, UnrewardedBlocks};
 use crate::money::{StakeSeconds, Wei};
 use crate::policy::{Allocation, Policy};
-use crate::rate::{Past, Price, Sums, next_rate};
+use crate::rate::{Past, Price, Rate, Sums, next_rate};
 use crate::spread::Spread;
 use crate::walk::Walk;
 use alloc::collections::BTreeMap;
@@ -89,7 +89,7 @@ impl Book {
         spread: &impl Spread,
     ) -> Result<(), FoldError> {
         let epoch = Unpriced::new(policy, self.past, activity, paid)?;
-        self.past = Some(Past { epoch: epoch.activity.epoch.0, sums: epoch.sums, rate: epoch.rate });
+        self.past = Some(Past { epoch: epoch.activity.epoch, sums: epoch.sums, rate: epoch.rate });
         self.unpriced.push(epoch);
         if self.unpriced.len() >= PRICED_TOGETHER { self.price(policy, spread) } else { Ok(()) }
     }

@@ -20,14 +20,14 @@ pub(crate) struct Contract {
 }
 
 /// How the contract pays a block.
-pub(crate) enum Credit {
+pub(crate) enum Payout {
     /// `each` to this sequencer, in `batch`, or later for `None`.
     To { sequencer: SequencerId, each: Wei, batch: Option<PaidBatch> },
     /// They are not paid.
     Nothing(Unrewarded),
 }
 
-impl Credit {
+impl Payout {
     /// Blocks of `span` as the contract pays them: whether their sequencer was active is nothing to
     /// it, but it can credit nobody who is gone.
     pub(crate) fn of(batches: &Batches, spans: &Spans, span: &Span) -> Result<Self, FoldError> {
@@ -41,7 +41,7 @@ impl Credit {
             Payment::Paid(batch) => (Some(batch), batch.reward_per_block),
             Payment::Pending(reward) => (None, reward),
         };
-        Ok(match batches.signers().payee(&span.signer, batch.as_ref()) {
+        Ok(match batches.payee(&span.signer, batch.as_ref()) {
             Payee::Sequencer(sequencer) => Self::To { sequencer, each, batch },
             Payee::Gone(_) => Self::Nothing(Unrewarded::AfterUnlock),
             Payee::Unknown => Self::Nothing(Unrewarded::UnknownSigner),

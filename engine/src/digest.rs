@@ -3,7 +3,8 @@
 //! Each epoch has a digest of its own, and the root has them as a chain of links, so that an epoch
 //! that is over is digested once, however often the ledger goes on.
 
-use crate::ledger::{Earned, EpochLedger, Ledger, Rate};
+use crate::ledger::{Earned, EpochLedger, Ledger};
+use crate::rate::Rate;
 use alloc::vec::Vec;
 use alloy_primitives::{B256, U256};
 
@@ -23,7 +24,7 @@ pub(crate) fn epoch_digest(epoch: &EpochLedger) -> B256 {
         Rate::Initial => bytes.number(0),
         Rate::FromWindow(window) => {
             bytes.number(1);
-            bytes.number(window.epoch);
+            bytes.number(window.epoch.0);
             bytes.number(window.target.numerator());
             bytes.amount(window.target.denominator());
         }

@@ -1,6 +1,6 @@
 //! What can stop a fold.
 
-use crate::ids::{L2Block, SpanId, UnixTime};
+use crate::ids::{EpochIndex, L2Block, SpanId, UnixTime};
 use crate::money::{AmountError, Wei};
 use alloc::string::{String, ToString};
 use alloy_primitives::Address;
@@ -25,7 +25,7 @@ pub enum FoldError {
     #[error("epoch {epoch} of {epoch_secs} s begins after the last second there is")]
     EpochOutOfTime {
         /// The index of the epoch.
-        epoch: u64,
+        epoch: EpochIndex,
         /// How long an epoch is.
         epoch_secs: u64,
     },

@@ -6,7 +6,7 @@
 //! producer made, which is a sum: any split of the blocks gives the same counts.
 
 use crate::error::FoldError;
-use crate::ids::{L2Block, UnixTime};
+use crate::ids::{EpochIndex, L2Block, UnixTime};
 use crate::policy::{Genesis, Policy};
 use crate::timeline::Timeline;
 use alloc::collections::BTreeSet;
@@ -69,11 +69,11 @@ pub fn instants(
     };
     if let Some(last) = epoch_at(policy, genesis, until)? {
         let first = match after {
-            Some(after) => epoch_at(policy, genesis, after)?.unwrap_or(0),
-            None => 0,
+            Some(after) => epoch_at(policy, genesis, after)?.unwrap_or_default(),
+            None => EpochIndex(0),
         };
-        for epoch in first..=last {
-            instants.insert(epoch_start(policy, genesis, epoch)?);
+        for epoch in first.0..=last.0 {
+            instants.insert(epoch_start(policy, genesis, EpochIndex(epoch))?);
         }
     }
     instants.retain(|time| !is_old(*time));
@@ -95,7 +95,11 @@ pub fn genesis_time(
 }
 
 /// The epoch that `time` is in, or `None` before `genesis`. Rounds down.
-pub(crate) fn epoch_at(policy: &Policy, genesis: UnixTime, time: UnixTime) -> Result<Option<u64>, FoldError> {
+pub(crate) fn epoch_at(
+    policy: &Policy,
+    genesis: UnixTime,
+    time: UnixTime,
+) -> Result<Option<EpochIndex>, FoldError> {
     let Some(since) = time.0.checked_sub(genesis.0) else {
         return Ok(None);
     };
@@ -103,12 +107,16 @@ pub(crate) fn epoch_at(policy: &Policy, genesis: UnixTime, time: UnixTime) -> Re
     let epoch = since.checked_div(policy.epoch_secs()).filter(|epoch| *epoch < EPOCHS_MAX);
     let too_many =
         || FoldError::TooManyEpochs { epoch_secs: policy.epoch_secs(), since_secs: since, max: EPOCHS_MAX };
-    epoch.map(Some).ok_or_else(too_many)
+    epoch.map(|epoch| Some(EpochIndex(epoch))).ok_or_else(too_many)
 }
 
 /// When an epoch begins.
-pub(crate) fn epoch_start(policy: &Policy, genesis: UnixTime, epoch: u64) -> Result<UnixTime, FoldError> {
-    let start = epoch.checked_mul(policy.epoch_secs()).and_then(|secs| genesis.0.checked_add(secs));
+pub(crate) fn epoch_start(
+    policy: &Policy,
+    genesis: UnixTime,
+    epoch: EpochIndex,
+) -> Result<UnixTime, FoldError> {
+    let start = epoch.0.checked_mul(policy.epoch_secs()).and_then(|secs| genesis.0.checked_add(secs));
     start.map(UnixTime).ok_or_else(|| FoldError::EpochOutOfTime { epoch, epoch_secs: policy.epoch_secs() })
 }
 

@@ -35,6 +35,9 @@ macro_rules! id {
     };
 }
 
+/// A year of the rules: 365 days.
+pub const YEAR_SECS: u64 = 31_536_000;
+
 id!(
     /// A sequencer: 1, 2, 3 … in the order of their locks, never reused.
     SequencerId

@@ -3,9 +3,8 @@
 use crate::grid::sum_blocks;
 use crate::ids::{BatchId, EpochIndex, L2Block, SequencerId, UnixTime};
 use crate::money::{AmountError, StakeBlocks, StakeSeconds, Wei};
-use crate::operators::OperatorsRate;
 use crate::policy::Mrr;
-use crate::rate::{Window, realised_mrr};
+use crate::rate::{Rate, realised_mrr};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, U256};
@@ -64,21 +63,6 @@ pub struct UnrewardedBlocks {
     pub unknown_signer: u64,
     /// How many were [`Unrewarded::AfterUnlock`].
     pub after_unlock: u64,
-}
-
-/// How an epoch's blocks are paid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rate {
-    /// No window has had blocks and stake yet: the policy's initial reward.
-    Initial,
-    /// By what this window told.
-    FromWindow(Window),
-    /// What the contract pays, batch by batch.
-    OnChain,
-    /// What the operators' formula gives for this.
-    Operators(OperatorsRate),
-    /// This for every block, as the policy says.
-    Fixed(Wei),
 }
 
 /// One sequencer in one epoch.

@@ -20,6 +20,13 @@
 //! assert_eq!(policy.allocation(), Allocation::Flat);
 //! assert_eq!(policy.cap().to_string(), "100000000000000000000000");
 //! ```
+//!
+//! # Errors
+//!
+//! What stops a fold is a [`FoldError`]. Whatever is made before a fold is refused by an error of its own, so that nobody
+//! has to handle another's: a policy by [`PolicyError`], a record of the pool by [`PoolError`], a span event by
+//! [`SpanError`], an amount by [`AmountError`]. A record that fits, but claims something false, is no error: it gives a
+//! [`Discrepancy`]. A panic is a fault of this crate.
 #![no_std]
 #![cfg_attr(
     not(test),
@@ -44,10 +51,12 @@ mod book;
 mod contract;
 mod difference;
 mod digest;
+mod epoch;
 mod error;
 mod event;
 mod fold;
 mod grid;
+mod history;
 mod ids;
 mod ledger;
 mod money;
@@ -65,18 +74,19 @@ mod timeline;
 mod walk;
 mod whatif;
 
-pub use activity::{Activity, ActivityRow, EpochActivity};
+pub use activity::Activity;
 pub use assess::{Assessed, Assessor, Basis};
 pub use batch::{Batches, PaidBatch, Payment};
 pub use difference::Difference;
+pub use epoch::{ActivityRow, EpochActivity};
 pub use error::FoldError;
 pub use event::{Credit, L1Record, PoolEvent, SpanEvent, SpanRecord};
-pub use fold::{Fold, History, fold};
+pub use fold::{Fold, fold};
 pub use grid::{Boundary, Counts, EPOCHS_MAX, FirstPayable, Grid, genesis_time, instants};
-pub use ids::{BatchId, EpochIndex, L1Block, L2Block, SequencerId, SpanId, UnixTime};
+pub use history::History;
+pub use ids::{BatchId, EpochIndex, L1Block, L2Block, SequencerId, SpanId, UnixTime, YEAR_SECS};
 pub use ledger::{
-    BatchLedger, Earned, EpochLedger, Horizon, Ledger, Rate, Row, SequencerTotal, Unrewarded,
-    UnrewardedBlocks,
+    BatchLedger, Earned, EpochLedger, Horizon, Ledger, Row, SequencerTotal, Unrewarded, UnrewardedBlocks,
 };
 pub use money::{AmountError, Division, StakeBlocks, StakeSeconds, Wei, floor_fraction};
 pub use operators::OperatorsRate;
@@ -88,8 +98,8 @@ pub use pool::{
     BatchState, Discrepancy, PoolError, PoolFault, PoolGenesis, PoolState, SequencerState, SignerState,
     Status,
 };
-pub use rate::{REALISED_MRR_DECIMALS, Window, YEAR_SECS, flat_reward, realised_mrr, reward_division};
-pub use schedule::{ExitStart, Payee, Piece, ScheduledBlocks, SignerBook, SpanCursor};
+pub use rate::{REALISED_MRR_DECIMALS, Rate, Window, flat_reward, realised_mrr, reward_division};
+pub use schedule::{CheckDifference, ExitStart, Payee, Piece, ScheduledBlocks, SignerBook, SpanCursor};
 pub use spans::{Span, SpanError, SpanFault, Spans};
 pub use spread::{InTurn, Spread};
 pub use timeline::{Change, ChangeKind, Roster, Standing, Timeline};

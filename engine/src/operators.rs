@@ -1,7 +1,7 @@
 //! The formula by which the pool's operators set the reward per block.
 
+use crate::ids::YEAR_SECS;
 use crate::money::{AmountError, Division, Wei, floor_fraction};
-use crate::rate::YEAR_SECS;
 use alloy_primitives::U256;
 
 /// What the operators enter into their formula: everything that is locked, a percentage, and the seconds from one

@@ -2,23 +2,35 @@
 
 use crate::error::FoldError;
 use crate::grid::sum_blocks;
-use crate::ids::UnixTime;
-use crate::ledger::Rate;
+use crate::ids::{EpochIndex, UnixTime, YEAR_SECS};
 use crate::money::{AmountError, Division, StakeBlocks, StakeSeconds, Wei, floor_fraction};
+use crate::operators::OperatorsRate;
 use crate::policy::{Allocation, Mrr, Policy};
 use alloy_primitives::U256;
 
-/// A year of the rules: 365 days.
-pub const YEAR_SECS: u64 = 31_536_000;
-
 /// How many decimals a [`realised_mrr`] has.
 pub const REALISED_MRR_DECIMALS: u8 = 18;
+
+/// How an epoch's blocks are paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// No window has had blocks and stake yet: the policy's initial reward.
+    Initial,
+    /// By what this window told.
+    FromWindow(Window),
+    /// What the contract pays, batch by batch.
+    OnChain,
+    /// What the operators' formula gives for this.
+    Operators(OperatorsRate),
+    /// This for every block, as the policy says.
+    Fixed(Wei),
+}
 
 /// What an epoch's window told: the sums of the epoch before it (or of the last one that had any).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// The epoch whose sums these are.
-    pub epoch: u64,
+    pub epoch: EpochIndex,
     /// The target in force when the rate was set.
     pub target: Mrr,
     /// The stake-seconds of the window, `Q`.
@@ -88,7 +100,7 @@ impl Sums {
 /// An epoch that is over.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Past {
-    pub(crate) epoch: u64,
+    pub(crate) epoch: EpochIndex,
     pub(crate) sums: Sums,
     pub(crate) rate: Rate,
 }
@@ -129,6 +141,7 @@ pub(crate) fn next_rate(policy: &Policy, past: Option<Past>, start: UnixTime, to
 pub(crate) struct Price<'a> {
     policy: &'a Policy,
     rate: Rate,
+    by_stake: bool,
     /// The last effective stake and what a block earned with it: often the next has the same.
     last: Option<(Wei, Wei)>,
     /// `m · Q` and `d · YEAR · W` of the window, where they fit in 256 bits: the same for each stake.
@@ -141,37 +154,45 @@ impl<'a> Price<'a> {
             (Rate::FromWindow(window), Allocation::StakeWeighted) => window.stake_weighted_ratio(),
             _ => None,
         };
-        Self { policy, rate, last: None, ratio }
+        let by_stake = policy.allocation() == Allocation::StakeWeighted;
+        Self { policy, rate, by_stake, last: None, ratio }
     }
 
     /// What a block of a producer with the effective stake `effective` earns.
+    #[inline]
     pub(crate) fn each(&mut self, effective: Wei) -> Result<Wei, AmountError> {
-        // Under `flat` the stake makes no difference.
-        let by_stake = self.policy.allocation() == Allocation::StakeWeighted;
-        if let Some((last, each)) = self.last
-            && (!by_stake || last == effective)
-        {
-            return Ok(each);
+        match &self.last {
+            // Under `flat` the stake makes no difference.
+            Some((last, each)) if !self.by_stake || *last == effective => Ok(*each),
+            _ => self.worked_out(effective),
         }
-        let (initial, cap) = (self.policy.initial_reward(), self.policy.cap());
-        let each = match (self.rate, self.policy.allocation()) {
-            (Rate::OnChain, _) | (_, Allocation::OnChain) => Wei::ZERO,
-            (Rate::Operators(entered), _) => entered.reward()?,
-            (Rate::Fixed(reward), _) => reward,
-            (Rate::Initial, Allocation::Flat) => initial,
-            (Rate::Initial, Allocation::StakeWeighted) => {
-                initial_stake_weighted_reward(initial, effective, cap)?
-            }
-            (Rate::FromWindow(window), Allocation::Flat) => window.flat_reward()?,
-            (Rate::FromWindow(window), Allocation::StakeWeighted) => {
-                let narrow = self.ratio.and_then(|(above, below)| {
-                    above.checked_mul(effective.get())?.checked_div(below).map(Wei::new)
-                });
-                narrow.map_or_else(|| window.stake_weighted_reward(effective), Ok)?
-            }
-        };
+    }
+
+    /// The same, where it is not what the last was.
+    fn worked_out(&mut self, effective: Wei) -> Result<Wei, AmountError> {
+        let narrow = self
+            .ratio
+            .as_ref()
+            .and_then(|(above, below)| above.checked_mul(effective.get())?.checked_div(*below).map(Wei::new));
+        let each = narrow.map_or_else(|| self.in_full(effective), Ok)?;
         self.last = Some((effective, each));
         Ok(each)
+    }
+
+    /// The same by the rate's own formula, whatever the sizes of its factors.
+    fn in_full(&self, effective: Wei) -> Result<Wei, AmountError> {
+        let (initial, cap) = (self.policy.initial_reward(), self.policy.cap());
+        match (&self.rate, self.policy.allocation()) {
+            (Rate::OnChain, _) | (_, Allocation::OnChain) => Ok(Wei::ZERO),
+            (Rate::Operators(entered), _) => entered.reward(),
+            (Rate::Fixed(reward), _) => Ok(*reward),
+            (Rate::Initial, Allocation::Flat) => Ok(initial),
+            (Rate::Initial, Allocation::StakeWeighted) => {
+                initial_stake_weighted_reward(initial, effective, cap)
+            }
+            (Rate::FromWindow(window), Allocation::Flat) => window.flat_reward(),
+            (Rate::FromWindow(window), Allocation::StakeWeighted) => window.stake_weighted_reward(effective),
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! The schedule: which blocks the spans give, and whom their signers stand for. The fold, the next batch and the
 //! audit all ask here.
 
-use crate::batch::PaidBatch;
 use crate::event::L1Record;
 use crate::ids::{L1Block, L2Block, SequencerId, UnixTime};
 use crate::spans::{Span, Spans};
 use crate::timeline::ChangeKind;
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use alloy_primitives::{Address, B256};
+use core::fmt;
 
 /// Consecutive blocks that one span covers, or none does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,9 +157,13 @@ impl SignerBook {
         self.signers.get(signer).map(|(sequencer, _)| *sequencer)
     }
 
-    /// Whom the contract could pay for the blocks of `signer` when `batch` was paid, or for `None` can pay now.
-    pub fn payee(&self, signer: &Address, batch: Option<&PaidBatch>) -> Payee {
-        let by = batch.map_or(self.records, PaidBatch::records_before);
+    /// Whom the contract can pay for the blocks of `signer` now.
+    pub fn payee(&self, signer: &Address) -> Payee {
+        self.payee_after(signer, self.records)
+    }
+
+    /// Whom the contract could pay for the blocks of `signer` after the first `by` records.
+    pub(crate) fn payee_after(&self, signer: &Address, by: usize) -> Payee {
         let known = self.signers.get(signer).filter(|(_, since)| *since < by);
         match known {
             None => Payee::Unknown,
@@ -192,7 +197,7 @@ impl ScheduledBlocks {
         for span in spans {
             let blocks = span.blocks()?;
             all = all.checked_add(blocks)?;
-            let count = match book.payee(&span.signer, None) {
+            let count = match book.payee(&span.signer) {
                 Payee::Sequencer(sequencer) => counted.payable.entry(sequencer).or_default(),
                 Payee::Gone(sequencer) => {
                     counted.unpayable.entry((Some(sequencer), span.signer)).or_default()
@@ -202,5 +207,77 @@ impl ScheduledBlocks {
             *count = count.checked_add(blocks)?;
         }
         Some(counted)
+    }
+}
+
+/// An address whose entry in a batch is not the one that the published check of Themis wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckDifference {
+    /// The address of the entry.
+    pub signer: Address,
+    /// How many blocks its entry has to have; `None` if there may be none.
+    pub wanted: Option<u64>,
+    /// How many blocks its entry has; `None` if it has none.
+    pub entry: Option<u64>,
+}
+
+impl CheckDifference {
+    /// What keeps the published check from signing a batch of `spans` with these entries: it wants one entry for each
+    /// distinct signer of the spans, with the blocks of exactly that signer. `None` if the blocks cannot be counted. Entries of one
+    /// address are added.
+    pub fn all(spans: &[Span], entries: impl Iterator<Item = (Address, u64)>) -> Option<Vec<Self>> {
+        let mut found: BTreeMap<Address, (Option<u64>, Option<u64>)> = BTreeMap::new();
+        for span in spans {
+            let (wanted, _) = found.entry(span.signer).or_default();
+            *wanted = Some(wanted.unwrap_or_default().checked_add(span.blocks()?)?);
+        }
+        for (signer, blocks) in entries {
+            let (_, entry) = found.entry(signer).or_default();
+            *entry = Some(entry.unwrap_or_default().checked_add(blocks)?);
+        }
+        let differs = |(signer, (wanted, entry))| {
+            let is_other = wanted != entry;
+            is_other.then_some(Self { signer, wanted, entry })
+        };
+        Some(found.into_iter().filter_map(differs).collect())
+    }
+}
+
+impl fmt::Display for CheckDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { signer, wanted, entry } = self;
+        match (wanted, entry) {
+            (Some(wanted), Some(entry)) => {
+                write!(f, "an entry of {wanted} blocks for {signer}, which has one of {entry}")
+            }
+            (Some(wanted), None) => write!(f, "an entry of {wanted} blocks for {signer}, which has none"),
+            (None, _) => write!(f, "no entry for {signer}, which has one"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::SpanId;
+
+    fn span(id: u64, blocks: (u64, u64), signer: u8) -> Span {
+        let (start, end) = (L2Block(blocks.0), L2Block(blocks.1));
+        Span { id: SpanId(id), start, end, signer: Address::repeat_byte(signer) }
+    }
+
+    /// What the published check wants is one entry for each signer of the spans, also of an emptied one.
+    #[test]
+    fn an_entry_that_the_check_does_not_want_is_found() {
+        let spans = [span(1, (10, 19), 0xa), span(2, (20, 19), 0xb), span(3, (20, 24), 0xa)];
+        let of = |entries: &[(u8, u64)]| {
+            let entries = entries.iter().map(|(signer, blocks)| (Address::repeat_byte(*signer), *blocks));
+            let found = CheckDifference::all(&spans, entries).expect("few blocks");
+            found.iter().map(|it| (it.signer.as_slice()[0], it.wanted, it.entry)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[(0xa, 15), (0xb, 0)]), []);
+        assert_eq!(of(&[(0xa, 15)]), [(0xb, Some(0), None)]);
+        assert_eq!(of(&[(0xa, 14), (0xb, 0), (0xc, 1)]), [(0xa, Some(15), Some(14)), (0xc, None, Some(1))]);
+        assert_eq!(CheckDifference::all(&[span(1, (0, u64::MAX), 1)], core::iter::empty()), None);
     }
 }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use alloy_primitives::Address;
 
 /// The slots of the sequencers that the producers stand for, each looked up when it is needed.
-pub(crate) struct Signers<'a> {
+pub(crate) struct SignerSlots<'a> {
     counts: &'a Counts,
     /// The slots, by the producer's code.
     slots: Vec<Lookup>,
@@ -21,7 +21,7 @@ enum Lookup {
     Done(Option<usize>),
 }
 
-impl<'a> Signers<'a> {
+impl<'a> SignerSlots<'a> {
     pub(crate) fn new(counts: &'a Counts) -> Self {
         Self { counts, slots: alloc::vec![Lookup::NotYet; counts.producers().len()], codes: None }
     }

@@ -5,17 +5,17 @@
 //! It can stop at any horizon and go on later. An epoch that is over is handed out and forgotten, so
 //! that what a walk holds, and what going on costs, does not grow with what lies behind.
 
-use crate::activity::{ActivityRow, EpochActivity};
-use crate::contract::{Contract, Credit};
+use crate::contract::{Contract, Payout};
+use crate::epoch::{ActivityRow, EpochActivity};
 use crate::error::FoldError;
-use crate::fold::History;
 use crate::grid::{Counts, Grid, epoch_start, genesis_time, sum_blocks};
+use crate::history::History;
 use crate::ids::{EpochIndex, L2Block, SequencerId, UnixTime};
 use crate::ledger::{Horizon, Unrewarded, UnrewardedBlocks};
 use crate::money::Wei;
 use crate::policy::{Allocation, Attribution, Genesis, Policy};
 use crate::schedule::{SpanCursor, blocks_between};
-use crate::signers::Signers;
+use crate::signers::SignerSlots;
 use crate::timeline::{Change, ChangeKind, Roster, Standing};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -52,7 +52,7 @@ struct Step {
 
 #[derive(Clone, Debug)]
 struct OpenEpoch {
-    index: u64,
+    index: EpochIndex,
     start: UnixTime,
     /// What is locked when it begins.
     total_locked: Wei,
@@ -94,7 +94,7 @@ impl Walk {
         let first_payable = history.first_payable.and_then(|first| first.up_to(horizon.block));
         self.genesis = self.genesis.or_else(|| genesis_time(policy, history.timeline, first_payable));
         self.horizon = Some(horizon);
-        let mut signers = Signers::new(history.counts);
+        let mut signers = SignerSlots::new(history.counts);
         while let Some((first, last)) =
             history.grid.stretch(index).filter(|(first, _)| *first <= horizon.block)
         {
@@ -132,7 +132,7 @@ impl Walk {
         policy: &Policy,
         history: &History<'_>,
         block: L2Block,
-        signers: &mut Signers<'_>,
+        signers: &mut SignerSlots<'_>,
         close: &mut Close<'_>,
     ) -> Result<(), FoldError> {
         loop {
@@ -157,13 +157,13 @@ impl Walk {
     }
 
     /// The epoch after the open one and when it begins, or `None` while there is no genesis.
-    fn next_epoch(&self, policy: &Policy) -> Result<Option<(u64, UnixTime)>, FoldError> {
+    fn next_epoch(&self, policy: &Policy) -> Result<Option<(EpochIndex, UnixTime)>, FoldError> {
         let Some(genesis) = self.genesis else {
             return Ok(None);
         };
         let next = match &self.open {
-            None => 0,
-            Some(open) => open.index.checked_add(1).expect("there are fewer epochs than seconds"),
+            None => EpochIndex(0),
+            Some(open) => open.index.next().expect("there are fewer epochs than seconds"),
         };
         Ok(Some((next, epoch_start(policy, genesis, next)?)))
     }
@@ -178,7 +178,12 @@ impl Walk {
         }
     }
 
-    fn begin_epoch(&mut self, index: u64, start: UnixTime, close: &mut Close<'_>) -> Result<(), FoldError> {
+    fn begin_epoch(
+        &mut self,
+        index: EpochIndex,
+        start: UnixTime,
+        close: &mut Close<'_>,
+    ) -> Result<(), FoldError> {
         if let Some(over) = self.open.take() {
             close(self.activity(over, start)?, self.contract.epoch())?;
         }
@@ -189,7 +194,7 @@ impl Walk {
         Ok(())
     }
 
-    fn play(&mut self, change: &Change, signers: &mut Signers<'_>) -> Result<(), FoldError> {
+    fn play(&mut self, change: &Change, signers: &mut SignerSlots<'_>) -> Result<(), FoldError> {
         if let ChangeKind::Signer(signer) = change.kind {
             signers.forget(&signer);
         } else if let Some(slot) = self.roster.slot_of(change.sequencer) {
@@ -220,7 +225,7 @@ impl Walk {
         &mut self,
         counts: &Counts,
         index: usize,
-        signers: &mut Signers<'_>,
+        signers: &mut SignerSlots<'_>,
     ) -> Result<(), FoldError> {
         for (code, producer, blocks) in counts.by_code(index) {
             match producer {
@@ -250,7 +255,7 @@ impl Walk {
                 _ if self.open.is_none() => self.unrewarded.add(Unrewarded::BeforeGenesis, blocks)?,
                 None => self.unrewarded.add(Unrewarded::NoProducer, blocks)?,
                 Some(span) if policy.allocation() == Allocation::OnChain => {
-                    self.take_paid(&Credit::of(history.batches, history.spans, span)?, blocks)?;
+                    self.take_paid(&Payout::of(history.batches, history.spans, span)?, blocks)?;
                 }
                 Some(span) => self.take(self.roster.slot_of_signer(&span.signer), blocks)?,
             }
@@ -274,10 +279,10 @@ impl Walk {
     }
 
     /// Takes blocks that the contract pays, or does not.
-    fn take_paid(&mut self, credit: &Credit, blocks: u64) -> Result<(), FoldError> {
-        let (sequencer, each, batch) = match credit {
-            Credit::Nothing(reason) => return self.unrewarded.add(*reason, blocks),
-            Credit::To { sequencer, each, batch } => (*sequencer, *each, batch),
+    fn take_paid(&mut self, payout: &Payout, blocks: u64) -> Result<(), FoldError> {
+        let (sequencer, each, batch) = match payout {
+            Payout::Nothing(reason) => return self.unrewarded.add(*reason, blocks),
+            Payout::To { sequencer, each, batch } => (*sequencer, *each, batch),
         };
         self.contract.pay(sequencer, each, batch.as_ref(), blocks)?;
         // The contract also credits who is not active, or not even locked: with no stake.
@@ -315,7 +320,7 @@ impl Walk {
             }
             is_same
         });
-        Ok(EpochActivity { epoch: EpochIndex(index), start, total_locked, rows })
+        Ok(EpochActivity { epoch: index, start, total_locked, rows })
     }
 
     /// What the open epoch has seen up to the horizon, or `None` before genesis.

@@ -3,10 +3,11 @@
 //! Everything here is the same sums as a fold's, in another order, so a policy gives the same wei as
 //! a fold under it. What depends on the cap alone is done once for each cap.
 
-use crate::activity::{Activity, EpochActivity, Rules};
+use crate::activity::{Activity, Rules};
+use crate::epoch::EpochActivity;
 use crate::error::FoldError;
 use crate::grid::sum_blocks;
-use crate::ids::{SequencerId, UnixTime};
+use crate::ids::{EpochIndex, SequencerId, UnixTime};
 use crate::ledger::Earned;
 use crate::money::{AmountError, Wei};
 use crate::policy::{Allocation, Policy};
@@ -142,7 +143,7 @@ impl Capped {
                     add(&mut totals, take(&mut own_shares, group.shares), each)?;
                 }
             }
-            past = Some(Past { epoch: index, sums: epoch.sums, rate });
+            past = Some(Past { epoch: EpochIndex(index), sums: epoch.sums, rate });
         }
         let mut evaluation = Evaluation { sequencers: BTreeMap::new(), total: Earned::default() };
         for (sequencer, total) in self.sequencers.iter().zip(&totals) {

@@ -5,7 +5,8 @@
 //! flushed yet is silently missing. So a backup is a log of its own, made of all that a [`LogReader`] sees,
 //! entry by entry. It shares no file with the log, and nothing in it is in a write-ahead file.
 
-use crate::heads::{Heads, same};
+use crate::error::same;
+use crate::heads::Heads;
 use crate::options::{self, COLUMN_FAMILIES};
 use crate::reader::LogReader;
 use crate::store::Store;

@@ -4,7 +4,7 @@
 use crate::LogIdentity;
 use crate::chunk::EncodedChunk;
 use crate::error::LogError;
-use crate::heads::{Chain, Heads, L1Head, L2Head};
+use crate::heads::{Heads, L1Head, L2Head, Links};
 use crate::index::{IndexEntry, OpenPage};
 use crate::keys::{event_key, linked};
 use crate::options::{
@@ -46,10 +46,10 @@ impl BulkLog<'_> {
     fn put_linked(
         &mut self,
         family: &'static str,
-        chain: Chain,
+        chain: Links,
         key: &[u8],
         bytes: &[u8],
-    ) -> Result<Chain, LogError> {
+    ) -> Result<Links, LogError> {
         let chain = chain.extended(key, bytes);
         self.put(family, key, &linked(&chain.last, bytes))?;
         Ok(chain)

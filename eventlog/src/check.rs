@@ -1,7 +1,9 @@
 //! What has to hold of the parts of a log, one after the other, wherever they are read from.
 
-use crate::chunk::{CHUNK_BLOCKS_MAX, ChunkHeader, column_digest};
-use crate::heads::{Heads, same};
+use crate::chunk::column_digest;
+use crate::chunk_header::{CHUNK_BLOCKS_MAX, ChunkHeader};
+use crate::error::same;
+use crate::heads::Heads;
 use crate::keys::event_place;
 use crate::options::{L1_EVENTS, SPAN_EVENTS};
 use crate::producers::Producers;

@@ -4,20 +4,14 @@
 //! fewer), so that where one chunk ends and the next begins does not depend on how the blocks came in.
 //! Its header says everything about it that needs no column; `docs/log-format.md` draws the bytes.
 
-use crate::error::LogError;
-use crate::index::IndexEntry;
+use crate::chunk_header::{CHUNK_BLOCKS_MAX, ChunkHeader};
+use crate::error::{LogError, same};
 use crate::producers::{Producers, UNSIGNED, encode_producers};
 use crate::recent::RecentBlock;
-use crate::record::{decode, encode, hash, l2_block, time};
 use crate::signers::Signers;
 use crate::times::{Times, encode_times};
 use alloy_primitives::{Address, B256};
-use serde::{Deserialize, Serialize};
 use tally_engine::{L2Block, UnixTime};
-
-/// The most blocks that a chunk holds; a power of two, and at most 2^15 so that numbers of blocks and
-/// lengths of runs fit in 16 bits.
-pub const CHUNK_BLOCKS_MAX: u64 = 8_192;
 
 /// One L2 block, as far as it bears on rewards.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,35 +26,6 @@ pub struct ProducedBlock {
     pub timestamp: UnixTime,
     /// Who signed it, or `None` if its first transaction bears no sequencer's signature.
     pub signer: Option<Address>,
-}
-
-/// What can be said of a chunk without its columns.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChunkHeader {
-    /// The first block of the chunk.
-    #[serde(with = "l2_block")]
-    pub first_block: L2Block,
-    /// How many blocks it holds.
-    pub blocks: u16,
-    /// How many of them nobody signed.
-    pub unsigned: u16,
-    /// How many signers the log knows by its last block.
-    pub signers: u16,
-    /// The first block's timestamp.
-    #[serde(with = "time")]
-    pub first_time: UnixTime,
-    /// The last block's timestamp.
-    #[serde(with = "time")]
-    pub last_time: UnixTime,
-    /// The last block's hash.
-    #[serde(with = "hash")]
-    pub last_hash: B256,
-    /// BLAKE3 of the producers column.
-    #[serde(with = "hash")]
-    pub producers_digest: B256,
-    /// BLAKE3 of the times column.
-    #[serde(with = "hash")]
-    pub times_digest: B256,
 }
 
 /// A chunk as it is stored.
@@ -91,58 +56,6 @@ impl EncodedChunk {
     }
 }
 
-impl ChunkHeader {
-    /// Its last block, or `None` past the last block number there is.
-    pub fn last_block(&self) -> Option<L2Block> {
-        self.first_block.0.checked_add(u64::from(self.blocks.checked_sub(1)?)).map(L2Block)
-    }
-
-    /// Whether `found` is what the index says of this chunk.
-    ///
-    /// # Errors
-    ///
-    /// [`LogError::Damaged`] if it is not.
-    pub fn check_index_entry(&self, found: Option<IndexEntry>) -> Result<(), LogError> {
-        let expected = IndexEntry::from(self);
-        if found == Some(expected) {
-            return Ok(());
-        }
-        Err(LogError::Damaged {
-            place: self.place(),
-            what: "index entry",
-            expected: format!("{expected:?}"),
-            found: format!("{found:?}"),
-        })
-    }
-
-    pub(crate) fn place(&self) -> String {
-        format!("the chunk of L2 block {}", self.first_block)
-    }
-
-    pub(crate) fn encode(&self) -> Result<Vec<u8>, LogError> {
-        encode(&self.place(), self)
-    }
-
-    pub(crate) fn decode(place: &str, bytes: &[u8]) -> Result<Self, LogError> {
-        let header: Self = decode(place, bytes)?;
-        if u64::from(header.blocks) > CHUNK_BLOCKS_MAX || header.last_block().is_none() {
-            return Err(LogError::Damaged {
-                place: place.into(),
-                what: "number of blocks",
-                expected: format!("1 to {CHUNK_BLOCKS_MAX}"),
-                found: header.blocks.to_string(),
-            });
-        }
-        Ok(header)
-    }
-}
-
-/// The first block of the chunk that `block` is in, in a log that begins at block `first`.
-pub fn chunk_start(first: L2Block, block: L2Block) -> L2Block {
-    // Rounds down to a multiple of the chunk size.
-    L2Block(block.0 / CHUNK_BLOCKS_MAX * CHUNK_BLOCKS_MAX).max(first)
-}
-
 /// BLAKE3 of a column.
 pub(crate) fn column_digest(column: &[u8]) -> B256 {
     B256::from(*blake3::hash(column).as_bytes())
@@ -169,7 +82,7 @@ impl ChunkBuilder {
         let times = Times::new(header.first_block, &chunk.times)?;
         let times = times.iter().map(|time| Ok(time?.0)).collect::<Result<Vec<u64>, LogError>>()?;
         let count = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
-        crate::heads::same(&header.place(), "number of times", &count(codes.len()), &count(times.len()))?;
+        same(&header.place(), "number of times", &count(codes.len()), &count(times.len()))?;
         Ok(Self { first_block: header.first_block, last_hash: header.last_hash, codes, times })
     }
 

@@ -1,12 +1,13 @@
-//! What can go wrong with a log.
+//! What can go wrong with a log, or a bundle of one.
 
+use crate::Chain;
 use crate::options::{FORMAT, FORMAT_UPGRADABLE};
 use alloy_primitives::B256;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tally_engine::{L1Block, L2Block, PoolError, SpanError, UnixTime};
 
-/// A log that cannot be opened, read or appended to. Whatever it says, the log on disk is as good as
-/// before.
+/// A log that cannot be opened, read or appended to, or a bundle that cannot be written or read. Whatever it says, the log
+/// on disk is as good as before.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// There is nothing there.
@@ -171,6 +172,18 @@ pub enum LogError {
         /// The timestamp of the block.
         found: UnixTime,
     },
+    /// An L1 block that is told of twice, and differently.
+    #[error("L1 block {block} has the {what} {found}, but {expected} by what came before")]
+    L1Differs {
+        /// The block that was staged.
+        block: L1Block,
+        /// What of it differs.
+        what: &'static str,
+        /// What it is by the events before, or by the head.
+        expected: String,
+        /// What was staged.
+        found: String,
+    },
     /// An L2 block that is not the next.
     #[error("L2 block {found} is out of order: {expected} is next")]
     L2OutOfOrder {
@@ -203,7 +216,7 @@ pub enum LogError {
     #[error("the log cannot be rolled back to {chain} block {to}: it can be to {}", .range.as_deref().unwrap_or("none"))]
     NotReversible {
         /// The chain to be rolled back.
-        chain: &'static str,
+        chain: Chain,
         /// The block to roll back to.
         to: u64,
         /// The blocks that it can be rolled back to.
@@ -237,6 +250,49 @@ pub enum LogError {
         /// The value that it has.
         found: String,
     },
+    /// A bundle that is written cannot be taken. Whatever else fails in the file system is told with its path.
+    #[error("writing the bundle: {0}")]
+    BundleWrite(#[from] std::io::Error),
+    /// The file is something else than a bundle.
+    #[error("it is no bundle: it begins with {found:?}")]
+    NotABundle {
+        /// The first bytes of the file, in hexadecimal.
+        found: String,
+    },
+    /// A bundle of another format.
+    #[error("the bundle begins with {found:?}, and this program knows {:?}", String::from_utf8_lossy(known))]
+    BundleFormat {
+        /// The first bytes of the file, as text.
+        found: String,
+        /// How a bundle begins that this program can read.
+        known: &'static [u8],
+    },
+    /// A bundle that is too long to be read into memory.
+    #[error("the bundle is longer than the {max} bytes allowed")]
+    BundleTooLong {
+        /// How many bytes a bundle may have.
+        max: u64,
+    },
+    /// A bundle that ends too early.
+    #[error("the bundle is cut: it has {found} bytes, and none has fewer than {min}")]
+    BundleCut {
+        /// How many bytes it has.
+        found: usize,
+        /// The least there can be.
+        min: usize,
+    },
+    /// Bytes of a bundle that are not what was written.
+    #[error("the bundle is damaged at {place}: {what} is {found}, not {expected}")]
+    BundleDamaged {
+        /// The part of the bundle.
+        place: String,
+        /// What was compared of it.
+        what: &'static str,
+        /// What it has to be.
+        expected: String,
+        /// What the bundle has there.
+        found: String,
+    },
     /// A log with stakes and without the transfers by which they came.
     #[error(
         "the log at {} has stakes and no METIS transfers, as logs had before format 4: it can be read, but not gone on \
@@ -268,6 +324,21 @@ fn way_on(found: u32) -> String {
 }
 
 impl LogError {
+    /// [`LogError::NoTransfers`] if the log at `path` has stakes and none of the transfers by which they came.
+    pub(crate) fn lacks_transfers(path: &Path, has_stakes: bool, has_transfers: bool) -> Option<Self> {
+        (has_stakes && !has_transfers).then(|| Self::NoTransfers { path: path.into() })
+    }
+
+    pub(crate) fn bundle_damaged(
+        place: &str,
+        what: &'static str,
+        expected: &impl ToString,
+        found: &impl ToString,
+    ) -> Self {
+        let (expected, found) = (expected.to_string(), found.to_string());
+        Self::BundleDamaged { place: place.into(), what, expected, found }
+    }
+
     /// Whether the bytes in the log are at fault, rather than the way it was opened.
     pub fn is_damage(&self) -> bool {
         let is_corrupt = |source: &rocksdb::Error| source.kind() == rocksdb::ErrorKind::Corruption;
@@ -275,4 +346,18 @@ impl LogError {
             || matches!(self, Self::Pool(_) | Self::Span(_))
             || matches!(self, Self::Storage { source, .. } if is_corrupt(source))
     }
+}
+
+/// Whether something in the log is what it has to be.
+pub(crate) fn same<T: PartialEq + ToString>(
+    place: &str,
+    what: &'static str,
+    expected: &T,
+    found: &T,
+) -> Result<(), LogError> {
+    if expected == found {
+        return Ok(());
+    }
+    let (expected, found) = (expected.to_string(), found.to_string());
+    Err(LogError::Damaged { place: place.into(), what, expected, found })
 }

@@ -1,7 +1,8 @@
 //! Reading records and span events in order, from where one stopped before.
 
 use crate::LogError;
-use crate::heads::{Chain, Heads, same};
+use crate::error::same;
+use crate::heads::{Heads, Links};
 use crate::keys::{event_key, event_of, event_place};
 use crate::options::{L1_EVENTS, OWNER_EVENTS, SPAN_EVENTS};
 use crate::owners::{OwnerRecord, OwnersHead, decode_owner};
@@ -15,12 +16,12 @@ pub struct EventCursor {
     /// The last event, as block and log index.
     last: Option<(u64, u64)>,
     /// The digest chain up to there.
-    chain: Chain,
+    chain: Links,
 }
 
 impl EventCursor {
     /// After the event `last` (block and log index), up to which the digest chain is `chain`.
-    pub const fn new(last: Option<(u64, u64)>, chain: Chain) -> Self {
+    pub const fn new(last: Option<(u64, u64)>, chain: Links) -> Self {
         Self { last, chain }
     }
 
@@ -34,13 +35,13 @@ impl EventCursor {
 #[derive(Clone, Copy)]
 enum End {
     /// To the last, which has to be this link.
-    Head(Chain),
+    Head(Links),
     /// To the last of this block.
     Block(u64),
 }
 
 impl End {
-    fn new(until: Option<u64>, head: Chain) -> Self {
+    fn new(until: Option<u64>, head: Links) -> Self {
         until.map_or(Self::Head(head), Self::Block)
     }
 }

@@ -1,8 +1,10 @@
 //! How far a log reaches, and the digests of everything up to there.
 
-use crate::chunk::ChunkHeader;
+use crate::chunk_header::ChunkHeader;
+use crate::error::same;
 use crate::keys::unlinked;
-use crate::record::{encode, hash, l1_block, l2_block, time};
+use crate::record::encode;
+use crate::stored::{hash, l1_block, l2_block, time};
 use crate::{LogError, LogIdentity, RecentBlock};
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
@@ -48,9 +50,10 @@ impl From<L2Head> for RecentBlock {
     }
 }
 
-/// A chain of records or chunks: each link is BLAKE3 of the link before, the key and the bytes.
+/// The links of some records or chunks, of which the last stands for all: each is BLAKE3 of the link before, the key and
+/// the bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Chain {
+pub struct Links {
     /// How many links there are.
     pub count: u64,
     /// The last one; zeros before the first.
@@ -58,8 +61,8 @@ pub struct Chain {
     pub last: B256,
 }
 
-impl Chain {
-    /// The chain with one more link.
+impl Links {
+    /// These with one more link.
     #[must_use]
     pub fn extended(&self, key: &[u8], bytes: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new();
@@ -70,7 +73,7 @@ impl Chain {
         Self { count: self.count + 1, last: B256::from(*hasher.finalize().as_bytes()) }
     }
 
-    /// Recomputes the link that `value` begins with; returns the chain with it and the bytes it is of.
+    /// Recomputes the link that `value` begins with; returns the links with it, and the bytes it is of.
     pub(crate) fn follow<'a>(
         &self,
         place: &str,
@@ -78,31 +81,17 @@ impl Chain {
         value: &'a [u8],
     ) -> Result<(Self, &'a [u8]), LogError> {
         let (link, bytes) = unlinked(place, value)?;
-        let chain = self.extended(key, bytes);
-        same(place, "link of the digest chain", &chain.last, &link)?;
-        Ok((chain, bytes))
+        let links = self.extended(key, bytes);
+        same(place, "link of the digest chain", &links.last, &link)?;
+        Ok((links, bytes))
     }
 
-    /// Whether this is the whole chain of a family, as the heads have it.
+    /// Whether these are all of a family, as the heads have them.
     pub(crate) fn check_end(&self, family: &str, head: Self) -> Result<(), LogError> {
         let place = format!("the end of {family}");
         same(&place, "number of links", &head.count, &self.count)?;
         same(&place, "last link", &head.last, &self.last)
     }
-}
-
-/// Whether something in the log is what it has to be.
-pub(crate) fn same<T: PartialEq + ToString>(
-    place: &str,
-    what: &'static str,
-    expected: &T,
-    found: &T,
-) -> Result<(), LogError> {
-    if expected == found {
-        return Ok(());
-    }
-    let (expected, found) = (expected.to_string(), found.to_string());
-    Err(LogError::Damaged { place: place.into(), what, expected, found })
 }
 
 /// Up to which block of each chain something goes: a log, or a part of one.
@@ -121,14 +110,14 @@ pub struct Heads {
     pub l1: Option<L1Head>,
     /// Up to here on L2; `None` before the first block.
     pub l2: Option<L2Head>,
-    /// The chain of the L1 records.
-    pub l1_events: Chain,
-    /// The chain of the span events.
-    pub span_events: Chain,
-    /// The signers of L2 blocks.
-    pub signers: Chain,
-    /// The chunks of L2 production, the last of which may still grow.
-    pub chunks: Chain,
+    /// The links of the L1 records.
+    pub l1_events: Links,
+    /// The links of the span events.
+    pub span_events: Links,
+    /// The links of the signers of L2 blocks.
+    pub signers: Links,
+    /// The links of the chunks of L2 production, the last of which may still grow.
+    pub chunks: Links,
 }
 
 impl Heads {

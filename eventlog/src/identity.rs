@@ -1,6 +1,7 @@
 //! What a log is of: the chains, the contracts and where it begins.
 
-use crate::record::{address, l1_block, l2_block};
+use crate::Chain;
+use crate::stored::{address, l1_block, l2_block};
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 use tally_engine::{L1Block, L2Block, PoolGenesis};
@@ -31,11 +32,19 @@ pub struct LogIdentity {
     #[serde(with = "l2_block")]
     pub l2_first_block: L2Block,
     /// What the contracts' initialisers set.
-    #[serde(with = "crate::record::PoolGenesisDef")]
+    #[serde(with = "crate::stored::PoolGenesisDef")]
     pub genesis: PoolGenesis,
 }
 
 impl LogIdentity {
+    /// The chain id of one of its chains.
+    pub const fn chain_id(&self, chain: Chain) -> u64 {
+        match chain {
+            Chain::L1 => self.l1_chain_id,
+            Chain::L2 => self.l2_chain_id,
+        }
+    }
+
     /// The first thing in which `other` differs: its name, this value and the other one.
     pub fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
         let ours = self.named_values();

@@ -2,7 +2,7 @@
 //!
 //! It repeats what the headers say, so it is in no digest; `tally log verify` compares the two.
 
-use crate::chunk::{CHUNK_BLOCKS_MAX, ChunkHeader};
+use crate::chunk_header::{CHUNK_BLOCKS_MAX, ChunkHeader};
 use crate::error::LogError;
 use tally_engine::{L2Block, UnixTime};
 
@@ -29,6 +29,26 @@ pub struct IndexEntry {
 impl From<&ChunkHeader> for IndexEntry {
     fn from(header: &ChunkHeader) -> Self {
         Self { first_block: header.first_block, first_time: header.first_time, unsigned: header.unsigned }
+    }
+}
+
+impl ChunkHeader {
+    /// Whether `found` is what the index says of this chunk.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Damaged`] if it is not.
+    pub fn check_index_entry(&self, found: Option<IndexEntry>) -> Result<(), LogError> {
+        let expected = IndexEntry::from(self);
+        if found == Some(expected) {
+            return Ok(());
+        }
+        Err(LogError::Damaged {
+            place: self.place(),
+            what: "index entry",
+            expected: format!("{expected:?}"),
+            found: format!("{found:?}"),
+        })
     }
 }
 

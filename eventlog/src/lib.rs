@@ -30,20 +30,22 @@
 //! assert_eq!(u64::try_from(records.len()).ok(), Some(log.heads().l1_events.count));
 //! // The cursor is at the end now: what comes later, and only that, is read from there.
 //! assert!(log.l1_records_after(&mut cursor)?.is_empty());
-//! # Ok::<(), tally_eventlog::ArchiveError>(())
+//! # Ok::<(), tally_eventlog::LogError>(())
 //! ```
 //!
 //! # Errors
 //!
-//! A [`LogError`] names the place, what was expected and what is there. Bytes that are read are believed by nobody:
+//! Whatever fails is a [`LogError`]. It names the place, what was expected and what is there. Bytes that are read are believed by nobody:
 //! whatever is in a file gives an error, never a panic. A panic is a fault of this crate.
 
 mod archive;
 mod backup;
 mod bits;
 mod bulk;
+mod chain;
 mod check;
 mod chunk;
+mod chunk_header;
 mod code_counts;
 mod error;
 mod events;
@@ -61,6 +63,8 @@ mod recent;
 mod record;
 mod signers;
 mod store;
+mod store_files;
+mod stored;
 mod tables;
 mod times;
 mod upgrade;
@@ -69,16 +73,16 @@ mod view;
 mod whole;
 mod writer;
 
-pub use archive::{
-    Archive, ArchiveError, ArchiveSection, BUNDLE_BYTES_MAX, Restored, restore, write_archive,
-};
+pub use archive::{Archive, ArchiveSection, BUNDLE_BYTES_MAX, Restored, restore, write_archive};
 pub use backup::{Backup, FEED_DIR, backup};
 pub use bulk::{BulkLog, bulk_load};
-pub use chunk::{CHUNK_BLOCKS_MAX, ChunkHeader, EncodedChunk, ProducedBlock, chunk_start, encode_chunks};
+pub use chain::Chain;
+pub use chunk::{EncodedChunk, ProducedBlock, encode_chunks};
+pub use chunk_header::{CHUNK_BLOCKS_MAX, ChunkHeader, chunk_start};
 pub use code_counts::CodeCounts;
 pub use error::LogError;
 pub use events::EventCursor;
-pub use heads::{Chain, Heads, L1Head, L2Head, Reach};
+pub use heads::{Heads, L1Head, L2Head, Links, Reach};
 pub use identity::LogIdentity;
 pub use index::IndexEntry;
 pub use options::{FORMAT, FORMAT_UPGRADABLE};

@@ -4,11 +4,13 @@
 //! a digest chain of their own.
 
 use crate::LogError;
-use crate::heads::{Chain, L1Head};
+use crate::heads::{L1Head, Links};
 use crate::identity::LogIdentity;
 use crate::keys::event_place;
 use crate::options::OWNER_EVENTS;
-use crate::record::{address, decode, encode, hash, l1_block, l1_block_or_none, time};
+use crate::recent::{RecentBlock, RecentBlocks};
+use crate::record::{decode, encode};
+use crate::stored::{address, hash, l1_block, l1_block_or_none, time};
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -69,8 +71,8 @@ pub fn decode_owner(place: &str, bytes: &[u8]) -> Result<OwnerRecord, LogError> 
 /// The owner events of a log, as its meta data have them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnersHead {
-    /// The chain of the events that are in the log.
-    pub events: Chain,
+    /// The links of the events that are in the log.
+    pub events: Links,
     /// The last L1 block up to which the log has no owner events, as what it was made of held none; `None` if it has
     /// all of them. As long as there is such a block, the log has none of later blocks either.
     #[serde(with = "l1_block_or_none")]
@@ -80,7 +82,7 @@ pub struct OwnersHead {
 impl OwnersHead {
     /// Of a log that was made without owner events, and reaches up to L1 block `head`.
     pub(crate) fn missing(head: Option<L1Block>) -> Self {
-        Self { events: Chain::default(), missing_to: head }
+        Self { events: Links::default(), missing_to: head }
     }
 }
 
@@ -108,13 +110,14 @@ impl Owners {
 /// What has to hold of owner events, one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct OwnerCheck {
-    last: Option<(L1Block, u64, B256, UnixTime)>,
+    /// The block of the last event, and its place in that block.
+    last: Option<(RecentBlock, u64)>,
 }
 
 impl OwnerCheck {
     /// The block of the last event, if there is one.
-    pub(crate) fn last_block(&self) -> Option<L1Block> {
-        self.last.map(|(block, ..)| block)
+    pub(crate) fn last_block(&self) -> Option<RecentBlock> {
+        self.last.map(|(block, _)| block)
     }
 
     pub(crate) fn check(&mut self, identity: &LogIdentity, record: &OwnerRecord) -> Result<(), LogError> {
@@ -129,19 +132,17 @@ impl OwnerCheck {
         if block < l1_first_block {
             return misfit("block", format!("at least {l1_first_block}"), block.to_string());
         }
-        if let Some((last_block, last_index, hash, time)) = self.last {
-            if (block, log_index) <= (last_block, last_index) {
-                let after = format!("after block {last_block}, log {last_index}");
+        if let Some((last, last_index)) = self.last {
+            if (block.0, log_index) <= (last.number, last_index) {
+                let after = format!("after block {}, log {last_index}", last.number);
                 return misfit("place", after, format!("block {block}, log {log_index}"));
             }
-            if block == last_block && (block_hash, timestamp) != (hash, time) {
-                return misfit("block", format!("{hash} of {time}"), format!("{block_hash} of {timestamp}"));
-            }
-            if block > last_block && timestamp <= time {
-                return misfit("timestamp", format!("after {time}"), timestamp.to_string());
+            check_same_block(record, &last)?;
+            if block.0 > last.number && timestamp <= last.timestamp {
+                return misfit("timestamp", format!("after {}", last.timestamp), timestamp.to_string());
             }
         }
-        self.last = Some((block, log_index, block_hash, timestamp));
+        self.last = Some((RecentBlock { number: block.0, hash: block_hash, timestamp }, log_index));
         Ok(())
     }
 }
@@ -166,19 +167,27 @@ pub(crate) fn check_by_head(record: &OwnerRecord, head: Option<L1Head>) -> Resul
     })
 }
 
+/// Whether the block of an owner event is the one that is known of its number among those that may still be replaced.
+pub(crate) fn check_by_recent(record: &OwnerRecord, recent: &RecentBlocks) -> Result<(), LogError> {
+    recent.blocks().iter().try_for_each(|block| check_same_block(record, block))
+}
+
 /// Whether the block of an owner event is the one that the pool's records, which are in order, have of its number.
 pub(crate) fn check_by_pool(record: &OwnerRecord, pool: &[L1Record]) -> Result<(), LogError> {
     let at = pool.partition_point(|other| other.block < record.block);
-    let Some(other) = pool.get(at).filter(|other| other.block == record.block) else {
-        return Ok(());
-    };
-    if (other.block_hash, other.timestamp) == (record.block_hash, record.timestamp) {
+    pool.get(at).map_or(Ok(()), |other| check_same_block(record, &other.into()))
+}
+
+/// Whether an owner event is of this block, unless that has another number.
+pub(crate) fn check_same_block(record: &OwnerRecord, other: &RecentBlock) -> Result<(), LogError> {
+    let RecentBlock { number, hash, timestamp } = *other;
+    if number != record.block.0 || (hash, timestamp) == (record.block_hash, record.timestamp) {
         return Ok(());
     }
     Err(LogError::Owner {
         place: event_place(OWNER_EVENTS, record.place()),
         what: "block",
-        expected: format!("{} of {}", other.block_hash, other.timestamp),
+        expected: format!("{hash} of {timestamp}"),
         found: format!("{} of {}", record.block_hash, record.timestamp),
     })
 }

@@ -1,8 +1,8 @@
 //! A part of a log: what there was by the end of some chunk, which is a log by itself, or what is final.
 
-use crate::chunk::{CHUNK_BLOCKS_MAX, ChunkHeader, chunk_start};
+use crate::chunk_header::{CHUNK_BLOCKS_MAX, ChunkHeader, chunk_start};
 use crate::events::EventCursor;
-use crate::heads::{Chain, Heads, L1Head, L2Head, Reach};
+use crate::heads::{Heads, L1Head, L2Head, Links, Reach};
 use crate::index::IndexEntry;
 use crate::keys::{event_key, unlinked};
 use crate::options::{CHUNKS, SIGNERS, SPAN_EVENTS};
@@ -58,7 +58,7 @@ impl LogReader {
         let header = ChunkHeader::decode(&place, bytes)?;
         // Its decoding has checked that there is a last block.
         let block = header.last_block().unwrap_or(start);
-        let chunks = Chain { count: start.0 / CHUNK_BLOCKS_MAX - first.0 / CHUNK_BLOCKS_MAX + 1, last };
+        let chunks = Links { count: start.0 / CHUNK_BLOCKS_MAX - first.0 / CHUNK_BLOCKS_MAX + 1, last };
         let after_spans = block.next().map(|next| event_key(next.0, 0));
         let after_signers = header.signers.checked_add(1).map(u16::to_be_bytes);
         let heads = Heads {
@@ -99,8 +99,8 @@ impl LogReader {
     }
 
     /// The chain of digests over the entries of a family before `end`.
-    fn chain_before(&self, family: &'static str, end: Option<&[u8]>) -> Result<Chain, LogError> {
-        let mut chain = Chain::default();
+    fn chain_before(&self, family: &'static str, end: Option<&[u8]>) -> Result<Links, LogError> {
+        let mut chain = Links::default();
         self.store.scan::<LogError>(family, &[], end, |key, value| {
             chain = chain.follow(family, key, value)?.0;
             Ok(())

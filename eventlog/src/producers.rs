@@ -3,7 +3,7 @@
 //! It is what a fold reads, so it says everything that counting needs by itself, and is read in place.
 
 use crate::bits::{pack, packed_len, unpack, width_of};
-use crate::chunk::CHUNK_BLOCKS_MAX;
+use crate::chunk_header::CHUNK_BLOCKS_MAX;
 use crate::error::LogError;
 use std::ops::Range;
 use tally_engine::L2Block;

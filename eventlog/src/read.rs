@@ -1,9 +1,10 @@
 //! What a reader reads of its log: records by their cursor, chunks in place, all as [`LogView`] has it.
 
 use crate::check::ChunkCheck;
-use crate::chunk::{ChunkHeader, chunk_start};
+use crate::chunk_header::{ChunkHeader, chunk_start};
+use crate::error::same;
 use crate::events::EventCursor;
-use crate::heads::{Chain, Reach, same};
+use crate::heads::{Links, Reach};
 use crate::index::{IndexEntry, decode_page, page_key};
 use crate::keys::{chunk_of, event_key, event_of, event_place, unlinked};
 use crate::options::{CHUNKS, INDEX, PRODUCERS, SPAN_EVENTS, TIMES};
@@ -201,10 +202,10 @@ impl LogReader {
     }
 
     /// What the chunk before that of block `start` says: its link, and what the next has to follow on.
-    fn before(&self, start: L2Block) -> Result<(Chain, ChunkCheck), LogError> {
+    fn before(&self, start: L2Block) -> Result<(Links, ChunkCheck), LogError> {
         let first = self.identity().l2_first_block;
         let Some(before) = start.previous().filter(|before| *before >= first) else {
-            return Ok((Chain::default(), ChunkCheck::default()));
+            return Ok((Links::default(), ChunkCheck::default()));
         };
         let before = chunk_start(first, before);
         let place = format!("the chunk of L2 block {before}");
@@ -212,7 +213,7 @@ impl LogReader {
         let (last, bytes) = unlinked(&place, &value)?;
         let header = ChunkHeader::decode(&place, bytes)?;
         // The count is of no interest: the heads' is compared with the number of chunks.
-        Ok((Chain { count: 0, last }, ChunkCheck::after(&header)))
+        Ok((Links { count: 0, last }, ChunkCheck::after(&header)))
     }
 }
 

@@ -1,8 +1,10 @@
 //! Opening a log for reading, and the views of it that replays work on.
 
-use crate::chunk::{ChunkHeader, column_digest};
+use crate::chunk::column_digest;
+use crate::chunk_header::ChunkHeader;
+use crate::error::same;
 use crate::events::EventCursor;
-use crate::heads::{Heads, same};
+use crate::heads::Heads;
 use crate::keys::unlinked;
 use crate::options::{
     CHUNKS, COLUMN_FAMILIES, FORMAT, FORMAT_UPGRADABLE, L1_EVENTS, OWNER_EVENTS, PRODUCERS, SIGNERS,
@@ -10,7 +12,8 @@ use crate::options::{
 };
 use crate::owners::{Owners, OwnersHead};
 use crate::recent::{RecentBlock, RecentBlocks, Side};
-use crate::store::{Meta, Store, is_database, probe};
+use crate::store::{Meta, Store};
+use crate::store_files::{is_database, probe};
 use crate::view::LogView;
 use crate::{LogError, LogIdentity};
 use alloy_primitives::B256;

@@ -5,9 +5,9 @@
 //! final blocks alone has nothing here, so its bytes do not depend on how it came to be.
 
 use crate::LogError;
-use crate::heads::same;
+use crate::error::same;
 use alloy_primitives::B256;
-use tally_engine::UnixTime;
+use tally_engine::{L1Record, UnixTime};
 
 /// A block, as far as a reorg can tell it from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,12 @@ impl Side {
         };
         key[1..].copy_from_slice(&number.to_be_bytes());
         key
+    }
+}
+
+impl From<&L1Record> for RecentBlock {
+    fn from(record: &L1Record) -> Self {
+        Self { number: record.block.0, hash: record.block_hash, timestamp: record.timestamp }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What reading and writing share: opening the database, and reading its meta data.
 
-use crate::heads::{Chain, Heads, same};
+use crate::error::same;
+use crate::heads::{Heads, Links};
 use crate::options::{
     self, COLUMN_FAMILIES, DIGEST_KEY, FORMAT, FORMAT_KEY, HEADS_KEY, IDENTITY_KEY, META, OWNERS_KEY, RECENT,
     RECENT_KEY, SIGNERS,
@@ -9,11 +10,12 @@ use crate::owners::OwnersHead;
 use crate::recent::{RecentBlock, Side, recent_digest};
 use crate::record::{decode, encode};
 use crate::signers::SIGNERS_MAX;
+use crate::store_files::{check_nothing_in, families_of, holds_files, is_database, opening};
 use crate::{LogError, LogIdentity};
 use alloy_primitives::Address;
 use rocksdb::{
     ColumnFamily, ColumnFamilyDescriptor, DB, DBIterator, DBPinnableSlice, DBRawIterator, Direction,
-    ErrorKind, IngestExternalFileOptions, IteratorMode, WriteBatch,
+    IngestExternalFileOptions, IteratorMode, WriteBatch,
 };
 use std::path::{Path, PathBuf};
 
@@ -208,7 +210,7 @@ impl Store {
     /// The dictionary: the signers by code, from 1 on; each link is checked, up to the one in the heads.
     pub(crate) fn signers(&self, heads: &Heads) -> Result<Vec<Address>, LogError> {
         let mut signers = Vec::new();
-        let mut chain = Chain::default();
+        let mut chain = Links::default();
         for (entry, code) in self.iterate(SIGNERS)?.zip(1..=SIGNERS_MAX) {
             let (key, value) = entry?;
             let place = format!("signer {code}");
@@ -362,74 +364,4 @@ impl StoreCursor<'_> {
             }),
         }
     }
-}
-
-/// Opens every table of the database once. A reader's open, as a secondary, silently skips unreadable table
-/// files, as their writer may be about to replace them; this read-only open fails on them.
-pub(crate) fn probe(path: &Path) -> Result<(), LogError> {
-    let found = families_of(path)?;
-    let opened = DB::open_cf_for_read_only(&options::database(false), path, found, false);
-    opened.map(drop).map_err(|error| opening(path, error))
-}
-
-fn families_of(path: &Path) -> Result<Vec<String>, LogError> {
-    DB::list_cf(&options::database(false), path).map_err(|error| opening(path, error))
-}
-
-/// Refuses a database that somebody else made: one with other families than a log's, or with data.
-fn check_nothing_in(path: &Path, found: &[String]) -> Result<(), LogError> {
-    let foreign = LogError::NotALog { path: path.into(), missing: META };
-    let is_default = |name: &str| name == rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
-    if found.iter().any(|name| !is_default(name) && !COLUMN_FAMILIES.contains(&name.as_str())) {
-        return Err(foreign);
-    }
-    let db = DB::open_cf_for_read_only(&options::database(false), path, found, false)
-        .map_err(|error| opening(path, error))?;
-    for name in found {
-        let Some(family) = db.cf_handle(name) else {
-            return Err(foreign);
-        };
-        if db.iterator_cf(family, IteratorMode::Start).next().is_some() {
-            return Err(foreign);
-        }
-    }
-    Ok(())
-}
-
-fn opening(path: &Path, source: rocksdb::Error) -> LogError {
-    let text = source.to_string();
-    // RocksDB has no kind of its own for it: the system refuses the lock on the LOCK file.
-    if source.kind() == ErrorKind::IOError && (text.contains("lock file") || text.contains("lock hold")) {
-        return LogError::Locked { path: path.into(), source };
-    }
-    LogError::Storage { path: path.into(), what: "opening the database", source }
-}
-
-pub(crate) fn is_database(path: &Path) -> Result<bool, LogError> {
-    let files = |source| LogError::Files { path: path.into(), what: "looking for a log", source };
-    path.join("CURRENT").try_exists().map_err(files)
-}
-
-/// What RocksDB makes of a new database before its `CURRENT` file, in which nothing can be yet.
-const BEFORE_CURRENT: [&str; 6] =
-    ["LOCK", "LOG", "000000.dbtmp", "IDENTITY", "MANIFEST-000001", "000001.dbtmp"];
-
-/// Whether a directory without a `CURRENT` file holds files, other than those of a database whose making was cut short:
-/// RocksDB makes it anew over these.
-fn holds_files(path: &Path) -> Result<bool, LogError> {
-    let files = |source| LogError::Files { path: path.into(), what: "looking for a log", source };
-    let entries = match std::fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(files(error)),
-    };
-    for entry in entries {
-        let name = entry.map_err(files)?.file_name();
-        // RocksDB's own log of an attempt before.
-        let is_old_log = name.as_encoded_bytes().starts_with(b"LOG.old.");
-        if !is_old_log && !BEFORE_CURRENT.iter().any(|known| name == *known) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

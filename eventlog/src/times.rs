@@ -2,7 +2,7 @@
 //! block an instant falls on.
 
 use crate::bits::{GROUP, add_groups, pack, packed_len, unpack, width_of};
-use crate::chunk::{CHUNK_BLOCKS_MAX, ChunkHeader};
+use crate::chunk_header::{CHUNK_BLOCKS_MAX, ChunkHeader};
 use crate::error::LogError;
 use tally_engine::{L2Block, UnixTime};
 
@@ -205,9 +205,9 @@ pub(crate) fn encode_times(times: &[u64]) -> Vec<u8> {
 pub(crate) fn check_times(header: &ChunkHeader, bytes: &[u8]) -> Result<(), LogError> {
     let times = Times::new(header.first_block, bytes)?;
     let place = format!("the times of {}", header.place());
-    crate::heads::same(&place, "number of blocks", &header.blocks, &times.blocks)?;
-    crate::heads::same(&place, "first timestamp", &header.first_time, &UnixTime(times.first_time))?;
-    crate::heads::same(&place, "last timestamp", &header.last_time, &times.last()?)
+    crate::error::same(&place, "number of blocks", &header.blocks, &times.blocks)?;
+    crate::error::same(&place, "first timestamp", &header.first_time, &UnixTime(times.first_time))?;
+    crate::error::same(&place, "last timestamp", &header.last_time, &times.last()?)
 }
 
 #[cfg(test)]

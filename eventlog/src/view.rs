@@ -1,6 +1,6 @@
 //! One way to read a log, whatever it is in.
 
-use crate::chunk::ChunkHeader;
+use crate::chunk_header::ChunkHeader;
 use crate::events::EventCursor;
 use crate::heads::Reach;
 use crate::index::IndexEntry;

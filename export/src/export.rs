@@ -41,7 +41,7 @@ pub struct Exported {
 }
 
 /// A file to be written.
-struct Part {
+struct EpochFile {
     path: PathBuf,
     range: RangeInclusive<L2Block>,
 }
@@ -63,7 +63,7 @@ pub fn export<L: LogView>(
         let kept = u64::try_from(parts.len()).unwrap_or(u64::MAX);
         return Ok(Exported { kept, ..Exported::default() });
     };
-    let write = |part: &Part| {
+    let write = |part: &EpochFile| {
         if exists(&part.path)? {
             return Ok(None);
         }
@@ -96,7 +96,7 @@ fn parts<L: LogView>(
     ledger: &BlockLedger<'_, L>,
     dir: &Path,
     format: ExportFormat,
-) -> Result<Vec<Part>, ExportError> {
+) -> Result<Vec<EpochFile>, ExportError> {
     let extension = match format {
         ExportFormat::Parquet => "parquet",
         ExportFormat::Csv => "csv",
@@ -105,7 +105,7 @@ fn parts<L: LogView>(
     let mut parts = Vec::new();
     for epoch in std::iter::once(None).chain(epochs) {
         if let Some(range) = ledger.blocks_of(epoch)? {
-            parts.push(Part { path: dir.join(format!("{}.{extension}", stem(epoch))), range });
+            parts.push(EpochFile { path: dir.join(format!("{}.{extension}", stem(epoch))), range });
         }
     }
     Ok(parts)
@@ -118,7 +118,7 @@ fn stem(epoch: Option<EpochIndex>) -> String {
 
 /// Makes the directory ready, and keeps others from exporting into it as long as the file is held; `None` if all of
 /// it is there already.
-fn begin(dir: &Path, parts: &[Part], receipt: &[u8]) -> Result<Option<File>, ExportError> {
+fn begin(dir: &Path, parts: &[EpochFile], receipt: &[u8]) -> Result<Option<File>, ExportError> {
     let files = |source| ExportError::Files { path: dir.into(), source };
     std::fs::create_dir_all(dir).map_err(files)?;
     let other = |found: String| Err(ExportError::OtherExport { path: dir.into(), found });
@@ -174,7 +174,7 @@ fn lock(dir: &Path) -> Result<File, ExportError> {
 }
 
 /// A file that is none of `parts`, nor the receipt.
-fn foreign(dir: &Path, parts: &[Part], receipt: &str) -> Result<Option<String>, std::io::Error> {
+fn foreign(dir: &Path, parts: &[EpochFile], receipt: &str) -> Result<Option<String>, std::io::Error> {
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
         if entry.file_name() != receipt && !parts.iter().any(|part| part.path == entry.path()) {
@@ -201,7 +201,7 @@ fn exists(path: &Path) -> Result<bool, ExportError> {
 
 fn write_part<L: LogView>(
     ledger: &BlockLedger<'_, L>,
-    part: &Part,
+    part: &EpochFile,
     format: ExportFormat,
 ) -> Result<u64, ExportError> {
     let (first, last) = (part.range.start().0, part.range.end().0);

@@ -3,6 +3,8 @@
 //! An export is a directory. Its receipt is there under the name `receipt.json.partial` as long as files are missing,
 //! and under `receipt.json` when all are there. Each file is written under a temporary name, synced and renamed, so an
 //! export that was interrupted goes on where it stopped.
+//!
+//! Whatever fails is an [`ExportError`], with the path. A panic is a fault of this crate.
 
 mod columns;
 mod csv_file;

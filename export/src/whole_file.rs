@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{BufWriter, Error, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// Writes a file under a temporary name beside `path`, syncs it, and renames it to `path`: whoever reads
-/// that name finds what was there before, or all of what `write` wrote.
+/// that name finds what was there before, or all of what `write` wrote. It has the permissions of the file that it
+/// replaces from its first byte on.
 ///
 /// # Errors
 ///
@@ -18,8 +19,13 @@ pub fn write_whole<T, E: From<Error>>(
     path: &Path,
     write: impl FnOnce(&mut (dyn Write + Send)) -> Result<T, E>,
 ) -> Result<T, E> {
+    let permissions = match path.metadata() {
+        Ok(found) => Some(found.permissions()),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(error.into()),
+    };
     let (dir, temporary) = temporary(path)?;
-    let written = write_synced(&temporary, write).and_then(|value| {
+    let written = write_synced(&temporary, permissions, write).and_then(|value| {
         std::fs::rename(&temporary, path)?;
         sync_dir(&dir)?;
         Ok(value)
@@ -55,9 +61,14 @@ fn temporary(path: &Path) -> Result<(PathBuf, PathBuf), Error> {
 
 fn write_synced<T, E: From<Error>>(
     path: &Path,
+    permissions: Option<Permissions>,
     write: impl FnOnce(&mut (dyn Write + Send)) -> Result<T, E>,
 ) -> Result<T, E> {
-    let mut file = BufWriter::with_capacity(BUFFER_BYTES, File::create(path)?);
+    let file = File::create(path)?;
+    if let Some(permissions) = permissions {
+        file.set_permissions(permissions)?;
+    }
+    let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);
     let value = write(&mut file)?;
     file.flush()?;
     file.get_ref().sync_all()?;

@@ -1,13 +1,14 @@
 //! What can go wrong.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use tally_audit::AuditError;
-use tally_claims::{AccountsError, ClaimsError, DistributionError, RegistryError};
-use tally_engine::{AmountError, FoldError};
+use tally_claims::ClaimsError;
+use tally_engine::{AmountError, EpochIndex, FoldError};
 use tally_eventlog::LogError;
 use tally_replay::ReplayError;
 
-/// Why the feed cannot be served.
+/// Why the feed cannot be served, or a token not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
     /// The log cannot be read.
@@ -16,21 +17,12 @@ pub enum FeedError {
     /// It cannot be replayed.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// It does not add up.
-    #[error(transparent)]
-    Accounts(#[from] AccountsError),
-    /// A batch or a rate cannot be prepared.
+    /// It does not add up, a call or a distribution cannot be prepared, or the registry of names is none.
     #[error(transparent)]
     Claims(#[from] ClaimsError),
-    /// A distribution cannot be made.
-    #[error(transparent)]
-    Distribution(#[from] DistributionError),
     /// It cannot be audited.
     #[error(transparent)]
     Audit(#[from] AuditError),
-    /// The registry of names is none.
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
     /// An amount does not fit.
     #[error("{place}: {error}")]
     Amount {
@@ -45,7 +37,7 @@ pub enum FeedError {
         /// The policy of the epoch.
         policy: String,
         /// The epoch that changed.
-        epoch: u64,
+        epoch: EpochIndex,
     },
     /// The directory holds another log than before.
     #[error(
@@ -97,9 +89,106 @@ pub enum FeedError {
     /// What was found wrong before, of the same moment.
     #[error("{0}")]
     Broken(String),
-    /// The server could not listen.
-    #[error(transparent)]
-    Http(#[from] crate::http::HttpError),
+    /// An address that cannot be listened at.
+    #[error("cannot listen at {address}: {source}")]
+    Listen {
+        /// The address to listen on.
+        address: SocketAddr,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+    /// Others could ask, and nothing says that they may.
+    #[error(
+        "{listen} can be reached by others: give the tokens that let them in, or say that the feed is public"
+    )]
+    Open {
+        /// Where it was to listen.
+        listen: SocketAddr,
+    },
+    /// Tokens for a feed that asks nobody for one.
+    #[error("a public feed asks for no token: either give tokens, or say that the feed is public")]
+    TokensOfPublic,
+    /// A file of tokens that cannot be read.
+    #[error("tokens of {}: {source}", path.display())]
+    ReadTokens {
+        /// The file that cannot be read.
+        path: PathBuf,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+    /// A file that is too large to be one of tokens.
+    #[error("tokens of {}: more than {bytes_max} bytes", path.display())]
+    LongTokens {
+        /// The file of tokens that was given.
+        path: PathBuf,
+        /// How many it may have.
+        bytes_max: u64,
+    },
+    /// A file of tokens with a line that is none.
+    #[error("tokens of {}, line {line}: {fault}", path.display())]
+    TokenLine {
+        /// The file of tokens that was given.
+        path: PathBuf,
+        /// The line, the first being 1.
+        line: usize,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// A file of tokens without one: nobody could ask anything.
+    #[error("tokens of {}: there is none", path.display())]
+    NoTokens {
+        /// The file of tokens that was given.
+        path: PathBuf,
+    },
+    /// A name that no token can have.
+    #[error(
+        "`{name}` cannot name a token: 1 to {chars_max} of the characters a-z, A-Z, 0-9, `.`, `_` and `-`"
+    )]
+    TokenName {
+        /// The name that occurs twice.
+        name: String,
+        /// How long it may be.
+        chars_max: usize,
+    },
+    /// The system gives no randomness.
+    #[error("no randomness for a token: {0}")]
+    Randomness(getrandom::Error),
+    /// A certificate or key that cannot be read.
+    #[error("{what} of {}: {fault}", path.display())]
+    TlsFile {
+        /// Which of the two is wrong: `certificate` or `key`.
+        what: &'static str,
+        /// The file that was given.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// A certificate and a key that cannot be used together, or at all.
+    #[error("certificate of {} and key of {}: {source}", cert.display(), key.display())]
+    Tls {
+        /// The file of the certificate.
+        cert: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
+        /// What rustls says of the pair.
+        source: rustls::Error,
+    },
+    /// The number of files that may be open cannot be found out or raised.
+    #[error("how many files may be open: {0}")]
+    FilesLimit(std::io::Error),
+    /// Too few files may be open for there to be any connection.
+    #[error(
+        "only {limit} files may be open, of which the log may take {for_log}: none is left for connections"
+    )]
+    FewFiles {
+        /// How many the process may have open.
+        limit: u64,
+        /// How many are left to the log.
+        for_log: u64,
+    },
+    /// Serving ended though nobody had asked for it.
+    #[error("serving ended: {0}")]
+    Serve(std::io::Error),
     /// A task was cut short.
     #[error("a task was cut short: {0}")]
     Task(#[from] tokio::task::JoinError),

@@ -10,12 +10,13 @@
 use crate::error::FeedError;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use tally_claims::{AccountsError, Distribution, DistributionHead, Owed, blocks_credited};
+use tally_claims::{Distribution, DistributionHead, Owed, blocks_credited};
 use tally_engine::{
-    Allocation, EpochLedger, Genesis, L1Block, L1Record, Ledger, Policy, PoolEvent, PoolState, SequencerId,
-    UnixTime, Wei,
+    Allocation, EpochIndex, EpochLedger, Genesis, L1Block, L1Record, Ledger, Policy, PoolEvent, PoolState,
+    SequencerId, UnixTime, Wei,
 };
 use tally_eventlog::{EventCursor, LogPart, LogView};
+use tally_replay::ReplayError;
 use tally_wire::{ClosedRow, CreditedRow, Fact, FactKind};
 
 /// Goes along what is final of a log, and tells what is settled.
@@ -100,7 +101,7 @@ impl Facts {
             .and_then(|secs| genesis.0.checked_add(secs));
         end.map(|end| Some(UnixTime(end))).ok_or_else(|| FeedError::NoEnd {
             policy: self.policy.name().into(),
-            epoch: u64::try_from(self.closed).unwrap_or(u64::MAX),
+            epoch: EpochIndex(u64::try_from(self.closed).unwrap_or(u64::MAX)),
         })
     }
 
@@ -163,7 +164,7 @@ impl Facts {
     /// Takes an event, and tells what it says if that is anybody's money or right.
     fn take(&mut self, record: &L1Record) -> Result<Option<Fact>, FeedError> {
         // Ingest has played it before it let it in; what does not add up is the audit's matter.
-        let _discrepancies = self.pool.apply(record).map_err(AccountsError::from)?;
+        let _discrepancies = self.pool.apply(record).map_err(ReplayError::from)?;
         self.l1_block = Some(record.block);
         let kind = event_fact(&self.pool, record)?;
         if matches!(record.event, PoolEvent::Locked { .. }) {

@@ -7,16 +7,16 @@ use crate::error::FeedError;
 use crate::facts::{Facts, Frozen, batch_rows};
 use crate::journal::Journal;
 use crate::told::Teller;
-use crate::view::{Contracts, PolicyView, View};
+use crate::view::{PolicyView, PoolContracts, View};
 use alloy_primitives::B256;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tally_claims::{AccountsError, ChainAccounts, Names, Registry, sequencers};
+use tally_claims::{ChainAccounts, Names, Registry, sequencers};
 use tally_engine::{L1Record, Policy, PoolEvent, PoolState};
 use tally_eventlog::{LogError, LogIdentity, LogReader, LogView, Reach};
-use tally_replay::{Replay, ReplayOptions, Replayed, StateAt, state_at};
+use tally_replay::{Replay, ReplayError, ReplayOptions, Replayed, StateAt, state_at};
 use tally_wire::{Fact, PaidBatch};
 
 /// How often to look again at a log whose writer is just at work, and how long to wait between.
@@ -259,14 +259,14 @@ impl Folder {
     }
 
     /// What L1 says in `log`, or in a part of one.
-    fn contracts<L: LogView>(&self, log: &L) -> Result<Contracts, FeedError> {
+    fn contracts<L: LogView>(&self, log: &L) -> Result<PoolContracts, FeedError> {
         let records = log.l1_records()?;
         let StateAt { pool, .. } = state_at(log, None)?;
         let accounts = ChainAccounts::after(&log.identity().genesis, &records)?;
         let sequencers = sequencers(log)?;
         let names = self.registry.as_ref().map(|registry| Names::new(registry, &sequencers));
         let (names, batches) = (names.unwrap_or_default(), paid_batches(log, &records)?);
-        Ok(Contracts { records, pool, accounts, sequencers, names, batches })
+        Ok(PoolContracts { records, pool, accounts, sequencers, names, batches })
     }
 }
 
@@ -289,7 +289,7 @@ fn paid_batches<L: LogView>(log: &L, records: &[L1Record]) -> Result<Vec<PaidBat
     let mut pool = PoolState::new(&log.identity().genesis);
     let mut batches = Vec::new();
     for record in records {
-        let _discrepancies = pool.apply(record).map_err(AccountsError::from)?;
+        let _discrepancies = pool.apply(record).map_err(ReplayError::from)?;
         if let PoolEvent::DistributeReward { batch, start_span, end_span, amount, reward_per_block, .. } =
             record.event
         {

@@ -3,6 +3,7 @@
 use crate::view::View;
 use std::sync::Mutex;
 use std::time::Duration;
+use tally_eventlog::Chain;
 use tally_ingest::{Metrics, Progress};
 use tally_wire::{ChainHead, Ingesting};
 use tokio::time::Instant;
@@ -62,7 +63,7 @@ impl Health {
         let (metrics, heads) = (self.ingest.as_ref()?, view.log.heads());
         let l1 = heads.l1.map(|head| head.block.0);
         let l2 = heads.l2.map(|head| head.block.0);
-        [("L1", metrics.l1(), l1), ("L2", metrics.l2(), l2)].into_iter().find_map(
+        [(Chain::L1, metrics.l1(), l1), (Chain::L2, metrics.l2(), l2)].into_iter().find_map(
             |(chain, progress, folded)| {
                 let max = self.lag_secs_max;
                 let Some(ago) = progress.heard_ago() else {

@@ -7,6 +7,11 @@
 //!   their sequence numbers, and turn what should never happen into rollbacks;
 //! - the API (described by [`openapi_json`]) only reads;
 //! - below it, every request passes its token, its client's rate, its method and its size.
+//!
+//! # Errors
+//!
+//! What keeps the feed from being served is a [`FeedError`]. A request never ends the server: what cannot be answered is a
+//! problem (RFC 9457) for the client and a line for the operator, and so is a panic, which is a fault of this crate.
 
 mod api;
 mod cursor;
@@ -23,5 +28,5 @@ mod view;
 
 pub use api::openapi_json;
 pub use error::FeedError;
-pub use http::{Access, HttpError, HttpOptions, NewToken, Timeouts, TlsFiles, Tokens};
+pub use http::{Access, HttpOptions, NewToken, Timeouts, TlsFiles, Tokens};
 pub use server::{FeedOptions, Server};

@@ -9,7 +9,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use std::path::Path;
 use std::time::Duration;
-use tally_eventlog::LogView;
+use tally_eventlog::{Chain, LogView};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfPolicy {
@@ -22,7 +22,7 @@ struct OfChain {
     chain: &'static str,
 }
 
-/// What folding and feeding count.
+/// The metrics of folding the log and of the feeds.
 #[derive(Clone, Debug)]
 pub(crate) struct FeedMetrics {
     streams: Gauge,
@@ -118,9 +118,9 @@ impl FeedMetrics {
         }
         for (family, reach) in [(&self.log_block, view.log.reach()), (&self.final_block, view.final_reach)] {
             let (l1, l2) = (reach.l1.map(|head| head.block.0), reach.l2.map(|head| head.block.0));
-            for (chain, block) in [("L1", l1), ("L2", l2)] {
+            for (chain, block) in [(Chain::L1, l1), (Chain::L2, l2)] {
                 if let Some(block) = block {
-                    family.get_or_create(&OfChain { chain }).set(gauge(block));
+                    family.get_or_create(&OfChain { chain: chain.name() }).set(gauge(block));
                 }
             }
         }

@@ -54,7 +54,7 @@ pub struct FeedOptions {
     pub ready_lag_secs: u64,
     /// How often to look whether somebody else has written to the log.
     pub poll: Duration,
-    /// The chains to follow.
+    /// The chains to follow; `None` if another process ingests.
     pub ingest: Option<LiveOptions>,
 }
 
@@ -144,7 +144,7 @@ impl Server {
         self.bound.local_addr()
     }
 
-    /// Where it serves metrics.
+    /// The address at which the server serves metrics, if it does.
     pub fn metrics_addr(&self) -> Option<SocketAddr> {
         self.metrics_bound.as_ref().map(Bound::local_addr)
     }
@@ -180,14 +180,12 @@ impl Server {
             match metrics_bound {
                 Some(bound) => {
                     let router = metrics_router(registries, Arc::clone(&api));
-                    bound.serve(router, &HttpMetrics::default(), stop.clone()).await.map_err(FeedError::from)
+                    bound.serve(router, &HttpMetrics::default(), stop.clone()).await
                 }
                 None => Ok(()),
             }
         };
-        let serving = async {
-            bound.serve(router(Arc::clone(&api)), &http_metrics, stop.clone()).await.map_err(FeedError::from)
-        };
+        let serving = bound.serve(router(Arc::clone(&api)), &http_metrics, stop.clone());
         tokio::try_join!(folding.run(committed), ingesting, watching, serving)?;
         Ok(())
     }

@@ -9,7 +9,7 @@ use tally_wire::{Fact, FactKind, FeedPlace};
 /// A fact as it is served.
 #[derive(Debug)]
 pub(crate) struct Told {
-    /// Its place in the feed.
+    /// The place of the fact in the feed, from 1.
     pub(crate) sequence: u64,
     /// How far a reader is that has it.
     pub(crate) cursor: Cursor,

@@ -24,26 +24,26 @@ pub(crate) struct View {
     pub(crate) digest: B256,
     /// How far the log is final.
     pub(crate) final_reach: Reach,
-    pub(crate) contracts: Arc<Contracts>,
-    /// What is final of that.
-    pub(crate) final_contracts: Arc<Contracts>,
+    pub(crate) contracts: Arc<PoolContracts>,
+    /// The same, but only of L1 blocks that are final.
+    pub(crate) final_contracts: Arc<PoolContracts>,
     /// In the order of the command line; there is at least one.
     pub(crate) policies: Vec<PolicyView>,
     /// The audit of all of it, once somebody asked.
     pub(crate) audit: OnceLock<ChainAudit>,
 }
 
-/// What L1 says, up to some block.
-pub(crate) struct Contracts {
+/// The pool's contracts by L1 up to some block, and what follows from them.
+pub(crate) struct PoolContracts {
     /// All L1 events of the log.
     pub(crate) records: Vec<L1Record>,
-    /// The state after them.
+    /// The state of the contracts after these events.
     pub(crate) pool: PoolState,
     /// What the contracts owe each sequencer.
     pub(crate) accounts: ChainAccounts,
-    /// Who the sequencers are.
+    /// The sequencers, with their addresses and stakes.
     pub(crate) sequencers: BTreeMap<SequencerId, SequencerFacts>,
-    /// What they are called.
+    /// The names of the sequencers, from the registry.
     pub(crate) names: Names,
     /// The batches that were paid, in order.
     pub(crate) batches: Vec<PaidBatch>,
@@ -74,7 +74,7 @@ impl PolicyView {
     pub(crate) fn new(
         log: Log,
         final_reach: Reach,
-        contracts: &Contracts,
+        contracts: &PoolContracts,
         (replayed, settled): (Replayed, Replayed),
         frozen: Frozen,
     ) -> Result<Self, FeedError> {
@@ -118,7 +118,11 @@ impl PolicyView {
     }
 
     /// A sequencer as it is served; `None` if there is none with this id.
-    pub(crate) fn sequencer(&self, contracts: &Contracts, id: SequencerId) -> Option<SequencerWithAccounts> {
+    pub(crate) fn sequencer(
+        &self,
+        contracts: &PoolContracts,
+        id: SequencerId,
+    ) -> Option<SequencerWithAccounts> {
         let known = contracts.sequencers.get(&id).zip(contracts.accounts.sequencers.get(&id));
         let (facts, account) = known?;
         // Who is not among them has earned nothing yet.

@@ -4,14 +4,17 @@ use crate::abi::LockingInfo::rewardPayerCall;
 use crate::abi::LockingPool::{mpcAddressCall, pausedCall, rewardPerBlockCall};
 use crate::abi::Metis::{allowanceCall, balanceOfCall};
 use crate::contracts::{View, batch_state};
+use crate::error::IngestError;
+use crate::fetch;
 use crate::json::WideQuantity;
-use crate::live::{LiveError, Metrics, fetch, tip};
+use crate::live::tip;
+use crate::metrics::Metrics;
 use crate::rpc::{Attempt, Endpoints, Fault, FaultKind, Rpc, call, decoded};
 use alloy::primitives::{Address, B256, Bytes};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use tally_engine::{BatchState, L1Block, UnixTime, Wei};
-use tally_eventlog::{L1Head, LogIdentity};
+use tally_eventlog::{Chain, L1Head, LogIdentity};
 
 /// What L1 says of a batch's call, all of it after the same block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,18 +52,17 @@ pub struct BatchCallState {
 ///
 /// # Errors
 ///
-/// [`LiveError`] if the endpoints cannot be used, or do not tell all of it.
+/// [`IngestError`] if the endpoints cannot be used, or do not tell all of it.
 pub fn batch_call_state<'a>(
     endpoints: &'a Endpoints,
     identity: &'a LogIdentity,
     head: L1Head,
     sender: Address,
     input: &'a Bytes,
-) -> BoxFuture<'a, Result<BatchCallState, LiveError>> {
+) -> BoxFuture<'a, Result<BatchCallState, IngestError>> {
     // Behind a pointer for the same reason as `ingest_live`.
     Box::pin(async move {
-        let metrics = Metrics::new().chain("L1");
-        let rpc = Rpc::connect("L1", identity.l1_chain_id, endpoints, false, metrics).await?;
+        let rpc = Rpc::connect(Chain::L1, identity, endpoints, false, &Metrics::new()).await?;
         let attempt = |attempt: Attempt| async move { asked(&attempt, identity, head, sender, input).await };
         Ok(rpc.ask("what a batch's call depends on", attempt).await?)
     })

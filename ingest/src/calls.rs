@@ -1,7 +1,7 @@
 //! Finding a call in the input of a transaction, also where the pool was called through another
 //! contract: then the call is somewhere within the outer call's data.
 
-use crate::error::DecodeFault;
+use crate::decode_fault::DecodeFault;
 use alloy::sol_types::{SolCall, SolType};
 use std::collections::BTreeSet;
 
@@ -9,7 +9,25 @@ use std::collections::BTreeSet;
 /// counts with everything behind it; a transaction of 128 KiB, the most that nodes pass on, has room for 2,000 of them.
 const SEARCHED_BYTES_MAX: usize = 256 << 20;
 
-/// Every call of `C` that `input` may hold, in order and without repetitions.
+/// The call of `C` in `input` that was made, of those that fit its event; `Err` with how many fit if that does not decide.
+/// One at the very beginning is what the transaction called, whatever stands behind it; of those further in only one may
+/// fit.
+///
+/// # Errors
+///
+/// As [`calls_in`].
+pub(crate) fn call_made<C: SolCall>(
+    input: &[u8],
+    fits: impl Fn(&C) -> bool,
+) -> Result<Result<C, usize>, DecodeFault> {
+    let mut calls = calls_in::<C>(input)?;
+    calls.retain(|(_, call)| fits(call));
+    let found = calls.len();
+    let is_clear = found == 1 || calls.first().is_some_and(|(position, _)| *position == 0);
+    Ok(calls.into_iter().next().filter(|_| is_clear).map(|(_, call)| call).ok_or(found))
+}
+
+/// Every call of `C` that `input` may hold, with its place, in order and without repetitions.
 ///
 /// A call at the very beginning is taken however it is encoded, as the contract would take it. One
 /// further in has to be in the standard encoding, so that not every chance repetition of the selector
@@ -18,7 +36,7 @@ const SEARCHED_BYTES_MAX: usize = 256 << 20;
 /// # Errors
 ///
 /// [`DecodeFault::CallEverywhere`] if it looks like the call in more places than can be tried.
-pub(crate) fn calls_in<C: SolCall>(input: &[u8]) -> Result<Vec<C>, DecodeFault> {
+fn calls_in<C: SolCall>(input: &[u8]) -> Result<Vec<(usize, C)>, DecodeFault> {
     let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
     let (mut places, mut left) = (0_usize, SEARCHED_BYTES_MAX);
     for (position, window) in input.windows(4).enumerate() {
@@ -39,7 +57,7 @@ pub(crate) fn calls_in<C: SolCall>(input: &[u8]) -> Result<Vec<C>, DecodeFault> 
         let encoded = call.abi_encode();
         let stands_as_is = position == 0 || rest.starts_with(&encoded);
         if stands_as_is && seen.insert(encoded) {
-            found.push(call);
+            found.push((position, call));
         }
     }
     Ok(found)
@@ -56,7 +74,7 @@ mod tests {
     }
 
     fn ids(input: &[u8]) -> Vec<U256> {
-        calls_in::<relockCall>(input).expect("few places").into_iter().map(|call| call._seqId).collect()
+        calls_in::<relockCall>(input).expect("few places").into_iter().map(|(_, call)| call._seqId).collect()
     }
 
     #[test]

@@ -8,9 +8,10 @@ use crate::abi::LockingPool::{
     seqSignersCall, seqStatusesCall, sequencersCall, sequencersReturn, signerUpdateThrottleCall,
     totalSequencersCall,
 };
+use crate::error::IngestError;
+use crate::fetch;
 use crate::json::Header;
-use crate::live::metrics::ChainMetrics;
-use crate::live::{LiveError, Metrics, fetch};
+use crate::metrics::Metrics;
 use crate::rpc::{Attempt, Call, Endpoints, Fault, FaultKind, Rpc, call, decoded};
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::SolCall;
@@ -21,7 +22,7 @@ use tally_engine::{
     BatchId, BatchState, L1Block, PoolState, SequencerId, SequencerState, SignerState, SpanId, Status,
     UnixTime, Wei,
 };
-use tally_eventlog::LogIdentity;
+use tally_eventlog::{Chain, LogIdentity};
 
 /// No pool has more sequencers: mainnet's has a few dozen.
 const SEQUENCERS_MAX: u64 = 10_000;
@@ -47,18 +48,17 @@ pub struct ContractState {
 ///
 /// # Errors
 ///
-/// [`LiveError`] if the endpoints cannot be used, or do not tell: a node may not keep states from so long
+/// [`IngestError`] if the endpoints cannot be used, or do not tell: a node may not keep states from so long
 /// ago.
 pub fn contract_state<'a>(
     endpoints: &'a Endpoints,
     identity: &'a LogIdentity,
     block: L1Block,
     known: &'a PoolState,
-) -> BoxFuture<'a, Result<ContractState, LiveError>> {
+) -> BoxFuture<'a, Result<ContractState, IngestError>> {
     // Behind a pointer for the same reason as `ingest_live`.
     Box::pin(async move {
-        let metrics: ChainMetrics = Metrics::new().chain("L1");
-        let rpc = Rpc::connect("L1", identity.l1_chain_id, endpoints, false, metrics).await?;
+        let rpc = Rpc::connect(Chain::L1, identity, endpoints, false, &Metrics::new()).await?;
         let what = format!("the contracts' state after block {block}");
         let attempt = |attempt: Attempt| async move { asked(&attempt, identity, block, known).await };
         Ok(rpc.ask(&what, attempt).await?)

@@ -1,7 +1,7 @@
 //! JSON-RPC objects, read strictly: a missing field, a number without `0x`, or one too large for what
 //! it counts is an error. Fields that nobody here needs are skipped, whatever they hold.
 
-use crate::error::DecodeFault;
+use crate::decode_fault::DecodeFault;
 use alloy::primitives::{Address, B256, Bloom, Bytes, U256};
 use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};

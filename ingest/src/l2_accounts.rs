@@ -1,7 +1,10 @@
 //! What addresses are on L2: contracts, plain accounts, or nothing yet.
 
+use crate::error::IngestError;
+use crate::fetch;
 use crate::json::{Quantity, WideQuantity};
-use crate::live::{LiveError, Metrics, fetch, tip};
+use crate::live::tip;
+use crate::metrics::Metrics;
 use crate::rpc::{Attempt, Call, Endpoints, Fault, Rpc, call};
 use alloy::primitives::{Address, B256, Bytes};
 use futures_util::future::BoxFuture;
@@ -9,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use tally_engine::{L2Block, UnixTime, Wei};
-use tally_eventlog::{L2Head, LogIdentity};
+use tally_eventlog::{Chain, L2Head, LogIdentity};
 
 /// What an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,17 +79,16 @@ pub struct L2Accounts {
 ///
 /// # Errors
 ///
-/// [`LiveError`] if the endpoints cannot be used, or do not tell all of it.
+/// [`IngestError`] if the endpoints cannot be used, or do not tell all of it.
 pub fn l2_accounts<'a>(
     endpoints: &'a Endpoints,
     identity: &'a LogIdentity,
     head: L2Head,
     addresses: &'a BTreeSet<Address>,
-) -> BoxFuture<'a, Result<L2Accounts, LiveError>> {
+) -> BoxFuture<'a, Result<L2Accounts, IngestError>> {
     // Behind a pointer for the same reason as `ingest_live`.
     Box::pin(async move {
-        let metrics = Metrics::new().chain("L2");
-        let rpc = Rpc::connect("L2", identity.l2_chain_id, endpoints, false, metrics).await?;
+        let rpc = Rpc::connect(Chain::L2, identity, endpoints, false, &Metrics::new()).await?;
         let attempt = |attempt: Attempt| async move { asked(&attempt, head, addresses).await };
         Ok(rpc.ask("what the recipients are", attempt).await?)
     })

@@ -11,6 +11,12 @@
 //! - [`recover_signer`] says who made an L2 block.
 //!
 //! No other crate knows JSON-RPC or the contracts' interfaces.
+//!
+//! # Errors
+//!
+//! Whatever fails here is an [`IngestError`]. Two of its parts have types of their own: a [`DecodeFault`] says what is
+//! wrong with something that a chain or a recording gave, and an [`RpcError`] why a chain gave nothing. Nothing that a
+//! node, a recording or a file says makes this crate panic: a panic is a fault of this crate.
 
 #[allow(missing_docs, clippy::pedantic, reason = "the contracts' own words, expanded by a macro")]
 mod abi;
@@ -18,12 +24,15 @@ mod batch_call;
 mod calls;
 mod contracts;
 mod decode;
+mod decode_fault;
 mod error;
+mod fetch;
 mod json;
 mod l2_accounts;
 mod lines;
 mod live;
 mod manifest;
+mod metrics;
 mod network;
 mod recording;
 mod rpc;
@@ -32,16 +41,15 @@ mod signer;
 
 pub use batch_call::{BatchCallState, batch_call_state};
 pub use contracts::{ContractState, contract_state};
-pub use decode::{BlockFacts, L1Decoder, decode_span};
-pub use error::{DecodeFault, IngestError, UnknownTopic};
+pub use decode::{BlockFacts, L1Decoder, UnknownTopic, decode_span};
+pub use decode_fault::DecodeFault;
+pub use error::IngestError;
 pub use json::ChainLog;
 pub use l2_accounts::{AccountKind, L2Account, L2Accounts, l2_accounts};
-pub use live::{
-    Finality, LiveError, LiveIngested, LiveOptions, Metrics, Progress, StateCheck, ingest_live,
-    owners_of_chain,
-};
+pub use live::{Finality, LiveIngested, LiveOptions, StateCheck, ingest_live, owners_of_chain};
 pub use manifest::{RecordingManifest, contract_defaults, read_manifest};
-pub use network::{Network, NetworkError, names as network_names};
+pub use metrics::{Metrics, Progress};
+pub use network::{Network, names as network_names};
 pub use recording::{Ingested, Limits, ingest_recording, owners_of_recording};
 pub use rpc::{Endpoints, FaultKind, RpcError, mask_urls};
 pub use sample::{l1_blocks, l2_blocks};

@@ -1,6 +1,7 @@
 //! Lines of JSON in gzip files, one object each, read as they come.
 
-use crate::error::{DecodeFault, IngestError};
+use crate::decode_fault::DecodeFault;
+use crate::error::IngestError;
 use flate2::read::MultiGzDecoder;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::fs::File;

@@ -1,6 +1,7 @@
 //! What a recording is of.
 
-use crate::error::{DecodeFault, IngestError};
+use crate::decode_fault::DecodeFault;
+use crate::error::IngestError;
 use alloy::primitives::{Address, U256};
 use serde::Deserialize;
 use std::io::Read;

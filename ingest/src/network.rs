@@ -1,9 +1,10 @@
 //! Networks: which chains and contracts to ingest, as small TOML files.
 
+use crate::error::IngestError;
 use alloy::primitives::{Address, U256};
 use serde::Deserialize;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tally_engine::{BatchId, L1Block, L2Block, PoolGenesis, Wei};
 use tally_eventlog::LogIdentity;
 
@@ -23,27 +24,6 @@ pub struct Network {
     pub name: String,
     /// Its chains, contracts, first blocks and initial values.
     pub identity: LogIdentity,
-}
-
-/// A network that cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum NetworkError {
-    /// Neither a built-in name nor a file.
-    #[error("{name} is neither a built-in network ({}) nor a file: {source}", names().join(", "))]
-    NotFound {
-        /// What was asked for.
-        name: String,
-        /// The system's own words.
-        source: std::io::Error,
-    },
-    /// A file that is no network.
-    #[error("the network file {}: {reason}", path.display())]
-    Invalid {
-        /// The path of the file.
-        path: PathBuf,
-        /// What is wrong, and where.
-        reason: String,
-    },
 }
 
 #[derive(Deserialize)]
@@ -95,19 +75,19 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// [`NetworkError`] if there is neither, or the file is not a network.
-    pub fn load(name: &str) -> Result<Self, NetworkError> {
+    /// [`IngestError`] if there is neither, or the file is not a network.
+    pub fn load(name: &str) -> Result<Self, IngestError> {
         if let Some((path, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
             return Self::from_toml(text, Path::new(path));
         }
         let path = Path::new(name);
-        let not_found = |source| NetworkError::NotFound { name: name.into(), source };
+        let not_found = |source| IngestError::NoNetwork { name: name.into(), known: names(), source };
         let mut text = String::new();
         let file = std::fs::File::open(path).map_err(not_found)?;
         file.take(NETWORK_BYTES_MAX + 1).read_to_string(&mut text).map_err(not_found)?;
         if u64::try_from(text.len()).is_ok_and(|len| len > NETWORK_BYTES_MAX) {
             let reason = format!("it is longer than the {NETWORK_BYTES_MAX} bytes allowed");
-            return Err(NetworkError::Invalid { path: path.into(), reason });
+            return Err(IngestError::Network { path: path.into(), reason });
         }
         Self::from_toml(&text, path)
     }
@@ -116,9 +96,9 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// [`NetworkError::Invalid`] naming the field that is missing, unknown or wrong.
-    pub fn from_toml(text: &str, path: &Path) -> Result<Self, NetworkError> {
-        let invalid = |reason: String| NetworkError::Invalid { path: path.into(), reason };
+    /// [`IngestError::Network`] naming the field that is missing, unknown or wrong.
+    pub fn from_toml(text: &str, path: &Path) -> Result<Self, IngestError> {
+        let invalid = |reason: String| IngestError::Network { path: path.into(), reason };
         let File { name, l1, l2, initial } =
             toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
         let wei = |field: &str, text: &str| {

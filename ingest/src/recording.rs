@@ -1,7 +1,9 @@
 //! From a recording of the chains to the log: all of it, or, where anything in it is wrong, nothing.
 
+use crate::decode::UnknownTopic;
 use crate::decode::{BlockFacts, L1Decoder, decode_owner, decode_span};
-use crate::error::{DecodeFault, IngestError, UnknownTopic};
+use crate::decode_fault::DecodeFault;
+use crate::error::IngestError;
 use crate::json::{ChainLog, Header, L1Transaction, L2Block as L2BlockObject};
 use crate::lines::{Line, Lines};
 use crate::manifest::{RecordingManifest, Totals, read_manifest};
@@ -10,7 +12,7 @@ use alloy::primitives::{B256, Bytes};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tally_engine::{Discrepancy, L1Block, L2Block, UnixTime};
-use tally_eventlog::{Heads, L1Head, LogIdentity, LogWriter, OwnerRecord, ProducedBlock};
+use tally_eventlog::{Chain, Heads, L1Head, LogIdentity, LogWriter, OwnerRecord, ProducedBlock};
 
 /// How many bytes the inputs of a recording's L1 transactions may have in all: they are held in memory.
 /// The 584 of `fixtures/pool-a` have 60 kB.
@@ -139,19 +141,23 @@ struct Sequence {
     head_seen: bool,
     /// L1 blocks rise in time, and a recording may lack headers between them; L2 blocks do not fall, and
     /// all are there.
-    is_l1: bool,
+    chain: Chain,
 }
 
 impl Sequence {
-    fn new(head: Option<(u64, B256)>, is_l1: bool) -> Self {
-        Self { previous: None, head, head_seen: false, is_l1 }
+    fn new(head: Option<(u64, B256)>, chain: Chain) -> Self {
+        Self { previous: None, head, head_seen: false, chain }
+    }
+
+    fn is_l1(&self) -> bool {
+        self.chain == Chain::L1
     }
 
     /// Checks the next block and says whether the log lacks it.
     fn check(&mut self, block: BlockFacts, parent: B256) -> Result<bool, DecodeFault> {
         if let Some(previous) = self.previous {
             let is_next = previous.number.checked_add(1) == Some(block.number);
-            if block.number <= previous.number || !(is_next || self.is_l1) {
+            if block.number <= previous.number || !(is_next || self.is_l1()) {
                 return Err(DecodeFault::OutOfOrder { previous: previous.number, found: block.number });
             }
             if is_next && parent != previous.hash {
@@ -159,7 +165,7 @@ impl Sequence {
                 return Err(DecodeFault::Parent { block: block.number, expected, found });
             }
             let rises = previous.timestamp < block.timestamp;
-            if !rises && (self.is_l1 || previous.timestamp > block.timestamp) {
+            if !rises && (self.is_l1() || previous.timestamp > block.timestamp) {
                 let (previous, found) = (previous.timestamp, block.timestamp);
                 return Err(DecodeFault::Time { block: block.number, previous, found });
             }
@@ -186,18 +192,19 @@ impl Sequence {
         let (Some(found), Some(expected)) = (self.previous.map(|block| block.number), expected) else {
             return Ok(());
         };
-        if found == expected || self.is_l1 && found < expected {
+        if found == expected || self.is_l1() && found < expected {
             return Ok(());
         }
         Err(at.here().fault(DecodeFault::Incomplete { what: "last block", expected, found }))
     }
 
     /// What to tell of a recording that ends before the log does.
-    fn warning(&self, chain: &str) -> Option<String> {
+    fn warning(&self) -> Option<String> {
         let (head, _) = self.head.filter(|_| !self.head_seen)?;
         let end = self.previous.map_or("nothing".into(), |block| format!("block {}", block.number));
         Some(format!(
-            "of {chain}, {end} was read, and the log reaches block {head}: the two were not compared"
+            "of {}, {end} was read, and the log reaches block {head}: the two were not compared",
+            self.chain
         ))
     }
 }
@@ -215,7 +222,7 @@ fn stage_l1(
     let mut headers = Lines::open(&recording.join("l1_blocks.jsonl.gz"))?;
     let mut logs = BlockLogs::open(&recording.join("l1_logs.jsonl.gz"))?;
     let head = writer.committed().l1.map(|head| (head.block.0, head.hash));
-    let mut sequence = Sequence::new(head, true);
+    let mut sequence = Sequence::new(head, Chain::L1);
     loop {
         let Some(Line { value: header, at }) = headers.next::<Header>()? else {
             sequence.check_last(&headers, totals.l1_last_block)?;
@@ -252,7 +259,7 @@ fn stage_l1(
     }
     headers.check_count(totals.l1_blocks)?;
     logs.finish(to, totals.l1_logs)?;
-    notes.warnings.extend(sequence.warning("L1"));
+    notes.warnings.extend(sequence.warning());
     notes.unknown.append(&mut decoder.unknown);
     Ok(())
 }
@@ -285,7 +292,7 @@ fn owners_up_to(
 ) -> Result<Option<Vec<OwnerRecord>>, IngestError> {
     let mut headers = Lines::open(&recording.join("l1_blocks.jsonl.gz"))?;
     let mut logs = BlockLogs::open(&recording.join("l1_logs.jsonl.gz"))?;
-    let mut sequence = Sequence::new(Some((to.block.0, to.hash)), true);
+    let mut sequence = Sequence::new(Some((to.block.0, to.hash)), Chain::L1);
     let mut owners = Vec::new();
     while let Some(Line { value: header, at }) = headers.next::<Header>()? {
         let facts = BlockFacts { number: header.number.0, hash: header.hash, timestamp: header.timestamp.0 };
@@ -329,7 +336,7 @@ fn stage_l2(
     let mut blocks = Lines::open(&recording.join("l2_blocks.jsonl.gz"))?;
     let mut logs = BlockLogs::open(&recording.join("l2_logs.jsonl.gz"))?;
     let head = writer.committed().l2.map(|head| (head.block.0, head.hash));
-    let mut sequence = Sequence::new(head, false);
+    let mut sequence = Sequence::new(head, Chain::L2);
     loop {
         let Some(Line { value: block, at }) = blocks.next::<L2BlockObject>()? else {
             sequence.check_last(&blocks, totals.l2_last_block)?;
@@ -362,6 +369,6 @@ fn stage_l2(
         }
     }
     blocks.check_count(totals.l2_blocks)?;
-    notes.warnings.extend(sequence.warning("L2"));
+    notes.warnings.extend(sequence.warning());
     logs.finish(to, totals.l2_logs)
 }

@@ -1,6 +1,6 @@
 //! Who made an L2 block: the sequencer's signature over the hash of its first transaction.
 
-use crate::error::DecodeFault;
+use crate::decode_fault::DecodeFault;
 use crate::json::{Field, L2Block, L2Transaction};
 use alloy::primitives::{Address, B256, U256, b256, keccak256};
 use secp256k1::Message;

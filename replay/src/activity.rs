@@ -2,7 +2,8 @@
 
 use crate::error::ReplayError;
 use crate::horizon::Stop;
-use crate::run::{ReplayOptions, Replayed};
+use crate::options::ReplayOptions;
+use crate::run::Replayed;
 use crate::survey::{Survey, Surveyor};
 use crate::threads::Threads;
 use tally_engine::{Activity, Allocation, Policy, fold};

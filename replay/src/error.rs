@@ -1,10 +1,10 @@
-//! What can stop a replay.
+//! What can stop a replay, or be wrong with a receipt.
 
 use alloy_primitives::B256;
-use tally_engine::{FoldError, L2Block, Policy, PoolError, SpanError};
+use tally_engine::{FoldError, L1Block, L2Block, Policy, PolicyError, PoolError, SpanError};
 use tally_eventlog::LogError;
 
-/// A replay that could not be carried out. There is no partial result.
+/// A replay that could not be carried out, or a receipt that is none or not sound. There is no partial result.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The log cannot be read.
@@ -18,7 +18,7 @@ pub enum ReplayError {
     Fold {
         /// The name of the policy.
         policy: String,
-        /// What the fold said.
+        /// The error that the fold returned.
         error: FoldError,
     },
     /// What the contract paid depends on more than who did what, so there is nothing to vary.
@@ -41,21 +41,22 @@ pub enum ReplayError {
         "the log ends at L2 block {found} (none: 0), before block {folded} that was folded already: replay it anew"
     )]
     WentBack {
-        /// The last block folded.
+        /// The last block that was folded.
         folded: L2Block,
         /// The last block of the log.
         found: L2Block,
     },
     /// The log has other blocks than those that were folded.
     #[error(
-        "the log up to the end of the chunk of L2 block {chunk} is not the one that was folded: its link is {found}, not {folded}: replay it anew"
+        "the log's L2 blocks up to some block of the chunk of block {chunk} are not those that were folded: their digest is \
+         {found}, not {folded}: replay the log anew"
     )]
     Replaced {
-        /// The chunk's first block.
+        /// The first block of the chunk.
         chunk: L2Block,
-        /// Its link when it was folded.
+        /// The digest of the blocks when they were folded.
         folded: B256,
-        /// The link that it has now.
+        /// The digest that they have now.
         found: B256,
     },
     /// The ledger is not that of the log whose blocks are asked about.
@@ -83,11 +84,63 @@ pub enum ReplayError {
     #[error("L1 block {asked} is asked for, but the log holds blocks {first} to {last}")]
     L1OutOfRange {
         /// The block that was asked for.
-        asked: u64,
+        asked: L1Block,
         /// The first block of the log.
-        first: u64,
+        first: L1Block,
         /// The log's last, or "none".
         last: String,
+    },
+    /// A receipt that is too long to be one.
+    #[error("a receipt of {found} bytes is longer than the {max} allowed")]
+    ReceiptTooLong {
+        /// How many bytes it has.
+        found: usize,
+        /// How many bytes a receipt may have.
+        max: usize,
+    },
+    /// Not a receipt's JSON: the parser's own words, with line and column.
+    #[error("it is no receipt: {0}")]
+    NoReceipt(#[from] serde_json::Error),
+    /// A receipt of another format than this program's.
+    #[error("it has the format {found:?}, and this program knows {known:?}")]
+    ReceiptFormat {
+        /// The format that the receipt states.
+        found: String,
+        /// The format that this program reads.
+        known: &'static str,
+    },
+    /// A receipt whose bytes are not those that one which says the same has.
+    #[error("the receipt is not written as Tally writes it: its line {line} is {found}, not {expected}")]
+    NotCanonical {
+        /// Which line, from 1.
+        line: usize,
+        /// What a receipt that says the same has there.
+        expected: String,
+        /// What it has there.
+        found: String,
+    },
+    /// A receipt whose policy is none.
+    #[error("the receipt's policy: {0}")]
+    ReceiptPolicy(#[from] PolicyError),
+    /// Something that follows from the receipt's own numbers is not what it states.
+    #[error("the receipt is not sound: {place} is {found}, but by its own numbers {expected}")]
+    NotSound {
+        /// The part of the receipt.
+        place: String,
+        /// What follows from the numbers.
+        expected: String,
+        /// What the receipt states there.
+        found: String,
+    },
+    /// A value of a receipt that no ledger can have.
+    #[error("the receipt is not sound: {place} is {found}, which has to be {expected}")]
+    ReceiptValue {
+        /// The part of the receipt.
+        place: String,
+        /// What it may be.
+        expected: &'static str,
+        /// What the receipt states there.
+        found: String,
     },
 }
 

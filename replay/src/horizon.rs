@@ -11,7 +11,7 @@ use tally_eventlog::LogView;
 pub enum Stop {
     /// The log has no more L2 blocks.
     LogEnd,
-    /// It was asked to.
+    /// The caller asked for no later block.
     AsAsked,
     /// The next block is later than the last L1 block in the log: what it earns may depend on events
     /// that are not ingested yet.
@@ -29,7 +29,7 @@ pub enum Stop {
 }
 
 impl Stop {
-    /// A word for programs.
+    /// The reason as a word that programs read; it stays the same.
     pub const fn code(self) -> &'static str {
         match self {
             Self::LogEnd => "log_end",

@@ -33,7 +33,7 @@
 //!
 //! # Errors
 //!
-//! A [`ReplayError`] says which policy or block it is about. After an error a [`Replay`] cannot go on, and says so; a
+//! Whatever fails is a [`ReplayError`], which says which policy, block or line it is about. After an error a [`Replay`] cannot go on, and says so; a
 //! panic is a fault of this crate.
 
 mod activity;
@@ -43,11 +43,13 @@ mod count;
 mod error;
 mod explain;
 mod horizon;
+mod options;
 mod receipt;
 mod run;
 mod saved;
 mod state;
 mod survey;
+mod tail;
 mod threads;
 mod whatif;
 
@@ -63,12 +65,13 @@ pub use explain::{
     explain_block, explain_epoch,
 };
 pub use horizon::Stop;
+pub use options::ReplayOptions;
 pub use receipt::{
     RECEIPT_BYTES_MAX, RECEIPT_FORMAT, Receipt, ReceiptBatch, ReceiptBatchRow, ReceiptChain, ReceiptEarned,
-    ReceiptEpoch, ReceiptError, ReceiptHead, ReceiptHorizon, ReceiptInitial, ReceiptLog, ReceiptPolicy,
-    ReceiptRate, ReceiptRow, ReceiptSequencer, ReceiptStop, ReceiptUnrewarded,
+    ReceiptEpoch, ReceiptHead, ReceiptHorizon, ReceiptInitial, ReceiptLog, ReceiptPolicy, ReceiptRate,
+    ReceiptRow, ReceiptSequencer, ReceiptStop, ReceiptUnrewarded,
 };
-pub use run::{Replay, ReplayOptions, Replayed, replay};
+pub use run::{Replay, Replayed, replay};
 pub use saved::{SAVED_BYTES_MAX, restore, save};
-pub use state::{StateAt, state_at};
+pub use state::{StateAt, check_l1_block, state_at};
 pub use whatif::{Compared, Variation, WhatIf};

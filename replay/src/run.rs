@@ -2,11 +2,13 @@
 
 use crate::error::ReplayError;
 use crate::horizon::Stop;
+use crate::options::ReplayOptions;
 use crate::survey::Surveyor;
+use crate::tail::Tail;
 use crate::threads::{OnAllThreads, Threads};
 use alloy_primitives::B256;
 use std::collections::BTreeMap;
-use tally_engine::{Fold, Horizon, L2Block, Ledger, Policy, UnixTime};
+use tally_engine::{Fold, Horizon, L2Block, Ledger, Policy};
 use tally_eventlog::{CHUNK_BLOCKS_MAX, LogView};
 
 /// One policy's part of a replay.
@@ -20,24 +22,6 @@ pub struct Replayed {
     pub stop: Stop,
 }
 
-/// Up to where, on how many threads and how carefully to replay.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ReplayOptions<'a> {
-    /// The last block, if the log reaches further.
-    pub to: Option<L2Block>,
-    /// The last second of which records of L1 count, or `None` for all: what a batch pays later is then still
-    /// pending, and valued at the reward per block of that time. Blocks and spans are as they are. (A [`Replay`] that
-    /// goes on without it does not go back to the records that it passed over.)
-    pub known_by: Option<UnixTime>,
-    /// How many threads count, or `None` for one a core.
-    pub threads: Option<usize>,
-    /// Whether to check every byte that the log has of the blocks, on the way.
-    pub verify: bool,
-    /// Where to split the blocks: each part is counted by itself, and the counts are added. The result
-    /// is the same for any split.
-    pub splits: &'a [L2Block],
-}
-
 /// Folds a log under several policies, counting the blocks once for all of them.
 ///
 /// # Errors
@@ -49,7 +33,7 @@ pub fn replay<L: LogView>(
     options: ReplayOptions<'_>,
 ) -> Result<Vec<Replayed>, ReplayError> {
     let mut replay = Replay::new(policies);
-    replay.advance(log, options)?;
+    Threads::new(options.threads)?.run(|| replay.advance_here(log, options))?;
     Ok(replay.into_replayed())
 }
 
@@ -62,20 +46,22 @@ pub fn replay<L: LogView>(
 /// A clone goes on by itself: from a replay of what is final, one of what may still be taken back.
 #[derive(Clone)]
 pub struct Replay {
-    parts: Vec<Part>,
+    parts: Vec<PolicyFold>,
     surveyor: Surveyor,
     /// The last chunk that was folded whole, and its link, which is a digest of everything up to its end.
     folded: Option<(L2Block, B256)>,
+    /// The blocks of the chunk after that.
+    tail: Option<Tail>,
     has_failed: bool,
 }
 
 #[derive(Clone)]
-struct Part {
+struct PolicyFold {
     fold: Fold,
     stop: Stop,
 }
 
-impl Part {
+impl PolicyFold {
     fn horizon(&self) -> Option<Horizon> {
         self.fold.ledger().horizon
     }
@@ -84,14 +70,15 @@ impl Part {
 impl Replay {
     /// A replay that has folded nothing yet.
     pub fn new(policies: &[Policy]) -> Self {
-        let part = |policy: &Policy| Part { fold: Fold::new(policy.clone()), stop: Stop::LogEnd };
+        let part = |policy: &Policy| PolicyFold { fold: Fold::new(policy.clone()), stop: Stop::LogEnd };
         let parts = policies.iter().map(part).collect();
-        Self { parts, surveyor: Surveyor::default(), folded: None, has_failed: false }
+        Self { parts, surveyor: Surveyor::default(), folded: None, tail: None, has_failed: false }
     }
 
     /// Folds what the log has beyond the last horizons. The log is that of the last advance, grown: after a
-    /// rollback to before a horizon, replay anew. That is refused as far as it shows: where the log has become
-    /// shorter, or a chunk that was folded whole is another; not where only blocks of the last chunk are.
+    /// rollback to before a horizon, replay anew. That is refused: where the log has become shorter, where a chunk that was
+    /// folded whole is another, and where the last blocks have another producer or time. Span events and records of L1
+    /// that were replaced are the caller's to know of.
     ///
     /// # Errors
     ///
@@ -104,6 +91,8 @@ impl Replay {
         // Poisoned until the whole step has succeeded.
         self.has_failed = true;
         Threads::new(options.threads)?.run(|| self.advance_here(log, options))?;
+        let tail = self.reached().map(|reached| Tail::of(log, self.surveyor.signers(), reached));
+        self.tail = tail.transpose()?;
         self.has_failed = false;
         Ok(())
     }
@@ -113,9 +102,9 @@ impl Replay {
         self.parts.iter().map(|part| (part.fold.policy(), part.fold.ledger(), part.stop))
     }
 
-    /// The same, by value.
+    /// Ends the replay, and returns each policy, its ledger, and why it ends where it does.
     pub fn into_replayed(self) -> Vec<Replayed> {
-        let replayed = |part: Part| {
+        let replayed = |part: PolicyFold| {
             let policy = part.fold.policy().clone();
             Replayed { policy, ledger: part.fold.into_ledger(), stop: part.stop }
         };
@@ -136,6 +125,9 @@ impl Replay {
             }
         }
         self.surveyor.read_on(log, options)?;
+        if let Some(tail) = &self.tail {
+            tail.check(log, self.surveyor.signers())?;
+        }
         // Policies go on together from where they stand together.
         let mut groups: BTreeMap<Option<L2Block>, Vec<usize>> = BTreeMap::new();
         for (index, part) in self.parts.iter_mut().enumerate() {
@@ -158,7 +150,7 @@ impl Replay {
 
     /// The furthest of the policies' horizons.
     fn reached(&self) -> Option<L2Block> {
-        self.parts.iter().filter_map(Part::horizon).map(|horizon| horizon.block).max()
+        self.parts.iter().filter_map(PolicyFold::horizon).map(|horizon| horizon.block).max()
     }
 
     /// Advances policies with the same last horizon.
@@ -169,7 +161,7 @@ impl Replay {
         group: &[usize],
     ) -> Result<(), ReplayError> {
         let parts = || group.iter().filter_map(|index| self.parts.get(*index));
-        let last = parts().next().and_then(Part::horizon);
+        let last = parts().next().and_then(PolicyFold::horizon);
         let policies: Vec<&Policy> = parts().map(|part| part.fold.policy()).collect();
         let survey = self.surveyor.survey(log, options, last, &policies)?;
         for (index, (horizon, stop)) in group.iter().zip(&survey.ends) {

@@ -21,18 +21,26 @@ pub struct StateAt {
 ///
 /// [`ReplayError::L1OutOfRange`] if the log does not hold that block, and if it cannot be read.
 pub fn state_at<L: LogView>(log: &L, at: Option<L1Block>) -> Result<StateAt, ReplayError> {
-    let first = log.identity().l1_first_block;
+    at.map_or(Ok(()), |asked| check_l1_block(log, asked))?;
     let head = log.reach().l1.map(|head| head.block);
-    if let Some(asked) = at
-        && (asked < first || head.is_none_or(|head| asked > head))
-    {
-        let last = head.map_or("none".into(), |head| head.to_string());
-        return Err(ReplayError::L1OutOfRange { asked: asked.0, first: first.0, last });
-    }
     let mut pool = PoolState::new(&log.identity().genesis);
     let mut discrepancies = Vec::new();
     for record in log.l1_records()?.iter().take_while(|record| at.is_none_or(|at| record.block <= at)) {
         discrepancies.extend(pool.apply(record)?);
     }
     Ok(StateAt { block: at.or(head), pool, discrepancies })
+}
+
+/// Fails unless the log holds the L1 block `asked`.
+///
+/// # Errors
+///
+/// [`ReplayError::L1OutOfRange`], which says what it holds.
+pub fn check_l1_block<L: LogView>(log: &L, asked: L1Block) -> Result<(), ReplayError> {
+    let (first, head) = (log.identity().l1_first_block, log.reach().l1.map(|head| head.block));
+    if asked >= first && head.is_some_and(|head| asked <= head) {
+        return Ok(());
+    }
+    let last = head.map_or("none".into(), |head| head.to_string());
+    Err(ReplayError::L1OutOfRange { asked, first, last })
 }

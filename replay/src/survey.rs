@@ -4,7 +4,7 @@ use crate::blocks::Blocks;
 use crate::count::{Counting, ProducerCodes, count};
 use crate::error::ReplayError;
 use crate::horizon::{Stop, horizon};
-use crate::run::ReplayOptions;
+use crate::options::ReplayOptions;
 use alloy_primitives::Address;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -24,7 +24,7 @@ pub(crate) struct Surveyor {
     spans: Spans,
     /// Everybody whom a span names.
     span_signers: BTreeSet<Address>,
-    /// The signers by code.
+    /// The signers of the log, in the order of their codes.
     signers: Vec<Address>,
 }
 
@@ -57,6 +57,11 @@ impl Surveyor {
         // All of them each time: after a rollback others may have the same codes.
         self.signers = log.signers()?;
         Ok(())
+    }
+
+    /// The signers of the log, in the order of their codes, from 1 on.
+    pub(crate) fn signers(&self) -> &[Address] {
+        &self.signers
     }
 
     /// Counts the blocks after `last`, the last horizon of all these policies, once for all of them.
@@ -124,7 +129,7 @@ impl Surveyor {
 }
 
 impl Survey<'_> {
-    /// What a fold reads.
+    /// The timeline, spans, batches and counts that a fold reads.
     pub(crate) fn history(&self) -> History<'_> {
         History {
             timeline: self.timeline,

@@ -3,7 +3,7 @@
 use crate::activity::{ReplayedActivity, activity};
 use crate::error::ReplayError;
 use crate::horizon::Stop;
-use crate::run::ReplayOptions;
+use crate::options::ReplayOptions;
 use crate::threads::Threads;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub struct WhatIf {
 pub struct Variation<'a> {
     /// The policy of the variant.
     pub policy: &'a Policy,
-    /// All sequencers taken together.
+    /// The sums over all sequencers.
     pub total: Compared,
     /// Each sequencer with rewarded blocks, by id: the same for every variant.
     pub sequencers: BTreeMap<SequencerId, Compared>,

@@ -4,6 +4,9 @@
 //! Everything follows from a [`Plan`]: each thing that is random is drawn from BLAKE3 of the seed and of its
 //! place, so that any part can be made by itself, on any thread, and the same plan gives the same bytes. What
 //! comes out is a log like any other: it verifies, and replays under every policy.
+//!
+//! A plan that cannot be carried out is a [`PlanError`]; what fails while the log is written is a [`LogError`]. A panic is
+//! a fault of this crate.
 
 mod blocks;
 mod draw;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tally_claims::{
-    AccountsError, ChainAccounts, Cut, LedgerAccount, MovementKind, NotClaimable, Statement, StatementRange,
+    ChainAccounts, ClaimsError, Cut, LedgerAccount, MovementKind, NotClaimable, Statement, StatementRange,
     accounts, statement,
 };
 use tally_eventlog::{LogReader, LogView};
@@ -200,7 +200,7 @@ fn statement_of(
     id: u64,
     policy: Option<&Policy>,
     range: (Option<u64>, Option<u64>),
-) -> Result<Statement, AccountsError> {
+) -> Result<Statement, ClaimsError> {
     let range = StatementRange { from: range.0.map(UnixTime), to: range.1.map(UnixTime) };
     statement(log, SequencerId(id), policy, range, Some(1))
 }
@@ -361,7 +361,7 @@ fn accruals_are_the_ledgers_by_block() {
                     }
                     let found = match statement_of(log, id.0, Some(&policy), (Some(from), Some(to))) {
                         Ok(found) => found,
-                        Err(AccountsError::UnknownSequencer { .. }) if blocks.is_empty() => continue,
+                        Err(ClaimsError::UnknownSequencer { .. }) if blocks.is_empty() => continue,
                         Err(error) => panic!("{error}"),
                     };
                     let accrued: BTreeMap<u64, (u64, Wei)> = found

@@ -561,7 +561,7 @@ fn policies_that_make_no_sense() {
     assert_eq!(status, 2);
     assert!(
         err.contains(
-            "--policy nonesuch: it is neither built in (guide, stake-weighted, locking-pool, operators, fixed-reward) nor a file"
+            "--policy nonesuch: it is neither built in (guide, stake-weighted, locking-pool, operators, fixed-reward, locking-pool@1) nor a file"
         ),
         "{err}"
     );

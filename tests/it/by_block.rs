@@ -7,7 +7,7 @@ use crate::support::{RECORDINGS, cases, engine_policy, history_of, ingested, ora
 use engine::{EpochIndex, L2Block, Ledger, Policy, SequencerId, Spans, Unrewarded, Wei};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use tally_eventlog::LogView;
+use tally_eventlog::{Heads, LogView};
 use tally_replay::{BlockEntry, BlockLedger, Outcome, ReplayOptions, Replayed, replay, restore, save};
 
 fn replayed<L: LogView>(log: &L, policy: &Policy) -> Replayed {
@@ -131,9 +131,10 @@ proptest! {
     /// What is kept of a replay is that replay, for that log and policy; and nothing if a byte is another.
     #[test]
     fn a_replay_that_was_kept_comes_back_or_nothing_does(history in history(), policy in policy(), at in any::<prop::sample::Index>(), mask in 1_u8..) {
-        let (policy, log) = (engine_policy(&policy), alloy_primitives::B256::repeat_byte(7));
-        let replayed = replayed(&MemoryLog::new(&history), &policy);
-        let mut bytes = save(&replayed, log).unwrap();
+        let (policy, memory) = (engine_policy(&policy), MemoryLog::new(&history));
+        let (identity, heads) = (memory.identity(), Heads { l1: memory.reach().l1, ..Heads::default() });
+        let (replayed, log) = (replayed(&memory, &policy), heads.digest(identity).unwrap());
+        let mut bytes = save(&replayed, identity, &heads).unwrap();
         let restored = restore(&bytes, &policy, log).unwrap();
         prop_assert_eq!(&restored.ledger, &replayed.ledger);
         prop_assert_eq!(restored.stop, replayed.stop);

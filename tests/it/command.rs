@@ -168,6 +168,8 @@ fn log_info_and_verify_agree_with_ingest() {
     assert_eq!(info["l1"]["sealed_block"], 20_231_395, "a recording is final");
     assert_eq!(info["l1"]["events"], 243);
     assert_eq!(info["l1"]["owner_events"], 2);
+    let owners = *tally_eventlog::LogReader::open(std::path::Path::new(log)).unwrap().owners_head();
+    assert_eq!(info["l1"]["owner_events_link"], owners.events.last.to_string());
     assert_eq!(info["l1"]["owner_events_missing_to"], Value::Null);
     assert_eq!(info["l2"]["chain_id"], 1_088);
     assert_eq!(info["l2"]["blocks"], 2_000);

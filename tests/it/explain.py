@@ -371,7 +371,6 @@ class Fold:
         self.by_contract = policy["allocation"] == "on-chain"
         self.by_stake = policy["allocation"] == "stake-weighted"
         self.by_operators = policy.get("rate") == "operators"
-        assert "fixed_reward" not in policy, "there is no second opinion on rewards that are fixed"
         self.scheduled = self.by_contract or policy.get("attribution") == "scheduled"
         genesis = policy.get("genesis", "first-lock")
         if genesis in ("first-lock", "first-payable"):
@@ -394,8 +393,10 @@ class Fold:
         for block, assessed in zip(self.blocks, self.assessed):
             reward = None
             if assessed.why is None:
-                division = self.division(self.epoch(block.time), assessed.effective)
-                reward = assessed.each if self.by_contract else division["quotient"] if division else self.initial
+                epoch = self.epoch(block.time)
+                division, rate = self.division(epoch, assessed.effective), self.rates[epoch]
+                undivided = rate[0] if rate else self.initial
+                reward = assessed.each if self.by_contract else division["quotient"] if division else undivided
                 so_far[assessed.sequencer] = so_far.get(assessed.sequencer, 0) + reward
             self.rewards.append(reward)
             self.totals.append(None if reward is None else so_far[assessed.sequencer])
@@ -490,13 +491,18 @@ class Fold:
             seconds = change["secs"] if change["from"] <= time else seconds
         return seconds
 
+    def fixed(self, time):
+        """What every block earns whatever the rule says, if anything."""
+        changes = self.policy.get("fixed_reward", [])
+        return next((int(change["reward_wei"]) for change in reversed(changes) if change["from"] <= time), None)
+
     def locked(self, time):
         """All stakes, whoever is leaving."""
         return sum(last_at(changes, time)[1] or 0 for changes in self.recording.stakes.values())
 
     def rates_of_epochs(self):
         """For each epoch: None for the initial rate, or the window's epoch, m, d, its text, Q, N and W; or what the
-        operators enter: what is locked, m, d, its text, and the seconds."""
+        operators enter: what is locked, m, d, its text, and the seconds; or a reward that is fixed, by itself."""
         sums = {}
         for block, assessed in zip(self.blocks, self.assessed):
             if assessed.why is None:
@@ -513,13 +519,14 @@ class Fold:
                     rate = (self.locked(start), *self.target(start), self.seconds(start)) if self.locked(start) else rate
                 elif blocks > 0 and stake > 0 and (weight > 0 or not self.by_stake):
                     rate = (epoch - 1, *self.target(start), stake, blocks, weight)
-            rates.append(None if self.by_contract else rate)
+            fixed = self.fixed(start)
+            rates.append(None if self.by_contract else rate if fixed is None else (fixed,))
         return rates
 
     def division(self, epoch, effective):
         """The one that a block's reward comes from; None where nothing is divided."""
         rate = self.rates[epoch]
-        if self.by_contract or (rate is None and not self.by_stake):
+        if self.by_contract or (rate is None and not self.by_stake) or (rate and len(rate) == 1):
             return None
         if rate is None:
             above, below = [self.initial, effective], [self.cap]
@@ -582,6 +589,8 @@ def epoch_json(fold, epoch):
         kind = "chain"
     elif rate is None:
         kind, each = "initial", None if fold.by_stake else str(fold.initial)
+    elif len(rate) == 1:
+        kind, each = "fixed", str(rate[0])
     elif fold.by_operators:
         kind, each = "operators", str(fold.division(epoch, 0)["quotient"])
         locked, m, d, mrr, seconds = rate

@@ -19,8 +19,8 @@ fn root() -> PathBuf {
 }
 
 /// The policy of a file beside this one.
-fn hourly() -> String {
-    root().join("tests/it/explain/hourly.toml").to_str().unwrap().to_owned()
+fn written(name: &str) -> String {
+    root().join("tests/it/explain").join(name).to_str().unwrap().to_owned()
 }
 
 fn json_of(args: &[&str]) -> Value {
@@ -40,7 +40,7 @@ fn second_opinion(recording: &Path, explanations: &[Value], signers: &Path) -> (
         .arg(root().join("tests/it/explain.py"))
         .args([recording, &file])
         .args(policies)
-        .arg(hourly())
+        .args([written("hourly.toml"), written("fixed.toml")])
         .arg("--signers")
         .arg(signers)
         .output()
@@ -97,9 +97,10 @@ fn explanations_are_what_a_second_opinion_finds_in_the_raw_recording() {
     if !Tool::Python.is_there() {
         return;
     }
-    let hourly = hourly();
-    let small = [BUILT_IN[0], BUILT_IN[2], BUILT_IN[3], &hourly];
-    for (recording, policies, least) in [("pool-a", &BUILT_IN, 40_000), ("small-a", &small, 15_000)] {
+    let (hourly, fixed) = (written("hourly.toml"), written("fixed.toml"));
+    let large = [&BUILT_IN[..], &[&fixed]].concat();
+    let small = vec![BUILT_IN[0], BUILT_IN[2], BUILT_IN[3], &hourly];
+    for (recording, policies, least) in [("pool-a", large, 40_000), ("small-a", small, 15_000)] {
         let (dir, _) = ingested(recording);
         let log = dir.path().to_str().unwrap();
         let all: Vec<Value> = policies.iter().flat_map(|policy| explanations(log, policy)).collect();
@@ -155,7 +156,7 @@ fn the_second_opinion_finds_a_planted_change() {
         return;
     }
     let (dir, _) = ingested("small-a");
-    let (log, hourly) = (dir.path().to_str().unwrap(), hourly());
+    let (log, hourly) = (dir.path().to_str().unwrap(), written("hourly.toml"));
     let ask = |policy: &str, more: &[&str]| {
         json_of(&[&["explain", "--log", log, "--policy", policy], more].concat())
     };

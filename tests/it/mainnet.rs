@@ -74,6 +74,16 @@ fn the_logs_of_the_deployments_on_l1_are_known() {
         assert!(!bears_on_rewards, "{contract}: {log:?}");
     }
     assert_eq!((decoder.unknown, of_pool, of_others), (Vec::new(), 8, 1));
+    // Both contracts of the pool got their first owner from nobody; the one of the proxies' admin is not in the log.
+    let deployer: Address = "0x001088e383a00ff4ab36f37f7021cb6d7b415751".parse().unwrap();
+    let owners: Vec<_> = decoder
+        .owners
+        .iter()
+        .map(|owner| (owner.block.0, owner.contract, owner.previous_owner, owner.new_owner))
+        .collect();
+    let (info, pool) = (identity.locking_info, identity.locking_pool);
+    let expected = [(19_424_659, info, Address::ZERO, deployer), (19_424_665, pool, Address::ZERO, deployer)];
+    assert_eq!(owners, expected);
 }
 
 /// The one span event of the deployment on L2 is that of span 0.

@@ -5,7 +5,7 @@ use alloy_primitives::{Address, B256, U256};
 use engine::{BatchId, L1Block, L1Record, L2Block, PoolGenesis, SpanRecord, UnixTime, Wei};
 use std::ops::RangeInclusive;
 use tally_eventlog::{
-    Chain, ChunkHeader, EncodedChunk, EventCursor, IndexEntry, L1Head, L2Head, LogError, LogIdentity,
+    ChunkHeader, EncodedChunk, EventCursor, IndexEntry, L1Head, L2Head, Links, LogError, LogIdentity,
     LogView, ProducedBlock, Producers, Reach, Times, encode_chunks,
 };
 
@@ -96,7 +96,7 @@ impl LogView for MemoryLog {
     fn l1_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<L1Record>, LogError> {
         let place = |record: &L1Record| Some((record.block.0, record.log_index));
         let new: Vec<_> = self.l1.iter().filter(|record| place(record) > cursor.last()).cloned().collect();
-        *cursor = EventCursor::new(new.last().map_or(cursor.last(), place), Chain::default());
+        *cursor = EventCursor::new(new.last().map_or(cursor.last(), place), Links::default());
         Ok(new)
     }
 
@@ -108,7 +108,7 @@ impl LogView for MemoryLog {
         for record in &self.spans {
             let place = Some((record.block.0, record.log_index));
             if place > cursor.last() {
-                *cursor = EventCursor::new(place, Chain::default());
+                *cursor = EventCursor::new(place, Links::default());
                 each(record.clone())?;
             }
         }

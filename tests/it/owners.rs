@@ -4,10 +4,12 @@ use crate::bundles::restore::info;
 use crate::live::Live;
 use crate::support::{head_digest, ingested, tally};
 use alloy_primitives::{Address, B256};
-use engine::{L1Block, UnixTime};
+use engine::{L1Block, L1Record, PoolEvent, UnixTime, Wei};
 use replay_node::Options;
 use serde_json::Value;
+use std::time::Duration;
 use tally_eventlog::{L1Head, LogError, LogReader, LogView, LogWriter, OwnerRecord, verify};
+use tally_ingest::{Endpoints, IngestError, owners_of_chain};
 
 /// The account that deployed the contracts of `pool-a`, and owned them ever since.
 const DEPLOYER: &str = "0x6a0acac9ab6ccb22f65b7b8c83e3427b3f785487";
@@ -71,6 +73,23 @@ fn live_chains_give_the_owners_of_the_recording() {
         assert_eq!(owners, ingested(recording).1.owners().unwrap());
         assert_eq!(info(&live.log())["head_digest"], head_digest(recording));
     }
+}
+
+/// The story: a reorg came while they were fetched, or every endpoint is of another branch than the log.
+#[test]
+fn owners_of_a_chain_with_another_block_at_the_end_are_not_believed() {
+    let (_dir, log) = ingested("small-a");
+    let head = log.heads().l1.unwrap();
+    let live = Live::start("small-a", &Options::default());
+    let endpoints =
+        Endpoints { urls: vec![live.node.l1_url(); 2], timeout: Duration::from_secs(10), rounds_max: 2 };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let owners = |to: L1Head| runtime.block_on(owners_of_chain(&endpoints, log.identity(), to));
+    assert_eq!(owners(head).unwrap(), log.owners().unwrap().records);
+    let error = owners(L1Head { hash: B256::ZERO, ..head }).unwrap_err();
+    assert!(matches!(&error, IngestError::OtherBlock { .. }), "{error}");
+    let told = format!("L1 block {} is {} at ", head.block, head.hash);
+    assert!(error.to_string().starts_with(&told) && error.to_string().ends_with("run it again"), "{error}");
 }
 
 /// A log of the pool of `pool-a` with L1 blocks up to `head` and nothing else.
@@ -178,6 +197,56 @@ fn what_does_not_fit_is_refused_with_both_values() {
     assert!(matches!(&error, LogError::Owner { what: "block", .. }), "{error}");
     // Its block has to be in the log with it.
     assert!(matches!(writer.commit(), Err(LogError::L1HeadOutOfOrder { .. })));
+}
+
+/// A transfer of METIS in this block, which every pool can have.
+fn transfer(block: u64, log_index: u64) -> L1Record {
+    L1Record {
+        block: L1Block(block),
+        block_hash: hash(block),
+        timestamp: UnixTime(block * 12),
+        transaction_hash: B256::repeat_byte(2),
+        log_index,
+        event: PoolEvent::MetisTransfer {
+            from: Address::repeat_byte(1),
+            to: Address::repeat_byte(2),
+            amount: Wei::ZERO,
+        },
+    }
+}
+
+/// The story: what one node told of a block was staged beside what another told of it. No order of a record, an owner
+/// event and a head gets past the writer that `log verify` would refuse.
+#[test]
+fn a_block_has_one_hash_and_one_time_in_all_that_is_staged() {
+    let (first, block) = (19_430_001, 19_430_003);
+    let differs = |error: &LogError, what: &str| matches!(error, LogError::L1Differs { what: found, .. } if *found == what);
+    let (dir, mut writer) = empty_log(first);
+    writer.stage_l1(&transfer(block, 0)).unwrap();
+    let other = L1Record { block_hash: B256::ZERO, ..transfer(block, 1) };
+    let error = writer.stage_l1(&other).unwrap_err();
+    assert!(differs(&error, "hash"), "{error}");
+    let told =
+        format!("L1 block {block} has the hash {}, but {} by what came before", B256::ZERO, hash(block));
+    assert_eq!(error.to_string(), told);
+    let later = L1Record { timestamp: UnixTime(block * 12 + 1), ..transfer(block, 1) };
+    assert!(differs(&writer.stage_l1(&later).unwrap_err(), "timestamp"));
+    let head = L1Head { hash: B256::ZERO, ..l1_head(block) };
+    assert!(differs(&writer.stage_l1_head(head).unwrap_err(), "hash"));
+    let owner = OwnerRecord { block_hash: B256::ZERO, ..owner_event(&writer, block, 7, 1) };
+    assert!(matches!(writer.stage_owner(&owner), Err(LogError::Owner { what: "block", .. })));
+    writer.stage_owner(&owner_event(&writer, block + 1, 7, 1)).unwrap();
+    let head = L1Head { timestamp: UnixTime(block * 12 + 13), ..l1_head(block + 1) };
+    assert!(differs(&writer.stage_l1_head(head).unwrap_err(), "timestamp"));
+    writer.stage_l1_head(l1_head(block + 1)).unwrap();
+    // The head's own block again, and another of its number.
+    writer.stage_l1_head(l1_head(block + 1)).unwrap();
+    let head = L1Head { hash: B256::ZERO, ..l1_head(block + 1) };
+    assert!(differs(&writer.stage_l1_head(head).unwrap_err(), "hash"));
+    writer.commit().unwrap();
+    drop(writer);
+    let verified = verify(&LogReader::open(&dir.path().join("log")).unwrap()).unwrap();
+    assert_eq!(verified.l1_events, 1);
 }
 
 /// The story: somebody put another owner into a log with a database tool.

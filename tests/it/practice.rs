@@ -12,7 +12,7 @@ use crate::support::{
 use engine::{EpochIndex, L2Block, OperatorsRate, Policy, Rate, Wei};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tally_eventlog::LogView;
+use tally_eventlog::{Heads, LogView};
 use tally_replay::{
     BlockLedger, Receipt, Replay, ReplayOptions, explain_epoch, replay, restore, save, state_at,
 };
@@ -59,8 +59,9 @@ proptest! {
             }
         }
         // Nothing is lost in a kept replay, nor in the policy's file.
-        let digest = alloy_primitives::B256::repeat_byte(7);
-        let kept = restore(&save(&ours, digest).unwrap(), &ours.policy, digest).unwrap();
+        let (identity, heads) = (log.identity(), Heads::default());
+        let kept = save(&ours, identity, &heads).unwrap();
+        let kept = restore(&kept, &ours.policy, heads.digest(identity).unwrap()).unwrap();
         prop_assert_eq!(&kept.ledger, &ours.ledger);
         let read = Policy::from_toml(&ours.policy.to_toml()).unwrap();
         prop_assert_eq!((read.digest(), &read), (ours.policy.digest(), &ours.policy));

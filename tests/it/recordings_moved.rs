@@ -337,7 +337,7 @@ fn all_that_tells_of_a_ledger_tells_of_a_moved_one() {
                 match statement(&log_moved, *id, Some(&policy), range, Some(1)) {
                     Ok(statement) => assert_eq!(statement.sequencer, *id),
                     // It had not locked by then.
-                    Err(tally_claims::AccountsError::UnknownSequencer { .. }) => assert!(to.is_some()),
+                    Err(tally_claims::ClaimsError::UnknownSequencer { .. }) => assert!(to.is_some()),
                     Err(error) => panic!("{one:?}, sequencer {id}: {error}"),
                 }
             }

@@ -8,7 +8,7 @@ use replay_node::{Options, Rule};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tally_audit::{Sample, SampledBlock};
-use tally_eventlog::{LogView, ProducedBlock, RecentBlock};
+use tally_eventlog::{Chain, LogView, ProducedBlock, RecentBlock};
 
 /// What the chains have, where it is what the log has.
 fn chains(sample: &Sample) -> (Vec<RecentBlock>, Vec<ProducedBlock>) {
@@ -63,11 +63,11 @@ fn each_field_of_a_block_that_is_another_is_told() {
     let places: Vec<_> = told.iter().map(|told| (told.chain, told.block, told.field)).collect();
     let of_l2 = |at: usize| sample.l2[at].number.0;
     let expected = [
-        ("L1", sample.l1[2].number, "hash"),
-        ("L1", sample.l1[3].number, "timestamp"),
-        ("L2", of_l2(1), "signer"),
-        ("L2", of_l2(4), "timestamp"),
-        ("L2", of_l2(sample.l2.len() - 1), "hash"),
+        (Chain::L1, sample.l1[2].number, "hash"),
+        (Chain::L1, sample.l1[3].number, "timestamp"),
+        (Chain::L2, of_l2(1), "signer"),
+        (Chain::L2, of_l2(4), "timestamp"),
+        (Chain::L2, of_l2(sample.l2.len() - 1), "hash"),
     ];
     assert_eq!(places, expected);
     assert_eq!((told[3].found.as_str(), told[3].log.clone()), ("6", sample.l2[4].timestamp.to_string()));

@@ -110,7 +110,7 @@ fn what_each_command_prints_is_of_its_shape() {
     check_shape::<tally_wire::BundleAudit>(&format!("audit bundle {} --format json", a.display()));
     for other in [&a, &b] {
         let args = format!("audit compare {} {} --format json", a.display(), other.display());
-        check_shape::<tally_wire::Comparison>(&args);
+        check_shape::<tally_wire::ReceiptComparison>(&args);
     }
 }
 

@@ -329,7 +329,7 @@ pub(crate) fn assert_same(ours: &Ledger, theirs: &oracle::Ledger) {
             let theirs = their.q_by_sequencer.get(&row.sequencer.0).cloned().unwrap_or_default();
             assert_eq!(big(&row.stake_seconds), theirs, "Q of sequencer {} in epoch {epoch}", row.sequencer);
         }
-        let last = matches!(our.rate, Rate::FromWindow(window) if window.epoch >= epoch);
+        let last = matches!(our.rate, Rate::FromWindow(window) if window.epoch.0 >= epoch);
         assert!(!last, "a rate comes from an earlier epoch");
     }
     let sequencers: Vec<_> = ours

@@ -1,9 +1,13 @@
 //! Made-up logs: that they are logs like any other, and what a replay of them gives whichever way it is taken.
 
+use crate::histories::history;
+use crate::memory::MemoryLog;
 use crate::oracle;
 use crate::support::{FAMILIES, assert_same, history_of, oracle_policy, tally};
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
 use engine::{L2Block, Policy};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
 use tally_eventlog::{LogError, LogReader, LogView, LogWriter, ProducedBlock, verify};
 use tally_replay::{Replay, ReplayError, ReplayOptions, replay};
 use tally_synth::{Pattern, Plan, make_log};
@@ -213,6 +217,36 @@ fn a_replay_does_not_go_on_with_other_blocks() {
     replay.advance(&log, ReplayOptions::default()).unwrap();
     let error = replay.advance(&other, ReplayOptions::default()).unwrap_err();
     assert!(matches!(error, ReplayError::Replaced { chunk: L2Block(8_192), .. }), "{error}");
+}
+
+/// The story: a reorg replaced the last blocks, all in the chunk that still grows, by as many others and more.
+#[test]
+fn a_replay_does_not_go_on_where_only_its_last_blocks_are_others() {
+    let mut runner = TestRunner::deterministic();
+    let mut seen = 0;
+    while seen < 50 {
+        let mut history = history().new_tree(&mut runner).unwrap().current();
+        let Some(cut) = history.blocks.len().checked_sub(10).filter(|cut| *cut >= 10) else { continue };
+        let mut begun = history.clone();
+        begun.blocks.truncate(cut);
+        let last = begun.blocks[cut - 1].number;
+        begun.spans.retain(|record| record.block.0 <= last);
+        let mut replay = Replay::new(&policies()[..1]);
+        replay.advance(&MemoryLog::new(&begun), ReplayOptions::default()).unwrap();
+        let horizon = replay.ledgers().next().unwrap().1.horizon;
+        let mut same = replay.clone();
+        same.advance(&MemoryLog::new(&history), ReplayOptions::default()).unwrap();
+        for block in &mut history.blocks[cut - 5..cut] {
+            block.signed_by = Some(Address::repeat_byte(0x77));
+        }
+        // What lies beyond the horizon was not folded yet.
+        if horizon.is_none_or(|horizon| horizon.block.0 <= last - 5) {
+            continue;
+        }
+        let error = replay.advance(&MemoryLog::new(&history), ReplayOptions::default()).unwrap_err();
+        assert!(matches!(error, ReplayError::Replaced { .. }), "{error}");
+        seen += 1;
+    }
 }
 
 /// The story: somebody rewrites a chunk and makes its header and the links after it fit, as far as a replay that

@@ -48,7 +48,7 @@ shapes! {
         since: u64 = exit.since.0,
         /// From when on the stake can be taken out, in Unix seconds.
         stake_free_at: u64 = exit.stake_free_at.0,
-        /// The seconds between the two.
+        /// The seconds from the beginning of the exit until the stake is free.
         delay_secs: u64 = exit.delay_secs,
     }
 
@@ -106,7 +106,7 @@ shapes! {
         policy: Policy = (&accounts.policy).into(),
         /// The last block that counts; `null` if there is none.
         horizon: Option<Horizon> = accounts.horizon.map(Into::into),
-        /// How many epochs are over.
+        /// How many epochs of the policy are closed.
         closed_epochs: u64 = accounts.closed_epochs,
         /// What each sequencer earns, by id.
         sequencers: Vec<SequencerPolicyAccount> =
@@ -147,7 +147,7 @@ shapes! {
         /// What the statement is of.
         #[serde(flatten)]
         head: StatementHead = statement.into(),
-        /// What moved, in order.
+        /// The movements, in the order in which they happened.
         movements: Vec<Movement> = list(&statement.entries, Into::into),
     }
 
@@ -185,7 +185,7 @@ shapes! {
         blocks: Option<u64> = Details::from(entry.movement.kind).blocks,
         /// What each of these blocks earned, in wei, for a credit; else `null`.
         reward_per_block_wei: Option<Amount> = Details::from(entry.movement.kind).reward_per_block_wei,
-        /// The amount, in wei.
+        /// The amount that moved, in wei.
         amount_wei: Amount = entry.movement.amount.into(),
         /// The account that it left.
         debit: String = entry.movement.debit.to_string(),

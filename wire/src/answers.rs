@@ -10,7 +10,7 @@ use crate::{Amount, Hash};
 use tally_engine::PoolState;
 
 shapes! {
-    /// How far everything is.
+    /// How far the log, the chains and the feed of each policy are.
     pub struct StatusAnswer {
         /// The version of the engine.
         engine_version: String,
@@ -34,7 +34,7 @@ shapes! {
         at: At,
     }
 
-    /// How the chains are followed.
+    /// How far the ingest follows the chains.
     pub struct Ingesting {
         /// Whether it is at work; else it failed, and is tried again.
         is_running: bool,
@@ -54,7 +54,7 @@ shapes! {
     pub struct SequencersAnswer {
         /// The state that the answer is of.
         at: At,
-        /// The sequencers, by id.
+        /// The sequencers, in the order of their ids.
         sequencers: Vec<SequencerWithAccounts>,
         /// Where the next page begins: give it as `cursor`. `null` after the last.
         next: Option<String>,
@@ -206,11 +206,11 @@ shapes! {
         is_final: bool,
     }
 
-    /// A page of epochs.
+    /// A page of the epochs of a policy.
     pub struct EpochsAnswer {
         /// The state that the answer is of.
         at: At,
-        /// The epochs, in order.
+        /// The epochs of the page, in order.
         epochs: Vec<ServedEpoch>,
         /// Where the next page begins: give it as `cursor`. `null` after the last.
         next: Option<String>,
@@ -251,7 +251,7 @@ shapes! {
     pub struct BatchesAnswer {
         /// The state that the answer is of.
         at: At,
-        /// The batches, in order.
+        /// The batches of the page, in order.
         batches: Vec<PaidBatch>,
         /// Where the next page begins: give it as `cursor`. `null` after the last.
         next: Option<String>,
@@ -306,7 +306,7 @@ shapes! {
     {
         /// The state that the answer is of.
         at: At = at,
-        /// What the audit comes to.
+        /// The verdict of the audit, with its counts and totals.
         #[serde(flatten)]
         audit: ChainAudit = (audit, rule).into(),
         /// How many batches were audited.

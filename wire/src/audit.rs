@@ -9,7 +9,7 @@ use tally_engine::{L2Block, SequencerId};
 use tally_replay::Receipt;
 
 shapes! {
-    /// What an audit of the chain comes to.
+    /// The verdict of an audit of the chain, with its counts and totals.
     pub struct ChainAudit from (audit, rule): (&tally_audit::ChainAudit, CountRule) {
         /// `verified`: everything was checked, and nothing is wrong. `different`: something is wrong. `unverified`: nothing
         /// was found wrong, but not everything could be checked.
@@ -40,7 +40,7 @@ shapes! {
     {
         /// The log that was audited.
         log: Log = log,
-        /// What the audit comes to.
+        /// The verdict of the audit, with its counts and totals.
         #[serde(flatten)]
         audit: ChainAudit = (audit, rule).into(),
         /// Everything that was found, in the order of L1, then of L2.
@@ -71,7 +71,7 @@ shapes! {
     pub struct Finding from finding: &tally_audit::Finding {
         /// A word for what it is, which stays the same (`docs/audit.md`).
         code: String = finding.code.as_str().into(),
-        /// `error`, `warning` or `note`.
+        /// How serious it is: `error`, `warning` or `note`.
         severity: crate::Severity = finding.code.severity().as_str().into(),
         /// The number of the batch that it is about; else `null`.
         batch: Option<u64> = finding.batch.map(|batch| batch.0),
@@ -166,10 +166,10 @@ shapes! {
     /// What a chain has otherwise than the log.
     pub struct SampledDifference from difference: &BlockDifference {
         /// The chain: `L1` or `L2`.
-        chain: String = difference.chain.into(),
+        chain: String = difference.chain.name().into(),
         /// The number of the block.
         block: u64 = difference.block,
-        /// `hash`, `timestamp` or `signer`.
+        /// What differs: `hash`, `timestamp` or `signer`.
         field: String = difference.field.into(),
         /// What the chain has, as text.
         found: String = difference.found.clone(),
@@ -243,7 +243,7 @@ shapes! {
     }
 
     /// What a comparison of two receipts or bundles gives.
-    pub struct Comparison {
+    pub struct ReceiptComparison {
         /// Whether anything differs: `equal` or `different`.
         verdict: String,
         /// The first of the two results.

@@ -64,13 +64,14 @@ shapes! {
 
     /// A check of a batch: something that the operators wait for before they send it.
     pub struct BatchCheck {
-        /// `published_check`: Themis would sign it. `settled`: the head of L2 is far enough past its last block.
+        /// `published_check`: Themis would sign it, if its node has the spans that the log has. `log_adds_up`: no event of
+        /// the log claims what those before it do not add up to. `settled`: the head of L2 is far enough past its last block.
         /// `interval`: the last batch was paid long enough ago. `contract_state`: the contracts hold what the log says.
         /// `not_paused`: the pool is not paused. `payer_balance`: the payer has its METIS. `payer_allowance`: the escrow may
         /// take that. `mpc_balance`: the MPC address has the ETH to send it. `call`: the call succeeds, sent by the MPC
         /// address.
         check: String,
-        /// `passed`, `failed` or `not_asked`.
+        /// The result of the check: `passed`, `failed` or `not_asked`.
         state: String,
         /// The least that passes, as text: in blocks, seconds or wei; `null` where nothing is counted, or nothing was asked.
         wanted: Option<String>,
@@ -96,7 +97,7 @@ shapes! {
     }
 
     /// An address whose entry in a batch is not the one that the published check of Themis wants.
-    pub struct CheckDifference from difference: &tally_claims::CheckDifference {
+    pub struct CheckDifference from difference: &tally_engine::CheckDifference {
         /// The address of the entry.
         signer: Address = difference.signer.into(),
         /// How many blocks its entry has to have; `null` if there may be no such entry.
@@ -123,7 +124,7 @@ shapes! {
         signer: Address = blocks.signer.into(),
         /// The sequencer that had this signer; `null` if none ever had.
         sequencer: Option<u64> = blocks.why.sequencer().map(|sequencer| sequencer.0),
-        /// How many blocks there are.
+        /// How many blocks the batch leaves out.
         blocks: u64 = blocks.blocks,
         /// `unknown_signer`: no sequencer ever had this signer. `sequencer_gone`: it has taken its stake out.
         why: Uncreditable = blocks.why.code().into(),
@@ -255,7 +256,7 @@ shapes! {
         formula: String,
         /// The L1 block after which the stake is all that is locked; `null` if the stake was given.
         l1_block: Option<u64>,
-        /// The stake, in wei.
+        /// The stake that the reward is computed from, in wei.
         stake_wei: Amount,
         /// The seconds from one block to the next, as a decimal number.
         block_secs: String,

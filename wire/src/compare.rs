@@ -60,6 +60,9 @@ shapes! {
         /// Of that: a batch that was paid in the epoch posted another number of blocks than the schedule gives. 0 between
         /// two policies.
         posted_wei: SignedAmount = sums.part(Part::Posted).into(),
+        /// Of that: a batch that was paid in the epoch paid blocks beyond the last one that is compared. 0 between two
+        /// policies.
+        beyond_horizon_wei: SignedAmount = sums.part(Part::BeyondHorizon).into(),
     }
 
     /// A sequencer in an epoch, as two policies have it.
@@ -70,7 +73,7 @@ shapes! {
         start: Option<u64> = row.epoch.start.map(|start| start.0),
         /// The id of the sequencer.
         sequencer: u64 = row.sequencer.0,
-        /// What both give it there.
+        /// What both policies give to the sequencer in this epoch.
         #[serde(flatten)]
         sums: ComparedSums = (&row.sums).try_into()?,
     }
@@ -92,7 +95,7 @@ shapes! {
     pub struct ComparedSequencer {
         /// The id of the sequencer.
         sequencer: u64,
-        /// What both give it.
+        /// What both policies give to the sequencer.
         #[serde(flatten)]
         sums: ComparedSums,
     }

@@ -21,7 +21,7 @@ shapes! {
 
     /// Why a block earned what it did, as the command says it.
     pub struct ExplainBlock {
-        /// Which ledger it is of.
+        /// The ledger that the explanation belongs to.
         #[serde(flatten)]
         head: ExplanationHead,
         /// Everything that decides what the block earned.
@@ -31,7 +31,7 @@ shapes! {
 
     /// Why a sequencer earned what it did in an epoch, as the command says it.
     pub struct ExplainEpoch {
-        /// Which ledger it is of.
+        /// The ledger that the explanation belongs to.
         #[serde(flatten)]
         head: ExplanationHead,
         /// Everything that decides what the sequencer earned.
@@ -104,7 +104,7 @@ shapes! {
     pub struct PaidBlocks from paid: &Paid {
         /// What each of these blocks earned, in wei.
         reward_each_wei: Amount = paid.reward.into(),
-        /// How many blocks there are.
+        /// How many blocks earned the same.
         blocks: u64 = paid.earned.blocks,
         /// What they earned together, in wei.
         reward_wei: Amount = paid.earned.reward.into(),
@@ -191,7 +191,7 @@ shapes! {
     /// A window: the epoch whose sums set the rate of another.
     pub struct Window from window: tally_engine::Window {
         /// The number of the epoch.
-        epoch: u64 = window.epoch,
+        epoch: u64 = window.epoch.0,
         /// The target that the rate was set with.
         mrr: Fraction = window.target.into(),
         /// `Q`: the capped stake of all sequencers over the epoch, in wei·s.
@@ -208,7 +208,7 @@ shapes! {
         numerators: Vec<Amount> = list(&division.numerators, |factor| (*factor).into()),
         /// The factors below the line, in the order of `docs/rules.md`: d, YEAR and N or W; or the cap.
         denominators: Vec<Amount> = list(&division.denominators, |factor| (*factor).into()),
-        /// The quotient, in wei.
+        /// The quotient, rounded down, in wei.
         quotient_wei: Amount = division.quotient.into(),
         /// What the division leaves: a number below the product of the denominators.
         remainder: Amount = division.remainder.into(),

@@ -15,7 +15,7 @@ shapes! {
         at: At,
     }
 
-    /// A part of the feed.
+    /// A page of the feed of a policy.
     pub struct FeedAnswer {
         /// The state that the answer is of.
         at: At,
@@ -145,7 +145,7 @@ pub enum FactKind {
         sequencer: u64,
         /// The address that signs its blocks.
         signer: Address,
-        /// The stake, in wei.
+        /// The stake of the sequencer after the event, in wei.
         stake_wei: Amount,
     },
     /// The stake of a sequencer was raised.
@@ -187,7 +187,7 @@ pub enum FactKind {
         sequencer: u64,
         /// From when on the stake can be taken out, in Unix seconds.
         stake_free_at: u64,
-        /// The stake, in wei.
+        /// The stake of the sequencer after the event, in wei.
         stake_wei: Amount,
     },
     /// A sequencer took its stake out and is gone.

@@ -90,7 +90,7 @@ shapes! {
             tally_engine::Rate::Fixed(_) => "fixed",
         }.into(),
         /// The number of the earlier epoch; `null` unless `from` is `window`.
-        window_epoch: Option<u64> = window(rate).map(|window| window.epoch),
+        window_epoch: Option<u64> = window(rate).map(|window| window.epoch.0),
         /// The target that the rate was set with; `null` unless `from` is `window` or `operators`.
         mrr: Option<Fraction> = window(rate)
             .map(|window| window.target)
@@ -151,7 +151,7 @@ shapes! {
 
     /// A number of blocks and what they earned.
     pub struct Earned from earned: tally_engine::Earned {
-        /// How many blocks there are.
+        /// How many blocks were rewarded.
         blocks: u64 = earned.blocks,
         /// What they earned together, in wei.
         reward_wei: Amount = earned.reward.into(),
@@ -161,7 +161,7 @@ shapes! {
     pub struct SequencerEarned from (id, earned): (&SequencerId, &tally_engine::Earned) {
         /// The id of the sequencer.
         sequencer: u64 = id.0,
-        /// How many blocks there are.
+        /// How many blocks were rewarded.
         blocks: u64 = earned.blocks,
         /// What they earned together, in wei.
         reward_wei: Amount = earned.reward.into(),
@@ -225,7 +225,7 @@ shapes! {
     /// Blocks of the ledger. Each block is written as one line when it is known; if the exit status is not 0, the output is
     /// incomplete.
     pub struct LedgerShow {
-        /// What the blocks are of.
+        /// The ledger that the blocks belong to.
         #[serde(flatten)]
         head: LedgerHead,
         /// The blocks that were asked for, in order.

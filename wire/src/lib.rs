@@ -71,8 +71,8 @@ pub use answers::{
 };
 pub use audit::{
     AuditTotals, BatchAudit, BatchShare, BlockSample, BundleAudit, BundleDifference, ChainAudit,
-    ChainAuditReport, ComparedDifference, ComparedResult, Comparison, EngineVersions, Finding,
-    FirstDifference, LiveAudit, SampledDifference, StateDifference,
+    ChainAuditReport, ComparedDifference, ComparedResult, EngineVersions, Finding, FirstDifference,
+    LiveAudit, ReceiptComparison, SampledDifference, StateDifference,
 };
 pub use claims::{
     BatchCheck, BatchCredit, BlockingSigner, Call, CheckDifference, Closed, Distribution, DistributionHead,

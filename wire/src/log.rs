@@ -131,6 +131,9 @@ shapes! {
         events: u64,
         /// How many events of the contracts' owners there are. The head digest does not cover them.
         owner_events: u64,
+        /// The last link of their own digest chain: logs of one history with all of them have the same; zeros if there are
+        /// none.
+        owner_events_link: Hash,
         /// The last block up to which the events of owners are missing, as in a log that was made of a bundle; `null` if
         /// none is.
         owner_events_missing_to: Option<u64>,
@@ -219,6 +222,7 @@ impl TryFrom<&LogReader> for LogInfo {
                 sealed_block: l1_sealed,
                 events: heads.l1_events.count,
                 owner_events: owners.events.count,
+                owner_events_link: owners.events.last.into(),
                 owner_events_missing_to: owners.missing_to.map(|block| block.0),
             },
             l2: L2Info {

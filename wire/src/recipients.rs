@@ -11,7 +11,7 @@ shapes! {
         log: Log,
         /// The L2 block after which the addresses were looked at; `null` if no endpoint was given.
         asked_at: Option<Head>,
-        /// The recipients, by address.
+        /// The recipients, in the order of their addresses.
         recipients: Vec<Recipient>,
         /// The sequencers that have named no recipient and are not gone, by id.
         missing: Vec<MissingRecipient>,

@@ -1,9 +1,9 @@
 //! JSON Schema of what the commands print.
 
 use crate::{
-    Accounts, AccountsComparison, BundleAudit, ChainAuditReport, Comparison, ContractOwners, Distribution,
-    ExplainBlock, ExplainEpoch, LedgerShow, LiveAudit, LogInfo, NextBatchOfLog, NextRateOfLog, Recipients,
-    Replay, RewardPerBlock, Sequencers, StateAt, Statement, WhatIf,
+    Accounts, AccountsComparison, BundleAudit, ChainAuditReport, ContractOwners, Distribution, ExplainBlock,
+    ExplainEpoch, LedgerShow, LiveAudit, LogInfo, NextBatchOfLog, NextRateOfLog, ReceiptComparison,
+    Recipients, Replay, RewardPerBlock, Sequencers, StateAt, Statement, WhatIf,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ const PRINTED: [Printed; 21] = [
     ("audit-chain", "tally audit chain --report-format json", object::<ChainAuditReport>),
     ("audit-live", "tally audit live --format json", object::<LiveAudit>),
     ("audit-bundle", "tally audit bundle --format json", object::<BundleAudit>),
-    ("audit-compare", "tally audit compare --format json", object::<Comparison>),
+    ("audit-compare", "tally audit compare --format json", object::<ReceiptComparison>),
     ("state", "tally state --format json", object::<StateAt>),
     ("owners", "tally owners --format json", object::<ContractOwners>),
     ("log-info", "tally log info --format json", object::<LogInfo>),

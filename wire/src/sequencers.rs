@@ -35,7 +35,7 @@ shapes! {
     pub struct Signer from
         (signer, since): &(alloy_primitives::Address, UnixTime)
     {
-        /// The address that signs.
+        /// The address that signs blocks.
         signer: Address = (*signer).into(),
         /// From when on it stands for the sequencer, in Unix seconds.
         since: u64 = since.0,
@@ -45,7 +45,7 @@ shapes! {
     pub struct Sequencers {
         /// The log that they are of.
         log: Log,
-        /// The sequencers, by id.
+        /// The sequencers, in the order of their ids.
         sequencers: Vec<Sequencer>,
     }
 

@@ -74,7 +74,7 @@ shapes! {
     pub struct StatusCounts from [inactive, active, unlocked]: [u64; 3] {
         /// How many have begun their exit.
         inactive: u64 = inactive,
-        /// How many are active.
+        /// How many sequencers are active.
         active: u64 = active,
         /// How many have taken their stake out.
         unlocked: u64 = unlocked,

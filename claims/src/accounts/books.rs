@@ -1,8 +1,7 @@
 //! Double entry, as it is kept.
 
-use super::chain::balances;
-use super::error::AccountsError;
 use super::movement::{LedgerAccount, Movement, failed};
+use crate::error::ClaimsError;
 use std::collections::BTreeMap;
 use tally_engine::{AmountError, Difference, SequencerId, Wei};
 
@@ -102,14 +101,14 @@ impl Books {
     }
 
     /// Takes a movement from before the statement.
-    pub(super) fn open(&mut self, movement: &Movement) -> Result<(), AccountsError> {
+    pub(super) fn open(&mut self, movement: &Movement) -> Result<(), ClaimsError> {
         let Movement { debit, credit, amount, .. } = *movement;
         self.before.take(debit, credit, amount).map_err(failed("an opening balance", self.sequencer))?;
         self.apply(debit, credit, amount)
     }
 
     /// Takes what the policy had accrued before the statement.
-    pub(super) fn open_accrued(&mut self, amount: Wei) -> Result<(), AccountsError> {
+    pub(super) fn open_accrued(&mut self, amount: Wei) -> Result<(), ClaimsError> {
         if !self.has_policy {
             return Ok(());
         }
@@ -119,7 +118,7 @@ impl Books {
     }
 
     /// Takes a movement of the statement.
-    pub(super) fn enter(&mut self, movement: &Movement) -> Result<StatementEntry, AccountsError> {
+    pub(super) fn enter(&mut self, movement: &Movement) -> Result<StatementEntry, ClaimsError> {
         let Movement { debit, credit, amount, .. } = *movement;
         self.within.take(debit, credit, amount).map_err(failed("a balance", self.sequencer))?;
         self.apply(debit, credit, amount)?;
@@ -131,12 +130,7 @@ impl Books {
         })
     }
 
-    fn apply(
-        &mut self,
-        debit: LedgerAccount,
-        credit: LedgerAccount,
-        amount: Wei,
-    ) -> Result<(), AccountsError> {
+    fn apply(&mut self, debit: LedgerAccount, credit: LedgerAccount, amount: Wei) -> Result<(), ClaimsError> {
         let sequencer = self.sequencer;
         let failed = || failed("a balance", sequencer);
         self.all.take(debit, credit, amount).map_err(failed())?;
@@ -169,35 +163,34 @@ impl Books {
         stake: Wei,
         unclaimed: Wei,
         accrued: Wei,
-    ) -> Result<(), AccountsError> {
-        balances(what, LedgerAccount::Stake(self.sequencer), stake, self.stake)?;
-        balances(what, LedgerAccount::Unclaimed(self.sequencer), unclaimed, self.unclaimed)?;
-        balances(what, LedgerAccount::Accrued(self.sequencer), accrued, self.accrued)
+    ) -> Result<(), ClaimsError> {
+        ClaimsError::check_balance(what, LedgerAccount::Stake(self.sequencer), stake, self.stake)?;
+        ClaimsError::check_balance(
+            what,
+            LedgerAccount::Unclaimed(self.sequencer),
+            unclaimed,
+            self.unclaimed,
+        )?;
+        ClaimsError::check_balance(what, LedgerAccount::Accrued(self.sequencer), accrued, self.accrued)
     }
 
     /// Every account over the statement, each checked: opening, debits and credits give closing, and what left
     /// accounts entered others.
-    pub(super) fn lines(&self) -> Result<Vec<AccountLine>, AccountsError> {
+    pub(super) fn lines(&self) -> Result<Vec<AccountLine>, ClaimsError> {
         let mut sums = Tally::default();
         let mut lines = Vec::new();
         for (account, all) in &self.all.0 {
             let (before, within) = (self.before.get(*account), self.within.get(*account));
             let sum = before.plus(within).map_err(failed("a balance", self.sequencer))?;
-            balances("what left", *account, all.debits, sum.debits)?;
-            balances("what entered", *account, all.credits, sum.credits)?;
+            ClaimsError::check_balance("what left", *account, all.debits, sum.debits)?;
+            ClaimsError::check_balance("what entered", *account, all.credits, sum.credits)?;
             sums = sums.plus(within).map_err(failed("all movements", self.sequencer))?;
             let (debits, credits) = (within.debits, within.credits);
             let (opening, closing) = (before.balance(), all.balance());
             lines.push(AccountLine { account: *account, opening, debits, credits, closing });
         }
-        if sums.debits != sums.credits {
-            return Err(AccountsError::Unbalanced {
-                what: "all credits",
-                whose: format!("the accounts of sequencer {}", self.sequencer),
-                expected: sums.credits.to_string(),
-                found: sums.debits.to_string(),
-            });
-        }
+        let whose = format_args!("the accounts of sequencer {}", self.sequencer);
+        ClaimsError::check_balance("all credits", whose, sums.credits, sums.debits)?;
         Ok(lines)
     }
 }

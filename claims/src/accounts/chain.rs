@@ -1,7 +1,7 @@
 //! What the contracts owe, by sequencer.
 
-use super::error::AccountsError;
 use super::movement::{LedgerAccount, Movement, MovementKind, failed, movements};
+use crate::error::ClaimsError;
 use alloy_primitives::Address;
 use std::collections::BTreeMap;
 use tally_engine::{
@@ -112,7 +112,7 @@ impl<'r> Player<'r> {
     }
 
     /// Plays one more record; `None` after the last.
-    pub(crate) fn play(&mut self) -> Result<Option<Played<'r>>, AccountsError> {
+    pub(crate) fn play(&mut self) -> Result<Option<Played<'r>>, ClaimsError> {
         let Some((record, later)) = self.rest.split_first() else {
             return Ok(None);
         };
@@ -127,9 +127,9 @@ impl ChainAccounts {
     ///
     /// # Errors
     ///
-    /// [`AccountsError`] if the records are of no history of the contracts, or if what they move does not add up to
+    /// [`ClaimsError`] if the records are of no history of the contracts, or if what they move does not add up to
     /// the contracts' own stakes and rewards.
-    pub fn after(genesis: &PoolGenesis, records: &[L1Record]) -> Result<Self, AccountsError> {
+    pub fn after(genesis: &PoolGenesis, records: &[L1Record]) -> Result<Self, ClaimsError> {
         let mut player = Player::new(genesis, records);
         let mut sums: BTreeMap<SequencerId, ChainTotals> = BTreeMap::new();
         while let Some((_, moved)) = player.play()? {
@@ -143,9 +143,8 @@ impl ChainAccounts {
         for (id, state) in &pool.sequencers {
             let sums = sums.get(id).copied().unwrap_or_default();
             let account = ChainAccount::new(*id, state, pool.paused, sums)?;
-            totals = totals
-                .plus(&account.sums)
-                .map_err(|error| AccountsError::Total { what: "the accounts", error })?;
+            totals =
+                totals.plus(&account.sums).map_err(ClaimsError::amount("the accounts of all sequencers"))?;
             sequencers.insert(*id, account);
         }
         totals.check(&pool)?;
@@ -159,12 +158,22 @@ impl ChainAccount {
         state: &SequencerState,
         is_paused: bool,
         mut sums: ChainTotals,
-    ) -> Result<Self, AccountsError> {
-        balances("the stake", LedgerAccount::Stake(id), state.amount, sums.stake)?;
+    ) -> Result<Self, ClaimsError> {
+        ClaimsError::check_balance("the stake", LedgerAccount::Stake(id), state.amount, sums.stake)?;
         let left = sums.credited.checked_sub(sums.claimed).and_then(|left| left.checked_sub(sums.relocked));
         let left = left.map_err(failed("credited less claimed and relocked rewards", id))?;
-        balances("credited less claimed and relocked", LedgerAccount::Unclaimed(id), state.reward, left)?;
-        balances("the unclaimed reward", LedgerAccount::Unclaimed(id), state.reward, sums.unclaimed)?;
+        ClaimsError::check_balance(
+            "credited less claimed and relocked",
+            LedgerAccount::Unclaimed(id),
+            state.reward,
+            left,
+        )?;
+        ClaimsError::check_balance(
+            "the unclaimed reward",
+            LedgerAccount::Unclaimed(id),
+            state.reward,
+            sums.unclaimed,
+        )?;
         let recipient = Some(state.reward_recipient).filter(|recipient| !recipient.is_zero());
         let not_claimable = match state.status {
             Status::Unlocked => Some(NotClaimable::Gone),
@@ -186,9 +195,9 @@ impl ChainAccount {
 }
 
 impl Exit {
-    fn new(sequencer: SequencerId, state: &SequencerState) -> Result<Self, AccountsError> {
+    fn new(sequencer: SequencerId, state: &SequencerState) -> Result<Self, ClaimsError> {
         let (since, stake_free_at) = (state.deactivation_time, state.unlock_claim_time);
-        let delay_secs = stake_free_at.0.checked_sub(since.0).ok_or(AccountsError::ExitBackwards {
+        let delay_secs = stake_free_at.0.checked_sub(since.0).ok_or(ClaimsError::ExitBackwards {
             sequencer,
             since,
             free_at: stake_free_at,
@@ -247,29 +256,10 @@ impl ChainTotals {
     }
 
     /// What is locked and was paid out in all is what the contracts say.
-    fn check(&self, pool: &PoolState) -> Result<(), AccountsError> {
-        let check = |what, expected: Wei, found: Wei| {
-            if expected == found {
-                return Ok(());
-            }
-            let (expected, found) = (expected.to_string(), found.to_string());
-            Err(AccountsError::Unbalanced { what, whose: "all sequencers".into(), expected, found })
-        };
+    fn check(&self, pool: &PoolState) -> Result<(), ClaimsError> {
+        let check =
+            |what, expected: Wei, found| ClaimsError::check_balance(what, "all sequencers", expected, found);
         check("totalLocked", pool.total_locked, self.stake)?;
         check("totalRewardsLiquidated", pool.total_rewards_liquidated, self.claimed)
     }
-}
-
-/// Fails unless an account holds what it should.
-pub(crate) fn balances(
-    what: &'static str,
-    account: LedgerAccount,
-    expected: Wei,
-    found: Wei,
-) -> Result<(), AccountsError> {
-    if expected == found {
-        return Ok(());
-    }
-    let (expected, found) = (expected.to_string(), found.to_string());
-    Err(AccountsError::Unbalanced { what, whose: account.to_string(), expected, found })
 }

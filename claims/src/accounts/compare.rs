@@ -3,13 +3,13 @@
 //! and goes to a part by rules that look at that block alone. So the parts are the difference, to the wei.
 
 use super::chain::{ChainAccounts, Player};
-use super::error::AccountsError;
 use super::movement::{blocks_credited, failed};
 use super::parts::{ComparedSums, Part};
+use crate::error::ClaimsError;
 use std::collections::{BTreeMap, BTreeSet};
 use tally_engine::{
     Allocation, AmountError, Assessed, Difference, Earned, EpochIndex, Fold, Horizon, L2Block, Ledger,
-    Policy, PoolEvent, Rate, RateRule, SequencerId, UnixTime, Unrewarded, Wei,
+    Policy, PoolEvent, Rate, RateRule, SequencerId, SpanId, Spans, UnixTime, Unrewarded, Wei,
 };
 use tally_eventlog::LogView;
 use tally_replay::{
@@ -69,14 +69,14 @@ pub struct ComparedRow {
 ///
 /// # Errors
 ///
-/// [`AccountsError`] if the log cannot be read or folded, a sum does not fit, or what is found is not what the ledgers
+/// [`ClaimsError`] if the log cannot be read or folded, a sum does not fit, or what is found is not what the ledgers
 /// and the contracts' accounts have.
 pub fn compare<L: LogView>(
     log: &L,
     first: &Policy,
     second: &Against,
     threads: Option<usize>,
-) -> Result<Comparison, AccountsError> {
+) -> Result<Comparison, ClaimsError> {
     let other = match second {
         Against::Policy(policy) => Policy::clone(policy),
         Against::Credited => Policy::built_in("locking-pool").expect("it is built in"),
@@ -190,13 +190,13 @@ impl Found<'_> {
         epoch: Option<EpochIndex>,
         sequencer: SequencerId,
         change: impl FnOnce(&mut ComparedSums) -> Result<(), AmountError>,
-    ) -> Result<(), AccountsError> {
+    ) -> Result<(), ClaimsError> {
         let sums = self.rows.entry((epoch, sequencer)).or_default();
         change(sums).map_err(failed("a difference", sequencer))
     }
 
     /// Takes `blocks` blocks that the first, the second and the ledger between them have alike.
-    fn take(&mut self, blocks: u64, alike: &[Alike]) -> Result<(), AccountsError> {
+    fn take(&mut self, blocks: u64, alike: &[Alike]) -> Result<(), ClaimsError> {
         let [first, second, between @ ..] = alike else {
             unreachable!("there is a ledger for each policy");
         };
@@ -264,14 +264,27 @@ impl Found<'_> {
         if *is_of_first { (Part::Cap, middle, Part::Rate) } else { (Part::Rate, middle, Part::Cap) }
     }
 
-    /// Takes what batches posted otherwise than the schedule gives, in the epoch in which they were paid.
-    fn take_posted<L: LogView>(&mut self, log: &L, by_schedule: &Ledger) -> Result<(), AccountsError> {
+    /// Takes what batches posted otherwise than the schedule gives, or for blocks beyond the horizon, in the epoch in
+    /// which they were paid.
+    fn take_posted<L: LogView>(&mut self, log: &L, by_schedule: &Ledger) -> Result<(), ClaimsError> {
         let records = log.l1_records()?;
+        let spans = Spans::from_records(&log.span_records()?).map_err(ReplayError::from)?;
+        let spans = spans.as_slice();
+        let last_block = |id: SpanId| {
+            let index = spans.binary_search_by_key(&id, |span| span.id).ok()?;
+            spans.get(index).map(|span| span.end)
+        };
         let mut player = Player::new(&log.identity().genesis, &records);
         while let Some((record, _)) = player.play()? {
-            let PoolEvent::DistributeReward { batch, reward_per_block, credits, .. } = &record.event else {
+            let PoolEvent::DistributeReward { batch, end_span, reward_per_block, credits, .. } =
+                &record.event
+            else {
                 continue;
             };
+            let is_compared = last_block(*end_span)
+                .zip(by_schedule.horizon)
+                .is_some_and(|(last, horizon)| last <= horizon.block);
+            let part = if is_compared { Part::Posted } else { Part::BeyondHorizon };
             let posted = blocks_credited(&player.pool, credits)?;
             let found = by_schedule.batches.iter().find(|found| found.batch == *batch);
             let scheduled: BTreeMap<SequencerId, Earned> =
@@ -286,7 +299,7 @@ impl Found<'_> {
                 if was != is {
                     self.change(epoch, id, |sums| {
                         sums.second.replace(was, is)?;
-                        sums.change_mut(Part::Posted).replace(was, is)
+                        sums.change_mut(part).replace(was, is)
                     })?;
                 }
             }
@@ -301,11 +314,7 @@ impl Found<'_> {
     }
 
     /// What was found, summed up and checked.
-    fn into_comparison(
-        self,
-        second: &Against,
-        horizon: Option<Horizon>,
-    ) -> Result<Comparison, AccountsError> {
+    fn into_comparison(self, second: &Against, horizon: Option<Horizon>) -> Result<Comparison, ClaimsError> {
         let mut comparison = Comparison {
             first: self.first.clone(),
             second: second.clone(),
@@ -357,7 +366,7 @@ fn part_of(reason: Unrewarded, first: &Alike, second: &Alike) -> Part {
 
 impl Comparison {
     /// Whether the sequencers' sums are those of the ledger that was compared, and what the second gives each.
-    fn check(&self, first: &Ledger, second: impl Fn(SequencerId) -> Wei) -> Result<(), AccountsError> {
+    fn check(&self, first: &Ledger, second: impl Fn(SequencerId) -> Wei) -> Result<(), ClaimsError> {
         let ids: BTreeSet<SequencerId> =
             self.sequencers.keys().chain(first.sequencers.keys()).copied().collect();
         for id in ids {
@@ -381,7 +390,7 @@ fn unbalanced(
     id: SequencerId,
     expected: &impl ToString,
     found: &impl ToString,
-) -> AccountsError {
+) -> ClaimsError {
     let whose = format!("sequencer {id}");
-    AccountsError::Unbalanced { what, whose, expected: expected.to_string(), found: found.to_string() }
+    ClaimsError::Unbalanced { what, whose, expected: expected.to_string(), found: found.to_string() }
 }

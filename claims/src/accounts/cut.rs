@@ -1,9 +1,9 @@
 //! Up to when accounts go.
 
-use super::error::AccountsError;
+use crate::error::ClaimsError;
 use tally_engine::{L1Block, L1Record, Policy, UnixTime};
 use tally_eventlog::LogView;
-use tally_replay::{ReplayError, ReplayOptions, Replayed, Stop, last_block_by, replay};
+use tally_replay::{ReplayOptions, Replayed, Stop, check_l1_block, last_block_by, replay};
 
 /// Up to when the accounts go, as it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,16 +48,13 @@ impl Until {
 
 /// The records of L1 up to `cut`, and how far that is. The log keeps the times of L1 blocks with records and of the
 /// last one, so the time of an L1 block is that of the last such at or before it.
-pub(crate) fn records_by<L: LogView>(log: &L, cut: Cut) -> Result<(AsOf, Vec<L1Record>), AccountsError> {
-    let (first, head) = (log.identity().l1_first_block, log.reach().l1);
+pub(crate) fn records_by<L: LogView>(log: &L, cut: Cut) -> Result<(AsOf, Vec<L1Record>), ClaimsError> {
+    let head = log.reach().l1;
     let mut records = log.l1_records()?;
     let as_of = match cut {
         Cut::End => AsOf { l1_block: head.map(|head| head.block), until: Until::Horizon },
         Cut::L1Block(asked) => {
-            if asked < first || head.is_none_or(|head| asked > head.block) {
-                let last = head.map_or("none".into(), |head| head.block.to_string());
-                return Err(ReplayError::L1OutOfRange { asked: asked.0, first: first.0, last }.into());
-            }
+            check_l1_block(log, asked)?;
             records.truncate(records.partition_point(|record| record.block <= asked));
             let at_head = head.filter(|head| head.block == asked).map(|head| head.timestamp);
             let time = at_head.or_else(|| records.last().map(|record| record.timestamp));
@@ -76,10 +73,10 @@ pub(crate) fn records_by<L: LogView>(log: &L, cut: Cut) -> Result<(AsOf, Vec<L1R
     Ok((as_of, records))
 }
 
-fn beyond<L: LogView>(log: &L, asked: UnixTime) -> AccountsError {
+fn beyond<L: LogView>(log: &L, asked: UnixTime) -> ClaimsError {
     let heads = log.reach();
     let text = |time: Option<UnixTime>| time.map_or("none".into(), |time| time.to_string());
-    AccountsError::BeyondLog {
+    ClaimsError::BeyondLog {
         asked,
         l1: text(heads.l1.map(|head| head.timestamp)),
         l2: text(heads.l2.map(|head| head.timestamp)),
@@ -94,7 +91,7 @@ pub(crate) fn replayed_by<L: LogView>(
     cut: Cut,
     policies: &[Policy],
     threads: Option<usize>,
-) -> Result<Option<Vec<Replayed>>, AccountsError> {
+) -> Result<Option<Vec<Replayed>>, ClaimsError> {
     let time = match as_of.until {
         Until::Horizon => {
             let options = ReplayOptions { threads, ..ReplayOptions::default() };
@@ -114,7 +111,7 @@ pub(crate) fn replayed_by<L: LogView>(
     let replayed = replay(log, policies, options)?;
     if let Some(short) = replayed.iter().find(|replayed| !reaches(replayed)).filter(|_| is_exact) {
         let horizon = short.ledger.horizon;
-        return Err(AccountsError::BeyondHorizon {
+        return Err(ClaimsError::BeyondHorizon {
             asked: time,
             policy: short.policy.name().into(),
             horizon: horizon.map_or("none".into(), |horizon| horizon.timestamp.to_string()),

@@ -4,7 +4,6 @@ mod books;
 mod chain;
 mod compare;
 mod cut;
-mod error;
 mod movement;
 mod parts;
 mod policy;
@@ -15,7 +14,6 @@ pub use books::{AccountLine, StatementEntry};
 pub use chain::{ChainAccount, ChainAccounts, ChainTotals, Exit, NotClaimable};
 pub use compare::{Against, ComparedEpoch, ComparedRow, Comparison, compare};
 pub use cut::{AsOf, Cut, Until};
-pub use error::AccountsError;
 pub use movement::{LedgerAccount, Movement, MovementKind, MovementPlace, blocks_credited};
 pub use parts::{Change, ComparedSums, Part};
 pub use policy::{PolicyAccount, PolicyAccounts};
@@ -24,6 +22,7 @@ pub use statement::{Statement, StatementRange, statement};
 
 pub(crate) use cut::records_by;
 
+use crate::error::ClaimsError;
 use cut::replayed_by;
 use tally_engine::Policy;
 use tally_eventlog::LogView;
@@ -44,13 +43,13 @@ pub struct Accounts {
 ///
 /// # Errors
 ///
-/// [`AccountsError`] if the log does not reach `cut`, cannot be read or folded, or does not add up.
+/// [`ClaimsError`] if the log does not reach `cut`, cannot be read or folded, or does not add up.
 pub fn accounts<L: LogView>(
     log: &L,
     cut: Cut,
     policies: &[Policy],
     threads: Option<usize>,
-) -> Result<Accounts, AccountsError> {
+) -> Result<Accounts, ClaimsError> {
     let (as_of, records) = records_by(log, cut)?;
     let chain = ChainAccounts::after(&log.identity().genesis, &records)?;
     let replayed = replayed_by(log, as_of, cut, policies, threads)?;

@@ -1,6 +1,6 @@
 //! What moves between accounts: the one place that turns the pool's events into amounts.
 
-use super::error::AccountsError;
+use crate::error::ClaimsError;
 use alloy_primitives::{Address, B256, U256};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -133,7 +133,7 @@ pub(crate) fn movements(
     pool: &PoolState,
     record: &L1Record,
     later: &[L1Record],
-) -> Result<Vec<(SequencerId, Movement)>, AccountsError> {
+) -> Result<Vec<(SequencerId, Movement)>, ClaimsError> {
     let place = MovementPlace {
         block: record.block,
         transaction_hash: record.transaction_hash,
@@ -201,11 +201,8 @@ pub(crate) fn movements(
 }
 
 /// An error about an amount of a sequencer.
-pub(crate) fn failed(
-    what: &'static str,
-    sequencer: SequencerId,
-) -> impl FnOnce(AmountError) -> AccountsError {
-    move |error| AccountsError::Amount { what, sequencer, error }
+pub(crate) fn failed(what: &'static str, sequencer: SequencerId) -> impl FnOnce(AmountError) -> ClaimsError {
+    move |error| ClaimsError::amount(format_args!("{what} of sequencer {sequencer}"))(error)
 }
 
 /// Who controls the stake of a sequencer that is in the pool.
@@ -231,24 +228,18 @@ fn owner_at_lock(sequencer: SequencerId, record: &L1Record, later: &[L1Record]) 
 ///
 /// # Errors
 ///
-/// [`AccountsError::Amount`] if there are more than fit.
+/// [`ClaimsError::Amount`] if there are more than fit.
 pub fn blocks_credited(
     pool: &PoolState,
     credits: &[Credit],
-) -> Result<BTreeMap<SequencerId, u64>, AccountsError> {
+) -> Result<BTreeMap<SequencerId, u64>, ClaimsError> {
     let mut blocks_of: BTreeMap<SequencerId, u64> = BTreeMap::new();
     for Credit { signer, blocks } in credits {
         let id = pool.creditable(signer).expect("the pool has just credited it");
         let sum = blocks_of.entry(id).or_insert(0);
-        *sum = sum.checked_add(*blocks).ok_or_else(|| AccountsError::Amount {
-            what: "the blocks of a batch",
-            sequencer: id,
-            error: AmountError::Overflow {
-                operation: "sum",
-                left: U256::from(*sum),
-                right: U256::from(*blocks),
-            },
-        })?;
+        let (left, right) = (U256::from(*sum), U256::from(*blocks));
+        let too_many = AmountError::Overflow { operation: "sum", left, right };
+        *sum = sum.checked_add(*blocks).ok_or(too_many).map_err(failed("the blocks of a batch", id))?;
     }
     Ok(blocks_of)
 }

@@ -19,11 +19,13 @@ pub enum Part {
     Unpaid,
     /// A batch posted another number of blocks than the schedule gives.
     Posted,
+    /// A batch paid blocks that lie beyond the last one that is compared, so that no schedule says how many.
+    BeyondHorizon,
 }
 
 impl Part {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Schedule,
         Self::BeforeLock,
         Self::AfterUnlock,
@@ -31,7 +33,12 @@ impl Part {
         Self::Rate,
         Self::Unpaid,
         Self::Posted,
+        Self::BeyondHorizon,
     ];
+
+    fn place(self) -> usize {
+        Self::ALL.iter().position(|part| *part == self).expect("all of them are listed")
+    }
 }
 
 /// An amount that goes up and down: what was added and what was taken, each of which only grows.
@@ -131,29 +138,11 @@ impl ComparedSums {
     }
 
     fn change(&self, part: Part) -> &Change {
-        let [schedule, before_lock, after_unlock, cap, rate, unpaid, posted] = &self.parts;
-        match part {
-            Part::Schedule => schedule,
-            Part::BeforeLock => before_lock,
-            Part::AfterUnlock => after_unlock,
-            Part::Cap => cap,
-            Part::Rate => rate,
-            Part::Unpaid => unpaid,
-            Part::Posted => posted,
-        }
+        &self.parts[part.place()]
     }
 
     pub(super) fn change_mut(&mut self, part: Part) -> &mut Change {
-        let [schedule, before_lock, after_unlock, cap, rate, unpaid, posted] = &mut self.parts;
-        match part {
-            Part::Schedule => schedule,
-            Part::BeforeLock => before_lock,
-            Part::AfterUnlock => after_unlock,
-            Part::Cap => cap,
-            Part::Rate => rate,
-            Part::Unpaid => unpaid,
-            Part::Posted => posted,
-        }
+        &mut self.parts[part.place()]
     }
 }
 

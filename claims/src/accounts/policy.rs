@@ -1,10 +1,11 @@
 //! What a policy has sequencers earn.
 
 use super::cut::Until;
-use super::error::AccountsError;
 use super::movement::failed;
+use crate::epochs::epoch_end;
+use crate::error::ClaimsError;
 use std::collections::BTreeMap;
-use tally_engine::{Allocation, Earned, Horizon, Ledger, Policy, SequencerId, UnixTime, Wei};
+use tally_engine::{Allocation, Earned, Horizon, Ledger, Policy, SequencerId, Wei};
 use tally_replay::{Replayed, Stop};
 
 /// A policy's accounts of all sequencers.
@@ -63,8 +64,8 @@ impl PolicyAccounts {
     ///
     /// # Errors
     ///
-    /// [`AccountsError`] if a sum does not fit, or the ledger's parts do not add up to its totals.
-    pub fn new(replayed: &Replayed, until: Until) -> Result<Self, AccountsError> {
+    /// [`ClaimsError`] if a sum does not fit, or the ledger's parts do not add up to its totals.
+    pub fn new(replayed: &Replayed, until: Until) -> Result<Self, ClaimsError> {
         let Replayed { policy, ledger, stop } = replayed;
         let is_on_chain = policy.allocation() == Allocation::OnChain;
         let closed_epochs = closed_epochs(replayed, until)?;
@@ -79,10 +80,12 @@ impl PolicyAccounts {
             totals = sum(&totals, &account, *id)?;
             sequencers.insert(*id, account);
         }
-        let whose = || format!("policy {}", policy.name());
-        check("the total accrued", &whose, ledger.total, totals.accrued.reward)?;
+        let check = |what, expected: Wei, found| {
+            ClaimsError::check_balance(what, format_args!("policy {}", policy.name()), expected, found)
+        };
+        check("the total accrued", ledger.total, totals.accrued.reward)?;
         if let Some(pending) = totals.pending {
-            check("the pending reward", &whose, ledger.pending.reward, pending.reward)?;
+            check("the pending reward", ledger.pending.reward, pending.reward)?;
         }
         let (policy, horizon) = (policy.clone(), ledger.horizon);
         Ok(Self { policy, horizon, stop: Some(*stop), closed_epochs, sequencers, totals })
@@ -97,29 +100,19 @@ impl PolicyAccounts {
 
 /// How many epochs are closed: those that a block or, where no earlier block can follow, the time asked for lies
 /// after. The ledger lists the epochs up to that of its last block.
-pub(crate) fn closed_epochs(replayed: &Replayed, until: Until) -> Result<u64, AccountsError> {
+pub(crate) fn closed_epochs(replayed: &Replayed, until: Until) -> Result<u64, ClaimsError> {
     let Some((last, before)) = replayed.ledger.epochs.split_last() else {
         return Ok(0);
     };
     let before = u64::try_from(before.len()).expect("it is in memory");
-    let end = epoch_end(&replayed.policy, last.epoch.0, last.start)?;
+    let end = epoch_end(&replayed.policy, last)?;
     // The block after the last is in the log and later than that time.
     let is_over = replayed.stop == Stop::AsAsked && until.time().is_some_and(|time| time >= end);
     Ok(if is_over { before.saturating_add(1) } else { before })
 }
 
-/// When the epoch after one begins.
-pub(crate) fn epoch_end(policy: &Policy, epoch: u64, start: UnixTime) -> Result<UnixTime, AccountsError> {
-    let end = start.0.checked_add(policy.epoch_secs());
-    end.map(UnixTime).ok_or_else(|| AccountsError::EpochEnd {
-        epoch,
-        policy: policy.name().into(),
-        last: u64::MAX,
-    })
-}
-
 /// What a sequencer earned in the first `closed` epochs.
-pub(crate) fn claimable(ledger: &Ledger, id: SequencerId, closed: u64) -> Result<Wei, AccountsError> {
+pub(crate) fn claimable(ledger: &Ledger, id: SequencerId, closed: u64) -> Result<Wei, ClaimsError> {
     let closed = ledger.epochs.iter().filter(|epoch| epoch.epoch.0 < closed);
     let rows = closed.flat_map(|epoch| epoch.rows.iter().filter(|row| row.sequencer == id));
     let mut sum = Wei::ZERO;
@@ -130,12 +123,12 @@ pub(crate) fn claimable(ledger: &Ledger, id: SequencerId, closed: u64) -> Result
 }
 
 /// What of the `earned` no batch has paid yet.
-fn pending(ledger: &Ledger, id: SequencerId, earned: Earned) -> Result<Earned, AccountsError> {
+fn pending(ledger: &Ledger, id: SequencerId, earned: Earned) -> Result<Earned, ClaimsError> {
     let mut left = earned;
     for paid in ledger.batches.iter().filter_map(|batch| batch.rows.get(&id)) {
         left.reward =
             left.reward.checked_sub(paid.reward).map_err(failed("accrued less paid rewards", id))?;
-        left.blocks = left.blocks.checked_sub(paid.blocks).ok_or_else(|| AccountsError::Unbalanced {
+        left.blocks = left.blocks.checked_sub(paid.blocks).ok_or_else(|| ClaimsError::Unbalanced {
             what: "the blocks of batches",
             whose: format!("sequencer {id}"),
             expected: left.blocks.to_string(),
@@ -149,11 +142,11 @@ fn sum(
     totals: &PolicyAccount,
     account: &PolicyAccount,
     id: SequencerId,
-) -> Result<PolicyAccount, AccountsError> {
+) -> Result<PolicyAccount, ClaimsError> {
     let wei = |left: Wei, right: Wei| left.checked_add(right).map_err(failed("the sum up to that", id));
     let earned = |left: Earned, right: Earned| {
         let blocks = left.blocks.checked_add(right.blocks).expect("there are no more blocks than numbers");
-        Ok::<_, AccountsError>(Earned { blocks, reward: wei(left.reward, right.reward)? })
+        Ok::<_, ClaimsError>(Earned { blocks, reward: wei(left.reward, right.reward)? })
     };
     Ok(PolicyAccount {
         accrued: earned(totals.accrued, account.accrued)?,
@@ -164,17 +157,4 @@ fn sum(
             .transpose()?,
         pending: totals.pending.zip(account.pending).map(|(left, right)| earned(left, right)).transpose()?,
     })
-}
-
-fn check(
-    what: &'static str,
-    whose: &impl Fn() -> String,
-    expected: Wei,
-    found: Wei,
-) -> Result<(), AccountsError> {
-    if expected == found {
-        return Ok(());
-    }
-    let (expected, found) = (expected.to_string(), found.to_string());
-    Err(AccountsError::Unbalanced { what, whose: whose(), expected, found })
 }

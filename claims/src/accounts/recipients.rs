@@ -1,7 +1,7 @@
 //! Who gets the sequencers' rewards on L2, and what those miss that have named nobody.
 
 use super::chain::{ChainAccount, ChainAccounts};
-use super::error::AccountsError;
+use crate::error::ClaimsError;
 use alloy_primitives::Address;
 use std::collections::BTreeMap;
 use tally_engine::{SequencerId, Status, Wei};
@@ -54,15 +54,15 @@ impl Recipients {
     ///
     /// # Errors
     ///
-    /// [`AccountsError::Total`] if what one recipient's sequencers have unclaimed does not fit.
-    pub fn of(accounts: &ChainAccounts) -> Result<Self, AccountsError> {
+    /// [`ClaimsError::Amount`] if what one recipient's sequencers have unclaimed does not fit.
+    pub fn of(accounts: &ChainAccounts) -> Result<Self, ClaimsError> {
         let mut named: BTreeMap<Address, Recipient> = BTreeMap::new();
         let mut missing = Vec::new();
         for (id, ChainAccount { status, sums, recipient, .. }) in &accounts.sequencers {
             if let Some(recipient) = recipient {
                 let shared = named.entry(*recipient).or_default();
                 shared.sequencers.push((*id, *status));
-                let failed = |error| AccountsError::Total { what: "the unclaimed of a recipient", error };
+                let failed = ClaimsError::amount("the unclaimed of a recipient of all sequencers");
                 shared.unclaimed = shared.unclaimed.checked_add(sums.unclaimed).map_err(failed)?;
             } else if *status != Status::Unlocked {
                 let (withheld, stake) = (sums.unclaimed, sums.stake);

@@ -3,12 +3,11 @@
 use super::books::{AccountLine, Books, StatementEntry};
 use super::chain::{Played, Player};
 use super::cut::{Cut, records_by, replayed_by};
-use super::error::AccountsError;
 use super::movement::{LedgerAccount, Movement, MovementKind};
-use super::policy::epoch_end;
+use crate::epochs::epoch_end;
+use crate::error::ClaimsError;
 use tally_engine::{
-    Difference, Discrepancy, Earned, EpochIndex, EpochLedger, Horizon, Ledger, Policy, SequencerId, UnixTime,
-    Wei,
+    Difference, Discrepancy, Earned, EpochIndex, Horizon, Ledger, Policy, SequencerId, UnixTime, Wei,
 };
 use tally_eventlog::LogView;
 use tally_replay::Replayed;
@@ -50,7 +49,7 @@ pub struct Statement {
 ///
 /// # Errors
 ///
-/// [`AccountsError`] if the log does not reach the range, cannot be read or folded, has no such sequencer, or does not
+/// [`ClaimsError`] if the log does not reach the range, cannot be read or folded, has no such sequencer, or does not
 /// add up.
 pub fn statement<L: LogView>(
     log: &L,
@@ -58,10 +57,10 @@ pub fn statement<L: LogView>(
     policy: Option<&Policy>,
     range: StatementRange,
     threads: Option<usize>,
-) -> Result<Statement, AccountsError> {
+) -> Result<Statement, ClaimsError> {
     let closing_cut = range.closing()?;
     let (as_of, records) = records_by(log, closing_cut)?;
-    let replayed_at = |cut: Cut| -> Result<Option<Replayed>, AccountsError> {
+    let replayed_at = |cut: Cut| -> Result<Option<Replayed>, ClaimsError> {
         let (as_of, _) = records_by(log, cut)?;
         let Some(policy) = policy else { return Ok(None) };
         let replayed = replayed_by(log, as_of, cut, std::slice::from_ref(policy), threads)?;
@@ -93,7 +92,7 @@ pub fn statement<L: LogView>(
         moved.extend(own(player.play()?, sequencer));
     }
     if !player.pool.sequencers.contains_key(&sequencer) {
-        return Err(AccountsError::UnknownSequencer {
+        return Err(ClaimsError::UnknownSequencer {
             asked: sequencer,
             block: as_of.l1_block.unwrap_or_default(),
             known: player.pool.sequencers.len(),
@@ -120,12 +119,12 @@ pub fn statement<L: LogView>(
 
 impl StatementRange {
     /// The last second of the range, as a cut.
-    fn closing(self) -> Result<Cut, AccountsError> {
+    fn closing(self) -> Result<Cut, ClaimsError> {
         let Some(to) = self.to else { return Ok(Cut::End) };
         let from = self.from.unwrap_or_default();
         match to.previous() {
             Some(last) if from <= to => Ok(Cut::Time(last)),
-            _ => Err(AccountsError::Backwards { from, to }),
+            _ => Err(ClaimsError::Backwards { from, to }),
         }
     }
 
@@ -160,13 +159,14 @@ fn accruals(
     closing: &Replayed,
     sequencer: SequencerId,
     range: StatementRange,
-) -> Result<Vec<Movement>, AccountsError> {
+) -> Result<Vec<Movement>, ClaimsError> {
     let Some(horizon) = closing.ledger.horizon else {
         return Ok(Vec::new());
     };
     let last_second = range.to.and_then(UnixTime::previous).unwrap_or(horizon.timestamp);
     let mut found = Vec::new();
-    for EpochLedger { epoch, start, .. } in &closing.ledger.epochs {
+    for ended in &closing.ledger.epochs {
+        let epoch = &ended.epoch;
         let now = earned_in(&closing.ledger, *epoch, sequencer);
         let then = opening.map_or(Earned::default(), |opening| earned_in(&opening.ledger, *epoch, sequencer));
         let difference = Difference::new(now.reward, then.reward);
@@ -179,7 +179,7 @@ fn accruals(
             None => MovementKind::Revalued { epoch: *epoch },
         };
         // An epoch has at least a second.
-        let end = epoch_end(&closing.policy, epoch.0, *start)?.previous().unwrap_or_default();
+        let end = epoch_end(&closing.policy, ended)?.previous().unwrap_or_default();
         let (policy, accrued) = (LedgerAccount::Policy, LedgerAccount::Accrued(sequencer));
         let (debit, credit) = if difference.is_negative() { (accrued, policy) } else { (policy, accrued) };
         found.push(Movement {

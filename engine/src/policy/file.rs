@@ -4,9 +4,8 @@ use super::{
     Allocation, Attribution, Dated, Genesis, Mrr, NAME_BYTES_MAX, POLICY_BYTES_MAX, Policy, PolicyError,
     RateRule,
 };
-use crate::ids::UnixTime;
+use crate::ids::{UnixTime, YEAR_SECS};
 use crate::money::Wei;
-use crate::rate::YEAR_SECS;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloy_primitives::{B256, U256};
@@ -94,13 +93,29 @@ pub(super) fn parse_mrr(key: &str, text: &str) -> Result<Mrr, PolicyError> {
     Mrr::parse(text).map_err(|expected| value_error(key, alloc::format!("{text:?}"), expected))
 }
 
-/// A cap, which may be none.
-fn parse_cap(text: &str) -> Result<Wei, PolicyError> {
-    if text == NO_CAP {
-        return Ok(Policy::NO_CAP);
+/// A cap as it is written, which may be none.
+fn parse_cap(text: &str, allocation: Allocation) -> Result<Wei, PolicyError> {
+    let cap = if text == NO_CAP { Policy::NO_CAP } else { parse_wei("cap_wei", text)? };
+    check_cap(cap, allocation)?;
+    Ok(cap)
+}
+
+/// Whether a policy with this allocation may have the cap, by whatever way it came to it.
+pub(super) fn check_cap(cap: Wei, allocation: Allocation) -> Result<(), PolicyError> {
+    if cap.is_zero() {
+        return Err(value_error("cap_wei", 0, "more than 0"));
     }
-    let cap = parse_wei("cap_wei", text)?;
-    if cap.is_zero() { Err(value_error("cap_wei", 0, "more than 0")) } else { Ok(cap) }
+    if cap == Policy::NO_CAP && allocation == Allocation::StakeWeighted {
+        let expected =
+            "a number of wei with the allocation \"stake-weighted\": the initial reward is that of the cap";
+        return Err(value_error("cap_wei", "\"none\"", expected));
+    }
+    Ok(())
+}
+
+/// The cap as a file has it.
+fn written_cap(cap: Wei) -> String {
+    if cap == Policy::NO_CAP { NO_CAP.to_string() } else { cap.to_string() }
 }
 
 fn parse_block_secs(key: &str, secs: i64) -> Result<u64, PolicyError> {
@@ -155,11 +170,7 @@ impl Policy {
                 return Err(value_error("attribution", alloc::format!("{other:?}"), expected));
             }
         };
-        if file.cap_wei == NO_CAP && allocation == Allocation::StakeWeighted {
-            let expected = "a number of wei with the allocation \"stake-weighted\": the initial reward is that of the cap";
-            return Err(value_error("cap_wei", "\"none\"", expected));
-        }
-        let cap = parse_cap(&file.cap_wei)?;
+        let cap = parse_cap(&file.cap_wei, allocation)?;
         let epoch_secs = match u64::try_from(file.epoch_secs) {
             Ok(secs) if secs > 0 => secs,
             _ => return Err(value_error("epoch_secs", file.epoch_secs, "more than 0")),
@@ -267,7 +278,7 @@ impl Policy {
             self.version,
             self.allocation.name(),
             self.attribution.name(),
-            self.cap,
+            written_cap(self.cap),
             self.epoch_secs,
             self.initial_reward,
         );

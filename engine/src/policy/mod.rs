@@ -17,7 +17,7 @@ use crate::operators::OperatorsRate;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloy_primitives::U256;
-use file::value_error;
+use file::{check_cap, value_error};
 
 /// The policies that come with the engine, by name: the file of each, in its latest version.
 pub const BUILT_IN: [(&str, &str); 5] = [
@@ -191,24 +191,25 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// [`PolicyError::Value`] for a cap of 0, for `on-chain`, which has no target, and if the rate of this policy is not
-    /// set by a target, a cap and an allocation alone.
+    /// [`PolicyError::Value`] for a cap of 0, for no cap where the allocation is `stake-weighted`, for `on-chain`, which
+    /// has no target, and if the rate of this policy is not set by a target, a cap and an allocation alone.
     pub fn variant(
         &self,
         target: Option<Mrr>,
         cap: Wei,
         allocation: Allocation,
     ) -> Result<Self, PolicyError> {
-        if cap.is_zero() {
-            return Err(value_error("cap_wei", 0, "more than 0"));
-        }
+        check_cap(cap, allocation)?;
         if allocation == Allocation::OnChain {
             return Err(value_error("allocation", "\"on-chain\"", "\"flat\" or \"stake-weighted\""));
         }
-        if self.rate != RateRule::Window || !self.fixed_rewards.is_empty() {
-            let expected = "\"window\", without rewards that are fixed: only there a target, a cap and an allocation set \
-                            the rate";
+        if self.rate != RateRule::Window {
+            let expected = "\"window\": only there a target, a cap and an allocation set the rate";
             return Err(value_error("rate", alloc::format!("{:?}", self.rate.name()), expected));
+        }
+        if !self.fixed_rewards.is_empty() {
+            let expected = "left out: what is fixed follows from no target, cap or allocation";
+            return Err(value_error("fixed_reward", "given", expected));
         }
         let base = self.name.strip_suffix(VARIANT_SUFFIX).unwrap_or(&self.name);
         // A name has at most so many bytes, all of them ASCII.
@@ -265,7 +266,8 @@ impl Policy {
         self.cap
     }
 
-    /// The same rules with another cap, under the same name: for telling what the cap is worth.
+    /// The same rules with another cap, which may be none, under the same name: for telling what the cap is worth.
+    /// Stake-weighted without a cap nothing is paid for blocks before there is a rate.
     ///
     /// # Errors
     ///

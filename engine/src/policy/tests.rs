@@ -208,6 +208,27 @@ fn the_operators_enter_what_is_in_force() {
     assert_eq!(reward.to_string(), "12478422370000000");
 }
 
+/// However "no cap" is written, no policy that shares by stakes has it.
+#[test]
+fn no_cap_is_never_that_of_stakes() {
+    let stake_weighted = Policy::built_in("stake-weighted").expect("valid");
+    let cap = alloc::format!("\"{}\"", stake_weighted.cap());
+    for none in ["\"none\"".to_string(), alloc::format!("\"{}\"", Policy::NO_CAP)] {
+        let text = stake_weighted.to_toml().replace(&cap, &none);
+        let error = Policy::from_toml(&text).expect_err(&none).to_string();
+        assert!(error.contains("`cap_wei` is \"none\"") && error.contains("a number of wei"), "{error}");
+    }
+    let error = stake_weighted.variant(None, Policy::NO_CAP, Allocation::StakeWeighted).expect_err("no cap");
+    assert!(error.to_string().contains("`cap_wei` is \"none\""), "{error}");
+    assert!(stake_weighted.variant(None, Policy::NO_CAP, Allocation::Flat).is_ok());
+    let error = Policy::built_in("fixed-reward").expect("valid").variant(
+        None,
+        Wei::new(U256::from(5)),
+        Allocation::Flat,
+    );
+    assert!(error.expect_err("it has other rules").to_string().contains("`rate` is \"operators\""));
+}
+
 #[test]
 fn what_the_operators_do_not_enter_is_refused_with_its_key() {
     let refused = |lines: &str, expected: &str| {
@@ -269,10 +290,10 @@ fn marks_and_words_of_practice_read_back() {
         assert_eq!((&read, read.digest(), read.to_toml()), (&policy, policy.digest(), written.clone()));
         let sure = Policy::from_toml(&written.replacen("approximate = true\n", "", 1)).expect("valid");
         assert_ne!(sure.digest(), policy.digest());
-        let largest = alloc::format!("cap_wei = \"{}\"", U256::MAX);
-        assert!(written.contains(&largest), "{written}");
-        let worded = Policy::from_toml(&written.replace(&largest, "cap_wei = \"none\"")).expect("valid");
-        assert_eq!(worded.digest(), policy.digest());
+        let (word, largest) = ("cap_wei = \"none\"", alloc::format!("cap_wei = \"{}\"", U256::MAX));
+        assert!(written.contains(word), "{written}");
+        let largest = Policy::from_toml(&written.replace(word, &largest)).expect("valid");
+        assert_eq!(largest.digest(), policy.digest());
     }
 }
 

@@ -1,6 +1,6 @@
 //! The bytes of a bundle: what it begins with, its sections, and the table at its end.
 
-use super::error::ArchiveError;
+use crate::LogError;
 use alloy_primitives::B256;
 use std::ops::Range;
 
@@ -78,15 +78,15 @@ pub(super) fn bundle_digest(table: &[u8]) -> B256 {
 }
 
 /// Whether this is how a bundle begins, as far as it goes.
-pub(super) fn check_magic(start: &[u8]) -> Result<(), ArchiveError> {
+pub(super) fn check_magic(start: &[u8]) -> Result<(), LogError> {
     if start.starts_with(MAGIC) {
         return Ok(());
     }
     let shown: String = String::from_utf8_lossy(start).chars().take(MAGIC.len()).collect();
     if start.starts_with(MAGIC_OF_ANY) {
-        return Err(ArchiveError::Format { found: shown, known: MAGIC });
+        return Err(LogError::BundleFormat { found: shown, known: MAGIC });
     }
-    Err(ArchiveError::NotABundle { found: shown })
+    Err(LogError::NotABundle { found: shown })
 }
 
 /// What a bundle's table says.
@@ -99,9 +99,9 @@ pub(super) struct Table {
 }
 
 /// The table of a bundle, of which every byte is checked against a digest.
-pub(super) fn read_table(bundle: &[u8]) -> Result<Table, ArchiveError> {
+pub(super) fn read_table(bundle: &[u8]) -> Result<Table, LogError> {
     check_magic(bundle)?;
-    let cut = || ArchiveError::Cut { found: bundle.len(), min: BUNDLE_BYTES_MIN };
+    let cut = || LogError::BundleCut { found: bundle.len(), min: BUNDLE_BYTES_MIN };
     if bundle.len() < BUNDLE_BYTES_MIN {
         return Err(cut());
     }
@@ -109,7 +109,7 @@ pub(super) fn read_table(bundle: &[u8]) -> Result<Table, ArchiveError> {
     let (rest, table) = rest.split_last_chunk::<TABLE_BYTES>().ok_or_else(cut)?;
     let digest = bundle_digest(table);
     if digest != B256::new(*end) {
-        return Err(ArchiveError::damaged(
+        return Err(LogError::bundle_damaged(
             "its end",
             "digest over its table (it is cut, or was changed)",
             &digest,
@@ -123,7 +123,12 @@ pub(super) fn read_table(bundle: &[u8]) -> Result<Table, ArchiveError> {
         if *found != padded(name) {
             let found = String::from_utf8_lossy(found).trim_end_matches('\0').to_owned();
             let place = format!("section {}", sections.len() + 1);
-            return Err(ArchiveError::damaged(&place, "name", &format!("{name:?}"), &format!("{found:?}")));
+            return Err(LogError::bundle_damaged(
+                &place,
+                "name",
+                &format!("{name:?}"),
+                &format!("{found:?}"),
+            ));
         }
         let (len, stated) = after.split_first_chunk::<8>().ok_or_else(cut)?;
         let len = u64::from_be_bytes(*len);
@@ -131,20 +136,25 @@ pub(super) fn read_table(bundle: &[u8]) -> Result<Table, ArchiveError> {
         let end = usize::try_from(len).ok().filter(|len| *len <= left).map(|len| from + len);
         let place = format!("the section {name}");
         let end = end.ok_or_else(|| {
-            ArchiveError::damaged(&place, "length", &format!("at most {left}, which is what is left"), &len)
+            LogError::bundle_damaged(
+                &place,
+                "length",
+                &format!("at most {left}, which is what is left"),
+                &len,
+            )
         })?;
         let section = rest.get(from..end).ok_or_else(cut)?;
         let digest = B256::from(*blake3::hash(section).as_bytes());
         let stated = B256::try_from(stated).map_err(|_| cut())?;
         if digest != stated {
-            return Err(ArchiveError::damaged(&place, "digest", &stated, &digest));
+            return Err(LogError::bundle_damaged(&place, "digest", &stated, &digest));
         }
         sections.push(ArchiveSection { name, bytes: len, digest });
         places.push(from..end);
         from = end;
     }
     if from != rest.len() {
-        return Err(ArchiveError::damaged("its end", "last byte of the sections", &rest.len(), &from));
+        return Err(LogError::bundle_damaged("its end", "last byte of the sections", &rest.len(), &from));
     }
     Ok(Table { sections, places, digest })
 }

@@ -4,20 +4,19 @@
 //! takes the memory of the file; it has no paths. Reading one checks every byte of it: against the digests of its
 //! sections, and its log like any other log.
 
-mod error;
 mod format;
 mod restore;
 mod write;
 
-pub use error::ArchiveError;
 pub use format::ArchiveSection;
 pub use restore::{Restored, restore};
 pub use write::write_archive;
 
 use crate::check::{ChunkCheck, CodeOrder, L1Check, SpanCheck, check_signers};
-use crate::chunk::{ChunkHeader, chunk_start};
+use crate::chunk_header::{ChunkHeader, chunk_start};
+use crate::error::same;
 use crate::events::EventCursor;
-use crate::heads::{Chain, Heads, Reach, same};
+use crate::heads::{Heads, Links, Reach};
 use crate::index::IndexEntry;
 use crate::keys::{event_key, event_place};
 use crate::producers::Producers;
@@ -67,9 +66,9 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError`] naming what is wrong with it.
-    pub fn open(path: &Path) -> Result<Self, ArchiveError> {
-        let files = |source| ArchiveError::Files { path: path.into(), source };
+    /// [`LogError`] naming what is wrong with it.
+    pub fn open(path: &Path) -> Result<Self, LogError> {
+        let files = |source| LogError::Files { path: path.into(), what: "the bundle", source };
         let mut file = File::open(path).map_err(files)?;
         let mut bytes = Vec::new();
         let magic_bytes = u64::try_from(MAGIC.len()).unwrap_or(u64::MAX);
@@ -78,7 +77,7 @@ impl Archive {
         check_magic(&bytes)?;
         let known = file.metadata().map_err(files)?.len();
         if known > BUNDLE_BYTES_MAX {
-            return Err(ArchiveError::TooLong { max: BUNDLE_BYTES_MAX });
+            return Err(LogError::BundleTooLong { max: BUNDLE_BYTES_MAX });
         }
         bytes.reserve_exact(usize::try_from(known).unwrap_or_default());
         file.take(BUNDLE_BYTES_MAX).read_to_end(&mut bytes).map_err(files)?;
@@ -89,10 +88,10 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError`] naming what is wrong with it.
-    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, ArchiveError> {
+    /// [`LogError`] naming what is wrong with it.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, LogError> {
         if u64::try_from(bytes.len()).map_or(true, |len| len > BUNDLE_BYTES_MAX) {
-            return Err(ArchiveError::TooLong { max: BUNDLE_BYTES_MAX });
+            return Err(LogError::BundleTooLong { max: BUNDLE_BYTES_MAX });
         }
         let Table { sections, places, digest } = read_table(&bytes)?;
         let section =
@@ -171,7 +170,7 @@ impl Archive {
     fn events<T, E: From<LogError>>(
         &self,
         section: usize,
-        head: Chain,
+        head: Links,
         cursor: &mut EventCursor,
         decode: fn(&str, &[u8]) -> Result<T, LogError>,
         place_of: fn(&T) -> (u64, u64),
@@ -179,7 +178,7 @@ impl Archive {
     ) -> Result<(), E> {
         let family = format::SECTIONS[section];
         let mut rest = self.section(section);
-        let mut chain = Chain::default();
+        let mut chain = Links::default();
         let mut last = None;
         while !rest.is_empty() {
             let name = || format!("{family}, record {}", chain.count + 1);
@@ -292,7 +291,7 @@ fn read_signers(section: &[u8], heads: &Heads) -> Result<Vec<Address>, LogError>
         });
     }
     let signers: Vec<Address> = signers.iter().map(|signer| Address::new(*signer)).collect();
-    let mut chain = Chain::default();
+    let mut chain = Links::default();
     for (code, signer) in (1..=SIGNERS_MAX).zip(&signers) {
         chain = chain.extended(&code.to_be_bytes(), signer.as_slice());
     }
@@ -311,7 +310,7 @@ fn read_chunks(
     let end = place.end;
     let mut rest = bytes.get(place).unwrap_or_default();
     let mut chunks: Vec<Chunk> = Vec::new();
-    let (mut chain, mut check, mut codes) = (Chain::default(), ChunkCheck::default(), CodeOrder::default());
+    let (mut chain, mut check, mut codes) = (Links::default(), ChunkCheck::default(), CodeOrder::default());
     let mut expected = Some(identity.l2_first_block);
     while !rest.is_empty() {
         let name = format!("{}, chunk {}", options::CHUNKS, chain.count + 1);

@@ -3,8 +3,9 @@
 use super::Archive;
 use crate::bulk::{BulkLog, load};
 use crate::chunk::EncodedChunk;
+use crate::error::same;
 use crate::events::EventCursor;
-use crate::heads::{Heads, same};
+use crate::heads::Heads;
 use crate::reader::LogReader;
 use crate::view::LogView;
 use crate::whole::make_whole;
@@ -43,8 +44,7 @@ pub fn restore(archive: &Archive, to: &Path) -> Result<Restored, LogError> {
         })?;
         let bad = |source| LogError::BadCopy { path: to.into(), source: Box::new(source) };
         let heads = check(archive, log).map_err(bad)?;
-        let lacks_transfers =
-            (has_stakes && !has_transfers).then(|| LogError::NoTransfers { path: to.into() });
+        let lacks_transfers = LogError::lacks_transfers(to, has_stakes, has_transfers);
         Ok(Restored { heads, lacks_transfers })
     })
 }

@@ -1,12 +1,11 @@
 //! Writing a bundle, section by section, as it comes from the log: never more of it in memory than one record or
 //! chunk.
 
-use super::error::ArchiveError;
 use super::format::{ArchiveSection, MAGIC, SECTIONS, bundle_digest, encode_table};
 use crate::LogError;
 use crate::check::{CodeOrder, L1Check, SpanCheck, check_signers};
 use crate::events::EventCursor;
-use crate::heads::{Chain, Heads};
+use crate::heads::{Heads, Links};
 use crate::keys::event_key;
 use crate::options::{L1_EVENTS, SIGNERS, SPAN_EVENTS};
 use crate::part::{LogPart, LogPrefix};
@@ -20,14 +19,14 @@ use std::io::Write;
 ///
 /// # Errors
 ///
-/// [`ArchiveError::Log`] if the log cannot be read or is damaged, [`ArchiveError::Write`] if `out` does not
+/// [`LogError`] if the log cannot be read or is damaged, [`LogError::BundleWrite`] if `out` does not
 /// take it.
 pub fn write_archive(
     prefix: &LogPrefix<'_>,
     policy: &str,
     receipt: &[u8],
     out: &mut dyn Write,
-) -> Result<B256, ArchiveError> {
+) -> Result<B256, LogError> {
     let (log, heads) = (prefix.part(), prefix.heads());
     out.write_all(MAGIC)?;
     let mut out = Sections { out, done: Vec::new(), bytes: 0, hasher: blake3::Hasher::new() };
@@ -39,15 +38,15 @@ pub fn write_archive(
     out.close();
     out.put(&encode("the heads", heads)?)?;
     out.close();
-    let (mut chain, mut check) = (Chain::default(), L1Check::new(log.identity(), heads));
+    let (mut chain, mut check) = (Links::default(), L1Check::new(log.identity(), heads));
     for record in log.l1_records()? {
         check.check(&record)?;
         chain = out.linked(chain, &event_key(record.block.0, record.log_index), &encode_l1(&record)?)?;
     }
     chain.check_end(L1_EVENTS, heads.l1_events)?;
     out.close();
-    let (mut chain, mut check) = (Chain::default(), SpanCheck::new(heads));
-    log.for_each_span_record::<ArchiveError>(&mut EventCursor::default(), |record| {
+    let (mut chain, mut check) = (Links::default(), SpanCheck::new(heads));
+    log.for_each_span_record::<LogError>(&mut EventCursor::default(), |record| {
         check.check(&record)?;
         chain = out.linked(chain, &event_key(record.block.0, record.log_index), &encode_span(&record)?)?;
         Ok(())
@@ -56,7 +55,7 @@ pub fn write_archive(
     out.close();
     let signers = log.signers()?;
     check_signers(&signers)?;
-    let mut chain = Chain::default();
+    let mut chain = Links::default();
     for (code, signer) in (1_u16..).zip(&signers) {
         chain = chain.extended(&code.to_be_bytes(), signer.as_slice());
         out.put(signer.as_slice())?;
@@ -68,12 +67,12 @@ pub fn write_archive(
     out.finish()
 }
 
-fn put_chunks(log: &LogPart<'_>, heads: &Heads, out: &mut Sections<'_>) -> Result<(), ArchiveError> {
+fn put_chunks(log: &LogPart<'_>, heads: &Heads, out: &mut Sections<'_>) -> Result<(), LogError> {
     let mut codes = CodeOrder::default();
     let mut last = None;
     if let Some(head) = heads.l2 {
         let range = log.identity().l2_first_block..=head.block;
-        log.log().scan_bytes::<ArchiveError>(range, |header, bytes, producers, times| {
+        log.log().scan_bytes::<LogError>(range, |header, bytes, producers, times| {
             codes.check(header, producers)?;
             out.blob(bytes)?;
             out.blob(producers.bytes())?;
@@ -83,7 +82,7 @@ fn put_chunks(log: &LogPart<'_>, heads: &Heads, out: &mut Sections<'_>) -> Resul
         })?;
     }
     heads.check_last_chunk(last.as_ref())?;
-    Ok(codes.check_end(heads)?)
+    codes.check_end(heads)
 }
 
 /// Sections that are being written.
@@ -96,7 +95,7 @@ struct Sections<'a> {
 }
 
 impl Sections<'_> {
-    fn put(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), LogError> {
         self.out.write_all(bytes)?;
         self.hasher.update(bytes);
         self.bytes += u64::try_from(bytes.len()).expect("a length fits in 64 bits");
@@ -104,7 +103,7 @@ impl Sections<'_> {
     }
 
     /// Puts something after its length.
-    fn blob(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
+    fn blob(&mut self, bytes: &[u8]) -> Result<(), LogError> {
         let too_long = || LogError::Undecodable {
             place: "a record or column".into(),
             reason: format!("its length, {}, does not fit in 32 bits", bytes.len()),
@@ -115,7 +114,7 @@ impl Sections<'_> {
     }
 
     /// Puts a record; returns the chain of digests with it.
-    fn linked(&mut self, chain: Chain, key: &[u8], bytes: &[u8]) -> Result<Chain, ArchiveError> {
+    fn linked(&mut self, chain: Links, key: &[u8], bytes: &[u8]) -> Result<Links, LogError> {
         self.blob(bytes)?;
         Ok(chain.extended(key, bytes))
     }
@@ -129,7 +128,7 @@ impl Sections<'_> {
         self.hasher.reset();
     }
 
-    fn finish(self) -> Result<B256, ArchiveError> {
+    fn finish(self) -> Result<B256, LogError> {
         let table = encode_table(&self.done);
         let digest = bundle_digest(&table);
         self.out.write_all(&table)?;

@@ -4,9 +4,10 @@ mod owners;
 mod rollback;
 mod stage;
 
-use crate::chunk::{ChunkBuilder, ChunkHeader, EncodedChunk, chunk_start};
+use crate::chunk::{ChunkBuilder, EncodedChunk};
+use crate::chunk_header::{ChunkHeader, chunk_start};
 use crate::events::EventCursor;
-use crate::heads::{Chain, Heads};
+use crate::heads::{Heads, Links};
 use crate::index::{IndexEntry, OpenPage, decode_page, page_key};
 use crate::keys::{linked, unlinked};
 use crate::options::{CHUNKS, FORMAT, INDEX, META, PRODUCERS, RECENT, RECENT_KEY, TIMES};
@@ -18,7 +19,7 @@ use crate::{LogError, LogIdentity};
 use alloy_primitives::B256;
 use rocksdb::WriteBatch;
 use std::path::Path;
-use tally_engine::{L1Block, L2Block, PoolEvent, PoolState, Spans, UnixTime};
+use tally_engine::{L1Block, L2Block, PoolEvent, PoolState, Spans};
 
 /// The one writer of a log.
 ///
@@ -49,10 +50,13 @@ pub struct LogWriter {
     /// The last L1 record, the last of them that is a METIS transfer, and the last span event, as (block, log index).
     last_l1: Option<(u64, u64)>,
     last_transfer: Option<(u64, u64)>,
-    last_l1_time: UnixTime,
+    /// The block of the last L1 record.
+    last_l1_block: Option<RecentBlock>,
+    /// The blocks of the L1 records that are staged, in order.
+    staged_l1_blocks: Vec<RecentBlock>,
     last_span: Option<(u64, u64)>,
     /// The chain before the chunk that still grows, and that chunk.
-    sealed: Chain,
+    sealed: Links,
     open: Option<ChunkBuilder>,
     open_is_staged: bool,
     /// The dictionary with what is staged, and the last page of the index.
@@ -92,9 +96,10 @@ impl LogWriter {
             spans: Spans::new(),
             last_l1: None,
             last_transfer: None,
-            last_l1_time: UnixTime(0),
+            last_l1_block: None,
+            staged_l1_blocks: Vec::new(),
             last_span: None,
-            sealed: Chain::default(),
+            sealed: Links::default(),
             open: None,
             open_is_staged: false,
             signers: Signers::default(),
@@ -123,19 +128,20 @@ impl LogWriter {
             }
         };
         (self.committed, self.committed_owners) = (self.heads, self.owners);
+        self.staged_l1_blocks.clear();
         self.owner_check = OwnerCheck::default();
         for record in self.store.owner_records(&self.owners, None)? {
             self.owner_check.check(&self.identity, &record)?;
         }
         self.pool = PoolState::new(&self.identity.genesis);
-        (self.last_l1, self.last_l1_time, self.last_transfer) = (None, UnixTime(0), None);
+        (self.last_l1, self.last_l1_block, self.last_transfer) = (None, None, None);
         self.store.l1_records::<LogError>(&self.heads, None, &mut EventCursor::default(), |record| {
             self.pool.apply(&record)?;
             self.last_l1 = Some((record.block.0, record.log_index));
             if matches!(record.event, PoolEvent::MetisTransfer { .. }) {
                 self.last_transfer = self.last_l1;
             }
-            self.last_l1_time = record.timestamp;
+            self.last_l1_block = Some(RecentBlock::from(&record));
             Ok(())
         })?;
         self.spans = Spans::new();
@@ -145,7 +151,7 @@ impl LogWriter {
             self.last_span = Some((record.block.0, record.log_index));
             Ok(())
         })?;
-        (self.sealed, self.open, self.open_is_staged) = (Chain::default(), None, false);
+        (self.sealed, self.open, self.open_is_staged) = (Links::default(), None, false);
         self.signers = Signers::new(self.store.signers(&self.heads)?);
         self.reopen_page()?;
         self.reopen_chunk()?;
@@ -189,7 +195,7 @@ impl LogWriter {
         let before = chunk.header.first_block.0.checked_sub(1);
         let first = self.identity.l2_first_block;
         self.sealed = match before.filter(|before| *before >= first.0) {
-            None => Chain::default(),
+            None => Links::default(),
             Some(before) => {
                 let start = chunk_start(first, L2Block(before));
                 let value =
@@ -198,7 +204,7 @@ impl LogWriter {
                         reason: "it is missing".into(),
                     })?;
                 let (last, _) = unlinked(place, &value)?;
-                Chain { count: self.heads.chunks.count.saturating_sub(1), last }
+                Links { count: self.heads.chunks.count.saturating_sub(1), last }
             }
         };
         self.heads.check_last_chunk(Some(&chunk.header))?;
@@ -231,10 +237,9 @@ impl LogWriter {
     ///
     /// [`LogError::NoTransfers`] if it has stakes and none of the transfers by which they came.
     pub fn check_transfers(&self) -> Result<(), LogError> {
-        if self.last_transfer.is_some() || self.pool.sequencers.is_empty() {
-            return Ok(());
-        }
-        Err(LogError::NoTransfers { path: self.store.path().into() })
+        let has_stakes = !self.pool.sequencers.is_empty();
+        LogError::lacks_transfers(self.store.path(), has_stakes, self.last_transfer.is_some())
+            .map_or(Ok(()), Err)
     }
 
     /// What the log is of.
@@ -296,7 +301,7 @@ impl LogWriter {
     }
 
     /// Puts the open chunk into the batch and returns the chain with it.
-    fn put_chunk(&mut self) -> Result<Chain, LogError> {
+    fn put_chunk(&mut self) -> Result<Links, LogError> {
         let Some(open) = &self.open else {
             return Ok(self.sealed);
         };
@@ -332,16 +337,18 @@ impl LogWriter {
             return Err(LogError::L1HeadOutOfOrder { found, reached: L1Block(block) });
         }
         if let Some(block) = self.owner_check.last_block()
-            && self.heads.l1.is_none_or(|head| head.block < block)
+            && self.heads.l1.is_none_or(|head| head.block.0 < block.number)
         {
             let found = self.heads.l1.map(|head| head.block).unwrap_or_default();
-            return Err(LogError::L1HeadOutOfOrder { found, reached: block });
+            return Err(LogError::L1HeadOutOfOrder { found, reached: L1Block(block.number) });
         }
         if let Some(place) = self.last_span
             && self.heads.l2.is_none_or(|head| head.block.0 < place.0)
         {
             return Err(self.span_out_of_order(place, "the last span event".into()));
         }
+        // Until it has succeeded: the heads must not be written again without their records.
+        self.has_failed = true;
         if self.open_is_staged {
             self.heads.chunks = self.put_chunk()?;
         }
@@ -349,17 +356,17 @@ impl LogWriter {
         let is_stored =
             self.heads == self.committed && self.owners == self.committed_owners && recent_is_stored;
         if self.exists && is_stored {
+            self.has_failed = false;
             return Ok(());
         }
         let mut batch = std::mem::take(&mut self.batch);
         self.put_recent(&mut batch)?;
         self.store.put_meta(&mut batch, &self.identity, &self.heads, &self.owners)?;
-        // Until it has succeeded: the heads must not be written again without their records.
-        self.has_failed = true;
         self.store.write(batch)?;
         self.has_failed = false;
         (self.committed, self.committed_owners) = (self.heads, self.owners);
         self.exists = true;
+        self.staged_l1_blocks.clear();
         self.open_is_staged = false;
         Ok(())
     }

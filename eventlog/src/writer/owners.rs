@@ -5,7 +5,9 @@ use crate::LogError;
 use crate::events::EventCursor;
 use crate::keys::{event_key, linked};
 use crate::options::OWNER_EVENTS;
-use crate::owners::{OwnerRecord, check_by_head, check_by_pool, encode_owner};
+use crate::owners::{
+    OwnerRecord, check_by_head, check_by_pool, check_by_recent, check_same_block, encode_owner,
+};
 
 impl LogWriter {
     /// Stages an owner event. The head of L1 has to reach its block by the next commit.
@@ -13,7 +15,8 @@ impl LogWriter {
     /// # Errors
     ///
     /// [`LogError::OwnersMissing`] if earlier ones are missing, [`LogError::L1OutOfOrder`] if its block is in the log
-    /// already, [`LogError::Owner`] if it is of another contract or does not come after those before it.
+    /// already, [`LogError::Owner`] if it is of another contract, does not come after those before it, or is of another
+    /// block than a record of the pool that is staged.
     pub fn stage_owner(&mut self, record: &OwnerRecord) -> Result<(), LogError> {
         if let Some(to) = self.owners.missing_to {
             return Err(LogError::OwnersMissing { to });
@@ -21,6 +24,10 @@ impl LogWriter {
         if let Some(head) = self.heads.l1.filter(|head| record.block <= head.block) {
             let found = format!("block {}, log {}", record.block, record.log_index);
             return Err(LogError::L1OutOfOrder { found, reached: format!("block {}", head.block) });
+        }
+        let at = self.staged_l1_blocks.partition_point(|block| block.number < record.block.0);
+        if let Some(block) = self.staged_l1_blocks.get(at) {
+            check_same_block(record, block)?;
         }
         self.put_owner(record)
     }
@@ -43,6 +50,7 @@ impl LogWriter {
         for record in records {
             check_by_head(record, self.heads.l1)?;
             check_by_pool(record, &pool)?;
+            check_by_recent(record, &self.recent_l1)?;
             if record.block > to {
                 let found = format!("block {}, log {}", record.block, record.log_index);
                 return Err(LogError::L1OutOfOrder { found, reached: format!("block {to}") });

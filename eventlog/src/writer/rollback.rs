@@ -1,13 +1,14 @@
 //! Taking back the blocks that a reorg replaced.
 
 use super::LogWriter;
-use crate::LogError;
-use crate::chunk::{ChunkBuilder, ChunkHeader, EncodedChunk, chunk_start};
-use crate::heads::{Chain, L1Head, L2Head};
+use crate::chunk::{ChunkBuilder, EncodedChunk};
+use crate::chunk_header::{ChunkHeader, chunk_start};
+use crate::heads::{L1Head, L2Head, Links};
 use crate::index::{IndexEntry, OpenPage, decode_page, page_key};
 use crate::keys::{chunk_of, event_key, event_of, linked, unlinked};
 use crate::options::{CHUNKS, INDEX, L1_EVENTS, OWNER_EVENTS, PRODUCERS, SIGNERS, SPAN_EVENTS, TIMES};
 use crate::recent::RecentBlock;
+use crate::{Chain, LogError};
 use rocksdb::WriteBatch;
 use tally_engine::{L1Block, L2Block};
 
@@ -21,7 +22,7 @@ impl LogWriter {
     /// [`LogWriter::commit`] and [`LogWriter::open`].
     pub fn rollback_l1(&mut self, to: L1Block) -> Result<(), LogError> {
         self.commit()?;
-        let block = reversible("L1", self.recent_l1.blocks(), to.0)?;
+        let block = reversible(Chain::L1, self.recent_l1.blocks(), to.0)?;
         let mut batch = WriteBatch::default();
         let mut heads = self.committed;
         heads.l1_events = self.drop_events(&mut batch, L1_EVENTS, heads.l1_events, to.0)?;
@@ -41,7 +42,7 @@ impl LogWriter {
     /// As [`LogWriter::rollback_l1`].
     pub fn rollback_l2(&mut self, to: L2Block) -> Result<(), LogError> {
         self.commit()?;
-        let block = reversible("L2", self.recent_l2.blocks(), to.0)?;
+        let block = reversible(Chain::L2, self.recent_l2.blocks(), to.0)?;
         let mut batch = WriteBatch::default();
         let mut heads = self.committed;
         heads.span_events = self.drop_events(&mut batch, SPAN_EVENTS, heads.span_events, to.0)?;
@@ -59,9 +60,9 @@ impl LogWriter {
         &self,
         batch: &mut WriteBatch,
         family: &'static str,
-        chain: Chain,
+        chain: Links,
         to: u64,
-    ) -> Result<Chain, LogError> {
+    ) -> Result<Links, LogError> {
         let mut count = chain.count;
         if let Some(next) = to.checked_add(1) {
             for entry in self.store.from(family, &event_key(next, 0))? {
@@ -72,22 +73,22 @@ impl LogWriter {
             }
         }
         let last = match self.store.last_up_to(family, &event_key(to, u64::MAX))? {
-            None => Chain::default().last,
+            None => Links::default().last,
             Some((_, value)) => unlinked(family, &value)?.0,
         };
-        Ok(Chain { count, last })
+        Ok(Links { count, last })
     }
 
     /// Deletes the signers after the first `count` and returns the chain that is left.
-    fn drop_signers(&self, batch: &mut WriteBatch, count: u16) -> Result<Chain, LogError> {
+    fn drop_signers(&self, batch: &mut WriteBatch, count: u16) -> Result<Links, LogError> {
         for code in count..self.signers.len() {
             batch.delete_cf(self.store.family(SIGNERS)?, (code + 1).to_be_bytes());
         }
         let last = match self.store.last_up_to(SIGNERS, &count.to_be_bytes())? {
-            None => Chain::default().last,
+            None => Links::default().last,
             Some((_, value)) => unlinked(SIGNERS, &value)?.0,
         };
-        Ok(Chain { count: u64::from(count), last })
+        Ok(Links { count: u64::from(count), last })
     }
 
     /// Deletes the chunks after that of block `to`, cuts that one after it, and returns the chain and the
@@ -95,9 +96,9 @@ impl LogWriter {
     fn drop_chunks(
         &self,
         batch: &mut WriteBatch,
-        chain: Chain,
+        chain: Links,
         to: &RecentBlock,
-    ) -> Result<(Chain, u16), LogError> {
+    ) -> Result<(Links, u16), LogError> {
         let first = self.identity.l2_first_block;
         let start = chunk_start(first, L2Block(to.number));
         let key = start.0.to_be_bytes();
@@ -115,7 +116,7 @@ impl LogWriter {
             Some(before) => self.store.last_up_to(CHUNKS, &before.to_be_bytes())?,
         };
         let (last, signers_before) = match before {
-            None => (Chain::default().last, 0),
+            None => (Links::default().last, 0),
             Some((_, value)) => {
                 let (link, bytes) = unlinked(CHUNKS, &value)?;
                 (link, ChunkHeader::decode(CHUNKS, bytes)?.signers)
@@ -133,7 +134,7 @@ impl LogWriter {
         let signers = signers_before.max(cut.largest_code());
         let cut = cut.encode(signers);
         let bytes = cut.header.encode()?;
-        let chain = Chain { count, last }.extended(&key, &bytes);
+        let chain = Links { count, last }.extended(&key, &bytes);
         batch.put_cf(self.store.family(CHUNKS)?, key, linked(&chain.last, &bytes));
         batch.put_cf(self.store.family(PRODUCERS)?, key, &cut.producers);
         batch.put_cf(self.store.family(TIMES)?, key, &cut.times);
@@ -179,7 +180,7 @@ impl LogWriter {
     }
 }
 
-fn reversible(chain: &'static str, blocks: &[RecentBlock], to: u64) -> Result<RecentBlock, LogError> {
+fn reversible(chain: Chain, blocks: &[RecentBlock], to: u64) -> Result<RecentBlock, LogError> {
     let found = blocks.iter().find(|block| block.number == to).copied();
     found.ok_or_else(|| {
         let range = blocks.first().zip(blocks.last());

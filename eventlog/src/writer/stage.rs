@@ -7,6 +7,7 @@ use crate::heads::{L1Head, L2Head};
 use crate::keys::{event_key, linked};
 use crate::options::{L1_EVENTS, SIGNERS, SPAN_EVENTS};
 use crate::producers::UNSIGNED;
+use crate::recent::RecentBlock;
 use crate::record::{encode_l1, encode_span};
 use alloy_primitives::Address;
 use tally_engine::{Discrepancy, L1Block, L1Record, L2Block, PoolEvent, SpanRecord};
@@ -25,6 +26,7 @@ impl LogWriter {
     /// [`LogError::L1BeforeFirst`] if it lies before the log's first block,
     /// [`LogError::L1OutOfOrder`] unless it comes after every record and head before,
     /// [`LogError::L1Time`] if it is earlier than they are,
+    /// [`LogError::L1Differs`] if a record of its block has another hash or time,
     /// [`LogError::Pool`] if the contracts' state cannot take it.
     pub fn stage_l1(&mut self, record: &L1Record) -> Result<Vec<Discrepancy>, LogError> {
         self.check_begun(record.block)?;
@@ -38,24 +40,22 @@ impl LogWriter {
                 reached: if behind_head { head } else { last }.unwrap_or_default(),
             });
         }
-        let since = self.heads.l1.map_or(self.last_l1_time, |head| self.last_l1_time.max(head.timestamp));
-        // The timestamps of L1 blocks rise, so only events of one block share one.
-        let is_same_block = self.last_l1.is_some_and(|(block, _)| block == record.block.0);
-        let is_first = self.last_l1.is_none() && self.heads.l1.is_none();
-        if record.timestamp < since || (record.timestamp == since && !is_same_block && !is_first) {
-            let (block, previous, found) = (record.block, since, record.timestamp);
-            return Err(LogError::L1Time { block, previous, found });
-        }
+        let block = RecentBlock::from(record);
+        let known = [self.heads.l1.map(RecentBlock::from), self.last_l1_block];
+        check_follows(&block, known.into_iter().flatten())?;
+        let (key, bytes) = (event_key(place.0, place.1), encode_l1(record)?);
         let discrepancies = self.pool.apply(record)?;
         if matches!(record.event, PoolEvent::MetisTransfer { .. }) {
             self.last_transfer = Some(place);
         }
-        let (key, bytes) = (event_key(place.0, place.1), encode_l1(record)?);
         let chain = self.heads.l1_events.extended(&key, &bytes);
         self.batch.put_cf(self.store.family(L1_EVENTS)?, key, linked(&chain.last, &bytes));
         self.heads.l1_events = chain;
         self.last_l1 = Some(place);
-        self.last_l1_time = record.timestamp;
+        self.last_l1_block = Some(block);
+        if self.staged_l1_blocks.last() != Some(&block) {
+            self.staged_l1_blocks.push(block);
+        }
         Ok(discrepancies)
     }
 
@@ -64,7 +64,8 @@ impl LogWriter {
     /// # Errors
     ///
     /// [`LogError::L1HeadOutOfOrder`] if it lies below the head or a record before,
-    /// [`LogError::L1Time`] if it is not later than the head before.
+    /// [`LogError::L1Time`] if it is not later than the head before, [`LogError::L1Differs`] if what was staged has
+    /// another hash or time of its block.
     pub fn stage_l1_head(&mut self, head: L1Head) -> Result<(), LogError> {
         self.check_begun(head.block)?;
         let record = self.last_l1.map(|(block, _)| L1Block(block));
@@ -74,15 +75,8 @@ impl LogWriter {
         {
             return Err(LogError::L1HeadOutOfOrder { found: head.block, reached });
         }
-        // The timestamps of L1 blocks rise: what an L2 block's second holds is known once one is reached.
-        let rises = self.heads.l1.is_none_or(|before| {
-            before.block == head.block && before.timestamp == head.timestamp
-                || before.block < head.block && before.timestamp < head.timestamp
-        });
-        if !rises || head.timestamp < self.last_l1_time {
-            let previous = self.heads.l1.map_or(self.last_l1_time, |before| before.timestamp);
-            return Err(LogError::L1Time { block: head.block, previous, found: head.timestamp });
-        }
+        let known = [self.heads.l1.map(RecentBlock::from), self.last_l1_block, self.owner_check.last_block()];
+        check_follows(&head.into(), known.into_iter().flatten())?;
         self.heads.l1 = Some(head);
         self.recent_l1.push(head.into(), self.sealed_l1);
         Ok(())
@@ -103,8 +97,8 @@ impl LogWriter {
             let after = if is_committed { committed.map(|head| format!("block {head}")) } else { last };
             return Err(self.span_out_of_order(place, after.unwrap_or_default()));
         }
-        self.spans.apply(record)?;
         let (key, bytes) = (event_key(place.0, place.1), encode_span(record)?);
+        self.spans.apply(record)?;
         let chain = self.heads.span_events.extended(&key, &bytes);
         self.batch.put_cf(self.store.family(SPAN_EVENTS)?, key, linked(&chain.last, &bytes));
         self.heads.span_events = chain;
@@ -170,4 +164,27 @@ impl LogWriter {
         }
         Ok(code)
     }
+}
+
+/// Checks that an L1 block comes after others in time, or is the very one that has its number. The timestamps of L1
+/// blocks rise: what an L2 block's second holds is known once one is reached.
+fn check_follows(block: &RecentBlock, others: impl Iterator<Item = RecentBlock>) -> Result<(), LogError> {
+    let number = L1Block(block.number);
+    for other in others {
+        if other.number == block.number {
+            let differs = |what, expected: String, found: String| {
+                Err(LogError::L1Differs { block: number, what, expected, found })
+            };
+            if other.hash != block.hash {
+                return differs("hash", other.hash.to_string(), block.hash.to_string());
+            }
+            if other.timestamp != block.timestamp {
+                return differs("timestamp", other.timestamp.to_string(), block.timestamp.to_string());
+            }
+        } else if other.timestamp >= block.timestamp {
+            let (previous, found) = (other.timestamp, block.timestamp);
+            return Err(LogError::L1Time { block: number, previous, found });
+        }
+    }
+    Ok(())
 }

@@ -1,18 +1,14 @@
 //! What a sequencer can claim, and its statement.
 
-use super::accept::Form;
 use super::distributions::{head_of, head_with, whole};
-use super::input::{CommonParams, Limit, Number, Of, PageCursor, Params, bad};
+use super::input::{Asked, CommonParams, Limit, Number, PageCursor, bad};
 use super::sequencers::unknown;
-use super::{Shared, broken, gap, not_final};
+use super::{not_final, refusal};
 use crate::http::Problem;
-use crate::view::PolicyView;
 use alloy_primitives::B256;
-use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
-use tally_claims::{AccountsError, StatementRange};
+use tally_claims::StatementRange;
 use tally_engine::{SequencerId, UnixTime};
 use tally_wire::{ClaimAnswer, PageOf, StatementAnswer};
 use utoipa::IntoParams;
@@ -47,13 +43,8 @@ impl TryFrom<String> for Root {
 /// What a sequencer can claim, of the contracts and of a distribution of the policy: by what is final alone. A distribution
 /// stays claimable as it was frozen, by the recipient of then.
 #[utoipa::path(get, path = "/v1/sequencers/{id}/claim", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), CommonParams, ClaimParams), responses((status = 200, description = "What it can claim.", body = ClaimAnswer)))]
-pub(super) async fn claim(
-    State(api): State<Shared>,
-    Of(moment): Of,
-    Number(id): Number,
-    Params(params): Params<ClaimParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(super) async fn claim(Number(id): Number, asked: Asked<ClaimParams>) -> Result<Response, Problem> {
+    let Asked { api, moment, params, .. } = &asked;
     let (view, policy, id) = (&moment.view, moment.policy(), SequencerId(id));
     let contracts = &view.final_contracts;
     let Some((facts, account)) = contracts.sequencers.get(&id).zip(contracts.accounts.sequencers.get(&id))
@@ -61,19 +52,19 @@ pub(super) async fn claim(
         if view.contracts.sequencers.contains_key(&id) {
             return Err(not_final(policy, format!("sequencer {id} has locked, but that is not final yet")));
         }
-        return Err(unknown(&moment, id.0));
+        return Err(unknown(moment, id.0));
     };
     let head = match (params.epoch, params.root) {
         (None, None) => policy.last_distribution().map(|last| last.head),
-        (Some(epoch), None) => Some(head_of(&moment, epoch)?),
-        (None, Some(Root(root))) => Some(head_with(&moment, root)?),
+        (Some(epoch), None) => Some(head_of(moment, epoch)?),
+        (None, Some(Root(root))) => Some(head_with(moment, root)?),
         (Some(_), Some(_)) => return Err(bad("bad-combination", "`epoch` or `root` is given, not both")),
     };
-    if let Some(response) = moment.not_modified(&headers, Form::Json) {
+    if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
     let distribution = match head {
-        Some(head) => Some((&*whole(&api, &moment, head).await?, id).into()),
+        Some(head) => Some((&*whole(api, moment, head).await?, id).into()),
         None => None,
     };
     moment.answer(&ClaimAnswer {
@@ -106,49 +97,27 @@ pub(super) struct StatementParams {
 /// A sequencer's statement of account: opening and closing balances, and what moved between.
 #[utoipa::path(get, path = "/v1/sequencers/{id}/statement", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), CommonParams, StatementParams), responses((status = 200, description = "The statement.", body = StatementAnswer)))]
 pub(super) async fn statement(
-    State(api): State<Shared>,
-    Of(moment): Of,
     Number(id): Number,
-    Params(params): Params<StatementParams>,
-    headers: HeaderMap,
+    mut asked: Asked<StatementParams>,
 ) -> Result<Response, Problem> {
-    let (moment, position) = api.page_of(moment, params.cursor, 0)?;
+    let position = asked.page_from(asked.params.cursor.clone(), 0)?;
+    let Asked { api, moment, params, .. } = &asked;
     if !moment.view.contracts.sequencers.contains_key(&SequencerId(id)) {
-        return Err(unknown(&moment, id));
+        return Err(unknown(moment, id));
     }
     let worked = moment.clone();
+    let range = StatementRange { from: params.from.map(UnixTime), to: params.to.map(UnixTime) };
+    let limit = params.limit.get();
     let answer = api
         .heavy(move || {
             let (view, policy) = (&worked.view, worked.policy());
-            let range = StatementRange { from: params.from.map(UnixTime), to: params.to.map(UnixTime) };
             let rules = &policy.replayed.policy;
             // One thread: who asks shares the machine with the others.
             let made = tally_claims::statement(&view.log, SequencerId(id), Some(rules), range, Some(1));
             let made = made.map_err(|error| refusal(policy, error))?;
-            let page = PageOf { position, limit: params.limit.get(), state: policy.state() };
+            let page = PageOf { position, limit, state: policy.state() };
             Ok(StatementAnswer::from((policy.at.clone(), &made, page)))
         })
         .await?;
-    // Only now is it known that there is an answer.
-    if let Some(response) = moment.not_modified(&headers, Form::Json) {
-        return Ok(response);
-    }
-    moment.answer(&answer)
-}
-
-/// Why there is no such statement.
-fn refusal(policy: &PolicyView, error: AccountsError) -> Problem {
-    match error {
-        AccountsError::Backwards { .. } => bad("bad-range", error.to_string()),
-        AccountsError::BeyondLog { .. }
-        | AccountsError::BeyondHorizon { .. }
-        | AccountsError::UnknownSequencer { .. } => gap(policy, error.to_string()),
-        AccountsError::Replay(_)
-        | AccountsError::Pool(_)
-        | AccountsError::Amount { .. }
-        | AccountsError::Total { .. }
-        | AccountsError::Unbalanced { .. }
-        | AccountsError::ExitBackwards { .. }
-        | AccountsError::EpochEnd { .. } => broken(&error.into()),
-    }
+    asked.answer(&answer)
 }

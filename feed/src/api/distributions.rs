@@ -2,12 +2,11 @@
 //! for ever, so that a root which was published can be claimed by at any time.
 
 use super::accept::{Form, wanted};
-use super::input::{CommonParams, Limit, NoParams, Number, Of, PageCursor, PageParams, Params, bad, page};
+use super::input::{Asked, CommonParams, Limit, Number, PageCursor, PageParams, bad, page};
 use super::{Moment, Shared, broken, not_final};
 use crate::http::Problem;
 use alloy_primitives::B256;
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Deserialize;
 use std::fmt::Write;
@@ -64,15 +63,11 @@ pub(super) async fn whole(
 
 /// The distributions of the settled epochs, without their leaves.
 #[utoipa::path(get, path = "/v1/distributions", operation_id = "list_distributions", tag = "distributions", params(CommonParams, PageParams), responses((status = 200, description = "A page of distributions.", body = DistributionsAnswer)))]
-pub(super) async fn list(
-    State(api): State<Shared>,
-    Of(moment): Of,
-    Params(params): Params<PageParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let (moment, from) = api.page_of(moment, params.cursor, params.from)?;
-    refuse_on_chain(&moment)?;
-    if let Some(response) = moment.not_modified(&headers, Form::Json) {
+pub(super) async fn list(mut asked: Asked<PageParams>) -> Result<Response, Problem> {
+    let from = asked.page_from(asked.params.cursor.clone(), asked.params.from)?;
+    let Asked { moment, params, .. } = &asked;
+    refuse_on_chain(moment)?;
+    if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
     let policy = moment.policy();
@@ -84,18 +79,13 @@ pub(super) async fn list(
 
 /// The distribution of a settled epoch: its root, its sums, and what of it is withheld, and why.
 #[utoipa::path(get, path = "/v1/distributions/{n}", operation_id = "distribution", tag = "distributions", params(("n" = u64, Path, description = "The last epoch that counts."), CommonParams), responses((status = 200, description = "The distribution.", body = DistributionAnswer)))]
-pub(super) async fn one(
-    State(api): State<Shared>,
-    Of(moment): Of,
-    Number(epoch): Number,
-    Params(NoParams {}): Params<NoParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let head = head_of(&moment, epoch)?;
-    if let Some(response) = moment.not_modified(&headers, Form::Json) {
+pub(super) async fn one(Number(epoch): Number, asked: Asked) -> Result<Response, Problem> {
+    let Asked { api, moment, .. } = &asked;
+    let head = head_of(moment, epoch)?;
+    if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
-    let made = whole(&api, &moment, head).await?;
+    let made = whole(api, moment, head).await?;
     let present = &moment.view.final_contracts.pool;
     moment.answer(&DistributionAnswer::from((moment.policy().at.clone(), &*made, present)))
 }
@@ -118,14 +108,11 @@ pub(super) struct LeavesParams {
     (status = 200, description = "The leaves.", content((LeavesAnswer = "application/json"), (String = "text/csv"))),
 ))]
 pub(super) async fn leaves(
-    State(api): State<Shared>,
-    Of(moment): Of,
     Number(epoch): Number,
-    Params(params): Params<LeavesParams>,
-    headers: HeaderMap,
+    mut asked: Asked<LeavesParams>,
 ) -> Result<Response, Problem> {
-    let form = wanted(&headers, &[Form::Json, Form::Csv]);
-    if form == Form::Csv && (params.cursor.is_some() || params.limit.is_some()) {
+    let form = wanted(&asked.headers, &[Form::Json, Form::Csv]);
+    if form == Form::Csv && (asked.params.cursor.is_some() || asked.params.limit.is_some()) {
         return Err(bad(
             "bad-combination",
             "`cursor` and `limit` are for pages: as CSV there are all leaves",
@@ -135,12 +122,13 @@ pub(super) async fn leaves(
         response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
         response
     };
-    let (moment, position) = api.page_of(moment, params.cursor, 0)?;
-    let head = head_of(&moment, epoch)?;
-    if let Some(response) = moment.not_modified(&headers, form) {
+    let position = asked.page_from(asked.params.cursor.clone(), 0)?;
+    let Asked { api, moment, params, headers } = &asked;
+    let head = head_of(moment, epoch)?;
+    if let Some(response) = moment.not_modified(headers, form) {
         return Ok(varies(response));
     }
-    let made = whole(&api, &moment, head).await?;
+    let made = whole(api, moment, head).await?;
     let present = &moment.view.final_contracts.pool;
     let (skip, limit) = match form {
         Form::Csv => (0, usize::MAX),

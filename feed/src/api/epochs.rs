@@ -1,14 +1,12 @@
 //! Epochs and single blocks.
 
-use super::accept::Form;
-use super::input::{CommonParams, NoParams, Number, Of, PageParams, Params, page};
+use super::input::{Asked, CommonParams, Number, PageParams, page};
 use super::sequencers::unknown;
-use super::{Shared, broken, gap};
+use super::{broken, gap};
 use crate::error::FeedError;
 use crate::http::Problem;
 use crate::view::PolicyView;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use tally_engine::{AmountError, EpochLedger, L2Block, SequencerId, Wei};
 use tally_eventlog::LogView;
@@ -29,14 +27,10 @@ fn served(policy: &PolicyView, epoch: &EpochLedger) -> Result<ServedEpoch, Probl
 
 /// The epochs, without their rows.
 #[utoipa::path(get, path = "/v1/epochs", operation_id = "list_epochs", tag = "ledger", params(CommonParams, PageParams), responses((status = 200, description = "A page of epochs.", body = EpochsAnswer)))]
-pub(super) async fn list(
-    State(api): State<Shared>,
-    Of(moment): Of,
-    Params(params): Params<PageParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let (moment, from) = api.page_of(moment, params.cursor, params.from)?;
-    if let Some(response) = moment.not_modified(&headers, Form::Json) {
+pub(super) async fn list(mut asked: Asked<PageParams>) -> Result<Response, Problem> {
+    let from = asked.page_from(asked.params.cursor.clone(), asked.params.from)?;
+    let Asked { moment, params, .. } = &asked;
+    if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
     let policy = moment.policy();
@@ -48,12 +42,8 @@ pub(super) async fn list(
 
 /// An epoch, with what each sequencer earned.
 #[utoipa::path(get, path = "/v1/epochs/{n}", operation_id = "epoch", tag = "ledger", params(("n" = u64, Path, description = "Which, from 0."), CommonParams), responses((status = 200, description = "The epoch.", body = EpochAnswer)))]
-pub(super) async fn one(
-    Of(moment): Of,
-    Number(number): Number,
-    Params(NoParams {}): Params<NoParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(super) async fn one(Number(number): Number, asked: Asked) -> Result<Response, Problem> {
+    let Asked { moment, .. } = &asked;
     let policy = moment.policy();
     let epochs = &policy.replayed.ledger.epochs;
     let found = usize::try_from(number).ok().and_then(|index| epochs.get(index));
@@ -61,7 +51,7 @@ pub(super) async fn one(
         let detail = format!("epoch {number} is asked for, but there are {} yet, from 0 on", epochs.len());
         return Err(gap(policy, detail));
     };
-    if let Some(response) = moment.not_modified(&headers, Form::Json) {
+    if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
     let rows = rows(epoch).map_err(no_amount)?;
@@ -71,18 +61,16 @@ pub(super) async fn one(
 /// What a sequencer earned in each epoch, from the first on.
 #[utoipa::path(get, path = "/v1/sequencers/{id}/epochs", operation_id = "sequencer_epochs", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), CommonParams, PageParams), responses((status = 200, description = "A page of epochs.", body = SequencerEpochsAnswer)))]
 pub(super) async fn of_sequencer(
-    State(api): State<Shared>,
-    Of(moment): Of,
     Number(id): Number,
-    Params(params): Params<PageParams>,
-    headers: HeaderMap,
+    mut asked: Asked<PageParams>,
 ) -> Result<Response, Problem> {
-    let (moment, from) = api.page_of(moment, params.cursor, params.from)?;
+    let from = asked.page_from(asked.params.cursor.clone(), asked.params.from)?;
+    let Asked { moment, params, .. } = &asked;
     let policy = moment.policy();
     if !policy.answers.contains_key(&SequencerId(id)) {
-        return Err(unknown(&moment, id));
+        return Err(unknown(moment, id));
     }
-    if let Some(response) = moment.not_modified(&headers, Form::Json) {
+    if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
     let all = &policy.replayed.ledger.epochs;
@@ -112,13 +100,8 @@ pub(super) async fn of_sequencer(
 
 /// What an L2 block earned, and everything that decides it.
 #[utoipa::path(get, path = "/v1/blocks/{n}", tag = "ledger", params(("n" = u64, Path, description = "Its number."), CommonParams), responses((status = 200, description = "The block.", body = BlockAnswer)))]
-pub(super) async fn block(
-    State(api): State<Shared>,
-    Of(moment): Of,
-    Number(number): Number,
-    Params(NoParams {}): Params<NoParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(super) async fn block(Number(number): Number, asked: Asked) -> Result<Response, Problem> {
+    let Asked { api, moment, .. } = &asked;
     let policy = moment.policy();
     let first = moment.view.log.identity().l2_first_block.0;
     if number < first {
@@ -128,7 +111,7 @@ pub(super) async fn block(
     if policy.at.horizon.is_none_or(|horizon| number > horizon.l2_block) {
         return Err(gap(policy, format!("block {number} is asked for, which is not folded yet")));
     }
-    if let Some(response) = moment.not_modified(&headers, Form::Json) {
+    if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
     let worked = moment.clone();

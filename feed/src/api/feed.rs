@@ -1,7 +1,7 @@
 //! The feed: what is settled, in order, from any place on.
 
 use super::accept::{Form, wanted};
-use super::input::{Limit, OwnParams, bad, checked_wait};
+use super::input::{Limit, Params, bad, checked_wait};
 use super::{Moment, Shared, stream, text_of};
 use crate::cursor::Cursor;
 use crate::http::Problem;
@@ -107,7 +107,7 @@ impl Filter {
 pub(super) async fn feed(
     State(api): State<Shared>,
     method: Method,
-    OwnParams(params): OwnParams<FeedParams>,
+    Params(params): Params<FeedParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let wait_secs = checked_wait(params.wait_secs.unwrap_or(0), &method)?;

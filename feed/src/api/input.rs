@@ -1,35 +1,27 @@
 //! What requests say, taken strictly.
 
+use super::accept::Form;
 use super::feed::{WAIT_SECS_MAX, behind, refuse_other};
-use super::{Moment, PAGE, PAGE_MAX, Shared};
+use super::{Api, Moment, PAGE, PAGE_MAX, Shared};
 use crate::cursor::Cursor;
 use crate::http::Problem;
 use crate::told::{Feed, Place};
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
-use serde::Deserialize;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::IntoParams;
 
-/// What a question can say besides its own parameters: see [`Of`].
+/// What a question can say besides its own parameters: see [`CommonParams`].
 const OF_ALL: [&str; 3] = ["policy", "at_least", "wait_secs"];
 
 /// The parameters of a question: those that are not known, given twice, or out of their range are refused.
 pub(super) struct Params<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        query(parts, |name| !OF_ALL.contains(&name)).map(Self)
-    }
-}
-
-/// The parameters of a question that has none in common with others.
-pub(super) struct OwnParams<T>(pub(super) T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for OwnParams<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
@@ -67,19 +59,14 @@ pub(super) struct CommonParams {
     wait_secs: Option<u64>,
 }
 
-/// The moment that an answer is of, as the request wants it.
-pub(super) struct Of(pub(super) Moment);
-
-impl FromRequestParts<Shared> for Of {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
-        let asked: CommonParams = query(parts, |name| OF_ALL.contains(&name))?;
-        let wait_secs = checked_wait(asked.wait_secs.unwrap_or(0), &parts.method)?;
-        let moment = api.moment(asked.policy.as_deref())?;
-        let Some(cursor) = asked.at_least else {
-            return match asked.wait_secs {
-                None => Ok(Self(moment)),
+impl CommonParams {
+    /// The moment that the answer is to be of.
+    async fn moment(self, api: &Api, method: &Method) -> Result<Moment, Problem> {
+        let wait_secs = checked_wait(self.wait_secs.unwrap_or(0), method)?;
+        let moment = api.moment(self.policy.as_deref())?;
+        let Some(cursor) = self.at_least else {
+            return match self.wait_secs {
+                None => Ok(moment),
                 Some(_) => Err(bad(
                     "bad-combination",
                     "`wait_secs` is to wait for a state with `at_least`, which is not given",
@@ -92,7 +79,7 @@ impl FromRequestParts<Shared> for Of {
             // Nobody holds on to an old moment while they wait.
             drop(moment);
             api.wait(wait_secs, index, |feed| !is_behind(feed)).await?;
-            api.moment(asked.policy.as_deref())?
+            api.moment(self.policy.as_deref())?
         } else {
             moment
         };
@@ -100,7 +87,47 @@ impl FromRequestParts<Shared> for Of {
         if is_behind(&moment.policy().feed) {
             return Err(behind(&moment, &cursor));
         }
-        Ok(Self(moment))
+        Ok(moment)
+    }
+}
+
+/// What is asked of one moment.
+pub(super) struct Asked<T = NoParams> {
+    pub(super) api: Shared,
+    pub(super) moment: Moment,
+    /// The question's own parameters.
+    pub(super) params: T,
+    pub(super) headers: HeaderMap,
+}
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Shared> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
+        let params = query(parts, |name| !OF_ALL.contains(&name))?;
+        let common: CommonParams = query(parts, |name| OF_ALL.contains(&name))?;
+        let moment = common.moment(api, &parts.method).await?;
+        Ok(Self { api: Arc::clone(api), moment, params, headers: parts.headers.clone() })
+    }
+}
+
+impl<T> Asked<T> {
+    /// Where the page begins: at `first`, unless `cursor` goes on where another page ended. It is then asked of that
+    /// page's moment.
+    pub(super) fn page_from(&mut self, cursor: Option<PageCursor>, first: u64) -> Result<u64, Problem> {
+        let Some(cursor) = cursor else { return Ok(first) };
+        self.moment = self.api.moment_of(&self.moment, &cursor)?;
+        Ok(cursor.position)
+    }
+
+    /// The answer of somebody who has it already.
+    pub(super) fn not_modified(&self) -> Option<Response> {
+        self.moment.not_modified(&self.headers, Form::Json)
+    }
+
+    /// An answer of which it is only known now that there is one: who has it already is told so.
+    pub(super) fn answer(&self, answer: &impl Serialize) -> Result<Response, Problem> {
+        self.not_modified().map_or_else(|| self.moment.answer(answer), Ok)
     }
 }
 

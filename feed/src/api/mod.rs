@@ -34,11 +34,13 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use input::bad;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tally_claims::ClaimsError;
 use tokio::sync::{Semaphore, watch};
 
 /// How many answers that take long are worked out at a time.
@@ -139,20 +141,17 @@ impl Api {
         Ok(())
     }
 
-    /// The moment that a page is of, and where it begins: `first`, unless it goes on where another ended.
-    fn page_of(&self, now: Moment, cursor: Option<PageCursor>, first: u64) -> Result<(Moment, u64), Problem> {
-        let Some(PageCursor { position, state }) = cursor else {
-            return Ok((now, first));
-        };
-        if now.policy().state() == state {
-            return Ok((now, position));
+    /// The moment of a page that ended at `cursor`: the present one, or one that is kept.
+    fn moment_of(&self, now: &Moment, cursor: &PageCursor) -> Result<Moment, Problem> {
+        if now.policy().state() == cursor.state {
+            return Ok(now.clone());
         }
         let index = now.index;
         let is_it =
-            |view: &&Arc<View>| view.policies.get(index).is_some_and(|policy| policy.state() == state);
+            |view: &&Arc<View>| view.policies.get(index).is_some_and(|policy| policy.state() == cursor.state);
         let earlier = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(view) = earlier.iter().find(is_it) {
-            return Ok((Moment { view: Arc::clone(view), index }, position));
+            return Ok(Moment { view: Arc::clone(view), index });
         }
         let detail =
             "the page before was of a state that is not kept any more: begin again, without `cursor`";
@@ -278,6 +277,55 @@ fn not_final(policy: &PolicyView, detail: String) -> Problem {
         .with("horizon", json!(at.final_horizon))
         .with("l1_head", json!(at.final_l1_head))
         .with("l2_head", json!(at.final_l2_head))
+}
+
+/// Why what was asked of the log's claims is not answered.
+fn refusal(policy: &PolicyView, error: ClaimsError) -> Problem {
+    match error {
+        ClaimsError::Backwards { .. } => bad("bad-range", error.to_string()),
+        ClaimsError::BeyondLog { .. }
+        | ClaimsError::BeyondHorizon { .. }
+        | ClaimsError::UnknownSequencer { .. } => gap(policy, error.to_string()),
+        ClaimsError::NotFlat { .. } => Problem::new(StatusCode::CONFLICT, "not-flat", error.to_string()),
+        ClaimsError::NoL1
+        | ClaimsError::L1Behind { .. }
+        | ClaimsError::NotAnnounced { .. }
+        | ClaimsError::Unfinished { .. }
+        | ClaimsError::Unsettled { .. }
+        | ClaimsError::TooFewSpans { .. }
+        | ClaimsError::NoClosedEpoch { .. } => not_final(policy, error.to_string()),
+        ClaimsError::NoSender { .. }
+        | ClaimsError::NoNext { .. }
+        | ClaimsError::BeforeStart { .. }
+        | ClaimsError::NobodyToPay { .. }
+        | ClaimsError::Blocked { .. }
+        | ClaimsError::NoReward { .. } => {
+            Problem::new(StatusCode::CONFLICT, "not-payable", error.to_string())
+        }
+        ClaimsError::Log(_)
+        | ClaimsError::Replay(_)
+        | ClaimsError::Span(_)
+        | ClaimsError::Pool(_)
+        | ClaimsError::Amount { .. }
+        | ClaimsError::Unbalanced { .. }
+        | ClaimsError::ExitBackwards { .. }
+        | ClaimsError::TooManyBlocks { .. }
+        | ClaimsError::NoEnd { .. }
+        | ClaimsError::TooFast { .. }
+        | ClaimsError::TooManyDecimals { .. }
+        | ClaimsError::NoBlockSecs { .. }
+        | ClaimsError::NotWhole { .. }
+        | ClaimsError::HeadTime { .. }
+        | ClaimsError::PaidByContract { .. }
+        | ClaimsError::NoneClosed { .. }
+        | ClaimsError::NotClosed { .. }
+        | ClaimsError::NoLeaf { .. }
+        | ClaimsError::Undistributed { .. }
+        | ClaimsError::NeverLocked { .. }
+        | ClaimsError::RegistryTooLong { .. }
+        | ClaimsError::NoRegistry { .. }
+        | ClaimsError::Drawing(_) => broken(&error.into()),
+    }
 }
 
 /// The routes that say whether the server works.

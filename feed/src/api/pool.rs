@@ -1,13 +1,10 @@
 //! What was paid, what is to be paid next, and what the audit says of it.
 
-use super::accept::Form;
-use super::input::{CommonParams, Limit, NoParams, Number, Of, PageCursor, PageParams, Params, page};
-use super::{Shared, broken, gap, in_turn, not_final};
+use super::input::{Asked, CommonParams, Limit, Number, PageCursor, PageParams, page};
+use super::{broken, gap, in_turn, refusal};
 use crate::error::FeedError;
 use crate::http::Problem;
-use crate::view::PolicyView;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -23,14 +20,10 @@ const COUNT_RULE: CountRule = CountRule::Scheduled;
 
 /// The batches that were paid.
 #[utoipa::path(get, path = "/v1/batches", tag = "pool", params(CommonParams, PageParams), responses((status = 200, description = "A page of batches.", body = BatchesAnswer)))]
-pub(super) async fn batches(
-    State(api): State<Shared>,
-    Of(moment): Of,
-    Params(params): Params<PageParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let (moment, from) = api.page_of(moment, params.cursor, params.from)?;
-    if let Some(response) = moment.not_modified(&headers, Form::Json) {
+pub(super) async fn batches(mut asked: Asked<PageParams>) -> Result<Response, Problem> {
+    let from = asked.page_from(asked.params.cursor.clone(), asked.params.from)?;
+    let Asked { moment, params, .. } = &asked;
+    if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
     let view = &moment.view;
@@ -47,12 +40,8 @@ pub(super) async fn batches(
 
 /// A batch that was paid.
 #[utoipa::path(get, path = "/v1/batches/{n}", operation_id = "batch", tag = "pool", params(("n" = u64, Path, description = "Its number."), CommonParams), responses((status = 200, description = "The batch.", body = BatchAnswer)))]
-pub(super) async fn batch(
-    Of(moment): Of,
-    Number(number): Number,
-    Params(NoParams {}): Params<NoParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(super) async fn batch(Number(number): Number, asked: Asked) -> Result<Response, Problem> {
+    let Asked { moment, .. } = &asked;
     let (view, policy) = (&moment.view, moment.policy());
     let batches = &view.contracts.batches;
     let Ok(place) = batches.binary_search_by_key(&number, |batch| batch.batch) else {
@@ -67,7 +56,7 @@ pub(super) async fn batch(
         let detail = format!("no batch that was paid has the number {number}");
         return Err(Problem::new(StatusCode::NOT_FOUND, "unknown-batch", detail));
     };
-    if let Some(response) = moment.not_modified(&headers, Form::Json) {
+    if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
     let mut batch = batches[place].clone();
@@ -77,12 +66,8 @@ pub(super) async fn batch(
 
 /// The batch that can be paid next by what is final, and the call that pays it.
 #[utoipa::path(get, path = "/v1/batches/next", tag = "pool", params(CommonParams), responses((status = 200, description = "The batch.", body = NextBatchAnswer)))]
-pub(super) async fn next_batch(
-    State(api): State<Shared>,
-    Of(moment): Of,
-    Params(NoParams {}): Params<NoParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(super) async fn next_batch(asked: Asked) -> Result<Response, Problem> {
+    let Asked { api, moment, .. } = &asked;
     let worked = moment.clone();
     let answer = api
         .heavy(move || {
@@ -94,21 +79,13 @@ pub(super) async fn next_batch(
             Ok(NextBatchAnswer { at: policy.at.clone(), next: (&next).into() })
         })
         .await?;
-    // Only now is it known that there is an answer.
-    if let Some(response) = moment.not_modified(&headers, Form::Json) {
-        return Ok(response);
-    }
-    moment.answer(&answer)
+    asked.answer(&answer)
 }
 
 /// The reward per block that holds the policy's target from now on, by what is final, and the call that sets it.
 #[utoipa::path(get, path = "/v1/rates/next", tag = "pool", params(CommonParams), responses((status = 200, description = "The rate.", body = NextRateAnswer)))]
-pub(super) async fn next_rate(
-    State(api): State<Shared>,
-    Of(moment): Of,
-    Params(NoParams {}): Params<NoParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(super) async fn next_rate(asked: Asked) -> Result<Response, Problem> {
+    let Asked { api, moment, .. } = &asked;
     let worked = moment.clone();
     let answer = api
         .heavy(move || {
@@ -117,50 +94,12 @@ pub(super) async fn next_rate(
             let next = tally_claims::next_rate(&is_final, &policy.replayed.policy, None);
             let next = next.map_err(|error| refusal(policy, error))?;
             let next = (&next).try_into().map_err(|error| {
-                broken(&ClaimsError::Amount { what: "the reward per block", error }.into())
+                broken(&ClaimsError::Amount { what: "the reward per block".into(), error }.into())
             })?;
             Ok(NextRateAnswer { at: policy.at.clone(), next })
         })
         .await?;
-    // Only now is it known that there is an answer.
-    if let Some(response) = moment.not_modified(&headers, Form::Json) {
-        return Ok(response);
-    }
-    moment.answer(&answer)
-}
-
-/// Why there is no next batch or rate.
-fn refusal(policy: &PolicyView, error: ClaimsError) -> Problem {
-    match error {
-        ClaimsError::Log(_)
-        | ClaimsError::Replay(_)
-        | ClaimsError::Span(_)
-        | ClaimsError::Amount { .. }
-        | ClaimsError::TooManyBlocks { .. }
-        | ClaimsError::NoEnd { .. }
-        | ClaimsError::TooFast { .. }
-        | ClaimsError::TooManyDecimals { .. }
-        | ClaimsError::NoBlockSecs { .. }
-        | ClaimsError::NotWhole { .. }
-        | ClaimsError::HeadTime { .. }
-        | ClaimsError::Drawing(_) => broken(&error.into()),
-        ClaimsError::NotFlat { .. } => Problem::new(StatusCode::CONFLICT, "not-flat", error.to_string()),
-        ClaimsError::NoL1
-        | ClaimsError::L1Behind { .. }
-        | ClaimsError::NotAnnounced { .. }
-        | ClaimsError::Unfinished { .. }
-        | ClaimsError::Unsettled { .. }
-        | ClaimsError::TooFewSpans { .. }
-        | ClaimsError::NoClosedEpoch { .. } => not_final(policy, error.to_string()),
-        ClaimsError::NoSender { .. }
-        | ClaimsError::NoNext { .. }
-        | ClaimsError::BeforeStart { .. }
-        | ClaimsError::NobodyToPay { .. }
-        | ClaimsError::Blocked { .. }
-        | ClaimsError::NoReward { .. } => {
-            Problem::new(StatusCode::CONFLICT, "not-payable", error.to_string())
-        }
-    }
+    asked.answer(&answer)
 }
 
 /// The page of findings that is asked for.
@@ -179,14 +118,10 @@ pub(super) struct AuditParams {
 
 /// What the chain claims, against the log.
 #[utoipa::path(get, path = "/v1/audit", tag = "pool", params(CommonParams, AuditParams), responses((status = 200, description = "The audit.", body = AuditAnswer)))]
-pub(super) async fn audit(
-    State(api): State<Shared>,
-    Of(moment): Of,
-    Params(params): Params<AuditParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let (moment, position) = api.page_of(moment, params.cursor, 0)?;
-    if let Some(response) = moment.not_modified(&headers, Form::Json) {
+pub(super) async fn audit(mut asked: Asked<AuditParams>) -> Result<Response, Problem> {
+    let position = asked.page_from(asked.params.cursor.clone(), 0)?;
+    let Asked { api, moment, params, .. } = &asked;
+    if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
     if moment.view.audit.get().is_none() {

@@ -1,12 +1,10 @@
 //! Sequencers, and the blocks of one.
 
-use super::accept::Form;
-use super::input::{CommonParams, Limit, NoParams, Number, Of, PageCursor, Params, bad, parse};
-use super::{Moment, Shared, broken, gap, text_of};
+use super::input::{Asked, CommonParams, Limit, Number, PageCursor, bad, parse};
+use super::{Moment, broken, gap, text_of};
 use crate::http::Problem;
 use alloy_primitives::Address;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use tally_claims::SequencerFacts;
@@ -122,15 +120,11 @@ impl TryFrom<String> for OfAddress {
 
 /// Sequencers, and what is owed to them.
 #[utoipa::path(get, path = "/v1/sequencers", operation_id = "list_sequencers", tag = "sequencers", params(CommonParams, SequencersParams), responses((status = 200, description = "A page of sequencers.", body = SequencersAnswer)))]
-pub(super) async fn list(
-    State(api): State<Shared>,
-    Of(moment): Of,
-    Params(params): Params<SequencersParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(super) async fn list(mut asked: Asked<SequencersParams>) -> Result<Response, Problem> {
+    let from = asked.page_from(asked.params.cursor.clone(), 0)?;
+    let Asked { moment, params, .. } = &asked;
     let is_whole = params.is_empty();
-    let (moment, from) = api.page_of(moment, params.cursor.clone(), 0)?;
-    if let Some(response) = moment.not_modified(&headers, Form::Json) {
+    if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
     let (view, policy) = (&moment.view, moment.policy());
@@ -164,24 +158,20 @@ pub(super) fn unknown(moment: &Moment, id: u64) -> Problem {
 
 /// A sequencer, and what is owed to it.
 #[utoipa::path(get, path = "/v1/sequencers/{id}", operation_id = "sequencer", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), CommonParams), responses((status = 200, description = "The sequencer.", body = SequencerAnswer)))]
-pub(super) async fn one(
-    Of(moment): Of,
-    Number(id): Number,
-    Params(NoParams {}): Params<NoParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(super) async fn one(Number(id): Number, asked: Asked) -> Result<Response, Problem> {
+    let Asked { moment, .. } = &asked;
     let policy = moment.policy();
     let Some(cell) = policy.answers.get(&SequencerId(id)) else {
-        return Err(unknown(&moment, id));
+        return Err(unknown(moment, id));
     };
-    if let Some(response) = moment.not_modified(&headers, Form::Json) {
+    if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
     if let Some(text) = cell.get() {
         return Ok(moment.text(text.clone()));
     }
     let found = policy.sequencer(&moment.view.contracts, SequencerId(id));
-    let sequencer = found.ok_or_else(|| unknown(&moment, id))?;
+    let sequencer = found.ok_or_else(|| unknown(moment, id))?;
     let text = text_of(&SequencerAnswer { at: policy.at.clone(), sequencer })?;
     Ok(moment.text(cell.get_or_init(|| text).clone()))
 }
@@ -207,18 +197,13 @@ pub(super) struct LedgerParams {
 /// The blocks of a sequencer, and what each earned. A page looks through 65,536 blocks at most, so it may have few
 /// entries, or none, and still not be the last.
 #[utoipa::path(get, path = "/v1/sequencers/{id}/ledger", operation_id = "ledger", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), CommonParams, LedgerParams), responses((status = 200, description = "A page of its blocks.", body = LedgerAnswer)))]
-pub(super) async fn ledger(
-    State(api): State<Shared>,
-    Of(moment): Of,
-    Number(id): Number,
-    Params(params): Params<LedgerParams>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(super) async fn ledger(Number(id): Number, mut asked: Asked<LedgerParams>) -> Result<Response, Problem> {
+    let position = asked.page_from(asked.params.cursor.clone(), 0)?;
+    let Asked { api, moment, params, .. } = &asked;
     let is_first = params.cursor.is_none();
-    let (moment, position) = api.page_of(moment, params.cursor, 0)?;
     let policy = moment.policy();
     if !policy.answers.contains_key(&SequencerId(id)) {
-        return Err(unknown(&moment, id));
+        return Err(unknown(moment, id));
     }
     let first = moment.view.log.identity().l2_first_block.0;
     let Some(horizon) = policy.at.horizon else {
@@ -241,11 +226,11 @@ pub(super) async fn ledger(
             format!("the cursor is block {start}, which is not of {from} to {to}"),
         ));
     }
-    if let Some(response) = moment.not_modified(&headers, Form::Json) {
+    if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
-    let worked = moment.clone();
-    let answer = api.heavy(move || page_of(&worked, SequencerId(id), start, to, params.limit.get())).await?;
+    let (worked, limit) = (moment.clone(), params.limit.get());
+    let answer = api.heavy(move || page_of(&worked, SequencerId(id), start, to, limit)).await?;
     moment.answer(&answer)
 }
 

@@ -1,10 +1,11 @@
 //! The tokens and clients that may use the API.
 
-use super::{HttpError, Tokens};
+use super::Tokens;
+use crate::error::FeedError;
 use axum::http::{HeaderMap, header};
 use std::net::SocketAddr;
 
-/// Which requests are let in.
+/// The rule by which requests are let in.
 #[derive(Clone, Debug)]
 pub enum Access {
     /// Everybody who can connect.
@@ -19,14 +20,14 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// [`HttpError::Open`] if others can reach `listen`, and there are neither tokens nor is it `public`;
-    /// [`HttpError::TokensOfPublic`] if it is both.
-    pub fn check(listen: SocketAddr, tokens: Option<Tokens>, is_public: bool) -> Result<Self, HttpError> {
+    /// [`FeedError::Open`] if others can reach `listen`, and there are neither tokens nor is it `public`;
+    /// [`FeedError::TokensOfPublic`] if it is both.
+    pub fn check(listen: SocketAddr, tokens: Option<Tokens>, is_public: bool) -> Result<Self, FeedError> {
         match tokens {
-            Some(_) if is_public => Err(HttpError::TokensOfPublic),
+            Some(_) if is_public => Err(FeedError::TokensOfPublic),
             Some(tokens) => Ok(Self::Tokens(tokens)),
             None if is_public || listen.ip().to_canonical().is_loopback() => Ok(Self::Public),
-            None => Err(HttpError::Open { listen }),
+            None => Err(FeedError::Open { listen }),
         }
     }
 
@@ -69,11 +70,11 @@ mod tests {
             let listen: SocketAddr = listen.parse().unwrap();
             let bare = Access::check(listen, None, false);
             assert_eq!(matches!(bare, Ok(Access::Public)), is_loopback, "{listen}");
-            assert_eq!(matches!(bare, Err(HttpError::Open { .. })), !is_loopback, "{listen}");
+            assert_eq!(matches!(bare, Err(FeedError::Open { .. })), !is_loopback, "{listen}");
             assert!(matches!(Access::check(listen, None, true), Ok(Access::Public)));
             assert!(matches!(Access::check(listen, Some(tokens.clone()), false), Ok(Access::Tokens(_))));
             let both = Access::check(listen, Some(tokens.clone()), true);
-            assert!(matches!(both, Err(HttpError::TokensOfPublic)));
+            assert!(matches!(both, Err(FeedError::TokensOfPublic)));
         }
     }
 

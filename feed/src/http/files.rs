@@ -1,6 +1,6 @@
 //! How many connections the files that a process may open leave room for.
 
-use super::HttpError;
+use crate::error::FeedError;
 use tokio::sync::Semaphore;
 
 /// What the log, its checkpoints and everything else may have open.
@@ -12,9 +12,9 @@ const FOR_LOG: u64 = 512;
 /// # Errors
 ///
 /// If the limit cannot be found out or raised, or leaves room for none.
-pub(super) fn connections_max(wanted: usize) -> Result<usize, HttpError> {
-    let limit = rlimit::increase_nofile_limit(u64::MAX).map_err(HttpError::Files)?;
-    let max = room(limit, wanted).ok_or(HttpError::FewFiles { limit, for_log: FOR_LOG })?;
+pub(super) fn connections_max(wanted: usize) -> Result<usize, FeedError> {
+    let limit = rlimit::increase_nofile_limit(u64::MAX).map_err(FeedError::FilesLimit)?;
+    let max = room(limit, wanted).ok_or(FeedError::FewFiles { limit, for_log: FOR_LOG })?;
     if max < wanted {
         tracing::warn!("{limit} files may be open, so there can be {max} connections, not {wanted}");
     }

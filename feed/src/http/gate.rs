@@ -26,9 +26,9 @@ use tower_http::compression::Compression;
 /// Asked for by whoever watches the process: everybody may, as often as they like.
 const HEALTH: &str = "/healthz";
 
-/// What the gate goes by.
-pub(super) struct Rules {
-    /// Which requests are let in.
+/// The limits and permissions by which the gate lets requests in.
+pub(super) struct GateRules {
+    /// The rule by which requests are let in.
     pub(super) access: Access,
     /// How often, if that is limited.
     pub(super) limiter: Option<Limiter>,
@@ -38,7 +38,7 @@ pub(super) struct Rules {
     pub(super) metrics: HttpMetrics,
 }
 
-impl Rules {
+impl GateRules {
     /// Whether a request gets to a handler, or else what it is answered. The first rule that it breaks is told.
     fn admit(&self, request: &mut Request) -> Result<(), Problem> {
         let is_health = request.uri().path() == HEALTH;
@@ -101,7 +101,7 @@ fn panicked(route: &Route, panic: &(dyn Any + Send)) -> Problem {
 
 /// Puts a [`Gate`] before each route, and before what answers when there is none.
 #[derive(Clone)]
-pub(super) struct GateLayer(pub(super) Arc<Rules>);
+pub(super) struct GateLayer(pub(super) Arc<GateRules>);
 
 impl<S> Layer<S> for GateLayer {
     type Service = Gate<S>;
@@ -118,7 +118,7 @@ impl<S> Layer<S> for GateLayer {
 #[derive(Clone)]
 pub(super) struct Gate<S> {
     route: Compression<S, IfWorthIt>,
-    rules: Arc<Rules>,
+    rules: Arc<GateRules>,
 }
 
 impl<S> Service<Request> for Gate<S>

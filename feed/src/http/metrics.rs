@@ -17,11 +17,11 @@ const SECONDS: [f64; 14] =
 /// A route, as it was given to the router. There are as many as routes, whatever is asked for.
 #[derive(Clone, Debug)]
 pub(super) enum Route {
-    /// One that a request matched.
+    /// A route that a request matched.
     Matched(MatchedPath),
     /// One that the API's description has.
     Described(String),
-    /// Whatever fits no route.
+    /// A request that fits no route.
     Other,
 }
 
@@ -96,7 +96,7 @@ impl Default for HttpMetrics {
 }
 
 impl HttpMetrics {
-    /// Puts them into a registry.
+    /// Registers the metrics, so that they are served.
     pub(crate) fn register(&self, registry: &mut Registry) {
         let r = registry;
         r.register("requests", "Requests answered, by route and status", self.requests.clone());

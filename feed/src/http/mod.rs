@@ -8,7 +8,6 @@
 mod access;
 mod coding;
 mod door;
-mod error;
 mod files;
 mod gate;
 mod limiter;
@@ -21,7 +20,6 @@ mod tls;
 mod tokens;
 
 pub use access::Access;
-pub use error::HttpError;
 pub(crate) use metrics::HttpMetrics;
 pub(crate) use problem::Problem;
 pub(crate) use server::{Bound, bind};

@@ -53,7 +53,7 @@ impl Problem {
         Value::Object(members)
     }
 
-    /// The kind as words.
+    /// The kind of the problem, as words for people.
     fn title(&self) -> String {
         let mut letters = self.kind.chars();
         let first = letters.next().map(|letter| letter.to_ascii_uppercase());

@@ -1,9 +1,10 @@
 //! Listens, and serves a router until it is told to stop.
 
 use super::door::Door;
-use super::gate::{GateLayer, Rules};
+use super::gate::{GateLayer, GateRules};
 use super::limiter::Limiter;
-use super::{Access, HttpError, HttpMetrics, Problem, TlsFiles, files};
+use super::{Access, HttpMetrics, Problem, TlsFiles, files};
+use crate::error::FeedError;
 use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
@@ -25,20 +26,20 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 pub struct HttpOptions {
     /// The address to listen on.
     pub listen: SocketAddr,
-    /// With TLS; `None`: without.
+    /// The files by which to speak TLS; `None` for plain HTTP.
     pub tls: Option<TlsFiles>,
-    /// Which requests are let in.
+    /// The rule by which requests are let in.
     pub access: Access,
     /// How many requests a client may make in a second, and twice as many at once; `None`: any number. A
     /// client is an IPv4 address or an IPv6 network of 64 bits.
     pub requests_per_sec: Option<NonZeroU32>,
     /// How many connections may be open; more are closed at once.
     pub connections_max: usize,
-    /// How long things may take.
+    /// How long the parts of a request may take.
     pub timeouts: Timeouts,
 }
 
-/// How long things may take.
+/// How long the parts of a request may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// A handshake of TLS: 10 s.
@@ -75,10 +76,10 @@ pub(crate) struct Bound {
 ///
 /// An address that cannot be listened at, a certificate or key that cannot be used, or too few files that may
 /// be open.
-pub(crate) async fn bind(mut options: HttpOptions) -> Result<Bound, HttpError> {
+pub(crate) async fn bind(mut options: HttpOptions) -> Result<Bound, FeedError> {
     let tls = options.tls.as_ref().map(TlsFiles::load).transpose()?;
     options.connections_max = files::connections_max(options.connections_max)?;
-    let unbound = |source| HttpError::Listen { address: options.listen, source };
+    let unbound = |source| FeedError::Listen { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).await.map_err(unbound)?;
     let address = listener.local_addr().map_err(unbound)?;
     Ok(Bound { listener, address, tls, options })
@@ -96,16 +97,16 @@ impl Bound {
     ///
     /// # Errors
     ///
-    /// [`HttpError::Serve`] if the socket fails.
+    /// [`FeedError::Serve`] if the socket fails.
     pub(crate) async fn serve(
         self,
         router: Router,
         metrics: &HttpMetrics,
         stop: watch::Receiver<bool>,
-    ) -> Result<(), HttpError> {
+    ) -> Result<(), FeedError> {
         let HttpOptions { timeouts, connections_max, .. } = self.options;
         let limiter = self.options.requests_per_sec.map(|rate| Limiter::new(rate, DefaultClock::default()));
-        let rules = Rules {
+        let rules = GateRules {
             access: self.options.access,
             limiter,
             handler: timeouts.handler,
@@ -139,7 +140,7 @@ impl Bound {
                 serving.await
             }
         };
-        ended.map_err(HttpError::Serve)
+        ended.map_err(FeedError::Serve)
     }
 }
 

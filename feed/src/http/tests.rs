@@ -1,6 +1,7 @@
 //! The whole stack over sockets, by what bytes come back for bytes.
 
-use super::{Access, HttpError, HttpMetrics, HttpOptions, Timeouts, TlsFiles, Tokens, bind};
+use super::{Access, HttpMetrics, HttpOptions, Timeouts, TlsFiles, Tokens, bind};
+use crate::error::FeedError;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -98,7 +99,7 @@ struct Feed {
     runtime: Runtime,
     address: SocketAddr,
     stop: watch::Sender<bool>,
-    serving: JoinHandle<Result<(), HttpError>>,
+    serving: JoinHandle<Result<(), FeedError>>,
     registry: Registry,
     held: Arc<Held>,
 }

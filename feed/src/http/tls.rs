@@ -1,6 +1,6 @@
 //! Serving over TLS, with certificates that are read anew on a signal.
 
-use super::HttpError;
+use crate::error::FeedError;
 use axum_server::tls_rustls::RustlsConfig;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
@@ -24,7 +24,7 @@ impl TlsFiles {
     /// # Errors
     ///
     /// If a file cannot be read or does not hold what it should, or the key is not the certificate's.
-    pub(super) fn load(&self) -> Result<RustlsConfig, HttpError> {
+    pub(super) fn load(&self) -> Result<RustlsConfig, FeedError> {
         let of_cert = |error: Error| fault("certificate", &self.cert, &error);
         let certs = CertificateDer::pem_file_iter(&self.cert).map_err(of_cert)?;
         let certs = certs.collect::<Result<Vec<_>, _>>().map_err(of_cert)?;
@@ -36,7 +36,7 @@ impl TlsFiles {
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(certs, key));
-        let mut config = config.map_err(|source| HttpError::Tls {
+        let mut config = config.map_err(|source| FeedError::Tls {
             cert: self.cert.clone(),
             key: self.key.clone(),
             source,
@@ -46,6 +46,6 @@ impl TlsFiles {
     }
 }
 
-fn fault(what: &'static str, path: &Path, error: &Error) -> HttpError {
-    HttpError::TlsFile { what, path: path.to_owned(), fault: error.to_string() }
+fn fault(what: &'static str, path: &Path, error: &Error) -> FeedError {
+    FeedError::TlsFile { what, path: path.to_owned(), fault: error.to_string() }
 }

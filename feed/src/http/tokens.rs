@@ -1,6 +1,6 @@
 //! Tokens: who may ask, by digests of what they know.
 
-use super::HttpError;
+use crate::error::FeedError;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::File;
@@ -38,21 +38,21 @@ impl Tokens {
     ///
     /// A file that cannot be read, has more than 64 KiB or 256 tokens or none at all, or a line that is not
     /// of that form, or a name or a digest twice.
-    pub fn read(path: &Path) -> Result<Self, HttpError> {
-        let unread = |source| HttpError::ReadTokens { path: path.to_owned(), source };
+    pub fn read(path: &Path) -> Result<Self, FeedError> {
+        let unread = |source| FeedError::ReadTokens { path: path.to_owned(), source };
         let mut text = String::new();
         let mut file = File::open(path).map_err(unread)?.take(FILE_BYTES_MAX + 1);
         file.read_to_string(&mut text).map_err(unread)?;
         if file.limit() == 0 {
-            return Err(HttpError::LongTokens { path: path.to_owned(), bytes_max: FILE_BYTES_MAX });
+            return Err(FeedError::LongTokens { path: path.to_owned(), bytes_max: FILE_BYTES_MAX });
         }
-        let tokens = Self::parse(&text).map_err(|(line, fault)| HttpError::TokenLine {
+        let tokens = Self::parse(&text).map_err(|(line, fault)| FeedError::TokenLine {
             path: path.to_owned(),
             line,
             fault,
         })?;
         if tokens.digests.is_empty() {
-            return Err(HttpError::NoTokens { path: path.to_owned() });
+            return Err(FeedError::NoTokens { path: path.to_owned() });
         }
         Ok(tokens)
     }
@@ -104,12 +104,12 @@ impl Tokens {
     /// # Errors
     ///
     /// A `name` that none can have, or a system without randomness.
-    pub fn generate(name: &str) -> Result<NewToken, HttpError> {
+    pub fn generate(name: &str) -> Result<NewToken, FeedError> {
         if !is_name(name) {
-            return Err(HttpError::TokenName { name: name.to_owned(), chars_max: NAME_CHARS_MAX });
+            return Err(FeedError::TokenName { name: name.to_owned(), chars_max: NAME_CHARS_MAX });
         }
         let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(HttpError::Randomness)?;
+        getrandom::fill(&mut bytes).map_err(FeedError::Randomness)?;
         let mut token = PREFIX.to_owned();
         for byte in bytes {
             // A String takes whatever is written to it.
@@ -185,13 +185,13 @@ mod tests {
         assert!(read(&"#".repeat(64 * 1024)).ends_with("there is none"));
         assert!(read("x").ends_with("line 1: expected `NAME HEX`"));
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(Tokens::read(&path), Err(HttpError::ReadTokens { .. })));
+        assert!(matches!(Tokens::read(&path), Err(FeedError::ReadTokens { .. })));
     }
 
     #[test]
     fn a_name_that_would_break_its_line_is_refused() {
         for name in ["", "a b", "a\nb", "#a", "ä"] {
-            assert!(matches!(Tokens::generate(name), Err(HttpError::TokenName { .. })), "{name}");
+            assert!(matches!(Tokens::generate(name), Err(FeedError::TokenName { .. })), "{name}");
         }
     }
 }

@@ -8,9 +8,9 @@ pub(crate) use owners::decode_owner;
 pub use pool::L1Decoder;
 pub use spans::decode_span;
 
-use crate::error::DecodeFault;
+use crate::decode_fault::DecodeFault;
 use crate::json::ChainLog;
-use alloy::primitives::{B256, U256};
+use alloy::primitives::{Address, B256, U256};
 
 /// What is known of the block that logs are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,20 @@ pub struct BlockFacts {
     pub hash: B256,
     /// The timestamp of the block, in Unix seconds.
     pub timestamp: u64,
+}
+
+/// A log of one of the pool's contracts whose topic nobody here knows. It is left out of the log, so
+/// whoever ingests has to hear of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownTopic {
+    /// The contract that the log is of.
+    pub contract: Address,
+    /// The block that the log is in.
+    pub block: u64,
+    /// The transaction that made the log.
+    pub transaction: B256,
+    /// The topic, or `None` if the log has none.
+    pub topic: Option<B256>,
 }
 
 fn abi_fault(log: &ChainLog, error: &alloy::sol_types::Error) -> DecodeFault {

@@ -2,7 +2,7 @@
 
 use super::{BlockFacts, abi_fault, check_block};
 use crate::abi::Housekeeping::OwnershipTransferred;
-use crate::error::DecodeFault;
+use crate::decode_fault::DecodeFault;
 use crate::json::ChainLog;
 use alloy::sol_types::SolEvent;
 use tally_engine::{L1Block, UnixTime};

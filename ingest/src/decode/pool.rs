@@ -1,13 +1,14 @@
 //! The events of `LockingInfo` and `LockingPool`, on L1, and the METIS token's transfers into the escrow and out
 //! of it.
 
+use super::UnknownTopic;
 use super::{BlockFacts, abi_fault, check_block, decode_owner, narrow};
 use crate::abi::LockingInfo::LockingInfoEvents as Info;
 use crate::abi::LockingPool::LockingPoolEvents as Pool;
 use crate::abi::LockingPool::{DistributeReward, batchSubmitRewardsCall, relockCall};
 use crate::abi::{Housekeeping::HousekeepingEvents, LockingInfo::Relocked, Metis};
-use crate::calls::calls_in;
-use crate::error::{DecodeFault, UnknownTopic};
+use crate::calls::call_made;
+use crate::decode_fault::DecodeFault;
 use crate::json::ChainLog;
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::{SolEvent, SolEventInterface};
@@ -119,24 +120,21 @@ fn relocked(
     transferred: Option<(Address, U256)>,
     input: impl Fn() -> Result<Bytes, DecodeFault>,
 ) -> Result<PoolEvent, DecodeFault> {
-    let sequencer = narrow("sequencerId", event.sequencerId)?;
+    let sequencer = SequencerId(narrow("sequencerId", event.sequencerId)?);
     let (block, transaction) = (log.block, log.transaction_hash);
-    let owner = pool.sequencers.get(&SequencerId(sequencer)).map(|sequencer| sequencer.owner);
+    let owner = pool.sequencers.get(&sequencer).map(|sequencer| sequencer.owner);
     let transferred = if let Some((_, transferred)) = transferred.filter(|(from, _)| Some(*from) == owner) {
         transferred
     } else {
-        let calls = calls_in::<relockCall>(&input()?)?;
-        let mut own = calls.iter().filter(|call| call._seqId == event.sequencerId);
-        let (Some(call), None) = (own.next(), own.next()) else {
-            let amount = event.amount;
-            return Err(DecodeFault::NoRelockSource { sequencer, block, transaction, amount });
-        };
-        call._amount
+        let call = call_made::<relockCall>(&input()?, |call| call._seqId == event.sequencerId)?;
+        let amount = event.amount;
+        let no_source = |_| DecodeFault::NoRelockSource { sequencer, block, transaction, amount };
+        call.map_err(no_source)?._amount
     };
     let less = DecodeFault::RelockedLess { sequencer, block, transferred, amount: event.amount };
     let from_reward = event.amount.checked_sub(transferred).ok_or(less)?;
     Ok(PoolEvent::Relocked {
-        sequencer: SequencerId(sequencer),
+        sequencer,
         amount: Wei::new(event.amount),
         total: Wei::new(event.total),
         from_reward: Wei::new(from_reward),
@@ -262,31 +260,28 @@ fn distribute_reward(
             && total_of(call) == Some(event.amount)
             && call._seqs.iter().all(|signer| pool.creditable(signer).is_some())
     };
-    let mut calls = calls_in::<batchSubmitRewardsCall>(input)?;
-    calls.retain(fits);
-    let batch = narrow("batchId", event.batchId)?;
-    let start_span = narrow("startEpoch", event.startEpoch)?;
-    let end_span = narrow("endEpoch", event.endEpoch)?;
-    let [call] = &calls[..] else {
-        return Err(DecodeFault::NoBatchCall {
-            batch,
-            block: log.block,
-            transaction: log.transaction_hash,
-            start_span,
-            end_span,
-            amount: event.amount,
-            reward_per_block: event.rpb,
-            found: calls.len(),
-        });
-    };
+    let call = call_made(input, fits)?;
+    let batch = BatchId(narrow("batchId", event.batchId)?);
+    let start_span = SpanId(narrow("startEpoch", event.startEpoch)?);
+    let end_span = SpanId(narrow("endEpoch", event.endEpoch)?);
+    let call = call.map_err(|found| DecodeFault::NoBatchCall {
+        batch,
+        block: log.block,
+        transaction: log.transaction_hash,
+        start_span,
+        end_span,
+        amount: event.amount,
+        reward_per_block: event.rpb,
+        found,
+    })?;
     let mut credits = Vec::with_capacity(call._seqs.len());
     for (signer, blocks) in call._seqs.iter().zip(&call._blocks) {
         credits.push(Credit { signer: *signer, blocks: narrow("blocks of a signer", *blocks)? });
     }
     Ok(PoolEvent::DistributeReward {
-        batch: BatchId(batch),
-        start_span: SpanId(start_span),
-        end_span: SpanId(end_span),
+        batch,
+        start_span,
+        end_span,
         amount: Wei::new(event.amount),
         reward_per_block: Wei::new(event.rpb),
         credits,

@@ -1,9 +1,10 @@
 //! The events of `MetisSequencerSet`, on L2.
 
+use super::UnknownTopic;
 use super::{BlockFacts, abi_fault, check_block, narrow};
 use crate::abi::Housekeeping::HousekeepingEvents;
 use crate::abi::MetisSequencerSet::MetisSequencerSetEvents as Set;
-use crate::error::{DecodeFault, UnknownTopic};
+use crate::decode_fault::DecodeFault;
 use crate::json::ChainLog;
 use alloy::sol_types::SolEventInterface;
 use tally_engine::{L2Block, SpanEvent, SpanId, SpanRecord};

@@ -1,14 +1,14 @@
 //! Writing what the tasks bring to the log, in whole batches.
 
-use super::error::LiveError;
 use super::l1::L1Piece;
 use super::l2::L2Piece;
-use super::metrics::Metrics;
 use super::{Piece, on_disk};
-use crate::error::UnknownTopic;
+use crate::decode::UnknownTopic;
+use crate::error::IngestError;
+use crate::metrics::Metrics;
 use std::time::Duration;
 use tally_engine::{L1Block, L2Block};
-use tally_eventlog::{CHUNK_BLOCKS_MAX, L1Head, LogWriter, RecentBlock};
+use tally_eventlog::{CHUNK_BLOCKS_MAX, Chain, L1Head, LogWriter, RecentBlock};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -36,7 +36,7 @@ impl Appender {
     }
 
     /// Writes pieces until there will be no more, and gives back the writer.
-    pub(crate) async fn run(mut self, mut pieces: mpsc::Receiver<Piece>) -> Result<LogWriter, LiveError> {
+    pub(crate) async fn run(mut self, mut pieces: mpsc::Receiver<Piece>) -> Result<LogWriter, IngestError> {
         loop {
             let piece = match self.staged_since {
                 None => pieces.recv().await,
@@ -58,12 +58,12 @@ impl Appender {
 
     async fn on_disk(
         mut self,
-        work: impl FnOnce(&mut Self) -> Result<(), LiveError> + Send + 'static,
-    ) -> Result<Self, LiveError> {
+        work: impl FnOnce(&mut Self) -> Result<(), IngestError> + Send + 'static,
+    ) -> Result<Self, IngestError> {
         on_disk(move || work(&mut self).map(|()| self)).await
     }
 
-    fn commit(&mut self) -> Result<(), LiveError> {
+    fn commit(&mut self) -> Result<(), IngestError> {
         if self.staged_since.take().is_none() {
             return Ok(());
         }
@@ -78,14 +78,14 @@ impl Appender {
         let heads = self.writer.committed();
         let l1 = heads.l1.map(RecentBlock::from);
         let l2 = heads.l2.map(RecentBlock::from);
-        for (chain, head) in [("L1", l1), ("L2", l2)] {
+        for (chain, head) in [(Chain::L1, l1), (Chain::L2, l2)] {
             if let Some(head) = head {
                 self.metrics.chain(chain).log_reaches(head.number, head.timestamp.0);
             }
         }
     }
 
-    fn stage(&mut self, piece: Piece) -> Result<(), LiveError> {
+    fn stage(&mut self, piece: Piece) -> Result<(), IngestError> {
         self.staged_since.get_or_insert_with(Instant::now);
         match piece {
             Piece::L1(piece) => self.stage_l1(&piece)?,
@@ -109,7 +109,7 @@ impl Appender {
     fn roll_back(
         &mut self,
         roll_back: impl FnOnce(&mut LogWriter) -> Result<(), tally_eventlog::LogError>,
-    ) -> Result<(), LiveError> {
+    ) -> Result<(), IngestError> {
         roll_back(&mut self.writer)?;
         self.staged_since = None;
         self.staged_blocks = 0;
@@ -118,7 +118,7 @@ impl Appender {
         Ok(())
     }
 
-    fn stage_l1(&mut self, piece: &L1Piece) -> Result<(), LiveError> {
+    fn stage_l1(&mut self, piece: &L1Piece) -> Result<(), IngestError> {
         let mut records = piece.records.iter().peekable();
         let mut owners = piece.owners.iter().peekable();
         self.writer.seal_l1(L1Block(piece.sealed));
@@ -126,7 +126,7 @@ impl Appender {
             while let Some(record) = records.next_if(|record| record.block.0 <= number) {
                 for discrepancy in self.writer.stage_l1(record)? {
                     self.metrics.warning();
-                    tracing::warn!(chain = "L1", block = record.block.0, "{discrepancy}");
+                    tracing::warn!(chain = Chain::L1.name(), block = record.block.0, "{discrepancy}");
                 }
             }
             while let Some(owner) = owners.next_if(|owner| owner.block.0 <= number) {
@@ -134,11 +134,14 @@ impl Appender {
             }
             self.writer.stage_l1_head(L1Head { block: L1Block(number), hash, timestamp })?;
         }
-        self.report_unknown("L1", &piece.unknown);
+        if records.next().is_some() || owners.next().is_some() {
+            return Err(IngestError::Broken("events of L1 blocks came without the heads of these blocks"));
+        }
+        self.report_unknown(Chain::L1, &piece.unknown);
         Ok(())
     }
 
-    fn stage_l2(&mut self, piece: &L2Piece) -> Result<(), LiveError> {
+    fn stage_l2(&mut self, piece: &L2Piece) -> Result<(), IngestError> {
         self.writer.seal_l2(L2Block(piece.sealed));
         for span in &piece.spans {
             self.writer.stage_span(span)?;
@@ -147,16 +150,16 @@ impl Appender {
             self.writer.stage_block(block)?;
             self.staged_blocks += 1;
         }
-        self.report_unknown("L2", &piece.unknown);
+        self.report_unknown(Chain::L2, &piece.unknown);
         Ok(())
     }
 
-    fn report_unknown(&self, chain: &'static str, unknown: &[UnknownTopic]) {
+    fn report_unknown(&self, chain: Chain, unknown: &[UnknownTopic]) {
         for UnknownTopic { contract, block, transaction, topic } in unknown {
             self.metrics.warning();
             let topic = topic.map_or("(none)".into(), |topic| topic.to_string());
             tracing::warn!(
-                chain,
+                chain = chain.name(),
                 block,
                 "left out a log of {contract} (transaction {transaction}): its topic {topic} is unknown"
             );

@@ -1,10 +1,10 @@
 //! What the blooms of L2 blocks tell of the sequencer set's logs. A node answers `eth_getLogs` from an
 //! index, which may have holes that it does not know of; a block's bloom is part of the block.
 
-use super::fetch::{Filter, header_call};
 use super::receipts::{InBlock, check_logs, check_same, for_each_receipt};
 use crate::abi::MetisSequencerSet::MetisSequencerSetEvents;
-use crate::error::DecodeFault;
+use crate::decode_fault::DecodeFault;
+use crate::fetch::{Filter, header_call};
 use crate::json::{ChainLog, Hashes};
 use crate::rpc::{Attempt, BATCH_CALLS_MAX, Call, Fault, FaultKind};
 use alloy::primitives::{Address, B256, Bloom};

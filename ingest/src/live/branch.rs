@@ -1,7 +1,7 @@
 //! Whether the log and the chain are of one branch, and where they part.
 
-use super::error::LiveError;
-use super::fetch::headers;
+use crate::error::IngestError;
+use crate::fetch::headers;
 use crate::rpc::{Attempt, Rpc};
 use std::time::Duration;
 use tally_eventlog::{RecentBlock, RecentBlocks};
@@ -17,11 +17,11 @@ const COMPARED: usize = 32;
 ///
 /// # Errors
 ///
-/// [`LiveError::BelowSealed`] if they part below these, by every endpoint.
-pub(crate) async fn common_ancestor(rpc: &Rpc, recent: &RecentBlocks) -> Result<RecentBlock, LiveError> {
+/// [`IngestError::BelowSealed`] if they part below these, by every endpoint.
+pub(crate) async fn common_ancestor(rpc: &Rpc, recent: &RecentBlocks) -> Result<RecentBlock, IngestError> {
     let mut found = ancestor(rpc, recent).await;
     for _ in 1..rpc.endpoints().max(LOOKS) {
-        if !matches!(found, Err(LiveError::BelowSealed { .. })) {
+        if !matches!(found, Err(IngestError::BelowSealed { .. })) {
             break;
         }
         // Another endpoint, or another of several nodes behind one name, may be of the log's branch.
@@ -32,7 +32,7 @@ pub(crate) async fn common_ancestor(rpc: &Rpc, recent: &RecentBlocks) -> Result<
     found
 }
 
-async fn ancestor(rpc: &Rpc, recent: &RecentBlocks) -> Result<RecentBlock, LiveError> {
+async fn ancestor(rpc: &Rpc, recent: &RecentBlocks) -> Result<RecentBlock, IngestError> {
     let mut below = None;
     for part in recent.blocks().rchunks(COMPARED) {
         let numbers: Vec<u64> = part.iter().map(|block| block.number).collect();
@@ -46,7 +46,7 @@ async fn ancestor(rpc: &Rpc, recent: &RecentBlocks) -> Result<RecentBlock, LiveE
         below = pairs.next_back().map(|(block, header)| (*block, header.hash));
     }
     let Some((block, found)) = below else {
-        return Err(LiveError::Broken("the log has no block to compare with the chain's"));
+        return Err(IngestError::Broken("the log has no block to compare with the chain's"));
     };
-    Err(LiveError::BelowSealed { chain: rpc.chain(), block: block.number, expected: block.hash, found })
+    Err(IngestError::BelowSealed { chain: rpc.chain(), block: block.number, expected: block.hash, found })
 }

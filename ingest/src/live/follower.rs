@@ -1,12 +1,12 @@
 //! Where a task that follows a chain stands, and how it goes on.
 
 use super::Piece;
-use super::error::LiveError;
-use super::metrics::ChainMetrics;
+use crate::error::IngestError;
+use crate::metrics::ChainMetrics;
 use alloy::primitives::B256;
 use std::time::Duration;
-use tally_eventlog::{RecentBlock, RecentBlocks};
-use tokio::sync::{mpsc, watch};
+use tally_eventlog::{Chain, RecentBlock, RecentBlocks};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// How often in a row blocks may fail to join the log's end before that is an error.
 const STALLS_MAX: u32 = 10;
@@ -15,6 +15,9 @@ const STALLS_MAX: u32 = 10;
 /// too often.
 const STALL_PAUSE: Duration = Duration::from_millis(500);
 const STALL_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// The log cannot take anything any more.
+const LOG_ENDED: IngestError = IngestError::Broken("the task that writes the log has ended");
 
 /// What to do after catching up with the chain.
 pub(super) enum Pace {
@@ -26,7 +29,7 @@ pub(super) enum Pace {
 
 /// Where a task that follows a chain stands.
 pub(super) struct Follower {
-    pub(super) chain: &'static str,
+    pub(super) chain: Chain,
     pub(super) limit: Option<u64>,
     pub(super) is_following: bool,
     pub(super) poll: Duration,
@@ -61,22 +64,21 @@ impl Follower {
         stopped(self.stop.clone())
     }
 
-    pub(super) async fn send(&self, piece: Piece) -> Result<(), LiveError> {
+    pub(super) async fn send(&self, piece: Piece) -> Result<(), IngestError> {
         let sent = self.pieces.send(piece).await;
-        sent.map_err(|_| LiveError::Broken("the task that writes the log has ended"))
+        sent.map_err(|_| LOG_ENDED)
     }
 
-    /// Takes the log back to `ancestor`, as the chain has `found` where the log's head is.
-    pub(super) async fn roll_back(
+    /// Takes the log back to `ancestor`, as the chain has `found` where the log's head is, and returns what stands there.
+    pub(super) async fn roll_back<T>(
         &mut self,
         ancestor: RecentBlock,
         found: B256,
-        piece: Piece,
-    ) -> Result<(), LiveError> {
-        let chain = self.chain;
+        piece: impl FnOnce(oneshot::Sender<T>) -> Piece,
+    ) -> Result<T, IngestError> {
         if let Some(head) = self.head() {
             tracing::warn!(
-                chain,
+                chain = self.chain.name(),
                 "a reorg: block {} is {found} now, and was {}; the log goes back to block {}",
                 head.number,
                 head.hash,
@@ -84,13 +86,24 @@ impl Follower {
             );
         }
         self.metrics.rollback();
-        self.recent.truncate(ancestor.number);
-        self.send(piece).await
+        self.take_back(ancestor, piece).await
+    }
+
+    /// Takes the log back to `block`, to go on from there, and returns what stands there.
+    pub(super) async fn take_back<T>(
+        &mut self,
+        block: RecentBlock,
+        piece: impl FnOnce(oneshot::Sender<T>) -> Piece,
+    ) -> Result<T, IngestError> {
+        let (sender, taken_back) = oneshot::channel();
+        self.recent.truncate(block.number);
+        self.send(piece(sender)).await?;
+        taken_back.await.map_err(|_| LOG_ENDED)
     }
 
     /// Says how to go on, and waits where there is something to wait for. `target` is the last block that
     /// the chain has to give now.
-    pub(super) async fn pace(&mut self, target: u64) -> Result<Pace, LiveError> {
+    pub(super) async fn pace(&mut self, target: u64) -> Result<Pace, IngestError> {
         if self.is_stopped() {
             return Ok(Pace::Done);
         }
@@ -108,12 +121,12 @@ impl Follower {
             if excess > 0 {
                 let block = head.unwrap_or_default();
                 let endpoints = self.endpoints.clone();
-                let stalled = LiveError::Stalled { chain: self.chain, block, attempts: stalls, endpoints };
+                let stalled = IngestError::Stalled { chain: self.chain, block, attempts: stalls, endpoints };
                 if !self.is_following {
                     return Err(stalled);
                 }
                 // Several nodes behind one name may be of two branches for a while.
-                tracing::warn!(chain = self.chain, "{stalled}; it is tried again");
+                tracing::warn!(chain = self.chain.name(), "{stalled}; it is tried again");
             }
             STALL_PAUSE.saturating_mul(2_u32.saturating_pow(excess)).min(STALL_PAUSE_MAX)
         } else if self.is_following {
@@ -123,7 +136,7 @@ impl Follower {
                 None => Ok(Pace::Done),
                 Some(to) => {
                     let settled = head.map_or("none".into(), |head| format!("block {head}"));
-                    Err(LiveError::NotReached { chain: self.chain, to, settled })
+                    Err(IngestError::NotReached { chain: self.chain, to, settled })
                 }
             };
         };

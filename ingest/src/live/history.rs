@@ -1,8 +1,8 @@
 //! Whether an endpoint keeps old logs: one that dropped them gives empty lists of them, and the log would
 //! lack events without a word.
 
-use super::error::LiveError;
-use super::fetch::{Filter, logs_of_any, logs_of_one};
+use crate::error::IngestError;
+use crate::fetch::{Filter, logs_of_any, logs_of_one};
 use crate::json::ChainLog;
 use crate::rpc::{Attempt, Fault, FaultKind, Rpc};
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// What each endpoint of a chain has to show before it is relied on.
 #[derive(Debug)]
-pub(crate) struct History {
+pub(crate) struct LogHistory {
     /// What logs are asked for by.
     filters: Vec<Filter>,
     /// The last final block known to have such a log: an endpoint that gives none of it would give none of the
@@ -18,14 +18,14 @@ pub(crate) struct History {
     has_log: Mutex<Option<u64>>,
 }
 
-impl History {
+impl LogHistory {
     pub(crate) fn new(filters: Vec<Filter>) -> Self {
         Self { filters, has_log: Mutex::new(None) }
     }
 
     /// Finds an endpoint that still has the logs of `block`, in which there is one. Each that is asked
     /// later has to have them too.
-    pub(crate) async fn check(&self, rpc: &Rpc, block: u64) -> Result<(), LiveError> {
+    pub(crate) async fn check(&self, rpc: &Rpc, block: u64) -> Result<(), IngestError> {
         self.saw_log_in(Some(block));
         let attempt = move |attempt: Attempt| async move { self.check_endpoint(&attempt).await };
         Ok(rpc.ask(&format!("the logs of block {block}"), attempt).await?)

@@ -3,23 +3,20 @@
 mod append;
 mod blooms;
 mod branch;
-mod error;
-pub(crate) mod fetch;
 mod follower;
 mod history;
 mod l1;
 mod l2;
-pub(crate) mod metrics;
 mod produced;
 mod receipts;
 mod state_check;
 pub(crate) mod tip;
 
-pub use error::LiveError;
 pub use l1::owners_of_chain;
-pub use metrics::{Metrics, Progress};
 pub use state_check::StateCheck;
 
+use crate::error::IngestError;
+use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::recording::Limits;
 use crate::rpc::{Endpoints, Rpc};
@@ -35,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tally_engine::{L1Block, PoolState, Spans};
 use tally_eventlog::{
-    EventCursor, Heads, L1Head, LogError, LogReader, LogView, LogWriter, RecentBlock, RecentBlocks,
+    Chain, EventCursor, Heads, L1Head, LogError, LogReader, LogView, LogWriter, RecentBlock, RecentBlocks,
 };
 use tip::check_contracts;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -102,7 +99,7 @@ enum Piece {
 }
 
 /// The block of the log's last L1 event that no reorg can have taken back since.
-fn last_final_event(writer: &LogWriter, log: &Path) -> Result<Option<u64>, LiveError> {
+fn last_final_event(writer: &LogWriter, log: &Path) -> Result<Option<u64>, IngestError> {
     let sealed = writer.recent_l1().blocks().first().map(|block| block.number);
     let last = writer.last_l1_record().map(|(block, _)| block);
     // A log of nothing yet cannot be read, and only few events are not final.
@@ -114,7 +111,7 @@ fn last_final_event(writer: &LogWriter, log: &Path) -> Result<Option<u64>, LiveE
 }
 
 /// The block of the log's last span event that no reorg can have taken back since.
-fn last_final_span(writer: &LogWriter, log: &Path) -> Result<Option<u64>, LiveError> {
+fn last_final_span(writer: &LogWriter, log: &Path) -> Result<Option<u64>, IngestError> {
     let sealed = writer.recent_l2().blocks().first().map(|block| block.number);
     let mut last = None;
     // A log of nothing yet cannot be read.
@@ -135,13 +132,13 @@ fn last_final_span(writer: &LogWriter, log: &Path) -> Result<Option<u64>, LiveEr
 ///
 /// # Errors
 ///
-/// [`LiveError`] naming the chain, the place and what was found there. The log is as it was after the last
+/// [`IngestError`] naming the chain, the place and what was found there. The log is as it was after the last
 /// batch.
 pub fn ingest_live<'a>(
     options: &'a LiveOptions,
     metrics: &'a Metrics,
     stop: watch::Receiver<bool>,
-) -> BoxFuture<'a, Result<Option<LiveIngested>, LiveError>> {
+) -> BoxFuture<'a, Result<Option<LiveIngested>, IngestError>> {
     // Behind a pointer, the code of this future and of all that it awaits is compiled here, and not once more in
     // each crate that awaits it.
     Box::pin(ingest(options, metrics, stop))
@@ -150,21 +147,19 @@ pub fn ingest_live<'a>(
 /// Does what waits for the disk on a thread of its own, so that a signal is heard meanwhile, also where a runtime has one
 /// thread only.
 async fn on_disk<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, LiveError> + Send + 'static,
-) -> Result<T, LiveError> {
+    work: impl FnOnce() -> Result<T, IngestError> + Send + 'static,
+) -> Result<T, IngestError> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|_| LiveError::Broken("a thread that works on the log has ended"))?
+        .map_err(|_| IngestError::Broken("a thread that works on the log has ended"))?
 }
 
 /// Finds endpoints that can be used, and opens the log.
-async fn begin(options: &LiveOptions, metrics: &Metrics) -> Result<(L1, L2, LogWriter), LiveError> {
+async fn begin(options: &LiveOptions, metrics: &Metrics) -> Result<(L1, L2, LogWriter), IngestError> {
     let identity = &options.network.identity;
-    let connect = |chain, chain_id, endpoints| {
-        Rpc::connect(chain, chain_id, endpoints, options.follow, metrics.chain(chain))
-    };
-    let l1 = Arc::new(connect("L1", identity.l1_chain_id, &options.l1).await?);
-    let l2 = Arc::new(connect("L2", identity.l2_chain_id, &options.l2).await?);
+    let connect = |chain, endpoints| Rpc::connect(chain, identity, endpoints, options.follow, metrics);
+    let l1 = Arc::new(connect(Chain::L1, &options.l1).await?);
+    let l2 = Arc::new(connect(Chain::L2, &options.l2).await?);
     let l1_contracts = [
         ("LockingInfo", identity.locking_info),
         ("LockingPool", identity.locking_pool),
@@ -191,10 +186,10 @@ async fn begin(options: &LiveOptions, metrics: &Metrics) -> Result<(L1, L2, LogW
             Ok((writer, event, span))
         }
     });
-    let (mut writer, last_event, last_span) = opened.await?;
+    let (writer, last_event, last_span) = opened.await?;
     // What a reorg may have taken back since need not be there; and of the pool's first block there always is a log.
     l1.check_history(last_event.unwrap_or(identity.genesis.batch_block.0)).await?;
-    put_missing_owners(&l1, &mut writer).await?;
+    let writer = put_missing_owners(&l1, writer, options, metrics).await?;
     if let Some(block) = last_span.or(first_span) {
         l2.check_history(block).await?;
     }
@@ -202,30 +197,57 @@ async fn begin(options: &LiveOptions, metrics: &Metrics) -> Result<(L1, L2, LogW
 }
 
 /// Fetches the owner events that the log lacks, and puts them in.
-async fn put_missing_owners(l1: &L1, writer: &mut LogWriter) -> Result<(), LiveError> {
-    let (Some(head), Some(_)) = (writer.committed().l1, writer.owners().missing_to) else {
-        return Ok(());
-    };
-    // The last blocks may have been replaced since.
-    let ancestor = l1.common_ancestor(writer.recent_l1()).await?;
-    if ancestor.number < head.block.0 {
-        writer.rollback_l1(L1Block(ancestor.number))?;
+async fn put_missing_owners(
+    l1: &L1,
+    mut writer: LogWriter,
+    options: &LiveOptions,
+    metrics: &Metrics,
+) -> Result<LogWriter, IngestError> {
+    while let (Some(head), Some(_)) = (writer.committed().l1, writer.owners().missing_to) {
+        // The last blocks may have been replaced since.
+        let ancestor = l1.common_ancestor(writer.recent_l1()).await?;
+        let RecentBlock { number, hash, timestamp } = ancestor;
+        if number < head.block.0 {
+            tracing::warn!(
+                chain = Chain::L1.name(),
+                "a reorg: block {} was {}; the log goes back to block {number}",
+                head.block,
+                head.hash
+            );
+            metrics.chain(Chain::L1).rollback();
+            writer = on_disk(move || {
+                writer.rollback_l1(L1Block(number))?;
+                Ok(writer)
+            })
+            .await?;
+        }
+        tracing::info!(
+            chain = Chain::L1.name(),
+            "the log lacks the events of the contracts' owners up to block {number}: they are fetched"
+        );
+        let owners = match l1.owners(L1Head { block: L1Block(number), hash, timestamp }).await {
+            Err(error @ IngestError::OtherBlock { .. }) if options.follow => {
+                tracing::warn!(chain = Chain::L1.name(), "{error}; it is tried again");
+                tokio::time::sleep(options.poll).await;
+                continue;
+            }
+            owners => owners?,
+        };
+        writer = on_disk(move || {
+            writer.stage_missing_owners(&owners)?;
+            writer.commit()?;
+            Ok(writer)
+        })
+        .await?;
     }
-    let RecentBlock { number, hash, timestamp } = ancestor;
-    tracing::info!(
-        chain = "L1",
-        "the log lacks the events of the contracts' owners up to block {number}: they are fetched"
-    );
-    let owners = l1.owners(L1Head { block: L1Block(number), hash, timestamp }).await?;
-    writer.stage_missing_owners(&owners)?;
-    Ok(writer.commit()?)
+    Ok(writer)
 }
 
 async fn ingest(
     options: &LiveOptions,
     metrics: &Metrics,
     stop: watch::Receiver<bool>,
-) -> Result<Option<LiveIngested>, LiveError> {
+) -> Result<Option<LiveIngested>, IngestError> {
     let identity = &options.network.identity;
     let (l1, l2, writer) = tokio::select! {
         started = begin(options, metrics) => started?,
@@ -252,8 +274,8 @@ async fn ingest(
         }
         follower
     };
-    let mut follow_l1 = follower("L1", l1.endpoints(), options.limits.l1_to, writer.recent_l1());
-    let mut follow_l2 = follower("L2", l2.endpoints(), options.limits.l2_to, writer.recent_l2());
+    let mut follow_l1 = follower(Chain::L1, l1.endpoints(), options.limits.l1_to, writer.recent_l1());
+    let mut follow_l2 = follower(Chain::L2, l2.endpoints(), options.limits.l2_to, writer.recent_l2());
     let (pool, spans) = (writer.pool().clone(), writer.spans().clone());
     if follow_l1.head().is_none() {
         follow_l1.metrics.begins_after(identity.l1_first_block.0.saturating_sub(1), 0);
@@ -263,7 +285,7 @@ async fn ingest(
     }
     drop(sender);
     // One that ends in an error stops the other, and what both brought is written.
-    let guarded = |task: futures_util::future::BoxFuture<'static, Result<(), LiveError>>| {
+    let guarded = |task: futures_util::future::BoxFuture<'static, Result<(), IngestError>>| {
         let (failed, has_failed, stop) = (failed.clone(), has_failed.clone(), stop.clone());
         tokio::spawn(async move {
             let done = tokio::select! {
@@ -283,7 +305,7 @@ async fn ingest(
     if appended.is_err() {
         failed.send_replace(true);
     }
-    let ended = |_| LiveError::Broken("a task that follows a chain was cut short");
+    let ended = |_| IngestError::Broken("a task that follows a chain was cut short");
     let (l1, l2) = (l1.await.map_err(ended)?, l2.await.map_err(ended)?);
     let writer = appended?;
     l1?;

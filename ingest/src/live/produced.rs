@@ -1,7 +1,7 @@
 //! From the answers of a node to L2 blocks with their signers.
 
 use super::blooms::{Blooms, Hint};
-use crate::error::DecodeFault;
+use crate::decode_fault::DecodeFault;
 use crate::json::L2Block as L2BlockObject;
 use crate::rpc::{Answer, Fault, FaultKind, decoded};
 use crate::signer::signer_of;
@@ -10,13 +10,13 @@ use tally_eventlog::ProducedBlock;
 
 /// Some blocks, and what their blooms tell.
 #[derive(Default)]
-pub(crate) struct Blocks {
+pub(crate) struct ProducedBlocks {
     pub(crate) produced: Vec<ProducedBlock>,
     pub(crate) hints: Vec<Hint>,
 }
 
 /// Decodes blocks from number `first` on, and recovers who signed them.
-pub(crate) fn produced(first: u64, answers: Vec<Answer>, blooms: &Blooms) -> Result<Blocks, Fault> {
+pub(crate) fn produced(first: u64, answers: Vec<Answer>, blooms: &Blooms) -> Result<ProducedBlocks, Fault> {
     let mut blocks: Vec<ProducedBlock> = Vec::with_capacity(answers.len());
     let mut hints = Vec::new();
     for (number, answer) in (first..).zip(answers) {
@@ -51,5 +51,5 @@ pub(crate) fn produced(first: u64, answers: Vec<Answer>, blooms: &Blooms) -> Res
             signer,
         });
     }
-    Ok(Blocks { produced: blocks, hints })
+    Ok(ProducedBlocks { produced: blocks, hints })
 }

@@ -1,7 +1,7 @@
 //! The receipts of transactions: which logs a transaction made by the chain itself, and not by a node's index of
 //! logs, which may have holes that the node does not know of.
 
-use super::fetch::Filter;
+use crate::fetch::Filter;
 use crate::json::{ChainLog, Quantity};
 use crate::rpc::{Attempt, BATCH_CALLS_MAX, Call, Fault, FaultKind, call};
 use alloy::primitives::{Address, B256, Bytes};
@@ -19,7 +19,7 @@ pub(crate) struct InBlock {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Receipt {
+struct TransactionReceipt {
     transaction_hash: B256,
     block_hash: B256,
     logs: Vec<ReceiptLog>,
@@ -45,7 +45,7 @@ pub(crate) async fn for_each_receipt(
     for part in transactions.chunks(BATCH_CALLS_MAX) {
         let receipt = |wanted: &InBlock| call("eth_getTransactionReceipt", json!([wanted.transaction]));
         let calls: Vec<Call> = part.iter().map(receipt).collect();
-        let receipts = attempt.all::<Receipt>("a receipt", &calls).await?;
+        let receipts = attempt.all::<TransactionReceipt>("a receipt", &calls).await?;
         for (receipt, wanted) in receipts.into_iter().zip(part) {
             let InBlock { transaction, block, block_hash } = *wanted;
             let lacks = || {

@@ -1,14 +1,14 @@
 //! Whether the contracts' own state is what the log gives. It is not where an endpoint left out an event that
 //! nothing else told of.
 
-use super::error::LiveError;
-use super::fetch::check_stands;
 use crate::contracts::{ContractState, asked};
+use crate::error::IngestError;
+use crate::fetch::check_stands;
 use crate::rpc::{Attempt, Fault, FaultKind, Rpc};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tally_engine::{L1Block, PoolState};
-use tally_eventlog::{LogIdentity, RecentBlock};
+use tally_eventlog::{Chain, LogIdentity, RecentBlock};
 use tokio::time::Instant;
 
 /// How many differences an error names.
@@ -48,7 +48,7 @@ impl StateChecks {
         identity: &LogIdentity,
         head: RecentBlock,
         pool: &PoolState,
-    ) -> Result<(), LiveError> {
+    ) -> Result<(), IngestError> {
         let Some(StateCheck { every, differences }) = self.check else {
             return Ok(());
         };
@@ -64,7 +64,7 @@ impl StateChecks {
                 Ok(()) => {
                     self.last = Some(Instant::now());
                     tracing::info!(
-                        chain = "L1",
+                        chain = Chain::L1.name(),
                         "the contracts' state after block {block} is what the log gives"
                     );
                     return Ok(());
@@ -84,7 +84,7 @@ impl StateChecks {
                 self.last = Some(Instant::now());
             }
             tracing::warn!(
-                chain = "L1",
+                chain = Chain::L1.name(),
                 "the contracts' state after block {block} was not compared with the log, as no endpoint tells it: {fault}"
             );
             return Ok(());
@@ -92,7 +92,7 @@ impl StateChecks {
         let more = differences.len().saturating_sub(TOLD_MAX);
         let mut told: Vec<String> = differences.into_iter().take(TOLD_MAX).collect();
         told.extend((more > 0).then(|| format!("and {more} more")));
-        Err(LiveError::OtherState { block, differences: told.join("; "), looks, endpoints: rpc.names() })
+        Err(IngestError::OtherState { block, differences: told.join("; "), looks, endpoints: rpc.names() })
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a node says of its chain before anything is asked of it: its head, what of it is final, and whether the log is
 //! of the same branch.
 
-use super::error::LiveError;
-use super::fetch::{header_call, numbered, tag_call};
+use crate::error::IngestError;
+use crate::fetch::{header_call, numbered, tag_call};
 use crate::json::{Header, Quantity};
 use crate::rpc::{Answer, Attempt, Call, Fault, FaultKind, Rpc, call, decoded};
 use alloy::primitives::{B256, Bytes};
@@ -31,7 +31,11 @@ pub(crate) async fn look(attempt: &Attempt, tags: &[&str], head: Option<RecentBl
     let looks = if attempt.endpoint.is_seen_first() { LOOKS_FIRST } else { LOOKS_LATER };
     calls.extend((0..looks).map(|_| call("eth_blockNumber", json!([]))));
     let mut answers = attempt.batch(&calls).await?.into_iter();
-    let mut next = || answers.next().ok_or_else(|| Fault::inconsistent("an answer lacks".into()));
+    let mut next = || {
+        answers
+            .next()
+            .ok_or_else(|| Fault::inconsistent("the reply has fewer answers than there are calls".into()))
+    };
     let latest: Option<Header> = decoded("the latest block", next()?)?;
     let latest = latest.ok_or_else(|| Fault::temporary(FaultKind::Behind, "it has no block yet".into()))?;
     let tagged = tags.iter().map(|_| next()).collect::<Result<_, _>>()?;
@@ -60,7 +64,8 @@ pub(crate) async fn look(attempt: &Attempt, tags: &[&str], head: Option<RecentBl
 /// A look at the head of a chain that the log is of: its latest block, and the hash of the block at the log's head.
 pub(crate) async fn look_beyond(attempt: &Attempt, head: RecentBlock) -> Result<(Header, B256), Fault> {
     let Look { latest, at_head, .. } = look(attempt, &[], Some(head)).await?;
-    let at_head = at_head.ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
+    let at_head = at_head
+        .ok_or_else(|| Fault::inconsistent("the reply has fewer answers than there are calls".into()))?;
     Ok((latest, at_head))
 }
 
@@ -96,7 +101,7 @@ pub(crate) fn numbered_by(
 pub(crate) async fn check_contracts(
     rpc: &Rpc,
     contracts: &[(&'static str, alloy::primitives::Address)],
-) -> Result<(), LiveError> {
+) -> Result<(), IngestError> {
     let attempt = move |attempt: Attempt| async move {
         let code = |address| call("eth_getCode", json!([address, "latest"]));
         let calls: Vec<Call> = contracts.iter().map(|(_, address)| code(address)).collect();
@@ -110,7 +115,7 @@ pub(crate) async fn check_contracts(
     let codes = rpc.ask("the code of the contracts", attempt).await?;
     for ((contract, address), code) in contracts.iter().zip(codes) {
         if code.is_some_and(|code| code.is_empty()) {
-            return Err(LiveError::NoContract { chain: rpc.chain(), contract, address: *address });
+            return Err(IngestError::NoContract { chain: rpc.chain(), contract, address: *address });
         }
     }
     Ok(())

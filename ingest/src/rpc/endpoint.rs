@@ -3,9 +3,9 @@
 use super::envelope::{Answer, Call, answers_in, body_of};
 use super::fault::{Fault, FaultKind};
 use super::http::{ANSWER_BYTES_MAX, Http, HttpAnswer};
-use super::mask::name_of;
+use super::mask::{name_of, secrets_of};
 use super::size::Size;
-use crate::live::metrics::ChainMetrics;
+use crate::metrics::ChainMetrics;
 use reqwest::Url;
 use serde::de::DeserializeOwned;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -338,7 +338,7 @@ impl Endpoint {
     async fn post(&self, calls: &[&Call]) -> Result<Vec<Option<Answer>>, Fault> {
         let answered = async {
             let HttpAnswer { body, otherwise } = self.http.post(body_of(calls)?).await?;
-            let answers = answers_in(&body, calls.len());
+            let answers = answers_in(&body, calls);
             // A status that says why it does not answer says more than the words of an error beside it.
             let is_busy = otherwise.kind == FaultKind::Busy;
             let is_whole = |answers: &Vec<Option<Answer>>| answers.iter().flatten().all(Result::is_ok);
@@ -391,19 +391,6 @@ pub(crate) fn decoded<T: DeserializeOwned>(what: &str, answer: Answer) -> Result
         Fault::temporary(FaultKind::NotJson, format!("{what} does not decode: {error}"))
     };
     serde_json::from_str(value.get()).map_err(odd)
-}
-
-/// The parts of a URL that may be secret: user, password, path and query, as a whole and by their parts.
-fn secrets_of(url: &Url) -> Vec<String> {
-    let path = url.path().split('/');
-    let query = url.query().unwrap_or_default();
-    let pairs = query.split('&').flat_map(|pair| pair.split('='));
-    let user = [url.username(), url.password().unwrap_or_default()];
-    let parts = path.chain(pairs).chain(user).chain([query, url.path()]);
-    // Short ones, such as `v3`, are no secrets, and would make gaps in every other word.
-    let mut secrets: Vec<String> = parts.filter(|part| part.len() >= 6).map(String::from).collect();
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    secrets
 }
 
 #[cfg(test)]

@@ -92,9 +92,9 @@ pub(crate) fn body_of(calls: &[&Call]) -> Result<Vec<u8>, Fault> {
     body.map_err(|error| Fault::refused(format!("the request cannot be written: {error}")))
 }
 
-/// What an answer says of each of `count` calls, in their order; `None` where it says nothing. A fault is of the
-/// request as a whole.
-pub(crate) fn answers_in(body: &[u8], count: usize) -> Result<Vec<Option<Answer>>, Fault> {
+/// What an answer says of each call, in their order; `None` where it says nothing. A fault is of the request as a whole.
+pub(crate) fn answers_in(body: &[u8], calls: &[&Call]) -> Result<Vec<Option<Answer>>, Fault> {
+    let count = calls.len();
     let not_json = |error: serde_json::Error| {
         Fault::temporary(FaultKind::NotJson, format!("an answer that is not JSON-RPC: {error}"))
     };
@@ -113,6 +113,11 @@ pub(crate) fn answers_in(body: &[u8], count: usize) -> Result<Vec<Option<Answer>
     }
     let mut answers: Vec<Option<Answer>> = (0..count).map(|_| None).collect();
     for Response { id, result, error } in responses {
+        // Of a call that it could not read, a node does not know the id.
+        let place = match &id {
+            None if error.is_some() => Some(0),
+            id => id.as_deref().and_then(number_in),
+        };
         let answer = match (result, error) {
             (Some(result), None) => Ok(result),
             (Some(result), Some(_)) if result.get() != "null" => {
@@ -123,17 +128,13 @@ pub(crate) fn answers_in(body: &[u8], count: usize) -> Result<Vec<Option<Answer>
                 if id.is_none() && count > 1 {
                     return Err(Fault::of_batch(&error));
                 }
-                Err(Fault::of_call(&error))
+                let method = place.and_then(|place| calls.get(place)).map_or("", |call| call.method);
+                Err(Fault::of_call(&error, method))
             }
             (None, None) => {
                 let reason = "an answer with neither a result nor an error".into();
                 return Err(Fault::temporary(FaultKind::NotJson, reason));
             }
-        };
-        // Of a call that it could not read, a node does not know the id.
-        let place = match &id {
-            None if answer.is_err() => Some(0),
-            id => id.as_deref().and_then(number_in),
         };
         let slot = place.and_then(|place| answers.get_mut(place));
         let slot = slot.ok_or_else(|| Fault::inconsistent("an answer to a call that was not made".into()))?;
@@ -156,7 +157,9 @@ mod tests {
 
     /// What is said of each of three calls: a result, the kind of an error, or nothing.
     fn told(body: &str) -> Result<Vec<String>, (FaultKind, String)> {
-        let answers = answers_in(body.as_bytes(), 3).map_err(|fault| (fault.kind, fault.reason))?;
+        let calls = ["eth_getLogs", "eth_call", "eth_call"].map(|method| call(method, Value::Null));
+        let answers =
+            answers_in(body.as_bytes(), &calls.each_ref()).map_err(|fault| (fault.kind, fault.reason))?;
         let shown = |answer: Option<Answer>| match answer {
             Some(Ok(result)) => result.get().to_owned(),
             Some(Err(fault)) => fault.kind.name().to_owned(),
@@ -183,6 +186,9 @@ mod tests {
         let part = r#"[{"id":1,"error":{"code":-32601,"message":"no such method"}},{"id":2,"result":1}]"#;
         assert_eq!(told(part), Ok(vec!["nothing".into(), "refused".into(), "1".into()]));
         assert_eq!(told("[]"), Ok(vec!["nothing".into(); 3]));
+        // Only a contract that was called reverts.
+        let reverted = r#"[{"id":0,"error":{"code":3,"message":"index reverted to a snapshot"}},{"id":1,"error":{"code":3,"message":"execution reverted"}}]"#;
+        assert_eq!(told(reverted), Ok(vec!["rpc".into(), "reverted".into(), "nothing".into()]));
         let error = |body| told(body).expect_err("it contradicts itself").1;
         assert_eq!(error(r#"[{"id":1,"result":1},{"id":1,"result":1}]"#), "two answers to one call");
         assert_eq!(
@@ -217,7 +223,9 @@ mod tests {
                 "{body}"
             );
         }
-        let one = answers_in(br#"{"id":null,"error":"no such thing"}"#, 1).expect("it is of the call");
+        let calls = [call("eth_call", Value::Null)];
+        let one = answers_in(br#"{"id":null,"error":"no such thing"}"#, &calls.each_ref())
+            .expect("it is of the call");
         assert!(matches!(&one[..], [Some(Err(fault))] if fault.reason.ends_with("no such thing")));
     }
 }

@@ -1,6 +1,7 @@
 //! Answers that could not be had.
 
 use super::fault::FaultKind;
+use tally_eventlog::Chain;
 
 /// An answer that could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -9,7 +10,7 @@ pub enum RpcError {
     #[error("{chain}: {reason}")]
     Endpoints {
         /// The chain that was asked.
-        chain: &'static str,
+        chain: Chain,
         /// Why no endpoint can be used.
         reason: String,
     },
@@ -17,7 +18,7 @@ pub enum RpcError {
     #[error("{chain}: {endpoint} has chain id {found}, and the network {expected}")]
     OtherChain {
         /// The chain that was asked.
-        chain: &'static str,
+        chain: Chain,
         /// The endpoint, without what may be secret in its URL.
         endpoint: String,
         /// The chain id that the network has.
@@ -32,7 +33,7 @@ pub enum RpcError {
     )]
     GaveUp {
         /// The chain that was asked.
-        chain: &'static str,
+        chain: Chain,
         /// What was asked for, in words.
         what: String,
         /// How many attempts were made.
@@ -52,7 +53,7 @@ pub enum RpcError {
     #[error("{chain}: {endpoint} refused {what}: {reason} (tried: all {endpoints} endpoints)")]
     Refused {
         /// The chain that was asked.
-        chain: &'static str,
+        chain: Chain,
         /// What was asked for, in words.
         what: String,
         /// The endpoint that was asked last.
@@ -66,7 +67,7 @@ pub enum RpcError {
     #[error("{chain}: {endpoint} does not give {what}: {reason}")]
     Behind {
         /// The chain that was asked.
-        chain: &'static str,
+        chain: Chain,
         /// What was asked for, in words.
         what: String,
         /// The endpoint that was asked last.
@@ -78,7 +79,7 @@ pub enum RpcError {
     #[error("{chain}: {endpoint} does not give {what} at once: {reason}")]
     TooMuch {
         /// The chain that was asked.
-        chain: &'static str,
+        chain: Chain,
         /// What was asked for, in words.
         what: String,
         /// The endpoint that was asked last.

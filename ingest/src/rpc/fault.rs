@@ -103,6 +103,9 @@ pub(crate) struct Fault {
 /// No error of a node is longer, if it is one.
 const ERROR_BYTES_MAX: usize = 1 << 16;
 
+/// The method that runs a contract: of no other does an error say that a contract reverted, whatever its words.
+const CONTRACT_CALL: &str = "eth_call";
+
 /// The code of a call that reverted, as geth gives it.
 const REVERTED: i64 = 3;
 
@@ -171,15 +174,15 @@ impl Fault {
         if error.message.to_lowercase().contains("batch") {
             return Self::too_much(error.described());
         }
-        Self::of_call(error)
+        Self::of_call(error, "")
     }
 
-    /// An error that a single call was answered with. Its words decide how soon it is asked again, and who is
+    /// An error that a single call of this method was answered with. Its words decide how soon it is asked again, and who is
     /// asked then; what was asked for in one is made smaller whatever they are.
-    pub(crate) fn of_call(error: &NodeError) -> Self {
+    pub(crate) fn of_call(error: &NodeError, method: &str) -> Self {
         let text = error.message.to_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        if error.is_revert() {
+        if method == CONTRACT_CALL && error.is_revert() {
             return Self::temporary(FaultKind::Reverted, error.described_with_data());
         }
         let reason = error.described();
@@ -242,7 +245,7 @@ mod tests {
     }
 
     fn of(code: i64, message: &str) -> Fault {
-        Fault::of_call(&node_error(&json!({ "code": code, "message": message })))
+        Fault::of_call(&node_error(&json!({ "code": code, "message": message })), CONTRACT_CALL)
     }
 
     /// What providers are known to answer, in their own words.
@@ -293,7 +296,7 @@ mod tests {
 
     #[test]
     fn an_error_of_any_shape_is_one() {
-        let reason = |error: Value| Fault::of_call(&node_error(&error)).reason;
+        let reason = |error: Value| Fault::of_call(&node_error(&error), CONTRACT_CALL).reason;
         assert_eq!(reason(json!({ "code": "-32000", "message": "no" })), "JSON-RPC error -32000: no");
         assert_eq!(reason(json!("no such key")), "JSON-RPC error 0: no such key");
         assert_eq!(reason(json!({ "reason": 7 })), "JSON-RPC error 0: {\"reason\":7}");

@@ -11,6 +11,19 @@ pub(super) fn name_of(url: &Url) -> String {
     }
 }
 
+/// The parts of a URL that may be secret: user, password, path and query, as a whole and by their parts.
+pub(super) fn secrets_of(url: &Url) -> Vec<String> {
+    let path = url.path().split('/');
+    let query = url.query().unwrap_or_default();
+    let pairs = query.split('&').flat_map(|pair| pair.split('='));
+    let user = [url.username(), url.password().unwrap_or_default()];
+    let parts = path.chain(pairs).chain(user).chain([query, url.path()]);
+    // Short ones, such as `v3`, are no secrets, and would make gaps in every other word.
+    let mut secrets: Vec<String> = parts.filter(|part| part.len() >= 6).map(String::from).collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
+}
+
 /// A text with each URL in it cut down to scheme, host and port. What does not parse as a URL, but begins
 /// like one, may be a secret one with a slip in it: of that, only the scheme is left.
 pub fn mask_urls(text: &str) -> String {

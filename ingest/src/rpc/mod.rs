@@ -5,6 +5,7 @@
 //! not see an answer that is wrong. So an attempt here is everything that has to come from one endpoint together,
 //! checks included: what fails them is tried again, elsewhere if there is an elsewhere.
 
+mod attempt;
 mod endpoint;
 mod envelope;
 mod error;
@@ -13,6 +14,7 @@ mod http;
 mod mask;
 mod size;
 
+pub(crate) use attempt::Attempt;
 pub(crate) use endpoint::{BATCH_CALLS_MAX, Endpoint, decoded};
 pub(crate) use envelope::{Answer, Call, call};
 pub use error::RpcError;
@@ -22,11 +24,12 @@ pub use mask::mask_urls;
 pub(crate) use size::Size;
 
 use crate::json::Quantity;
-use crate::live::metrics::ChainMetrics;
+use crate::metrics::{ChainMetrics, Metrics};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tally_eventlog::{Chain, LogIdentity};
 
 /// The first pause between two rounds over all endpoints. Each is twice the one before.
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
@@ -57,7 +60,7 @@ pub struct Endpoints {
 /// The endpoints of a chain, and which of them is asked first.
 #[derive(Debug)]
 pub(crate) struct Rpc {
-    chain: &'static str,
+    chain: Chain,
     chain_id: u64,
     endpoints: Vec<Arc<Endpoint>>,
     preferred: AtomicUsize,
@@ -83,12 +86,13 @@ impl Rpc {
     /// chain; one that turns out to be of another chain later is not used. With `forever`, later requests are tried
     /// until they succeed.
     pub(crate) async fn connect(
-        chain: &'static str,
-        chain_id: u64,
+        chain: Chain,
+        identity: &LogIdentity,
         options: &Endpoints,
         forever: bool,
-        metrics: ChainMetrics,
+        metrics: &Metrics,
     ) -> Result<Self, RpcError> {
+        let (chain_id, metrics) = (identity.chain_id(chain), metrics.chain(chain));
         let unusable = |reason| RpcError::Endpoints { chain, reason };
         if options.urls.is_empty() {
             return Err(unusable("it has no endpoint".into()));
@@ -107,7 +111,7 @@ impl Rpc {
                 && endpoint.chain_id.get().is_none()
                 && let Err(error) = rpc.check_chain(endpoint).await.map_err(|fault| endpoint.tame(fault))
             {
-                tracing::warn!(chain, endpoint = endpoint.name, "not usable now: {error}");
+                tracing::warn!(chain = chain.name(), endpoint = endpoint.name, "not usable now: {error}");
             }
             if let Some(found) = endpoint.chain_id.get().filter(|found| **found != chain_id) {
                 let (endpoint, expected) = (endpoint.name.clone(), chain_id);
@@ -147,7 +151,7 @@ impl Rpc {
         self.endpoints.len()
     }
 
-    pub(crate) fn chain(&self) -> &'static str {
+    pub(crate) fn chain(&self) -> Chain {
         self.chain
     }
 
@@ -177,15 +181,28 @@ impl Rpc {
         self.ask_until(1, false, what, attempt).await
     }
 
-    /// The same for what is of `blocks` blocks, on the way to a chain's head. If it is of several, and no endpoint gave
-    /// it, for whatever reason, that is an error: less can be asked for. Who follows the chain has to look at its head
-    /// anew where no endpoint has a block.
-    pub(crate) async fn ask_of<T, F, Fut>(&self, blocks: u64, what: &str, attempt: F) -> Result<T, RpcError>
+    /// The same for what is of `blocks` blocks, on the way to a chain's head. `None` if it is of several, and no endpoint
+    /// gave it, for whatever reason: less has to be asked for, as `size` says by then. Who follows the chain has to look
+    /// at its head anew where no endpoint has a block.
+    pub(crate) async fn ask_of<T, F, Fut>(
+        &self,
+        size: &Size,
+        blocks: u64,
+        what: &str,
+        attempt: F,
+    ) -> Result<Option<T>, RpcError>
     where
         F: Fn(Attempt) -> Fut,
         Fut: Future<Output = Result<T, Fault>>,
     {
-        self.ask_until(blocks, self.is_forever, what, attempt).await
+        match self.ask_until(blocks, self.is_forever, what, attempt).await {
+            Err(error @ RpcError::TooMuch { .. }) => {
+                size.failed(blocks, true);
+                tracing::debug!(chain = self.chain.name(), size = size.now(), "asking for less: {error}");
+                Ok(None)
+            }
+            found => found.map(Some),
+        }
     }
 
     async fn ask_until<T, F, Fut>(
@@ -253,7 +270,7 @@ impl Rpc {
                 }
                 if pause >= PAUSE_TOLD {
                     tracing::warn!(
-                        chain,
+                        chain = chain.name(),
                         endpoint,
                         "{what} failed {attempts} times, and is tried again: {reason}"
                     );
@@ -331,7 +348,7 @@ impl Rpc {
                 Err(fault) => endpoint.tame(fault),
             };
             self.metrics.fault(fault.kind);
-            tracing::debug!(chain = self.chain, endpoint = endpoint.name, "{what}: {fault}");
+            tracing::debug!(chain = self.chain.name(), endpoint = endpoint.name, "{what}: {fault}");
             refused += usize::from(matches!(
                 fault.kind,
                 FaultKind::Refused | FaultKind::Reverted | FaultKind::Unfit
@@ -340,75 +357,6 @@ impl Rpc {
             last = Some((endpoint.clone(), fault));
         }
         Err(Failed { last, is_refused: refused == count, is_unfit: unfit == count })
-    }
-}
-
-/// One attempt, at one endpoint.
-pub(crate) struct Attempt {
-    pub(crate) endpoint: Arc<Endpoint>,
-    metrics: ChainMetrics,
-}
-
-impl Attempt {
-    /// Makes calls; their answers come in the same order.
-    pub(crate) async fn batch(&self, calls: &[Call]) -> Result<Vec<Answer>, Fault> {
-        self.count(calls);
-        self.endpoint.batch(calls, &self.metrics).await
-    }
-
-    /// Makes groups of calls, each in one request, so that one node answers all of a group even where several stand
-    /// behind one name. `None` if the endpoint does not take so many calls at once.
-    pub(crate) async fn together(&self, groups: &[Vec<Call>]) -> Result<Option<Vec<Vec<Answer>>>, Fault> {
-        self.in_one_request(groups, false).await
-    }
-
-    /// The same where nothing but answers in one request proves what is asked for: an endpoint that did not take so many
-    /// calls before may only have failed at that moment.
-    pub(crate) async fn together_again(
-        &self,
-        groups: &[Vec<Call>],
-    ) -> Result<Option<Vec<Vec<Answer>>>, Fault> {
-        self.in_one_request(groups, true).await
-    }
-
-    async fn in_one_request(
-        &self,
-        groups: &[Vec<Call>],
-        insists: bool,
-    ) -> Result<Option<Vec<Vec<Answer>>>, Fault> {
-        for group in groups {
-            self.count(group);
-        }
-        self.endpoint.together(groups, insists, &self.metrics).await
-    }
-
-    fn count(&self, calls: &[Call]) {
-        for part in calls.chunk_by(|left, right| left.method == right.method) {
-            let count = u64::try_from(part.len()).unwrap_or(u64::MAX);
-            self.metrics.requests(part.first().map_or("", |call| call.method), count);
-        }
-    }
-
-    /// Makes calls of one kind, none of which may be refused, and decodes what they give. What is `null` is asked for
-    /// once more: of several nodes behind one name the next may have it.
-    pub(crate) async fn all<T: serde::de::DeserializeOwned>(
-        &self,
-        what: &str,
-        calls: &[Call],
-    ) -> Result<Vec<Option<T>>, Fault> {
-        let decode = |answers: Vec<Answer>| {
-            answers.into_iter().map(|answer| decoded(what, answer)).collect::<Result<Vec<Option<T>>, _>>()
-        };
-        let mut found = decode(self.batch(calls).await?)?;
-        let is_open = |(call, found): (&Call, &Option<T>)| found.is_none().then(|| call.clone());
-        let open: Vec<Call> = calls.iter().zip(&found).filter_map(is_open).collect();
-        if !open.is_empty() {
-            let again = decode(self.batch(&open).await?)?;
-            for (found, again) in found.iter_mut().filter(|found| found.is_none()).zip(again) {
-                *found = again;
-            }
-        }
-        Ok(found)
     }
 }
 

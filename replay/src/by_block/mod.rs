@@ -4,6 +4,7 @@
 //! what each sequencer had earned by its beginning. Within an epoch, a [`BlockReader`] remembers what was earned
 //! up to each chunk that it has come by, so that one more block costs one chunk at most.
 
+mod chunk_walk;
 mod part;
 mod reader;
 mod together;
@@ -41,11 +42,11 @@ pub struct BlockEntry {
     pub producer: Option<Address>,
     /// The sequencer that the producer stands for, if it is known.
     pub sequencer: Option<SequencerId>,
-    /// What the block earned.
+    /// What the block earned, or why it earned nothing.
     pub outcome: Outcome,
 }
 
-/// What a block earned.
+/// What a block earned, or why it earned nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It earned a reward, which may be 0 wei.
@@ -59,7 +60,7 @@ pub enum Outcome {
 pub struct Rewarded {
     /// The sequencer's stake at that time, capped.
     pub effective: Wei,
-    /// What the block earned.
+    /// The reward of the block, in wei.
     pub reward: Wei,
     /// What the sequencer has earned up to this block, with it.
     pub running_total: Wei,
@@ -257,7 +258,7 @@ pub(crate) fn spans_of(records: &[SpanRecord]) -> Result<Spans, ReplayError> {
 /// Consecutive blocks of the ledger that have all but their times in common, as a reader comes by them.
 #[derive(Clone, Copy)]
 pub struct BlockRun<'r> {
-    /// The first one's number.
+    /// The number of the first block.
     pub first_block: L2Block,
     /// The timestamps of the blocks.
     pub times: &'r [UnixTime],
@@ -329,7 +330,7 @@ struct Slotted {
 pub struct BlockIter<'l, 'a, L> {
     reader: BlockReader<'l, 'a, L>,
     range: RangeInclusive<L2Block>,
-    /// Those of a chunk.
+    /// The entries of the chunk that was read last.
     ready: std::vec::IntoIter<BlockEntry>,
     is_done: bool,
 }

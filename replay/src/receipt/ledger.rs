@@ -1,10 +1,10 @@
 //! Ledgers, to receipts and back.
 
-use super::error::ReceiptError;
 use super::{
     Receipt, ReceiptBatch, ReceiptBatchRow, ReceiptEarned, ReceiptEpoch, ReceiptRate, ReceiptRow,
     ReceiptSequencer, ReceiptUnrewarded,
 };
+use crate::error::ReplayError;
 use alloy_primitives::U256;
 use tally_engine::{
     BatchId, BatchLedger, Earned, EpochIndex, EpochLedger, Horizon, L2Block, Ledger, Mrr, OperatorsRate,
@@ -30,7 +30,7 @@ pub(super) fn epochs(ledger: &Ledger) -> Vec<ReceiptEpoch> {
         rate: match epoch.rate {
             Rate::Initial => ReceiptRate::Initial {},
             Rate::FromWindow(window) => {
-                ReceiptRate::Window { window_epoch: window.epoch, mrr: window.target.to_string() }
+                ReceiptRate::Window { window_epoch: window.epoch.0, mrr: window.target.to_string() }
             }
             Rate::OnChain => ReceiptRate::Chain {},
             Rate::Operators(OperatorsRate { total_locked, percent, block_secs }) => {
@@ -86,7 +86,7 @@ fn earned(blocks: u64, reward_wei: U256) -> Earned {
 }
 
 /// The ledger that a receipt's numbers are, with the digests that it states.
-pub(super) fn ledger(receipt: &Receipt) -> Result<Ledger, ReceiptError> {
+pub(super) fn ledger(receipt: &Receipt) -> Result<Ledger, ReplayError> {
     let mut epochs: Vec<EpochLedger> = Vec::with_capacity(receipt.epochs.len());
     for epoch in &receipt.epochs {
         epochs.push(epoch_ledger(epoch, &epochs)?);
@@ -106,7 +106,7 @@ pub(super) fn ledger(receipt: &Receipt) -> Result<Ledger, ReceiptError> {
         })
     };
     check_order("sequencers", receipt.sequencers.iter().map(|sequencer| sequencer.id))?;
-    let batches: Result<Vec<BatchLedger>, ReceiptError> = receipt.batches.iter().map(batch).collect();
+    let batches: Result<Vec<BatchLedger>, ReplayError> = receipt.batches.iter().map(batch).collect();
     Ok(Ledger {
         genesis: receipt.genesis.map(UnixTime),
         horizon: receipt.horizon.map(|horizon| Horizon {
@@ -124,12 +124,12 @@ pub(super) fn ledger(receipt: &Receipt) -> Result<Ledger, ReceiptError> {
 }
 
 /// An epoch of a receipt; `before` are those before it.
-fn epoch_ledger(epoch: &ReceiptEpoch, before: &[EpochLedger]) -> Result<EpochLedger, ReceiptError> {
+fn epoch_ledger(epoch: &ReceiptEpoch, before: &[EpochLedger]) -> Result<EpochLedger, ReplayError> {
     let place = |what: &str| format!("{what} of epoch {}", epoch.epoch);
     let target = |what: &str, text: &str| {
         let mrr = Mrr::from_decimal(text).ok().filter(|mrr| mrr.to_string() == text);
         let expected = "a decimal fraction without trailing zeros";
-        mrr.ok_or_else(|| ReceiptError::Value { place: place(what), expected, found: text.into() })
+        mrr.ok_or_else(|| ReplayError::ReceiptValue { place: place(what), expected, found: text.into() })
     };
     let rate = match &epoch.rate {
         ReceiptRate::Initial {} => Rate::Initial,
@@ -143,13 +143,13 @@ fn epoch_ledger(epoch: &ReceiptEpoch, before: &[EpochLedger]) -> Result<EpochLed
         ReceiptRate::Window { window_epoch, mrr } => {
             // Its sums are not stated again. Epochs are numbered by their places.
             let window = usize::try_from(*window_epoch).ok().and_then(|place| before.get(place));
-            let window = window.ok_or_else(|| ReceiptError::Value {
+            let window = window.ok_or_else(|| ReplayError::ReceiptValue {
                 place: place("rate.window_epoch"),
                 expected: "an epoch before it",
                 found: window_epoch.to_string(),
             })?;
             Rate::FromWindow(Window {
-                epoch: *window_epoch,
+                epoch: EpochIndex(*window_epoch),
                 target: target("rate.mrr", mrr)?,
                 stake_seconds: window.stake_seconds,
                 blocks: window.earned.blocks,
@@ -176,11 +176,11 @@ fn epoch_ledger(epoch: &ReceiptEpoch, before: &[EpochLedger]) -> Result<EpochLed
 }
 
 /// Tables of a ledger have each sequencer once, so a list with one twice would lose what it says of it.
-fn check_order(place: &str, ids: impl Iterator<Item = u64>) -> Result<(), ReceiptError> {
+fn check_order(place: &str, ids: impl Iterator<Item = u64>) -> Result<(), ReplayError> {
     let mut last = None;
     for id in ids {
         if last.is_some_and(|last| id <= last) {
-            return Err(ReceiptError::Value {
+            return Err(ReplayError::ReceiptValue {
                 place: format!("sequencer {id} in {place}"),
                 expected: "after those of smaller numbers, and once",
                 found: "out of order".into(),

@@ -4,7 +4,7 @@ use super::text;
 use alloy_primitives::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 use tally_engine::{BatchId, L1Block, L2Block, PoolGenesis, UnixTime, Wei};
-use tally_eventlog::{Chain, Heads, L1Head, L2Head, LogError, LogIdentity};
+use tally_eventlog::{Heads, L1Head, L2Head, Links, LogError, LogIdentity};
 
 /// Which log, and how far it reaches: all that its head digest is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,9 +26,9 @@ pub struct ReceiptLog {
     /// The contract `MetisSequencerSet`, on L2.
     #[serde(with = "text::address")]
     pub sequencer_set: Address,
-    /// The first L1 block.
+    /// The first L1 block of the log.
     pub l1_first_block: u64,
-    /// The first L2 block.
+    /// The first L2 block of the log.
     pub l2_first_block: u64,
     /// What the contracts' initialisers set.
     pub initial: ReceiptInitial,
@@ -60,15 +60,15 @@ pub struct ReceiptInitial {
     /// The reward of a block.
     #[serde(with = "text")]
     pub reward_per_block_wei: U256,
-    /// The least stake, `minLock`.
+    /// The least stake that the contract allows, `minLock`, in wei.
     #[serde(with = "text")]
     pub min_lock_wei: U256,
-    /// The greatest stake, `maxLock`.
+    /// The greatest stake that the contract allows, `maxLock`, in wei.
     #[serde(with = "text")]
     pub max_lock_wei: U256,
     /// How many seconds an exit takes.
     pub exit_delay_secs: u64,
-    /// The signer update throttle.
+    /// How many batches have to pass between two changes of a signer.
     pub signer_update_throttle_batches: u64,
 }
 
@@ -96,13 +96,13 @@ pub struct ReceiptChain {
     pub last_link: B256,
 }
 
-impl From<Chain> for ReceiptChain {
-    fn from(chain: Chain) -> Self {
+impl From<Links> for ReceiptChain {
+    fn from(chain: Links) -> Self {
         Self { count: chain.count, last_link: chain.last }
     }
 }
 
-impl From<ReceiptChain> for Chain {
+impl From<ReceiptChain> for Links {
     fn from(chain: ReceiptChain) -> Self {
         Self { count: chain.count, last: chain.last_link }
     }

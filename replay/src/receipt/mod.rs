@@ -3,16 +3,17 @@
 //! `docs/receipt.md` has every field. A receipt is read strictly: its bytes have to be those that this module
 //! writes, and its digests those that its numbers have.
 
-mod error;
+mod check;
 mod ledger;
 mod log;
 mod text;
 
-pub use error::ReceiptError;
 pub use log::{ReceiptChain, ReceiptHead, ReceiptInitial, ReceiptLog};
 
+use crate::error::ReplayError;
 use crate::run::Replayed;
 use alloy_primitives::{Address, B256, U256};
+use check::{check, check_canonical};
 use serde::{Deserialize, Serialize};
 use tally_engine::{L2Block, Ledger, Policy};
 use tally_eventlog::{Heads, LogError, LogIdentity};
@@ -102,12 +103,12 @@ pub struct ReceiptStop {
 pub struct ReceiptEpoch {
     /// The index of the epoch, from 0.
     pub epoch: u64,
-    /// When the epoch begins.
+    /// When the epoch begins, in Unix seconds.
     pub start: u64,
     /// The stake-seconds Q, in wei·s.
     #[serde(with = "text")]
     pub stake_seconds: U256,
-    /// The rewarded blocks, N.
+    /// How many blocks were rewarded (N).
     pub blocks: u64,
     /// The stake-blocks W, in wei·blocks.
     #[serde(with = "text")]
@@ -117,9 +118,9 @@ pub struct ReceiptEpoch {
     pub reward_wei: U256,
     /// The target in force when it begins, as a decimal fraction.
     pub target_mrr: String,
-    /// What its blocks earn.
+    /// What sets the reward of its blocks.
     pub rate: ReceiptRate,
-    /// Its sequencers that earned.
+    /// The sequencers with rewarded blocks in it.
     pub rows: Vec<ReceiptRow>,
     /// The digest of the epoch (`docs/rules.md`).
     #[serde(with = "text")]
@@ -130,18 +131,18 @@ pub struct ReceiptEpoch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "from", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ReceiptRate {
-    /// The policy's initial reward.
+    /// The initial reward of the policy.
     Initial {},
-    /// An earlier epoch's sums.
+    /// The stake and the blocks of an earlier epoch.
     Window {
         /// The epoch whose sums they are.
         window_epoch: u64,
         /// The target that it was set with, as a decimal fraction.
         mrr: String,
     },
-    /// What the contract pays.
+    /// The reward per block of the contract.
     Chain {},
-    /// By the operators' formula.
+    /// The formula of the pool's operators.
     Operators {
         /// What was locked when the epoch began.
         #[serde(with = "text")]
@@ -153,7 +154,7 @@ pub enum ReceiptRate {
     },
     /// A reward that the policy fixes.
     Fixed {
-        /// What every block earns.
+        /// What every block of the epoch earns, in wei.
         #[serde(with = "text")]
         reward_per_block_wei: U256,
     },
@@ -302,17 +303,17 @@ impl Receipt {
     ///
     /// # Errors
     ///
-    /// [`ReceiptError`] naming the line, or the digest with both values.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReceiptError> {
+    /// [`ReplayError`] naming the line, or the digest with both values.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReplayError> {
         if bytes.len() > RECEIPT_BYTES_MAX {
-            return Err(ReceiptError::TooLong { found: bytes.len(), max: RECEIPT_BYTES_MAX });
+            return Err(ReplayError::ReceiptTooLong { found: bytes.len(), max: RECEIPT_BYTES_MAX });
         }
         let Tag { format } = serde_json::from_slice(bytes)?;
         if format != RECEIPT_FORMAT {
-            return Err(ReceiptError::Format { found: format, known: RECEIPT_FORMAT });
+            return Err(ReplayError::ReceiptFormat { found: format, known: RECEIPT_FORMAT });
         }
         let receipt: Self = serde_json::from_slice(bytes)?;
-        error::check_canonical(bytes, &receipt.to_bytes())?;
+        check_canonical(bytes, &receipt.to_bytes())?;
         receipt.check_digests()?;
         Ok(receipt)
     }
@@ -326,8 +327,8 @@ impl Receipt {
     ///
     /// # Errors
     ///
-    /// [`ReceiptError::Policy`] if the text is no policy.
-    pub fn policy(&self) -> Result<Policy, ReceiptError> {
+    /// [`ReplayError::ReceiptPolicy`] if the text is no policy.
+    pub fn policy(&self) -> Result<Policy, ReplayError> {
         Ok(Policy::from_toml(&self.policy.text)?)
     }
 
@@ -335,21 +336,21 @@ impl Receipt {
     ///
     /// # Errors
     ///
-    /// [`ReceiptError`] naming what is no ledger's.
-    pub fn ledger(&self) -> Result<Ledger, ReceiptError> {
+    /// [`ReplayError`] naming what is no ledger's.
+    pub fn ledger(&self) -> Result<Ledger, ReplayError> {
         ledger::ledger(self)
     }
 
-    fn check_digests(&self) -> Result<(), ReceiptError> {
+    fn check_digests(&self) -> Result<(), ReplayError> {
         let policy = self.policy()?;
-        error::check("policy.digest", &policy.digest(), &self.policy.digest)?;
-        error::check("policy.text", &policy.to_toml(), &self.policy.text)?;
-        error::check("log.head_digest", &self.log.computed_digest()?, &self.log.head_digest)?;
+        check("policy.digest", &policy.digest(), &self.policy.digest)?;
+        check("policy.text", &policy.to_toml(), &self.policy.text)?;
+        check("log.head_digest", &self.log.computed_digest()?, &self.log.head_digest)?;
         let ledger = self.ledger()?;
         for epoch in &ledger.epochs {
             let place = format!("the digest of epoch {}", epoch.epoch);
-            error::check(&place, &epoch.computed_digest(), &epoch.digest)?;
+            check(&place, &epoch.computed_digest(), &epoch.digest)?;
         }
-        error::check("ledger_root", &ledger.computed_root(), &ledger.root)
+        check("ledger_root", &ledger.computed_root(), &ledger.root)
     }
 }

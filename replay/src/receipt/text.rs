@@ -37,7 +37,7 @@ pub(super) mod address {
     }
 }
 
-/// The same, or nothing.
+/// The same for an address that may be missing.
 pub(super) mod optional_address {
     use alloy_primitives::Address;
     use serde::{Deserialize, Deserializer, Serializer};

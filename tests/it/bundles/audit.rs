@@ -8,7 +8,7 @@ use crate::support::{fixture, ingested, tally};
 use engine::{L2Block, PoolEvent};
 use serde_json::{Value, json};
 use tally_eventlog::{
-    Archive, Chain, EncodedChunk, Heads, LogReader, LogView, Producers, Times, decode_l1, encode_l1,
+    Archive, EncodedChunk, Heads, Links, LogReader, LogView, Producers, Times, decode_l1, encode_l1,
 };
 use tally_ingest::{Limits, ingest_recording};
 use tally_replay::Receipt;
@@ -204,7 +204,7 @@ fn a_changed_stake_shows_in_the_first_epoch_and_row() {
     let archive = Archive::open(&path).unwrap();
     let parts = sections(&std::fs::read(&path).unwrap());
     let mut heads = *archive.heads();
-    let mut chain = Chain::default();
+    let mut chain = Links::default();
     let mut records = blobs(&parts[L1_EVENTS]);
     let mut locked = 0;
     for bytes in &mut records {
@@ -237,7 +237,7 @@ fn a_block_given_to_another_shows_in_the_first_epoch_and_row() {
     let parts = sections(&std::fs::read(&path).unwrap());
     let mut columns = blobs(&parts[CHUNKS]);
     let index = archive.chunk_index(L2Block(0)).unwrap();
-    let mut chain = Chain::default();
+    let mut chain = Links::default();
     let mut heads = *archive.heads();
     let mut headers = Vec::new();
     archive
@@ -279,7 +279,7 @@ fn a_block_given_to_another_shows_in_the_first_epoch_and_row() {
 pub(super) fn bundle_without_transfers() -> Vec<u8> {
     let parts = sections(&fixture_bundle());
     let mut heads = *Archive::from_bytes(fixture_bundle()).unwrap().heads();
-    let mut chain = Chain::default();
+    let mut chain = Links::default();
     let mut records = blobs(&parts[L1_EVENTS]);
     records.retain(|bytes| {
         let record = decode_l1("test", bytes).unwrap();

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::support::times;
 use engine::Policy;
-use tally_eventlog::{Archive, Chain, Heads, LogView, decode_l1};
+use tally_eventlog::{Archive, Heads, Links, LogView, decode_l1};
 use tally_replay::{Receipt, ReceiptLog, ReplayOptions, replay};
 
 #[test]
@@ -189,7 +189,7 @@ fn records_that_say_anything_never_panic() {
                 let at = numbers.below(records[record].len());
                 records[record][at] ^= 1 << numbers.below(8);
             }
-            let mut chain = Chain::default();
+            let mut chain = Links::default();
             for bytes in &records {
                 if let Ok(record) = decode_l1("test", bytes) {
                     let key = [record.block.0.to_be_bytes(), record.log_index.to_be_bytes()].concat();

@@ -8,7 +8,7 @@ pub(crate) mod restore;
 use crate::support::{fixture, ingested, tally};
 use alloy_primitives::B256;
 use std::path::{Path, PathBuf};
-use tally_eventlog::{Archive, ArchiveError};
+use tally_eventlog::{Archive, LogError};
 use tally_replay::Receipt;
 use tempfile::TempDir;
 
@@ -113,6 +113,6 @@ fn audit(dir: &Path, bundle: &[u8], more: &[&str]) -> (u8, String, String) {
     tally(&[&["audit", "bundle", path.to_str().unwrap()], more].concat())
 }
 
-fn open_error(bundle: Vec<u8>) -> ArchiveError {
+fn open_error(bundle: Vec<u8>) -> LogError {
     Archive::from_bytes(bundle).err().expect("it is not what was written")
 }

@@ -176,6 +176,28 @@ fn owner_events_that_contradict_the_log_are_refused() {
     assert_same_entries(known.path(), &log, &FAMILIES);
 }
 
+/// The story: the meta data that say up to where owner events are missing are those of another log.
+#[test]
+fn a_log_that_misses_owner_events_of_other_blocks_is_found() {
+    let (dir, bundle) = part_of("small-a", Limits { l1_to: Some(20_210_300), l2_to: Some(1_100) }, &[]);
+    let (whole, part) = (dir.path().join("whole"), dir.path().join("part"));
+    restored(&fixture("small-a.bundle"), &whole);
+    restored(&bundle, &part);
+    let open = |path: &Path| rocksdb::DB::open_cf(&rocksdb::Options::default(), path, FAMILIES).unwrap();
+    let of_part = {
+        let db = open(&part);
+        db.get_cf(db.cf_handle("meta").unwrap(), "owners").unwrap().unwrap()
+    };
+    {
+        let db = open(&whole);
+        db.put_cf(db.cf_handle("meta").unwrap(), "owners", of_part).unwrap();
+    }
+    let (status, out, _) = tally(&["log", "verify", "--log", whole.to_str().unwrap()]);
+    assert_eq!(status, 3, "{out}");
+    let told = "the head of the owner events: last block without is 20210300, not 20231395";
+    assert!(out.contains(told), "{out}");
+}
+
 /// Restores nothing, and says why.
 #[track_caller]
 fn refused(bundle: &[u8], more: &[&str], status: u8, told: &str) {

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256};
 use engine::{L1Record, L2Block, SpanRecord};
 use std::ops::RangeInclusive;
 use tally_eventlog::{
-    Chain, ChunkHeader, EventCursor, Heads, IndexEntry, L1Head, LogError, LogIdentity, LogReader, LogView,
+    ChunkHeader, EventCursor, Heads, IndexEntry, L1Head, Links, LogError, LogIdentity, LogReader, LogView,
     Producers, Reach, Times,
 };
 
@@ -54,7 +54,7 @@ impl LogView for Cut<'_> {
     fn l1_records_after(&self, cursor: &mut EventCursor) -> Result<Vec<L1Record>, LogError> {
         let place = |record: &L1Record| Some((record.block.0, record.log_index));
         let new: Vec<_> = self.l1.iter().filter(|record| place(record) > cursor.last()).cloned().collect();
-        *cursor = EventCursor::new(new.last().map_or(cursor.last(), place), Chain::default());
+        *cursor = EventCursor::new(new.last().map_or(cursor.last(), place), Links::default());
         Ok(new)
     }
 
@@ -66,7 +66,7 @@ impl LogView for Cut<'_> {
         for record in &self.spans {
             let place = Some((record.block.0, record.log_index));
             if place > cursor.last() {
-                *cursor = EventCursor::new(place, Chain::default());
+                *cursor = EventCursor::new(place, Links::default());
                 each(record.clone())?;
             }
         }

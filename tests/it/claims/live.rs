@@ -114,7 +114,7 @@ fn a_batch_that_nothing_is_against_is_ready() {
     let ready = Ready::saying(|_| None);
     let batch = ready.json(&[]);
     assert_eq!((states(&batch, "failed"), states(&batch, "not_asked")), (vec![], vec![]));
-    assert_eq!(states(&batch, "passed").len(), 9);
+    assert_eq!(states(&batch, "passed").len(), 10);
     assert_eq!(batch["is_ready"], true);
     assert_eq!(batch["asked_at"]["block"], 19_436_258);
     assert_eq!(batch["asked_at"]["hash"], expected("pool-a")["final"]["l1_hash"]);

@@ -20,7 +20,7 @@ pub(crate) struct Sums {
     /// What that gives, in wei.
     pub(crate) second: BigInt,
     /// What the difference is made of, in wei.
-    pub(crate) parts: [BigInt; 7],
+    pub(crate) parts: [BigInt; 8],
 }
 
 /// By epoch of the first policy (`None`: before its first) and sequencer.
@@ -34,6 +34,7 @@ const CAP: usize = 3;
 const RATE: usize = 4;
 const UNPAID: usize = 5;
 const POSTED: usize = 6;
+const BEYOND_HORIZON: usize = 7;
 
 /// A policy and its ledger.
 #[derive(Clone)]
@@ -209,10 +210,13 @@ pub(crate) fn as_credited(history: &History, first: &Side, second: &Side, rows: 
                 *otherwise.entry(sequencer).or_default() -= reward;
             }
         }
+        let compared = second.ledger.per_block.last().map(|entry| entry.number);
+        let is_compared = spans.get(paid_up_to).zip(compared).is_some_and(|(span, last)| span.end <= last);
+        let part = if is_compared { POSTED } else { BEYOND_HORIZON };
         for (sequencer, more) in otherwise.into_iter().filter(|(_, more)| *more != BigInt::ZERO) {
             let row = rows.entry((first.epoch_at(record.timestamp.0), sequencer)).or_default();
             row.second += &more;
-            row.parts[POSTED] += more;
+            row.parts[part] += more;
         }
     }
     for (block, entry) in history.blocks.iter().zip(&second.ledger.per_block) {

@@ -151,7 +151,7 @@ fn without_a_transfer_the_call_tells() {
     assert_eq!(from_rewards(&[gift.clone(), relock(1, 10)], &call(1, 0)), ["10"]);
     assert_eq!(from_rewards(&[gift, transfer(INFO, 4), relock(1, 10)], &[]), ["6"]);
     let error = decode(&[relock(1, 10)], &call(2, 3)).expect_err("of another sequencer");
-    assert!(matches!(error, DecodeFault::NoRelockSource { sequencer: 1, .. }), "{error}");
+    assert!(matches!(error, DecodeFault::NoRelockSource { sequencer: SequencerId(1), .. }), "{error}");
     let error = decode(&[transfer(INFO, 11), relock(1, 10)], &[]).expect_err("too much");
     assert!(matches!(error, DecodeFault::RelockedLess { .. }), "{error}");
 }
@@ -195,6 +195,22 @@ fn of_several_calls_the_one_that_fits_the_event_is_taken() {
     assert_eq!(credits(&[batch(2, 16)], &input).expect("one can be credited"), [[of(A, 8)]]);
 }
 
+/// The story: data that looks like another call stands behind the one that the transaction made.
+#[test]
+fn a_call_at_the_beginning_is_the_one_that_was_made() {
+    let of = |signer| [[Credit { signer, blocks: 8 }]];
+    for (first, second) in [(A, B), (B, A)] {
+        let input = [submit(2, &[(first, 8)]), submit(2, &[(second, 8)])].concat();
+        assert_eq!(credits(&[batch(2, 16)], &input).expect("the first was made"), of(first));
+    }
+    let call = |wei: u64| {
+        relockCall { _seqId: U256::from(1), _amount: U256::from(wei), _lockReward: true }.abi_encode()
+    };
+    assert_eq!(from_rewards(&[relock(1, 10)], &[call(3), call(4)].concat()), ["7"]);
+    let error = decode(&[relock(1, 10)], &[&[0; 36][..], &call(3), &call(4)].concat()).expect_err("either");
+    assert!(matches!(error, DecodeFault::NoRelockSource { sequencer: SequencerId(1), .. }), "{error}");
+}
+
 #[test]
 fn calls_that_do_not_decide_are_an_error() {
     let found = |input: &[u8]| match credits(&[batch(2, 16)], input) {
@@ -204,7 +220,8 @@ fn calls_that_do_not_decide_are_an_error() {
     assert_eq!(found(&[]), 0);
     assert_eq!(found(&submit(2, &[(A, 9)])), 0, "another sum");
     assert_eq!(found(&submit(3, &[(A, 8)])), 0, "another batch");
-    assert_eq!(found(&[submit(2, &[(A, 8)]), submit(2, &[(B, 8)])].concat()), 2, "two that fit");
+    let two = [submit(2, &[(A, 8)]), submit(2, &[(B, 8)])].concat();
+    assert_eq!(found(&[&[0; 36][..], &two].concat()), 2, "two that fit, within another call");
     let too_many = U256::MAX / U256::from(2) + U256::from(9);
     let call = Submit {
         _batchId: U256::from(2),

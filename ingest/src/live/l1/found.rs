@@ -4,8 +4,8 @@ use super::{Found, L1, L1Piece, Stand};
 use crate::abi::LockingInfo::Relocked;
 use crate::abi::LockingPool::DistributeReward;
 use crate::decode::{BlockFacts, L1Decoder};
+use crate::fetch::{check_log, inputs};
 use crate::json::ChainLog;
-use crate::live::fetch::{check_log, inputs};
 use crate::live::receipts::check_logs;
 use crate::rpc::{Attempt, Fault};
 use alloy::primitives::{B256, Bytes};
@@ -14,7 +14,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tally_eventlog::RecentBlock;
+use tally_eventlog::{Chain, RecentBlock};
 
 /// How often the other endpoints are asked of a claim that does not add up, while one of them does not answer: of one block,
 /// and of several. A node that fails now and then answers for few blocks more often than for many.
@@ -42,12 +42,8 @@ impl L1 {
         heads: Vec<RecentBlock>,
         stand: Stand<'_>,
     ) -> Result<Found, Fault> {
-        let block_of = |log: &ChainLog| {
-            let lacks = || Fault::inconsistent(format!("block {} lacks", log.block));
-            blocks.get(&log.block).ok_or_else(lacks)
-        };
         for log in logs {
-            check_log(log, block_of(log)?)?;
+            check_log(log, block_of(blocks, log)?)?;
         }
         check_times(stand.head, blocks.values())?;
         check_logs(attempt, &self.filters, logs).await?;
@@ -61,7 +57,7 @@ impl L1 {
         let mut decoder = L1Decoder::new(&self.identity);
         let (mut records, mut discrepancies) = (Vec::new(), Vec::new());
         for log in logs {
-            let RecentBlock { number, hash, timestamp } = *block_of(log)?;
+            let RecentBlock { number, hash, timestamp } = *block_of(blocks, log)?;
             let facts = BlockFacts { number, hash, timestamp: timestamp.0 };
             let record = decoder.decode(log, &facts, &pool, |hash| inputs.get(&hash).cloned());
             if let Some(record) = record.map_err(|fault| Fault::inconsistent(fault.to_string()))? {
@@ -116,7 +112,7 @@ impl L1 {
             self.rpc.doubt();
             if let Ok(better) = self.rpc.once(what, better).await {
                 tracing::warn!(
-                    chain = "L1",
+                    chain = Chain::L1.name(),
                     "endpoints differ in {what}: {discrepancy} by one, and {} events that add up better by another, which \
                      is believed",
                     better.piece.records.len()
@@ -136,11 +132,26 @@ impl L1 {
             return None;
         }
         if !is_settled {
-            tracing::warn!(chain = "L1", "{discrepancy}; not every endpoint told what it has in {what}");
+            tracing::warn!(
+                chain = Chain::L1.name(),
+                "{discrepancy}; not every endpoint told what it has in {what}"
+            );
             self.metrics.warning();
         }
         Some(found)
     }
+}
+
+/// The block of a log, of those whose headers were asked for.
+pub(super) fn block_of<'b>(
+    blocks: &'b BTreeMap<u64, RecentBlock>,
+    log: &ChainLog,
+) -> Result<&'b RecentBlock, Fault> {
+    let missing = || {
+        let reason = format!("it gave a log of block {}, whose header was not asked for", log.block);
+        Fault::inconsistent(reason)
+    };
+    blocks.get(&log.block).ok_or_else(missing)
 }
 
 /// Checks that blocks, in order, rise in time from the log's head on.

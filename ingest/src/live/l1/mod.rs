@@ -8,25 +8,24 @@ mod sealed;
 pub use owners::owners_of_chain;
 
 use super::branch::common_ancestor;
-use super::error::LiveError;
-use super::fetch::{Filter, range};
 use super::follower::{Follower, Pace};
-use super::history::History;
-use super::metrics::Metrics;
+use super::history::LogHistory;
 use super::state_check::{StateCheck, StateChecks};
 use super::tip::{Look, look, numbered_by};
 use super::{Finality, Piece};
 use crate::abi::Metis::Transfer;
-use crate::error::UnknownTopic;
+use crate::decode::UnknownTopic;
+use crate::error::IngestError;
+use crate::fetch::{Filter, range};
 use crate::json::{ChainLog, Header};
+use crate::metrics::Metrics;
 use crate::rpc::{Answer, Attempt, Fault, FaultKind, Rpc, RpcError, Size};
 use alloy::primitives::B256;
 use alloy::sol_types::SolEvent;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tally_engine::{Discrepancy, L1Record, PoolState};
-use tally_eventlog::{LogIdentity, OwnerRecord, RecentBlock, RecentBlocks};
-use tokio::sync::oneshot;
+use tally_eventlog::{Chain, LogIdentity, OwnerRecord, RecentBlock, RecentBlocks};
 
 /// How many blocks that are not final are fetched at once.
 const OPEN_BLOCKS: u64 = 32;
@@ -60,7 +59,7 @@ struct Found {
 }
 
 /// What came of asking for a part of what is final.
-enum Part {
+enum SealedPart {
     /// What happened in it, by these logs.
     Found(Box<Found>, Vec<ChainLog>),
     /// Its blocks have to be asked for one by one.
@@ -97,7 +96,7 @@ pub(crate) struct L1 {
     filters: [Filter; 3],
     range: Size,
     open_range: Size,
-    history: History,
+    history: LogHistory,
     /// The last block that was told to be final; 0 until one was.
     finalized: AtomicU64,
     metrics: Metrics,
@@ -125,7 +124,7 @@ impl L1 {
             rpc,
             finality,
             identity: identity.clone(),
-            history: History::new(filters.to_vec()),
+            history: LogHistory::new(filters.to_vec()),
             filters,
             range: range(),
             open_range: Size::new(OPEN_BLOCKS, OPEN_BLOCKS),
@@ -142,7 +141,11 @@ impl L1 {
 
     /// Follows L1 until the limit, the chain's end, or (when it is to be followed) for ever. `pool` is the contracts'
     /// state at the log's head.
-    pub(crate) async fn follow(&self, follower: &mut Follower, mut pool: PoolState) -> Result<(), LiveError> {
+    pub(crate) async fn follow(
+        &self,
+        follower: &mut Follower,
+        mut pool: PoolState,
+    ) -> Result<(), IngestError> {
         let mut state_checks = StateChecks::new(self.state_check);
         loop {
             let tip = self.tip(follower.head()).await?;
@@ -152,10 +155,8 @@ impl L1 {
                 && head.hash != found
             {
                 let ancestor = common_ancestor(&self.rpc, follower.recent()).await?;
-                let (sender, rolled_back) = oneshot::channel();
-                follower.roll_back(ancestor, found, Piece::L1Rollback(ancestor, sender)).await?;
-                let ended = |_| LiveError::Broken("the task that writes the log has ended");
-                pool = rolled_back.await.map_err(ended)?;
+                let piece = |sender| Piece::L1Rollback(ancestor, sender);
+                pool = follower.roll_back(ancestor, found, piece).await?;
             }
             self.catch_up(follower, &mut pool, to, tip.sealed).await?;
             if let Some(head) = follower.head().filter(|head| head.number >= to)
@@ -177,7 +178,7 @@ impl L1 {
         pool: &mut PoolState,
         to: u64,
         sealed: u64,
-    ) -> Result<(), LiveError> {
+    ) -> Result<(), IngestError> {
         let first = self.identity.l1_first_block.0;
         loop {
             let from = follower.head().map_or(first, |head| head.number.saturating_add(1));
@@ -188,17 +189,17 @@ impl L1 {
             let part = if from <= sealed {
                 self.sealed_part(from, to.min(sealed), stand).await
             } else {
-                Ok(Part::BlockByBlock)
+                Ok(SealedPart::BlockByBlock)
             };
             let found = match part {
-                Ok(Part::Found(found, _)) => Ok(Some(*found)),
-                Ok(Part::BlockByBlock) => self.open_part(from, to, stand).await,
-                Ok(Part::OtherBranch) => Ok(None),
+                Ok(SealedPart::Found(found, _)) => Ok(Some(*found)),
+                Ok(SealedPart::BlockByBlock) => self.open_part(from, to, stand).await,
+                Ok(SealedPart::OtherBranch) => Ok(None),
                 Err(error) => Err(error),
             };
             let found = match found {
-                Err(LiveError::Rpc(error @ RpcError::Behind { .. })) if follower.is_following => {
-                    tracing::debug!(chain = "L1", "{error}; the head is looked at again");
+                Err(IngestError::Rpc(error @ RpcError::Behind { .. })) if follower.is_following => {
+                    tracing::debug!(chain = Chain::L1.name(), "{error}; the head is looked at again");
                     None
                 }
                 found => found?,
@@ -217,7 +218,7 @@ impl L1 {
     }
 
     /// Asks how far the chain reaches, what of it is final, and what it has at the log's head.
-    async fn tip(&self, head: Option<RecentBlock>) -> Result<Tip, LiveError> {
+    async fn tip(&self, head: Option<RecentBlock>) -> Result<Tip, IngestError> {
         let finality = self.finality;
         let attempt = move |attempt: Attempt| async move {
             let tags: &[&str] =
@@ -232,7 +233,7 @@ impl L1 {
             let number = latest.number.0;
             let mut block_of = |tag, is_needed| match tagged.next() {
                 Some(answer) => numbered_by(tag, answer, number, is_needed),
-                None => Err(Fault::inconsistent("an answer lacks".into())),
+                None => Err(Fault::inconsistent("the reply has fewer answers than there are calls".into())),
             };
             let finalized = block_of("finalized", finality == Finality::Finalized)?;
             // A node that did not tell it this time, as it is busy, did not forget it.
@@ -255,12 +256,12 @@ impl L1 {
     }
 
     /// The last block that the log and the chain have in common, of those that the log can be rolled back to.
-    pub(crate) async fn common_ancestor(&self, recent: &RecentBlocks) -> Result<RecentBlock, LiveError> {
+    pub(crate) async fn common_ancestor(&self, recent: &RecentBlocks) -> Result<RecentBlock, IngestError> {
         common_ancestor(&self.rpc, recent).await
     }
 
     /// Checks that there is a node that still has the logs of `block`, in which there is one.
-    pub(crate) async fn check_history(&self, block: u64) -> Result<(), LiveError> {
+    pub(crate) async fn check_history(&self, block: u64) -> Result<(), IngestError> {
         self.history.check(&self.rpc, block).await
     }
 }

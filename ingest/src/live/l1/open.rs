@@ -1,9 +1,9 @@
 //! L1 blocks that are not final, each with its header and its own logs.
 
 use super::{Found, L1, Stand};
+use crate::error::IngestError;
+use crate::fetch::{all_logs_call, bloom_of, hash_call, headers, merged, numbered};
 use crate::json::{ChainLog, Hashes, Header};
-use crate::live::error::LiveError;
-use crate::live::fetch::{all_logs_call, asks_less, bloom_of, hash_call, headers, merged, numbered};
 use crate::live::receipts::{InBlock, check_same, for_each_receipt};
 use crate::rpc::{Attempt, Call, Fault, FaultKind, decoded};
 use crate::signer::EMPTY_ROOT;
@@ -17,16 +17,14 @@ impl L1 {
         from: u64,
         to: u64,
         stand: Stand<'_>,
-    ) -> Result<Option<Found>, LiveError> {
+    ) -> Result<Option<Found>, IngestError> {
         loop {
             let last = to.min(from.saturating_add(self.open_range.now() - 1));
             let size = last - from + 1;
             let attempt = move |attempt: Attempt| self.open_once(attempt, from, last, stand);
             let what = format!("blocks {from} to {last} and their logs");
-            let found = match self.rpc.ask_of(size, &what, attempt).await {
-                Ok(found) => found,
-                Err(error) if asks_less("L1", &error, &self.open_range, size) => continue,
-                Err(error) => return Err(error.into()),
+            let Some(found) = self.rpc.ask_of(&self.open_range, size, &what, attempt).await? else {
+                continue;
             };
             let Some(found) = found else {
                 return Ok(None);
@@ -90,7 +88,9 @@ impl L1 {
         };
         if let Some(groups) = together {
             for (header, mut answers) in found.iter().zip(groups) {
-                let again = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
+                let again = answers.pop().ok_or_else(|| {
+                    Fault::inconsistent("the reply has fewer answers than there are calls".into())
+                })?;
                 let again = numbered(decoded("a header", again)?, header.number.0)?;
                 if again.hash != header.hash {
                     let (number, hash, again) = (header.number.0, header.hash, again.hash);

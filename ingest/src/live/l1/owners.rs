@@ -1,38 +1,42 @@
 //! The owner events that a log lacks, asked for by range: a log that was made of a bundle, or of a log of an earlier
 //! format, has none.
 
+use super::found::block_of;
 use super::sealed::LAG_BLOCKS;
-use super::{Finality, L1};
+use super::{Finality, L1, OPEN_BLOCKS};
 use crate::abi::Housekeeping::OwnershipTransferred;
 use crate::decode::{BlockFacts, decode_owner};
+use crate::error::IngestError;
+use crate::fetch::{Filter, blocks_of, check_log, headers, logs_of_any, logs_of_one, merged};
 use crate::json::{ChainLog, Header};
-use crate::live::error::LiveError;
-use crate::live::fetch::{
-    Filter, asks_less, blocks_of, check_log, headers, logs_of_any, logs_of_one, merged,
-};
-use crate::live::metrics::Metrics;
 use crate::live::receipts::check_logs;
+use crate::metrics::Metrics;
 use crate::rpc::{Attempt, Endpoints, Fault, Rpc};
 use alloy::sol_types::SolEvent;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tally_eventlog::{L1Head, LogIdentity, OwnerRecord, RecentBlock};
+use std::time::Duration;
+use tally_eventlog::{Chain, L1Head, LogIdentity, OwnerRecord, RecentBlock};
+
+/// How often all endpoints are asked for the log's last block, and the pause between.
+const LOOKS: usize = 4;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The events of the contracts' owners up to L1 block `to`, which is the last of a log of `identity`.
 ///
 /// # Errors
 ///
-/// [`LiveError`] if the endpoints cannot be used or do not tell, or have another block at that place.
+/// [`IngestError`] if the endpoints cannot be used or do not tell, or have another block at that place.
 pub fn owners_of_chain<'a>(
     endpoints: &'a Endpoints,
     identity: &'a LogIdentity,
     to: L1Head,
-) -> BoxFuture<'a, Result<Vec<OwnerRecord>, LiveError>> {
+) -> BoxFuture<'a, Result<Vec<OwnerRecord>, IngestError>> {
     // Behind a pointer for the same reason as `ingest_live`.
     Box::pin(async move {
         let metrics = Metrics::new();
-        let rpc = Rpc::connect("L1", identity.l1_chain_id, endpoints, false, metrics.chain("L1")).await?;
+        let rpc = Rpc::connect(Chain::L1, identity, endpoints, false, &metrics).await?;
         let l1 = L1::new(Arc::new(rpc), identity, Finality::Finalized, None, &metrics);
         // The pool's initialiser emits events.
         l1.check_history(identity.genesis.batch_block.0).await?;
@@ -42,36 +46,46 @@ pub fn owners_of_chain<'a>(
 
 impl L1 {
     /// The owner events from the log's first block up to its last, `to`.
-    pub(crate) async fn owners(&self, to: L1Head) -> Result<Vec<OwnerRecord>, LiveError> {
+    ///
+    /// # Errors
+    ///
+    /// [`IngestError::OtherBlock`] if no endpoint has that very block.
+    pub(crate) async fn owners(&self, to: L1Head) -> Result<Vec<OwnerRecord>, IngestError> {
         let topics = vec![Some(OwnershipTransferred::SIGNATURE_HASH)];
         let contracts = vec![self.identity.locking_info, self.identity.locking_pool];
         let filter = &Filter { addresses: contracts, topics };
         let mut records = Vec::new();
         let mut from = self.identity.l1_first_block.0;
+        let mut looks = self.rpc.endpoints().saturating_mul(LOOKS);
         loop {
             let last = to.block.0.min(from.saturating_add(self.range.now() - 1));
             let size = last.saturating_sub(from).saturating_add(1);
             let attempt = move |attempt: Attempt| self.owners_once(attempt, filter, from, last);
             let what = format!("the owner events of blocks {from} to {last}");
-            let (found, head) = match self.rpc.ask_of(size, &what, attempt).await {
-                Ok(found) => found,
-                Err(error) if asks_less("L1", &error, &self.range, size) => continue,
-                Err(error) => return Err(error.into()),
-            };
+            let found = self.rpc.ask_of(&self.range, size, &what, attempt).await?;
+            let Some((found, head)) = found else { continue };
             self.range.given(size);
-            records.extend(found);
-            if last >= to.block.0 {
-                if head.hash != to.hash {
-                    let (block, expected, found) = (last, to.hash, head.hash);
-                    return Err(LiveError::BelowSealed { chain: self.rpc.chain(), block, expected, found });
+            if head.number == to.block.0 && head.hash != to.hash {
+                looks = looks.saturating_sub(1);
+                if looks == 0 {
+                    let (chain, endpoints) = (self.rpc.chain(), self.rpc.names());
+                    let (block, expected, found) = (head.number, to.hash, head.hash);
+                    return Err(IngestError::OtherBlock { chain, block, expected, found, endpoints });
                 }
+                // Another endpoint, or another of several nodes behind one name, may have the log's.
+                self.rpc.doubt();
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+            records.extend(found);
+            if head.number >= to.block.0 {
                 return Ok(records);
             }
-            from = last.saturating_add(1);
+            from = head.number.saturating_add(1);
         }
     }
 
-    /// Those of a range, and its last block, from one endpoint.
+    /// Those of a range, or of its first blocks, and the last of these, from one endpoint.
     async fn owners_once(
         &self,
         attempt: Attempt,
@@ -95,8 +109,7 @@ impl L1 {
         check_logs(&attempt, filters, &logs).await?;
         let mut records = Vec::new();
         for log in &logs {
-            let lacks = || Fault::inconsistent(format!("block {} lacks", log.block));
-            let block = blocks.get(&log.block).ok_or_else(lacks)?;
+            let block = block_of(&blocks, log)?;
             check_log(log, block)?;
             let RecentBlock { number, hash, timestamp } = *block;
             let facts = BlockFacts { number, hash, timestamp: timestamp.0 };
@@ -106,8 +119,8 @@ impl L1 {
         Ok((records, RecentBlock::from(&head)))
     }
 
-    /// The same logs where several nodes may answer, of which one that lags gives empty lists: near the head each block
-    /// is asked for by itself.
+    /// The same logs where several nodes may answer, of which one that lags gives empty lists: as far as none of them can
+    /// lack, and beyond that some blocks, each by itself.
     async fn owner_logs_of_any(
         &self,
         attempt: &Attempt,
@@ -116,16 +129,13 @@ impl L1 {
         last: u64,
     ) -> Result<(Vec<ChainLog>, Header), Fault> {
         let known = self.lowest_head(attempt).await?.saturating_sub(LAG_BLOCKS).min(last);
-        let (mut logs, head) = if known < from {
-            (Vec::new(), None)
-        } else {
-            let (logs, head) = logs_of_any(attempt, filters, from, known).await?;
-            (logs, Some(head))
-        };
-        let near: Vec<u64> = (from.max(known.saturating_add(1))..=last).collect();
-        let mut found = headers(attempt, &near).await?;
-        logs.extend(merged(self.logs_of(attempt, &found).await?, from, last)?);
-        let head = found.pop().or(head).ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
+        if known >= from {
+            return logs_of_any(attempt, filters, from, known).await;
+        }
+        let last = last.min(from.saturating_add(OPEN_BLOCKS - 1));
+        let mut found = headers(attempt, &(from..=last).collect::<Vec<u64>>()).await?;
+        let logs = merged(self.logs_of(attempt, &found).await?, from, last)?;
+        let head = found.pop().ok_or_else(|| Fault::inconsistent("it gave no header".into()))?;
         Ok((logs, head))
     }
 }

@@ -1,9 +1,9 @@
 //! The logs of L1 blocks that are final, in ranges as large as a node gives.
 
-use super::{L1, Part, Stand};
+use super::{L1, SealedPart, Stand};
+use crate::error::IngestError;
+use crate::fetch::{blocks_of, headers, logs_of_any, logs_of_one, tag_call};
 use crate::json::Header;
-use crate::live::error::LiveError;
-use crate::live::fetch::{asks_less, blocks_of, headers, logs_of_any, logs_of_one, tag_call};
 use crate::rpc::{Attempt, Fault, FaultKind};
 use std::collections::BTreeMap;
 use tally_eventlog::RecentBlock;
@@ -16,26 +16,27 @@ const LOOKS: usize = 8;
 
 impl L1 {
     /// A part of `from..=to`, all of which is final: as much as the node gives at once.
-    pub(super) async fn sealed_part(&self, from: u64, to: u64, stand: Stand<'_>) -> Result<Part, LiveError> {
+    pub(super) async fn sealed_part(
+        &self,
+        from: u64,
+        to: u64,
+        stand: Stand<'_>,
+    ) -> Result<SealedPart, IngestError> {
         loop {
             let last = to.min(from.saturating_add(self.range.now() - 1));
             let size = last - from + 1;
             let attempt = move |attempt: Attempt| self.sealed_once(attempt, from, last, stand);
             let what = format!("the logs of blocks {from} to {last}");
-            let part = match self.rpc.ask_of(size, &what, attempt).await {
-                Ok(part) => part,
-                Err(error) if asks_less("L1", &error, &self.range, size) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            let Part::Found(found, logs) = part else {
+            let Some(part) = self.rpc.ask_of(&self.range, size, &what, attempt).await? else { continue };
+            let SealedPart::Found(found, logs) = part else {
                 return Ok(part);
             };
             let reached = found.piece.heads.last().map_or(last, |head| head.number);
             let size = reached - from + 1;
             let again = |attempt| async move {
                 match self.sealed_once(attempt, from, reached, stand).await? {
-                    Part::Found(found, _) => Ok(Some(*found)),
-                    Part::BlockByBlock | Part::OtherBranch => Ok(None),
+                    SealedPart::Found(found, _) => Ok(Some(*found)),
+                    SealedPart::BlockByBlock | SealedPart::OtherBranch => Ok(None),
                 }
             };
             let Some(found) = self.second_opinion(&what, size, *found, again).await else {
@@ -44,7 +45,7 @@ impl L1 {
             };
             self.range.given(size);
             self.history.saw(&logs);
-            return Ok(Part::Found(Box::new(found), logs));
+            return Ok(SealedPart::Found(Box::new(found), logs));
         }
     }
 
@@ -54,7 +55,7 @@ impl L1 {
         from: u64,
         last: u64,
         stand: Stand<'_>,
-    ) -> Result<Part, Fault> {
+    ) -> Result<SealedPart, Fault> {
         self.history.check_endpoint(&attempt).await?;
         let mut last = last;
         let of_one = logs_of_one(&attempt, &self.filters, self.history.has_log(), from, last).await?;
@@ -65,7 +66,7 @@ impl L1 {
             // lack may be asked for call by call.
             let known = self.lowest_head(&attempt).await?.saturating_sub(LAG_BLOCKS);
             if known < from {
-                return Ok(Part::BlockByBlock);
+                return Ok(SealedPart::BlockByBlock);
             }
             last = last.min(known);
             logs_of_any(&attempt, &self.filters, from, last).await?
@@ -78,13 +79,13 @@ impl L1 {
         if let Some(before) = stand.head
             && found.remove(0).hash != before.hash
         {
-            return Ok(Part::OtherBranch);
+            return Ok(SealedPart::OtherBranch);
         }
         let blocks = found.iter().map(|header| (header.number.0, RecentBlock::from(header)));
         let mut blocks: BTreeMap<u64, RecentBlock> = blocks.collect();
         blocks.insert(last, head);
         let found = self.found(&attempt, &logs, &blocks, vec![head], stand).await?;
-        Ok(Part::Found(Box::new(found), logs))
+        Ok(SealedPart::Found(Box::new(found), logs))
     }
 
     /// The lowest of several looks at the head.

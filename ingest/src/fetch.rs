@@ -1,7 +1,7 @@
 //! What is asked of a node, and how its answers are checked: headers, logs of ranges, the inputs of transactions.
 
 use crate::json::{ChainLog, Header};
-use crate::rpc::{Answer, Attempt, Call, Fault, FaultKind, RpcError, Size, call, decoded};
+use crate::rpc::{Answer, Attempt, Call, Fault, FaultKind, Size, call, decoded};
 use alloy::primitives::{Address, B256, Bloom, BloomInput, Bytes};
 use serde::Deserialize;
 use serde_json::json;
@@ -176,7 +176,9 @@ fn range_calls(filters: &[Filter], from: u64, last: u64) -> Vec<Call> {
 }
 
 fn range_in(mut answers: Vec<Answer>, from: u64, last: u64) -> Result<(Vec<ChainLog>, Header), Fault> {
-    let head = answers.pop().ok_or_else(|| Fault::inconsistent("an answer lacks".into()))?;
+    let head = answers
+        .pop()
+        .ok_or_else(|| Fault::inconsistent("the reply has fewer answers than there are calls".into()))?;
     let head = numbered(decoded("a header", head)?, last)?;
     let lists = answers.into_iter().map(|answer| decoded::<Vec<ChainLog>>("logs", answer));
     Ok((merged(lists.collect::<Result<_, _>>()?, from, last)?, head))
@@ -278,16 +280,6 @@ pub(crate) async fn inputs(attempt: &Attempt, logs: &[&ChainLog]) -> Result<BTre
         inputs.insert(hash, transaction.input);
     }
     Ok(inputs)
-}
-
-/// Whether less has to be asked for, as no endpoint gave what was of `blocks` blocks; `size` says how much next.
-pub(crate) fn asks_less(chain: &str, error: &RpcError, size: &Size, blocks: u64) -> bool {
-    if !matches!(error, RpcError::TooMuch { .. }) {
-        return false;
-    }
-    size.failed(blocks, true);
-    tracing::debug!(chain, size = size.now(), "asking for less: {error}");
-    true
 }
 
 #[cfg(test)]

@@ -9,38 +9,45 @@ use prometheus_client::registry::{Registry, Unit};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tally_eventlog::Chain;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Chain {
+struct OfChain {
     chain: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Method {
+struct OfMethod {
     chain: &'static str,
     method: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Kind {
+struct OfKind {
     chain: &'static str,
     kind: &'static str,
+}
+
+impl From<Chain> for OfChain {
+    fn from(chain: Chain) -> Self {
+        Self { chain: chain.name() }
+    }
 }
 
 /// The metrics of an ingest, of both chains.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
-    requests: Family<Method, Counter>,
-    retries: Family<Chain, Counter>,
-    faults: Family<Kind, Counter>,
-    received_bytes: Family<Chain, Gauge>,
-    chain_head: Family<Chain, Gauge>,
-    log_head: Family<Chain, Gauge>,
-    lag_blocks: Family<Chain, Gauge>,
-    lag_secs: Family<Chain, Gauge>,
-    rollbacks: Family<Chain, Counter>,
+    requests: Family<OfMethod, Counter>,
+    retries: Family<OfChain, Counter>,
+    faults: Family<OfKind, Counter>,
+    received_bytes: Family<OfChain, Gauge>,
+    chain_head: Family<OfChain, Gauge>,
+    log_head: Family<OfChain, Gauge>,
+    lag_blocks: Family<OfChain, Gauge>,
+    lag_secs: Family<OfChain, Gauge>,
+    rollbacks: Family<OfChain, Counter>,
     commits: Counter,
     warnings: Counter,
     /// When the first commit was that nobody has taken note of, for who waits for the next.
@@ -108,11 +115,11 @@ impl Metrics {
     /// A registry of them, under names that begin with `tally_ingest`.
     pub fn registry(&self) -> Registry {
         // What is counted is 0 from the beginning on, or a graph would miss the first time.
-        for chain in ["L1", "L2"] {
-            let label = Chain { chain };
+        for chain in Chain::ALL {
+            let label = OfChain::from(chain);
             drop((self.retries.get_or_create(&label), self.rollbacks.get_or_create(&label)));
             for kind in FaultKind::ALL {
-                drop(self.faults.get_or_create(&Kind { chain, kind: kind.name() }));
+                drop(self.faults.get_or_create(&OfKind { chain: chain.name(), kind: kind.name() }));
             }
         }
         let mut registry = Registry::with_prefix("tally_ingest");
@@ -147,13 +154,13 @@ impl Metrics {
         &self.l2
     }
 
-    pub(crate) fn chain(&self, chain: &'static str) -> ChainMetrics {
+    pub(crate) fn chain(&self, chain: Chain) -> ChainMetrics {
         ChainMetrics { chain, all: self.clone() }
     }
 
     /// How many times a reorg took blocks out of the log.
     pub fn rollbacks(&self) -> u64 {
-        ["L1", "L2"].into_iter().map(|chain| self.rollbacks.get_or_create(&Chain { chain }).get()).sum()
+        Chain::ALL.iter().map(|chain| self.rollbacks.get_or_create(&(*chain).into()).get()).sum()
     }
 
     /// When the first commit was since this was last asked; `None` if there was none.
@@ -186,21 +193,24 @@ impl Metrics {
 /// The metrics of one chain.
 #[derive(Clone, Debug)]
 pub(crate) struct ChainMetrics {
-    chain: &'static str,
+    chain: Chain,
     all: Metrics,
 }
 
 impl ChainMetrics {
-    fn label(&self) -> Chain {
-        Chain { chain: self.chain }
+    fn label(&self) -> OfChain {
+        self.chain.into()
     }
 
     fn progress(&self) -> &Progress {
-        if self.chain == "L1" { &self.all.l1 } else { &self.all.l2 }
+        match self.chain {
+            Chain::L1 => &self.all.l1,
+            Chain::L2 => &self.all.l2,
+        }
     }
 
     pub(crate) fn requests(&self, method: &'static str, count: u64) {
-        self.all.requests.get_or_create(&Method { chain: self.chain, method }).inc_by(count);
+        self.all.requests.get_or_create(&OfMethod { chain: self.chain.name(), method }).inc_by(count);
     }
 
     pub(crate) fn retry(&self) {
@@ -208,7 +218,7 @@ impl ChainMetrics {
     }
 
     pub(crate) fn fault(&self, kind: FaultKind) {
-        self.all.faults.get_or_create(&Kind { chain: self.chain, kind: kind.name() }).inc();
+        self.all.faults.get_or_create(&OfKind { chain: self.chain.name(), kind: kind.name() }).inc();
     }
 
     pub(crate) fn received_bytes(&self, endpoints: impl Iterator<Item = u64>) {
@@ -273,7 +283,7 @@ mod tests {
     #[test]
     fn the_lag_shrinks_as_the_log_moves_on() {
         let metrics = Metrics::new();
-        let chain = metrics.chain("L1");
+        let chain = metrics.chain(Chain::L1);
         let has = |lines: [&str; 2]| {
             let mut text = String::new();
             prometheus_client::encoding::text::encode(&mut text, &metrics.registry()).expect("is written");

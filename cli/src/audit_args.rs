@@ -1,9 +1,21 @@
-//! The command line of audits of the chain.
+//! The command line of audits: of the chain by a log, and of bundles and receipts without one.
 
-use crate::args::{LogArg, PlainFormat, RpcArgs};
-use clap::{Args, ValueEnum};
+use crate::shared_args::{L1Endpoints, L2Endpoints, LogArg, PlainFormat, RpcArgs, ThreadsArg};
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use tally_audit::SAMPLE_BLOCKS_MAX;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Check what the chain claims (batches, totals, nonces, payouts) against the log; 3 if any of it is wrong
+    Chain(AuditChainArgs),
+    /// Compare the contracts' state, asked of a node, with the log's; 3 if any field differs
+    Live(AuditLiveArgs),
+    /// Replay a bundle's log, offline, and compare with its receipt; 3 if they differ
+    Bundle(AuditBundleArgs),
+    /// Say where two receipts or bundles part; 3 if they do
+    Compare(AuditCompareArgs),
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct AuditChainArgs {
@@ -27,20 +39,15 @@ pub(crate) struct AuditChainArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("l2_rpc", |arg| arg.help(
+    "An L2 endpoint, which --check-blocks needs; may be repeated, and the first that works is used"
+)))]
+#[command(mut_arg("l1_rpc", |arg| arg.required(true)))]
 pub(crate) struct AuditLiveArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// An L1 endpoint; may be repeated, and the first that works is used
-    #[arg(
-        long,
-        env = "TALLY_L1_RPC",
-        value_name = "URL",
-        value_delimiter = ',',
-        hide_env_values = true,
-        hide_default_value = true,
-        required = true
-    )]
-    pub(crate) l1_rpc: Vec<String>,
+    #[command(flatten)]
+    pub(crate) l1: L1Endpoints,
     /// The state after this L1 block [default: the log's last]
     #[arg(long, env = "TALLY_AT_L1_BLOCK", value_name = "BLOCK")]
     pub(crate) at_l1_block: Option<u64>,
@@ -50,18 +57,35 @@ pub(crate) struct AuditLiveArgs {
     /// Draw the blocks that this seed gives, as one was told before [default: a new one]
     #[arg(long, env = "TALLY_CHECK_SEED", value_name = "SEED")]
     pub(crate) check_seed: Option<u64>,
-    /// An L2 endpoint, which --check-blocks needs; may be repeated, and the first that works is used
-    #[arg(
-        long,
-        env = "TALLY_L2_RPC",
-        value_name = "URL",
-        value_delimiter = ',',
-        hide_env_values = true,
-        hide_default_value = true
-    )]
-    pub(crate) l2_rpc: Vec<String>,
+    #[command(flatten)]
+    pub(crate) l2: L2Endpoints,
     #[command(flatten)]
     pub(crate) rpc: RpcArgs,
+    /// How to print the result
+    #[arg(long, env = "TALLY_AUDIT_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    pub(crate) format: PlainFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditBundleArgs {
+    /// The bundle to read
+    #[arg(value_name = "FILE")]
+    pub(crate) bundle: PathBuf,
+    #[command(flatten)]
+    pub(crate) threads: ThreadsArg,
+    /// How to print the result
+    #[arg(long, env = "TALLY_AUDIT_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    pub(crate) format: PlainFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditCompareArgs {
+    /// A receipt or a bundle
+    #[arg(value_name = "A")]
+    pub(crate) a: PathBuf,
+    /// The other receipt or bundle
+    #[arg(value_name = "B")]
+    pub(crate) b: PathBuf,
     /// How to print the result
     #[arg(long, env = "TALLY_AUDIT_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
