@@ -184,7 +184,7 @@ pub enum IngestError {
     /// A block of the log that the endpoints do not have (now) where it was to be.
     #[error(
         "{chain} block {block} is {found} at {endpoints}, but {expected} in the log: the chain was reorganised meanwhile, \
-         or they are behind. Nothing was changed: run it again"
+         or they are behind: run it again"
     )]
     OtherBlock {
         /// The chain that it is of.

@@ -3,7 +3,7 @@
 use crate::error::ReplayError;
 use alloy_primitives::{Address, B256};
 use tally_engine::L2Block;
-use tally_eventlog::{CHUNK_BLOCKS_MAX, LogView};
+use tally_eventlog::{LogView, chunk_start};
 
 /// The blocks from the beginning of a chunk up to the last that was folded. The link of the chunk is no use here: it
 /// changes as blocks are added.
@@ -18,9 +18,7 @@ pub(crate) struct Tail {
 impl Tail {
     /// The blocks up to `last`, of a log with these signers.
     pub(crate) fn of<L: LogView>(log: &L, signers: &[Address], last: L2Block) -> Result<Self, ReplayError> {
-        // Chunks begin at multiples of their size, but for the first; rounds down.
-        let start = last.0 / CHUNK_BLOCKS_MAX * CHUNK_BLOCKS_MAX;
-        let chunk = log.identity().l2_first_block.max(L2Block(start));
+        let chunk = chunk_start(log.identity().l2_first_block, last);
         let digest = digest(log, signers, chunk, last)?;
         Ok(Self { chunk, last, digest })
     }

@@ -238,6 +238,8 @@ fn a_block_has_one_hash_and_one_time_in_all_that_is_staged() {
     writer.stage_owner(&owner_event(&writer, block + 1, 7, 1)).unwrap();
     let head = L1Head { timestamp: UnixTime(block * 12 + 13), ..l1_head(block + 1) };
     assert!(differs(&writer.stage_l1_head(head).unwrap_err(), "timestamp"));
+    let record = L1Record { block_hash: B256::ZERO, ..transfer(block + 1, 9) };
+    assert!(differs(&writer.stage_l1(&record).unwrap_err(), "hash"), "an owner event is of that block");
     writer.stage_l1_head(l1_head(block + 1)).unwrap();
     // The head's own block again, and another of its number.
     writer.stage_l1_head(l1_head(block + 1)).unwrap();

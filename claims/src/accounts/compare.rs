@@ -270,8 +270,10 @@ impl Found<'_> {
         let records = log.l1_records()?;
         let spans = Spans::from_records(&log.span_records()?).map_err(ReplayError::from)?;
         let spans = spans.as_slice();
-        let last_block = |id: SpanId| {
+        // Until the span after it is announced, a recommit can still change how far a span goes.
+        let settled_to = |id: SpanId| {
             let index = spans.binary_search_by_key(&id, |span| span.id).ok()?;
+            spans.get(index.checked_add(1)?)?;
             spans.get(index).map(|span| span.end)
         };
         let mut player = Player::new(&log.identity().genesis, &records);
@@ -281,7 +283,7 @@ impl Found<'_> {
             else {
                 continue;
             };
-            let is_compared = last_block(*end_span)
+            let is_compared = settled_to(*end_span)
                 .zip(by_schedule.horizon)
                 .is_some_and(|(last, horizon)| last <= horizon.block);
             let part = if is_compared { Part::Posted } else { Part::BeyondHorizon };

@@ -113,11 +113,6 @@ pub(super) fn check_cap(cap: Wei, allocation: Allocation) -> Result<(), PolicyEr
     Ok(())
 }
 
-/// The cap as a file has it.
-fn written_cap(cap: Wei) -> String {
-    if cap == Policy::NO_CAP { NO_CAP.to_string() } else { cap.to_string() }
-}
-
 fn parse_block_secs(key: &str, secs: i64) -> Result<u64, PolicyError> {
     let parsed = u64::try_from(secs).ok().filter(|secs| (1..=YEAR_SECS).contains(secs));
     parsed.ok_or_else(|| value_error(key, secs, "from 1 to 31536000 seconds, a year"))
@@ -278,7 +273,7 @@ impl Policy {
             self.version,
             self.allocation.name(),
             self.attribution.name(),
-            written_cap(self.cap),
+            self.cap,
             self.epoch_secs,
             self.initial_reward,
         );

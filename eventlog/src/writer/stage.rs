@@ -42,7 +42,9 @@ impl LogWriter {
         }
         let block = RecentBlock::from(record);
         let known = [self.heads.l1.map(RecentBlock::from), self.last_l1_block];
-        check_follows(&block, known.into_iter().flatten())?;
+        // Owner events of later blocks may be staged already.
+        let owner = self.owner_check.last_block().filter(|owner| owner.number <= block.number);
+        check_follows(&block, known.into_iter().flatten().chain(owner))?;
         let (key, bytes) = (event_key(place.0, place.1), encode_l1(record)?);
         let discrepancies = self.pool.apply(record)?;
         if matches!(record.event, PoolEvent::MetisTransfer { .. }) {
@@ -63,8 +65,8 @@ impl LogWriter {
     ///
     /// # Errors
     ///
-    /// [`LogError::L1HeadOutOfOrder`] if it lies below the head or a record before,
-    /// [`LogError::L1Time`] if it is not later than the head before, [`LogError::L1Differs`] if what was staged has
+    /// [`LogError::L1HeadOutOfOrder`] if it lies below the head or a record before, [`LogError::OwnersMissing`] if owner
+    /// events of earlier blocks are missing, [`LogError::L1Time`] if it is not later than the head before, [`LogError::L1Differs`] if what was staged has
     /// another hash or time of its block.
     pub fn stage_l1_head(&mut self, head: L1Head) -> Result<(), LogError> {
         self.check_begun(head.block)?;
@@ -74,6 +76,9 @@ impl LogWriter {
             && head.block < reached
         {
             return Err(LogError::L1HeadOutOfOrder { found: head.block, reached });
+        }
+        if let Some(to) = self.owners.missing_to.filter(|to| *to < head.block) {
+            return Err(LogError::OwnersMissing { to });
         }
         let known = [self.heads.l1.map(RecentBlock::from), self.last_l1_block, self.owner_check.last_block()];
         check_follows(&head.into(), known.into_iter().flatten())?;

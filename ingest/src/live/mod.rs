@@ -19,7 +19,7 @@ use crate::error::IngestError;
 use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::recording::Limits;
-use crate::rpc::{Endpoints, Rpc};
+use crate::rpc::{Endpoints, Rpc, RpcError};
 use alloy::primitives::B256;
 use append::Appender;
 use follower::{Follower, stopped};
@@ -226,7 +226,10 @@ async fn put_missing_owners(
             "the log lacks the events of the contracts' owners up to block {number}: they are fetched"
         );
         let owners = match l1.owners(L1Head { block: L1Block(number), hash, timestamp }).await {
-            Err(error @ IngestError::OtherBlock { .. }) if options.follow => {
+            // Another branch while they were fetched.
+            Err(error @ (IngestError::OtherBlock { .. } | IngestError::Rpc(RpcError::Behind { .. })))
+                if options.follow =>
+            {
                 tracing::warn!(chain = Chain::L1.name(), "{error}; it is tried again");
                 tokio::time::sleep(options.poll).await;
                 continue;

@@ -170,6 +170,9 @@ fn owner_events_that_contradict_the_log_are_refused() {
         matches!(writer.stage_owner(&next), Err(LogError::OwnersMissing { .. })),
         "nothing comes before them"
     );
+    let mut later = known.heads().l1.unwrap();
+    (later.block.0, later.timestamp.0) = (later.block.0 + 1, later.timestamp.0 + 12);
+    assert!(matches!(writer.stage_l1_head(later), Err(LogError::OwnersMissing { .. })));
     writer.stage_missing_owners(&records).unwrap();
     writer.commit().unwrap();
     assert_eq!(writer.head_digest().unwrap().to_string(), head_digest("small-a"));

@@ -211,8 +211,9 @@ pub(crate) fn as_credited(history: &History, first: &Side, second: &Side, rows: 
             }
         }
         let compared = second.ledger.per_block.last().map(|entry| entry.number);
+        let is_settled = spans.get(paid_up_to + 1).is_some();
         let is_compared = spans.get(paid_up_to).zip(compared).is_some_and(|(span, last)| span.end <= last);
-        let part = if is_compared { POSTED } else { BEYOND_HORIZON };
+        let part = if is_settled && is_compared { POSTED } else { BEYOND_HORIZON };
         for (sequencer, more) in otherwise.into_iter().filter(|(_, more)| *more != BigInt::ZERO) {
             let row = rows.entry((first.epoch_at(record.timestamp.0), sequencer)).or_default();
             row.second += &more;

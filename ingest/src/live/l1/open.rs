@@ -53,14 +53,7 @@ impl L1 {
         {
             return Ok(None);
         }
-        for pair in found.windows(2) {
-            let [before, header] = pair else { continue };
-            if header.parent_hash != before.hash {
-                let (number, parent, before) = (header.number.0, header.parent_hash, before.hash);
-                let reason = format!("block {number} has the parent {parent}, but before it is {before}");
-                return Err(Fault::inconsistent(reason));
-            }
-        }
+        check_parents(&found)?;
         let logs = self.wanted(merged(self.logs_of(&attempt, &found).await?, from, to)?);
         let heads: Vec<RecentBlock> = found.iter().map(RecentBlock::from).collect();
         let blocks = heads.iter().map(|head| (head.number, *head)).collect();
@@ -147,4 +140,17 @@ impl L1 {
         for_each_receipt(attempt, &transactions, |wanted, made| check_same(wanted, &[], made, &self.filters))
             .await
     }
+}
+
+/// Checks that headers, in order, are of one branch.
+pub(super) fn check_parents(headers: &[Header]) -> Result<(), Fault> {
+    for pair in headers.windows(2) {
+        let [before, header] = pair else { continue };
+        if header.parent_hash != before.hash {
+            let (number, parent, before) = (header.number.0, header.parent_hash, before.hash);
+            let reason = format!("block {number} has the parent {parent}, but before it is {before}");
+            return Err(Fault::inconsistent(reason));
+        }
+    }
+    Ok(())
 }

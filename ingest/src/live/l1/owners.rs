@@ -2,6 +2,7 @@
 //! format, has none.
 
 use super::found::block_of;
+use super::open::check_parents;
 use super::sealed::LAG_BLOCKS;
 use super::{Finality, L1, OPEN_BLOCKS};
 use crate::abi::Housekeeping::OwnershipTransferred;
@@ -11,7 +12,7 @@ use crate::fetch::{Filter, blocks_of, check_log, headers, logs_of_any, logs_of_o
 use crate::json::{ChainLog, Header};
 use crate::live::receipts::check_logs;
 use crate::metrics::Metrics;
-use crate::rpc::{Attempt, Endpoints, Fault, Rpc};
+use crate::rpc::{Attempt, Endpoints, Fault, FaultKind, Rpc};
 use alloy::sol_types::SolEvent;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
@@ -57,10 +58,11 @@ impl L1 {
         let mut records = Vec::new();
         let mut from = self.identity.l1_first_block.0;
         let mut looks = self.rpc.endpoints().saturating_mul(LOOKS);
+        let mut before: Option<RecentBlock> = None;
         loop {
             let last = to.block.0.min(from.saturating_add(self.range.now() - 1));
             let size = last.saturating_sub(from).saturating_add(1);
-            let attempt = move |attempt: Attempt| self.owners_once(attempt, filter, from, last);
+            let attempt = move |attempt: Attempt| self.owners_once(attempt, filter, from, last, before);
             let what = format!("the owner events of blocks {from} to {last}");
             let found = self.rpc.ask_of(&self.range, size, &what, attempt).await?;
             let Some((found, head)) = found else { continue };
@@ -82,16 +84,19 @@ impl L1 {
                 return Ok(records);
             }
             from = head.number.saturating_add(1);
+            before = Some(head);
         }
     }
 
-    /// Those of a range, or of its first blocks, and the last of these, from one endpoint.
+    /// Those of a range, or of its first blocks, and the last of these, from one endpoint, which has to be of the same
+    /// branch as the block `before` them.
     async fn owners_once(
         &self,
         attempt: Attempt,
         filter: &Filter,
         from: u64,
         last: u64,
+        before: Option<RecentBlock>,
     ) -> Result<(Vec<OwnerRecord>, RecentBlock), Fault> {
         self.history.check_endpoint(&attempt).await?;
         let filters = std::slice::from_ref(filter);
@@ -103,7 +108,16 @@ impl L1 {
         };
         // What else a node sends is left out.
         logs.retain(|log| filter.fits(&log.address, &log.topics));
-        let found = headers(&attempt, &blocks_of(&logs)).await?;
+        let mut numbers = blocks_of(&logs);
+        numbers.splice(..0, before.map(|before| before.number));
+        let mut found = headers(&attempt, &numbers).await?;
+        if let Some(before) = before {
+            let RecentBlock { number, hash, .. } = RecentBlock::from(&found.remove(0));
+            if hash != before.hash {
+                let reason = format!("block {number} is {hash}, but {} was told before", before.hash);
+                return Err(Fault::temporary(FaultKind::Behind, reason));
+            }
+        }
         let blocks: BTreeMap<u64, RecentBlock> =
             found.iter().map(|header| (header.number.0, RecentBlock::from(header))).collect();
         check_logs(&attempt, filters, &logs).await?;
@@ -134,6 +148,7 @@ impl L1 {
         }
         let last = last.min(from.saturating_add(OPEN_BLOCKS - 1));
         let mut found = headers(attempt, &(from..=last).collect::<Vec<u64>>()).await?;
+        check_parents(&found)?;
         let logs = merged(self.logs_of(attempt, &found).await?, from, last)?;
         let head = found.pop().ok_or_else(|| Fault::inconsistent("it gave no header".into()))?;
         Ok((logs, head))
