@@ -23,6 +23,7 @@ duckdb:
 contract:
 	./scripts/install-deps.sh tests
 	./scripts/install-contract.sh
+	./scripts/install-clients.sh
 
 demo: build
 	./scripts/demo.sh "$$(./scripts/target-dir.sh)/release/tally"

@@ -63,7 +63,7 @@ pub use accounts::{
 pub use batch::{BatchEntry, NextBatch, UnpayableBlocks, next_batch};
 pub use call::{Argument, PreparedCall};
 pub use credits::{BlockingSigner, CreditRule, Uncreditable};
-pub use distribution::{Distribution, Withheld, WithheldReason, distribution};
+pub use distribution::{Distribution, DistributionHead, Owed, Withheld, WithheldReason, distribution};
 pub use error::ClaimsError;
 pub use formula::RateFormula;
 pub use merkle::{Leaf, MerkleTree};

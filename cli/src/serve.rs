@@ -49,7 +49,9 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let stop = stopped_by_signals()?;
-        let server = Server::bind(options, metrics.clone(), stop).await?;
+        let Some(server) = Server::bind(options, metrics.clone(), stop).await? else {
+            return Ok(DONE);
+        };
         let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
         announce(live, &format!("listening at {scheme}://{}", server.local_addr()), output)?;
         if let Some(address) = server.metrics_addr() {

@@ -3,12 +3,16 @@
 //! Facts are in the order of their times. An epoch that ends with the second in which something happens on L1 comes
 //! first, and events come in the order of L1. So where a fact stands depends on the log alone: a fact is told once no
 //! other can come before it any more, and what is told is a beginning of what will ever be told.
+//!
+//! The distribution of an epoch is told right after the epoch. By then all events before the epoch's end were told and no
+//! later one was, so that the recipients are those of the epoch's end.
 
 use crate::error::FeedError;
-use std::collections::{BTreeMap, VecDeque};
-use tally_claims::blocks_credited;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tally_claims::{Distribution, DistributionHead, Owed, blocks_credited};
 use tally_engine::{
-    Allocation, EpochIndex, EpochLedger, Genesis, L1Record, Ledger, Policy, PoolEvent, PoolState,
+    Allocation, EpochIndex, EpochLedger, Genesis, L1Block, L1Record, Ledger, Policy, PoolEvent, PoolState,
     SequencerId, UnixTime, Wei,
 };
 use tally_eventlog::{EventCursor, LogPart, LogView};
@@ -19,15 +23,25 @@ use tally_wire::{ClosedRow, CreditedRow, Fact, FactKind};
 pub(crate) struct Facts {
     policy: Policy,
     cursor: EventCursor,
-    /// The contracts after the last event that was told.
+    /// The contracts after the last event that was told, and its block.
     pool: PoolState,
+    l1_block: Option<L1Block>,
     /// Events that an epoch has to close before.
     waiting: VecDeque<L1Record>,
-    /// How many epochs were told, and what each sequencer earned in them.
+    /// How many epochs were told, and what each sequencer is owed for them.
     closed: usize,
-    earned: BTreeMap<SequencerId, Wei>,
+    owed: Owed,
+    frozen: Frozen,
     /// When epoch 0 begins, once that is known.
     first_lock: Option<UnixTime>,
+}
+
+/// The distributions of a policy's settled epochs, in order. Cloning shares them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Frozen {
+    pub(crate) heads: Arc<Vec<DistributionHead>>,
+    /// The last of them, whole; the others are made again when they are asked for.
+    pub(crate) last: Option<Arc<Distribution>>,
 }
 
 impl Facts {
@@ -37,9 +51,11 @@ impl Facts {
             policy: policy.clone(),
             cursor: EventCursor::default(),
             pool: PoolState::new(&log.identity().genesis),
+            l1_block: None,
             waiting: VecDeque::new(),
             closed: 0,
-            earned: BTreeMap::new(),
+            owed: Owed::default(),
+            frozen: Frozen::default(),
             first_lock: None,
         }
     }
@@ -53,13 +69,14 @@ impl Facts {
             match self.waiting.front() {
                 Some(record) if end.is_none_or(|end| record.timestamp < end) => {}
                 // An epoch without an event after it closes as well.
-                _ => match self.close_epoch(ledger, end)? {
-                    Some(fact) => {
-                        facts.push(fact);
-                        continue;
+                _ => {
+                    let told = self.close_epoch(ledger, end)?;
+                    if told.is_empty() {
+                        return Ok(facts);
                     }
-                    None => return Ok(facts),
-                },
+                    facts.extend(told);
+                    continue;
+                }
             }
             let Some(record) = self.waiting.pop_front() else { return Ok(facts) };
             facts.extend(self.take(&record)?);
@@ -88,35 +105,49 @@ impl Facts {
         })
     }
 
-    /// Tells the next epoch, if the ledger has a block of a later one: then it has all of this.
-    fn close_epoch(&mut self, ledger: &Ledger, end: Option<UnixTime>) -> Result<Option<Fact>, FeedError> {
+    /// The distributions that are told by now.
+    pub(crate) fn frozen(&self) -> Frozen {
+        self.frozen.clone()
+    }
+
+    /// Tells the next epoch and its distribution, if the ledger has a block of a later one: then it has all of this.
+    fn close_epoch(&mut self, ledger: &Ledger, end: Option<UnixTime>) -> Result<Vec<Fact>, FeedError> {
         let (Some(end), Some(epoch)) = (end, ledger.epochs.get(self.closed)) else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         if self.closed.saturating_add(1) >= ledger.epochs.len() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let kind = self.epoch_closed(epoch, end)?;
-        self.closed = self.closed.saturating_add(1);
-        Ok(Some(Fact {
-            id: format!("epoch:{}:{}", self.policy.digest(), epoch.epoch),
+        self.owed.add(epoch)?;
+        let fact = |what: &str, l1_block: Option<L1Block>, kind| Fact {
+            id: format!("{what}:{}:{}", self.policy.digest(), epoch.epoch),
             time: Some(end.0),
-            l1_block: None,
+            l1_block: l1_block.map(|block| block.0),
             transaction: None,
             log_index: None,
             kind,
-        }))
+        };
+        let mut told = vec![fact("epoch", None, self.epoch_closed(epoch, end)?)];
+        let made = self.owed.distribute(&self.policy, end, &self.pool, self.l1_block)?;
+        // Where nobody can claim anything there is no root to publish.
+        if let Some(root) = made.head.root {
+            let kind = FactKind::DistributionReady {
+                epoch: epoch.epoch.0,
+                root: root.into(),
+                leaves_wei: made.head.total_leaves.into(),
+                withheld_wei: made.head.total_withheld.into(),
+            };
+            told.push(fact("distribution", self.l1_block, kind));
+        }
+        self.closed = self.closed.saturating_add(1);
+        Arc::make_mut(&mut self.frozen.heads).push(made.head);
+        self.frozen.last = Some(Arc::new(made));
+        Ok(told)
     }
 
-    fn epoch_closed(&mut self, epoch: &EpochLedger, end: UnixTime) -> Result<FactKind, FeedError> {
+    fn epoch_closed(&self, epoch: &EpochLedger, end: UnixTime) -> Result<FactKind, FeedError> {
         let failed = |error| FeedError::Amount { place: format!("epoch {}", epoch.epoch), error };
-        let mut rows = Vec::new();
-        for row in &epoch.rows {
-            let before = self.earned.get(&row.sequencer).copied().unwrap_or(Wei::ZERO);
-            let cumulative = before.checked_add(row.earned.reward).map_err(failed)?;
-            self.earned.insert(row.sequencer, cumulative);
-            rows.push(ClosedRow::from((row, cumulative)));
-        }
+        let rows = epoch.rows.iter().map(|row| ClosedRow::from((row, self.owed.of(row.sequencer)))).collect();
         Ok(FactKind::EpochClosed {
             policy: (&self.policy).into(),
             epoch: epoch.epoch.0,
@@ -134,6 +165,7 @@ impl Facts {
     fn take(&mut self, record: &L1Record) -> Result<Option<Fact>, FeedError> {
         // Ingest has played it before it let it in; what does not add up is the audit's matter.
         let _discrepancies = self.pool.apply(record).map_err(ReplayError::from)?;
+        self.l1_block = Some(record.block);
         let kind = event_fact(&self.pool, record)?;
         if matches!(record.event, PoolEvent::Locked { .. }) {
             self.first_lock.get_or_insert(record.timestamp);

@@ -4,9 +4,9 @@
 //! the log's end; it is thrown away each time, so a reorg needs no special case.
 
 use crate::error::FeedError;
-use crate::facts::{Facts, batch_rows};
+use crate::facts::{Facts, Frozen, batch_rows};
 use crate::journal::Journal;
-use crate::told::{Feed, Teller};
+use crate::told::Teller;
 use crate::view::{PolicyView, PoolContracts, View};
 use alloy_primitives::B256;
 use std::os::unix::fs::MetadataExt;
@@ -17,7 +17,7 @@ use tally_claims::{ChainAccounts, Names, Registry, sequencers};
 use tally_engine::{L1Record, Policy, PoolEvent, PoolState};
 use tally_eventlog::{LogError, LogIdentity, LogReader, LogView, Reach};
 use tally_replay::{Replay, ReplayError, ReplayOptions, Replayed, StateAt, state_at};
-use tally_wire::PaidBatch;
+use tally_wire::{Fact, PaidBatch};
 
 /// How often to look again at a log whose writer is just at work, and how long to wait between.
 const OPEN_ATTEMPTS: u32 = 20;
@@ -106,15 +106,28 @@ impl Folder {
             tracing::warn!("the log does not go on from what was folded, and is folded anew: {error}");
             folded = self.fold(&log, None);
         }
-        if folded.is_err() {
+        let Folded { is_anew, replay, facts, new, parts } = folded?;
+        let mut view = self.view(log, digest, final_reach, parts, last.as_deref())?;
+        // Only now: what does not add up was found before anything of it is told, for ever.
+        if let Err(error) = self.tell(is_anew, &new, &mut view) {
             // What a journal holds after a failed write is only known to who opens it again.
             self.tellers.clear();
+            return Err(error);
         }
-        let folded = folded?;
-        let Folded { replay, facts, parts } = folded;
-        let view = Arc::new(self.view(log, digest, final_reach, parts, last.as_deref())?);
+        let view = Arc::new(view);
         self.state = Some(State { replay, facts, last: Arc::clone(&view) });
         Ok(Some(view))
+    }
+
+    /// Tells the new facts of each policy, and ties the view to the feeds.
+    fn tell(&mut self, is_anew: bool, new: &[Vec<Fact>], view: &mut View) -> Result<(), FeedError> {
+        for ((teller, facts), policy) in self.tellers.iter_mut().zip(new).zip(&mut view.policies) {
+            if is_anew {
+                teller.restart();
+            }
+            policy.tell(self.names_digest, teller.tell(facts)?)?;
+        }
+        Ok(())
     }
 
     /// The log at rest; `None` if there is none yet, or nothing in it.
@@ -185,12 +198,12 @@ impl Folder {
     }
 
     /// Goes on from what was folded, or begins.
-    fn fold(&mut self, log: &LogReader, prior: Option<State>) -> Result<Folded, FeedError> {
+    fn fold(&self, log: &LogReader, prior: Option<State>) -> Result<Folded, FeedError> {
         let is_final = log.final_part()?;
+        let is_anew = prior.is_none();
         let (mut replay, mut facts) = if let Some(State { replay, facts, .. }) = prior {
             (replay, facts)
         } else {
-            self.tellers.iter_mut().for_each(Teller::restart);
             let facts = self.policies.iter().map(|policy| Facts::new(policy, &is_final));
             (Replay::new(&self.policies), facts.collect())
         };
@@ -198,32 +211,27 @@ impl Folder {
         let mut current = replay.clone();
         current.advance(log, ReplayOptions::default())?;
         // Only what can be folded to the end is told.
-        let mut feeds = Vec::new();
-        for ((facts, teller), (_, ledger, _)) in facts.iter_mut().zip(&mut self.tellers).zip(replay.ledgers())
-        {
-            feeds.push(teller.tell(&facts.advance(&is_final, ledger)?)?);
+        let mut new = Vec::new();
+        for (facts, (_, ledger, _)) in facts.iter_mut().zip(replay.ledgers()) {
+            new.push(facts.advance(&is_final, ledger)?);
         }
         let settled = replay.ledgers().map(|(policy, ledger, stop)| Replayed {
             policy: policy.clone(),
             ledger: ledger.clone(),
             stop,
         });
-        let parts = current
-            .into_replayed()
-            .into_iter()
-            .zip(settled)
-            .zip(feeds)
-            .map(|((replayed, settled), feed)| (replayed, settled, feed))
-            .collect();
-        Ok(Folded { replay, facts, parts })
+        let parts = current.into_replayed().into_iter().zip(settled).zip(facts.iter().map(Facts::frozen));
+        let parts = parts.map(|((replayed, settled), frozen)| (replayed, settled, frozen)).collect();
+        Ok(Folded { is_anew, replay, facts, new, parts })
     }
 
+    /// The view of what was folded, of which nothing is told yet.
     fn view(
         &self,
         log: LogReader,
         digest: B256,
         final_reach: Reach,
-        parts: Vec<(Replayed, Replayed, Feed)>,
+        parts: Vec<Part>,
         last: Option<&View>,
     ) -> Result<View, FeedError> {
         let is_same = last.is_some_and(|last| last.log.heads().l1_events == log.heads().l1_events);
@@ -242,15 +250,9 @@ impl Folder {
             None => Arc::new(self.contracts(&log.final_part()?)?),
         };
         let mut policies = Vec::new();
-        for (replayed, settled, feed) in parts {
-            policies.push(PolicyView::new(
-                &log,
-                (digest, self.names_digest),
-                final_reach,
-                &contracts,
-                (replayed, settled),
-                feed,
-            )?);
+        for (replayed, settled, frozen) in parts {
+            let of = (digest, log.heads()).into();
+            policies.push(PolicyView::new(of, final_reach, &contracts, (replayed, settled), frozen)?);
         }
         let audit = OnceLock::new();
         Ok(View { log, digest, final_reach, contracts, final_contracts, policies, audit })
@@ -270,11 +272,17 @@ impl Folder {
 
 /// What a fold gives.
 struct Folded {
+    /// Whether it was from the log's beginning.
+    is_anew: bool,
     replay: Replay,
     facts: Vec<Facts>,
-    /// For each policy: the replay up to the log's end, that of what is final, and the feed.
-    parts: Vec<(Replayed, Replayed, Feed)>,
+    /// For each policy, the facts that were not told yet.
+    new: Vec<Vec<Fact>>,
+    parts: Vec<Part>,
 }
+
+/// Of a policy: the replay up to the log's end, that of what is final, and the distributions.
+type Part = (Replayed, Replayed, Frozen);
 
 /// The batches that were paid, in order.
 fn paid_batches<L: LogView>(log: &L, records: &[L1Record]) -> Result<Vec<PaidBatch>, FeedError> {

@@ -6,7 +6,7 @@
 //! an entry says back to which fact the feed goes, and what follows from the log now is told after it.
 //!
 //! ```text
-//! "TALLYFD1"                      8 bytes
+//! "TALLYFD2"                      8 bytes: the version of the feed, which facts there are and how they are written
 //! entry: kind, 1 byte             1: a fact        2: a rollback
 //!        payload, 32 bytes        its link         the sequence number it goes back to, big-endian; zeros
 //!        check, 4 bytes           the first bytes of BLAKE3 of the entry's place (8 bytes, big-endian), kind and payload
@@ -16,13 +16,18 @@
 //! written and synced before its fact is served, so what is incomplete at the end was never served, and is cut off. If
 //! it was (a disk that lies), the facts that follow from the log get their numbers again; where these would be others,
 //! the tags in readers' cursors show it.
+//!
+//! A journal of another version of the feed has other numbers for the same facts. It is put aside, and the feed is told anew
+//! from the log: that is no rollback, since nothing is void, and the tags show readers that they read another feed.
 
 use crate::error::FeedError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-const MAGIC: &[u8; 8] = b"TALLYFD1";
+const MAGIC: &[u8; 8] = b"TALLYFD2";
+/// The first version, which had no `distribution_ready`, and what is put after the name of its journals.
+const OLD: (&[u8; 8], &str) = (b"TALLYFD1", "facts.v1");
 const ENTRY_BYTES: usize = 37;
 const FACT: u8 = 1;
 const ROLLBACK: u8 = 2;
@@ -38,6 +43,17 @@ pub(crate) fn link(before: &Link, text: &[u8]) -> Link {
     *hasher.finalize().as_bytes()
 }
 
+/// Facts that were told and are void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rollback {
+    /// Its own sequence number.
+    pub(crate) sequence: u64,
+    /// The sequence number of the last fact that held after it; 0 if none did.
+    pub(crate) to: u64,
+    /// How many facts held after it.
+    pub(crate) facts: usize,
+}
+
 /// The journal of a policy's feed, locked against other servers.
 pub(crate) struct Journal {
     file: File,
@@ -46,8 +62,8 @@ pub(crate) struct Journal {
     tags: Vec<Link>,
     /// The facts that hold, in order: sequence number and link.
     live: Vec<(u64, Link)>,
-    /// The rollbacks, in order: their sequence number, and the one they go back to.
-    rollbacks: Vec<(u64, u64)>,
+    /// The rollbacks, in order.
+    rollbacks: Vec<Rollback>,
     /// How many of the facts that hold are known to follow from the log.
     same: usize,
 }
@@ -68,6 +84,17 @@ impl Journal {
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed("reading it"))?;
+        let (old, extension) = OLD;
+        if bytes.starts_with(old) {
+            let aside = path.with_extension(extension);
+            std::fs::rename(path, &aside).map_err(failed("putting it aside"))?;
+            let (name, aside) = (path.display(), aside.display());
+            tracing::warn!(
+                "{name} is of an older version: it was moved to {aside}, and the feed is told anew"
+            );
+            // It stays locked until there is a new one.
+            return Self::open(path);
+        }
         if bytes.len() < MAGIC.len() && MAGIC.starts_with(&bytes) {
             file.rewind().and_then(|()| file.write_all(MAGIC)).map_err(failed("writing it"))?;
             file.sync_all().map_err(failed("syncing it"))?;
@@ -107,7 +134,7 @@ impl Journal {
         };
         let Some(entries) = bytes.strip_prefix(MAGIC) else {
             let found = format!("{:02x?}", bytes.get(..MAGIC.len()).unwrap_or(bytes));
-            return Err(wrong(&self.path, 0, "TALLYFD1", found));
+            return Err(wrong(&self.path, 0, "TALLYFD2", found));
         };
         let mut offset = MAGIC.len();
         for entry in entries.chunks_exact(ENTRY_BYTES) {
@@ -126,7 +153,7 @@ impl Journal {
                 ROLLBACK => {
                     let to = payload.first_chunk().map_or(0, |to| u64::from_be_bytes(*to));
                     self.live.retain(|(sequence, _)| *sequence <= to);
-                    self.rollbacks.push((sequence, to));
+                    self.rollbacks.push(Rollback { sequence, to, facts: self.live.len() });
                     self.tags.push(rollback_tag(self.live.last(), to));
                 }
                 kind => return Err(wrong(&self.path, offset, "kind 1 or 2", kind.to_string())),
@@ -152,8 +179,13 @@ impl Journal {
         &self.tags
     }
 
-    /// The rollbacks, in order: their sequence number, and the one they go back to.
-    pub(crate) fn rollbacks(&self) -> &[(u64, u64)] {
+    /// The facts that hold, in order, those among them that were not told again yet: sequence number and link.
+    pub(crate) fn live(&self) -> &[(u64, Link)] {
+        &self.live
+    }
+
+    /// The rollbacks, in order.
+    pub(crate) fn rollbacks(&self) -> &[Rollback] {
         &self.rollbacks
     }
 
@@ -181,7 +213,7 @@ impl Journal {
             payload[..8].copy_from_slice(&to.to_be_bytes());
             sequence += 1;
             push(&mut entries, sequence, ROLLBACK, &payload);
-            rollback = Some((sequence, to));
+            rollback = Some(Rollback { sequence, to, facts: same });
         }
         for link in links.iter().skip(same) {
             sequence += 1;
@@ -192,7 +224,7 @@ impl Journal {
         let path = self.path.clone();
         written.map_err(|source| FeedError::Files { path, what: "writing it", source })?;
         self.live.truncate(same);
-        if let Some((_, to)) = rollback {
+        if let Some(Rollback { to, .. }) = rollback {
             self.tags.push(rollback_tag(self.live.last(), to));
         }
         self.tags.extend(live.iter().map(|(_, link)| *link));
@@ -268,7 +300,8 @@ mod tests {
             let mut journal = Journal::open(&path).expect("opens");
             journal.tell(&links(texts)).expect("is written");
             assert_eq!(sequences(&journal), expected, "{texts}");
-            assert_eq!(journal.rollbacks(), rollbacks, "{texts}");
+            let told: Vec<_> = journal.rollbacks().iter().map(|back| (back.sequence, back.to)).collect();
+            assert_eq!(told, rollbacks, "{texts}");
             let taken = Journal::open(&path).map(|_| ()).expect_err("it is locked").to_string();
             assert!(taken.contains("in use by another server"), "{taken}");
             drop(journal);
@@ -294,7 +327,16 @@ mod tests {
         }
         std::fs::write(&path, b"not a journal").expect("is written");
         let error = Journal::open(&path).map(|_| ()).expect_err("it is none").to_string();
-        assert!(error.contains("expected TALLYFD1"), "{error}");
+        assert!(error.contains("expected TALLYFD2"), "{error}");
+        // One of an older version is kept beside a new one.
+        let old = [OLD.0, &whole[MAGIC.len()..]].concat();
+        std::fs::write(&path, &old).expect("is written");
+        let mut journal = Journal::open(&path).expect("opens");
+        assert_eq!(journal.sequence(), 0);
+        journal.tell(&links("ab")).expect("is written");
+        assert_eq!(std::fs::read(dir.join("a.facts.v1")).expect("is there"), old);
+        drop(journal);
+        assert_eq!(sequences(&Journal::open(&path).expect("opens again")), [1, 2]);
         std::fs::remove_dir_all(&dir).expect("goes");
     }
 }

@@ -14,6 +14,7 @@
 //! problem (RFC 9457) for the client and a line for the operator, and so is a panic, which is a fault of this crate.
 
 mod api;
+mod cursor;
 mod error;
 mod facts;
 mod folder;

@@ -58,7 +58,7 @@ pub struct FeedOptions {
     pub ingest: Option<LiveOptions>,
 }
 
-/// A server that listens, and does not answer yet.
+/// A server that listens, and has something to answer with: what was folded before.
 pub struct Server {
     bound: Bound,
     metrics_bound: Option<Bound>,
@@ -71,16 +71,18 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the sockets. The server ends once `stop` is true. `metrics` are those of the ingest.
+    /// Folds the log, and then opens the sockets: whoever can connect finds answers, every lock is held, and the log was
+    /// found sound. Only where there is no log yet, which the ingest is to make, there is nothing to fold. The server ends
+    /// once `stop` is true; `None` if that was before it listened. `metrics` are those of the ingest.
     ///
     /// # Errors
     ///
-    /// [`FeedError::Http`] if it cannot listen.
+    /// [`FeedError`] if the log cannot be read or does not add up, another server keeps its feed, or it cannot listen.
     pub fn bind(
         options: FeedOptions,
         metrics: Metrics,
         stop: watch::Receiver<bool>,
-    ) -> BoxFuture<'static, Result<Self, FeedError>> {
+    ) -> BoxFuture<'static, Result<Option<Self>, FeedError>> {
         // Behind a pointer, the code of this future is compiled here, and not in the crate that awaits it.
         Box::pin(Self::listen(options, metrics, stop))
     }
@@ -88,9 +90,22 @@ impl Server {
     async fn listen(
         options: FeedOptions,
         metrics: Metrics,
-        stop: watch::Receiver<bool>,
-    ) -> Result<Self, FeedError> {
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<Option<Self>, FeedError> {
         let FeedOptions { log, feed_dir, policies, registry, http, metrics: watched, .. } = options;
+        let feed_dir = feed_dir.unwrap_or_else(|| log.join("feed"));
+        let ingest = options.ingest.map(|options| (options, metrics));
+        let began = Instant::now();
+        let mut folder = Folder::new(log, feed_dir, policies, registry, ingest.is_some());
+        let folding = tokio::task::spawn_blocking(move || {
+            let advanced = folder.advance();
+            (folder, advanced)
+        });
+        let (folder, first) = tokio::select! {
+            ended = folding => ended?,
+            _ = stop.wait_for(|stop| *stop) => return Ok(None),
+        };
+        let first = first?;
         let bound = bind(http).await?;
         let metrics_bound = match watched {
             None => None,
@@ -106,21 +121,22 @@ impl Server {
                 .await?,
             ),
         };
-        let feed_dir = feed_dir.unwrap_or_else(|| log.join("feed"));
-        let ingest = options.ingest.map(|options| (options, metrics));
         let health = Health::new(ingest.as_ref().map(|(_, metrics)| metrics.clone()), options.ready_lag_secs);
-        let (views, viewed) = watch::channel(None);
+        let (views, viewed) = watch::channel(first);
         let api = Api::new(viewed, health, FeedMetrics::default(), options.streams_max, stop.clone());
-        Ok(Self {
+        if let Some(view) = &*views.borrow() {
+            api.metrics.folded(view, began.elapsed(), &folder.rollbacks());
+        }
+        Ok(Some(Self {
             bound,
             metrics_bound,
-            folder: Folder::new(log, feed_dir, policies, registry, ingest.is_some()),
+            folder,
             api: Arc::new(api),
             views,
             ingest,
             poll: options.poll,
             stop,
-        })
+        }))
     }
 
     /// The address that it listens on.
@@ -137,8 +153,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`FeedError`] if the first fold fails, or a socket. What fails later is told, counted and tried again, and the
-    /// server is not ready meanwhile.
+    /// [`FeedError`] if a socket fails, or the first fold of a log that was not there before. What fails later is told,
+    /// counted and tried again, and the server is not ready meanwhile.
     pub fn run(self) -> BoxFuture<'static, Result<(), FeedError>> {
         // Behind a pointer for the same reason.
         Box::pin(self.serve())
@@ -221,7 +237,7 @@ impl Folding {
         mut self,
         mut committed: Option<(watch::Receiver<Option<Instant>>, Metrics)>,
     ) -> Result<(), FeedError> {
-        let (mut is_first, mut since) = (true, None);
+        let (mut is_first, mut since) = (self.views.borrow().is_none(), None);
         loop {
             // From the first commit on that is not folded yet, if there is one.
             since = since.or(committed.as_ref().and_then(|(_, metrics)| metrics.take_commit()));
@@ -236,15 +252,17 @@ impl Folding {
             let pause = match advanced {
                 Ok(view) => {
                     if let Some(view) = view {
+                        is_first = false;
                         let before = self.views.send_replace(Some(Arc::clone(&view)));
                         self.api.metrics.folded(&view, began.elapsed(), &self.folder.rollbacks());
+                        let forgotten = self.api.keep(before);
                         // The last to let go of a view closes its files.
-                        drop(tokio::task::spawn_blocking(move || drop(before)));
+                        drop(tokio::task::spawn_blocking(move || drop(forgotten)));
                     }
                     self.api.health.set_fold_failed(false);
                     self.poll
                 }
-                // A log that cannot be read from the start is one to look at.
+                // A log that cannot be folded from the start is one to look at.
                 Err(error) if is_first => return Err(error),
                 Err(error) => {
                     tracing::error!("the log cannot be folded: {error}");
@@ -253,7 +271,6 @@ impl Folding {
                     FOLD_PAUSE
                 }
             };
-            is_first = false;
             tokio::select! {
                 at = commit(&mut committed) => {
                     self.api.health.ingest_works(at);

@@ -1,18 +1,22 @@
 //! What is served: a log as it was at some moment, with all that follows from it.
 
 use crate::error::FeedError;
+use crate::facts::Frozen;
 use crate::told::Feed;
 use alloy_primitives::B256;
 use axum::body::Bytes;
 use axum::http::HeaderValue;
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tally_audit::ChainAudit;
-use tally_claims::{ChainAccounts, ClaimsError, Distribution, Names, PolicyAccounts, SequencerFacts};
-use tally_engine::{Allocation, EpochIndex, L1Block, L1Record, PoolState, SequencerId, Wei};
-use tally_eventlog::{LogReader, Reach};
+use tally_claims::{ChainAccounts, Distribution, DistributionHead, Names, PolicyAccounts, SequencerFacts};
+use tally_engine::{Allocation, EpochIndex, L1Record, PoolState, SequencerId, Wei};
+use tally_eventlog::{LogReader, LogView, Reach};
 use tally_replay::{BlockEntry, Replayed};
 use tally_wire::{At, Log, PaidBatch, Sequencer, SequencerWithAccounts, SettledAccount};
+
+/// How many distributions of earlier epochs a view keeps once somebody asked.
+const DISTRIBUTIONS_KEPT: usize = 8;
 
 /// A log as it was at some moment. Nothing of it changes; whoever answers from it answers of one moment.
 pub(crate) struct View {
@@ -60,26 +64,22 @@ pub(crate) struct PolicyView {
     pub(crate) answers: BTreeMap<SequencerId, OnceLock<Bytes>>,
     /// What of sequencers' rewards lies in closed epochs that are final; `None` under `on-chain`.
     settled_rewards: Option<BTreeMap<SequencerId, Wei>>,
-    distribution: OnceLock<Result<Option<Distribution>, String>>,
+    frozen: Frozen,
+    /// Distributions of earlier epochs that were asked for; the last that was is in front.
+    earlier: Mutex<VecDeque<Arc<Distribution>>>,
 }
 
 impl PolicyView {
+    /// What a policy makes of a log, of which nothing was told yet: see [`PolicyView::tell`].
     pub(crate) fn new(
-        log: &LogReader,
-        (digest, names_digest): (B256, B256),
+        log: Log,
         final_reach: Reach,
         contracts: &PoolContracts,
         (replayed, settled): (Replayed, Replayed),
-        feed: Feed,
+        frozen: Frozen,
     ) -> Result<Self, FeedError> {
-        let at = At::from((Log::from((digest, log.heads())), final_reach, &replayed, &settled));
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(tally_engine::VERSION.as_bytes());
-        hasher.update(names_digest.as_slice());
-        hasher.update(serde_json::to_string(&at)?.as_bytes());
-        hasher.update(&feed.last().to_be_bytes());
-        let tag = format!("\"{}\"", &hasher.finalize().to_hex()[..32]);
-        let etag = HeaderValue::from_str(&tag).expect("hex digits can be in a header");
+        let feed = Feed::default();
+        let at = At::from((log, final_reach, &replayed, &settled, feed.end()));
         let accounts = PolicyAccounts::new(&replayed, tally_claims::Until::Horizon)?;
         let answers = contracts.sequencers.keys().map(|id| (*id, OnceLock::new())).collect();
         let settled_rewards = settled_rewards(&settled)?;
@@ -88,13 +88,33 @@ impl PolicyView {
             settled,
             accounts,
             at,
-            etag,
+            etag: HeaderValue::from_static("\"\""),
             feed,
             all: OnceLock::new(),
             answers,
             settled_rewards,
-            distribution: OnceLock::new(),
+            frozen,
+            earlier: Mutex::default(),
         })
+    }
+
+    /// Takes the feed that was told of it, which is the last thing that is done: with that, it is known what answers follow
+    /// from. `names_digest` is that of the registry of names.
+    pub(crate) fn tell(&mut self, names_digest: B256, feed: Feed) -> Result<(), FeedError> {
+        self.at.feed = feed.end();
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(tally_engine::VERSION.as_bytes());
+        hasher.update(names_digest.as_slice());
+        hasher.update(serde_json::to_string(&self.at)?.as_bytes());
+        let tag = format!("\"{}\"", &hasher.finalize().to_hex()[..32]);
+        self.etag = HeaderValue::from_str(&tag).expect("hex digits can be in a header");
+        self.feed = feed;
+        Ok(())
+    }
+
+    /// What tells the state from others, in short: the beginning of the tag.
+    pub(crate) fn state(&self) -> &str {
+        self.etag.to_str().ok().and_then(|tag| tag.get(1..17)).unwrap_or_default()
     }
 
     /// A sequencer as it is served; `None` if there is none with this id.
@@ -133,30 +153,45 @@ impl PolicyView {
         !self.is_on_chain() && last.is_some_and(|last| last.epoch > epoch)
     }
 
-    fn is_on_chain(&self) -> bool {
+    /// Whether the contract pays what the policy gives, so that there are no distributions.
+    pub(crate) fn is_on_chain(&self) -> bool {
         self.replayed.policy.allocation() == Allocation::OnChain
     }
 
-    /// What the policy owes at the end of its last settled epoch; `None` where there is nothing to distribute yet.
-    pub(crate) fn distribution(&self, view: &View) -> Result<Option<&Distribution>, FeedError> {
-        if self.is_on_chain() || self.settled.ledger.epochs.len() < 2 {
-            return Ok(None);
+    /// The distributions of the settled epochs in short, by epoch from 0 on; none under `on-chain`.
+    pub(crate) fn distributions(&self) -> &[DistributionHead] {
+        &self.frozen.heads
+    }
+
+    /// The distribution of the last settled epoch; `None` where none is settled yet, and under `on-chain`.
+    pub(crate) fn last_distribution(&self) -> Option<&Arc<Distribution>> {
+        self.frozen.last.as_ref()
+    }
+
+    /// A distribution, whole. Making one again that is not the last takes a while: all epochs up to it are summed up.
+    pub(crate) fn distribution(
+        &self,
+        view: &View,
+        head: &DistributionHead,
+    ) -> Result<Arc<Distribution>, FeedError> {
+        let is_it = |made: &&Arc<Distribution>| made.head == *head;
+        // Whoever held it has put one in, or taken one out.
+        let earlier = || self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = self.frozen.last.iter().chain(earlier().iter()).find(is_it) {
+            return Ok(Arc::clone(made));
         }
-        let made = self.distribution.get_or_init(|| {
-            let block: Option<L1Block> = view.final_reach.l1.map(|head| head.block);
-            let ledger = &self.settled.ledger;
-            let pool = &view.final_contracts.pool;
-            match Distribution::new(&self.settled.policy, ledger, pool, block, None) {
-                Ok(distribution) => Ok(Some(distribution)),
-                // All of it is withheld, or nothing was earned.
-                Err(ClaimsError::NoLeaf { .. }) => Ok(None),
-                Err(error) => Err(error.to_string()),
-            }
-        });
-        match made {
-            Ok(distribution) => Ok(distribution.as_ref()),
-            Err(error) => Err(FeedError::Broken(error.clone())),
+        let settled = &self.settled;
+        let (genesis, records) = (&view.log.identity().genesis, &view.final_contracts.records);
+        let made = Distribution::new(&settled.policy, &settled.ledger, genesis, records, Some(head.epoch))?;
+        if made.head != *head {
+            let epoch = head.epoch;
+            return Err(FeedError::Broken(format!("the distribution of epoch {epoch} is not what was told")));
         }
+        let made = Arc::new(made);
+        let mut kept = earlier();
+        kept.truncate(DISTRIBUTIONS_KEPT - 1);
+        kept.push_front(Arc::clone(&made));
+        Ok(made)
     }
 }
 

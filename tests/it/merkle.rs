@@ -2,14 +2,15 @@
 
 use crate::support::{RECORDINGS, Tool, in_tests, ingested, tally};
 use alloy_primitives::{Address, B256, U256};
-use engine::{Policy, SequencerId, Wei};
+use engine::{EpochIndex, L1Record, Policy, PoolEvent, SequencerId, UnixTime, Wei};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use tally_claims::{Distribution, Leaf, MerkleTree, Withheld, WithheldReason};
-use tally_replay::{ReplayOptions, replay, state_at};
+use tally_eventlog::LogView;
+use tally_replay::{ReplayOptions, replay};
 
 /// The script beside its library, which npm installs.
 fn script() -> Command {
@@ -137,34 +138,80 @@ fn cumulative_amounts_never_fall() {
     assert!(err.contains("policy locking-pool pays what the contract pays"), "{err}");
 }
 
-/// A sequencer without a recipient is told, with its amount, and the sums stay whole; without any leaf there is no tree.
-#[test]
-fn what_nobody_can_claim_is_withheld_and_told() {
+/// What is owed of pool-a at the end of its last closed epoch, or of `epoch`, by `records`.
+fn owed(records: &[L1Record], epoch: Option<u64>) -> Distribution {
     let (_dir, log) = ingested("pool-a");
     let policy = Policy::built_in("guide").unwrap();
     let replayed = replay(&log, std::slice::from_ref(&policy), ReplayOptions::default()).unwrap();
-    let ledger = &replayed[0].ledger;
-    let mut pool = state_at(&log, None).unwrap().pool;
-    let whole = Distribution::new(&policy, ledger, &pool, None, None).unwrap();
-    assert_eq!(whole.withheld, []);
-    pool.sequencers.get_mut(&SequencerId(3)).unwrap().reward_recipient = Address::ZERO;
-    let partial = Distribution::new(&policy, ledger, &pool, None, None).unwrap();
-    let owed = whole.leaves.iter().find(|leaf| leaf.sequencer == SequencerId(3)).unwrap().cumulative;
-    let reason = WithheldReason::NoRecipient;
-    assert_eq!(partial.withheld, [Withheld { sequencer: SequencerId(3), cumulative: owed, reason }]);
-    assert!(partial.leaves.iter().eq(whole.leaves.iter().filter(|leaf| leaf.sequencer != SequencerId(3))));
-    assert_eq!((partial.total, partial.total_withheld), (whole.total, owed));
-    assert_eq!(partial.total_leaves.checked_add(owed), Ok(whole.total));
-    assert_ne!(partial.tree.root(), whole.tree.root());
-    for state in pool.sequencers.values_mut() {
-        state.reward_recipient = Address::ZERO;
+    let genesis = &log.identity().genesis;
+    Distribution::new(&policy, &replayed[0].ledger, genesis, records, epoch.map(EpochIndex)).unwrap()
+}
+
+/// The records of pool-a, in which whoever `is_one` has named no recipient.
+fn without_recipients(is_one: impl Fn(SequencerId) -> bool) -> Vec<L1Record> {
+    let (_dir, log) = ingested("pool-a");
+    let mut records = log.l1_records().unwrap();
+    for record in &mut records {
+        if let PoolEvent::SequencerRewardRecipientChanged { sequencer, recipient } = &mut record.event
+            && is_one(*sequencer)
+        {
+            *recipient = Address::ZERO;
+        }
     }
-    let error = Distribution::new(&policy, ledger, &pool, None, None).unwrap_err().to_string();
-    let total = whole.total;
+    records
+}
+
+/// A sequencer without a recipient is told, with its amount, and the sums stay whole; without any leaf there is no tree.
+#[test]
+fn what_nobody_can_claim_is_withheld_and_told() {
+    let whole = owed(&without_recipients(|_| false), None);
+    assert_eq!(whole.withheld, []);
+    let partial = owed(&without_recipients(|id| id == SequencerId(3)), None);
+    let cumulative = whole.leaves.iter().find(|leaf| leaf.sequencer == SequencerId(3)).unwrap().cumulative;
+    let reason = WithheldReason::NoRecipient;
+    assert_eq!(partial.withheld, [Withheld { sequencer: SequencerId(3), cumulative, reason }]);
+    assert!(partial.leaves.iter().eq(whole.leaves.iter().filter(|leaf| leaf.sequencer != SequencerId(3))));
+    assert_eq!((partial.head.total, partial.head.total_withheld), (whole.head.total, cumulative));
+    assert_eq!(partial.head.total_leaves.checked_add(cumulative), Ok(whole.head.total));
+    assert_eq!((partial.head.leaves, partial.head.withheld), (whole.head.leaves - 1, 1));
+    assert_ne!(partial.head.root, whole.head.root);
+    let none = owed(&without_recipients(|_| true), None);
+    assert_eq!((none.head.root, none.head.total_withheld), (None, whole.head.total));
+    let (error, total) = (none.tree().unwrap_err().to_string(), whole.head.total);
     assert!(
         error.contains(&format!("{total} wei were accrued, of which {total} wei are withheld")),
         "{error}"
     );
+}
+
+/// Who changes its recipient after an epoch's end is paid at the old one by that epoch's tree, in the second of the end
+/// already, and at the new one by the next epoch's.
+#[test]
+fn a_distribution_goes_by_the_recipients_of_its_epochs_end() {
+    let records = without_recipients(|_| false);
+    let [before, next] = [8, 9].map(|epoch| owed(&records, Some(epoch)));
+    let last = records.iter().take_while(|record| record.timestamp < before.head.end).last().unwrap();
+    assert_eq!(before.head.l1_block, Some(last.block));
+    let new = Address::repeat_byte(0xd7);
+    let changed_at = |timestamp: UnixTime| {
+        let mut records = records.clone();
+        let place = records.partition_point(|record| record.timestamp < timestamp);
+        let event = PoolEvent::SequencerRewardRecipientChanged { sequencer: SequencerId(3), recipient: new };
+        let block = last.block.next().unwrap();
+        records.insert(place, L1Record { timestamp, block, event, ..last.clone() });
+        [8, 9].map(|epoch| owed(&records, Some(epoch)))
+    };
+    let recipient =
+        |of: &Distribution| of.leaves.iter().find(|leaf| leaf.sequencer == SequencerId(3)).unwrap().recipient;
+    let end = before.head.end;
+    let [same, later] = changed_at(end);
+    assert_eq!((same.head, same.leaves), (before.head, before.leaves.clone()));
+    assert_eq!(recipient(&later), new);
+    assert_ne!(later.head.root, next.head.root);
+    assert_eq!(later.head.total_leaves, next.head.total_leaves, "the sums are what they were");
+    let [earlier, _] = changed_at(UnixTime(end.0 - 1));
+    assert_eq!(recipient(&earlier), new);
+    assert_eq!(earlier.head.l1_block, last.block.next());
 }
 
 #[test]

@@ -138,6 +138,9 @@ fn page() -> String {
                 &mut page,
                 format_args!("Text of the pattern `{pattern}`, as `{}`.\n", text_of(&shape["example"])),
             );
+        } else if let Some(words) = shape["enum"].as_array() {
+            let words: Vec<String> = words.iter().map(|word| format!("`{}`", text_of(word))).collect();
+            put(&mut page, format_args!("One of {}.\n", words.join(", ")));
         } else if shape["oneOf"].is_array() {
             put(&mut page, format_args!("{}.\n", kind_of(shape)));
         } else {

@@ -69,6 +69,8 @@ pub(crate) enum Tool {
     Npm,
     Python,
     Schemathesis,
+    /// What makes clients of an `OpenAPI` document: in Python, and with Node.js in TypeScript.
+    Clients,
 }
 
 impl Tool {
@@ -80,6 +82,7 @@ impl Tool {
             Self::Npm => Command::new("node"),
             Self::Python => Command::new("python3"),
             Self::Schemathesis => python("contract"),
+            Self::Clients => python("clients"),
         }
     }
 
@@ -88,7 +91,11 @@ impl Tool {
     pub(crate) fn is_there(self) -> bool {
         static TOLD: Mutex<BTreeSet<Tool>> = Mutex::new(BTreeSet::new());
         let version = self.command().arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        let is_installed = self != Self::Npm || in_tests("anvil/node_modules").is_dir();
+        let is_installed = match self {
+            Self::Npm => in_tests("anvil/node_modules").is_dir(),
+            Self::Clients => in_tests("clients/node_modules").is_dir(),
+            Self::DuckDb | Self::Python | Self::Schemathesis => true,
+        };
         if is_installed && version.is_ok_and(|status| status.success()) {
             return true;
         }
@@ -97,6 +104,7 @@ impl Tool {
             Self::Npm => ("Node.js and an Ethereum node", "`make anvil` installs them"),
             Self::Python => ("python3", "`make contract` installs it"),
             Self::Schemathesis => ("schemathesis", "`make contract` installs it"),
+            Self::Clients => ("makers of clients", "`make contract` installs them"),
         };
         assert!(std::env::var_os("TALLY_TEST_ALL").is_none(), "without {tool} it cannot run: {remedy}");
         if TOLD.lock().unwrap().insert(self) {

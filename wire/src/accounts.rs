@@ -1,8 +1,8 @@
 //! Accounts: what is owed to each sequencer, and what moved.
 
 use crate::shape::list;
-use crate::{Address, Amount, Hash, Horizon, Log, Policy, SignedAmount};
-use tally_claims::{AccountLine, ChainAccount, ChainTotals, MovementKind, NotClaimable, StatementEntry};
+use crate::{Address, Amount, Hash, Horizon, Log, NotClaimable, Policy, SequencerStatus, SignedAmount};
+use tally_claims::{AccountLine, ChainAccount, ChainTotals, MovementKind, StatementEntry};
 use tally_engine::{SequencerId, Status};
 
 /// The name that the contract gives a status.
@@ -37,7 +37,7 @@ shapes! {
         #[serde(flatten)]
         sums: ContractSums = (&account.sums).into(),
         /// Why nothing is claimable: `gone`, `leaving`, `no_recipient`, `paused` or `nothing_unclaimed`; else `null`.
-        not_claimable: Option<String> = account.not_claimable.map(|why| NotClaimable::code(why).into()),
+        not_claimable: Option<NotClaimable> = account.not_claimable.map(|why| why.code().into()),
         /// The exit of the sequencer; `null` if it has not begun one.
         exit: Option<Exit> = account.exit.map(Into::into),
     }
@@ -90,7 +90,7 @@ shapes! {
         /// The id of the sequencer.
         sequencer: u64 = id.0,
         /// `Active`, `Inactive` (it has begun its exit) or `Unlocked` (it has taken its stake out).
-        status: String = status_name(account.status).into(),
+        status: SequencerStatus = status_name(account.status).into(),
         /// Its account with the contracts.
         #[serde(flatten)]
         account: ContractAccount = account.into(),
@@ -176,7 +176,7 @@ shapes! {
         /// The index of the event among the logs of its block; `null` for what a policy gives.
         log_index: Option<u64> = entry.movement.place.map(|place| place.log_index),
         /// `locked`, `relocked`, `relocked_reward`, `withdrawn`, `credited`, `claimed`, `unlocked`, `accrued` or `revalued`.
-        kind: String = entry.movement.kind.code().into(),
+        kind: crate::MovementKind = entry.movement.kind.code().into(),
         /// The number of the batch, for a credit; else `null`.
         batch: Option<u64> = Details::from(entry.movement.kind).batch,
         /// The number of the epoch, for what a policy gives; else `null`.

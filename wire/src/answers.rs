@@ -3,10 +3,11 @@
 use crate::shape::{count, list};
 use crate::{
     Address, At, BlockEntry, BlockExplanation, ChainAudit, ChainHead, ContractAccount, CreditedRow,
-    DistributionPart, Epoch, Finding, Movement, NextBatch, NextRate, Row, SequencerWithAccounts,
-    StatementHead,
+    DistributionHead, DistributionPart, Epoch, Finding, Movement, NextBatch, NextRate, NumberedFact,
+    ProvenLeaf, Row, SequencerWithAccounts, StatementHead, Withheld,
 };
 use crate::{Amount, Hash};
+use tally_engine::PoolState;
 
 shapes! {
     /// How far the log, the chains and the feed of each policy are.
@@ -31,8 +32,6 @@ shapes! {
     pub struct PolicyStatus {
         /// The state that answers under the policy are of.
         at: At,
-        /// The sequence number of the last fact of the feed; 0 before the first.
-        sequence: u64,
     }
 
     /// How far the ingest follows the chains.
@@ -51,12 +50,14 @@ shapes! {
         rollbacks: u64,
     }
 
-    /// All sequencers, and what is owed to them.
+    /// A page of sequencers, and what is owed to them.
     pub struct SequencersAnswer {
         /// The state that the answer is of.
         at: At,
         /// The sequencers, in the order of their ids.
         sequencers: Vec<SequencerWithAccounts>,
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<String>,
     }
 
     /// One sequencer, and what is owed to it.
@@ -67,24 +68,106 @@ shapes! {
         sequencer: SequencerWithAccounts,
     }
 
+    /// What a sequencer earned in each epoch.
+    pub struct SequencerEpochsAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The id of the sequencer.
+        sequencer: u64,
+        /// The epochs, in order, also those in which it earned nothing.
+        epochs: Vec<SequencerEpoch>,
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<String>,
+    }
+
+    /// What a sequencer earned in an epoch.
+    pub struct SequencerEpoch {
+        /// The number of the epoch, from 0.
+        epoch: u64,
+        /// When the epoch begins, in Unix seconds.
+        start: u64,
+        /// Whether it is over and nothing of it can change any more; never under `on-chain`.
+        is_final: bool,
+        /// How many of its blocks were rewarded in the epoch.
+        blocks: u64,
+        /// What these blocks earned, in wei.
+        reward_wei: Amount,
+        /// What it has earned in this epoch and all before it, in wei.
+        cumulative_wei: Amount,
+    }
+
+    /// One fact of the feed.
+    pub struct FactAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The fact that was asked for, where it was told last.
+        fact: NumberedFact,
+    }
+
+    /// One batch that was paid.
+    pub struct BatchAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The batch that was asked for.
+        batch: PaidBatch,
+    }
+
     /// What a sequencer can claim, by what is final.
     pub struct ClaimAnswer {
         /// The state that the answer is of.
         at: At,
         /// The id of the sequencer.
         sequencer: u64,
-        /// The address on L2 that gets its rewards; `null` while none is named.
+        /// The address on L2 that gets its rewards by what is final now; `null` while none is named. A distribution that was
+        /// frozen before it was named is claimed by the recipient of `distribution`.
         recipient: Option<Address>,
         /// What the contracts owe, up to the last final L1 block.
         contract: ContractAccount,
-        /// What the policy's distribution at the end of its last settled epoch owes. It is `null` where there is none: under
-        /// `on-chain`, where the contract pays, before an epoch is settled, and while nobody has named a recipient.
+        /// What the distribution that was asked for owes, or else that of the last settled epoch. It is `null` where there is
+        /// none: under `on-chain`, where the contract pays, and before an epoch is settled.
         distribution: Option<DistributionPart>,
+    }
+
+    /// A page of the distributions.
+    pub struct DistributionsAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The distributions, by epoch.
+        distributions: Vec<DistributionHead>,
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<String>,
+    }
+
+    /// A distribution, and what of it nobody can claim.
+    pub struct DistributionAnswer from
+        (at, made, present): (At, &tally_claims::Distribution, &PoolState)
+    {
+        /// The state that the answer is of.
+        at: At = at,
+        /// The distribution in short.
+        #[serde(flatten)]
+        head: DistributionHead = (&made.head).into(),
+        /// The sequencers that are owed something and have no leaf, by id.
+        withheld: Vec<Withheld> = list(&made.withheld, |withheld| (withheld, present).into()),
+    }
+
+    /// A page of the leaves of a distribution.
+    pub struct LeavesAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The last epoch that counts.
+        epoch: u64,
+        /// The root of the tree; `null` where nobody can claim anything.
+        root: Option<Hash>,
+        /// The leaves, by id of the sequencer.
+        leaves: Vec<ProvenLeaf>,
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<String>,
     }
 
     /// A statement, with a page of what moved.
     pub struct StatementAnswer from
-        (at, statement, cursor, limit): (At, &tally_claims::Statement, u64, usize)
+        (at, statement, page): (At, &tally_claims::Statement, PageOf<'_>)
     {
         /// The state that the answer is of.
         at: At = at,
@@ -92,9 +175,9 @@ shapes! {
         #[serde(flatten)]
         head: StatementHead = statement.into(),
         /// A page of what moved, in order.
-        movements: Vec<Movement> = list(page(&statement.entries, cursor, limit), Into::into),
+        movements: Vec<Movement> = list(page.of(&statement.entries), Into::into),
         /// Where the next page begins: give it as `cursor`. `null` after the last.
-        next: Option<u64> = next(&statement.entries, cursor, limit),
+        next: Option<String> = page.next(&statement.entries),
     }
 
     /// A page of the blocks of a sequencer.
@@ -110,7 +193,7 @@ shapes! {
         /// The sequencer's blocks among them, rewarded or not.
         blocks: Vec<ServedBlock>,
         /// Where the next page begins: give it as `cursor`. `null` after the last.
-        next: Option<u64>,
+        next: Option<String>,
     }
 
     /// A block of the ledger, and whether it is final.
@@ -129,8 +212,8 @@ shapes! {
         at: At,
         /// The epochs of the page, in order.
         epochs: Vec<ServedEpoch>,
-        /// Where the next page begins: give it as `from`. `null` after the last.
-        next: Option<u64>,
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<String>,
     }
 
     /// One epoch, with what each sequencer earned.
@@ -170,8 +253,8 @@ shapes! {
         at: At,
         /// The batches of the page, in order.
         batches: Vec<PaidBatch>,
-        /// Where the next page begins: give it as `from`. `null` after the last.
-        next: Option<u64>,
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<String>,
     }
 
     /// A batch that was paid.
@@ -218,8 +301,8 @@ shapes! {
 
     /// The audit of everything in the log, and a page of its findings.
     pub struct AuditAnswer from
-        (at, audit, rule, cursor, limit):
-        (At, &tally_audit::ChainAudit, tally_audit::CountRule, u64, usize)
+        (at, audit, rule, page):
+        (At, &tally_audit::ChainAudit, tally_audit::CountRule, PageOf<'_>)
     {
         /// The state that the answer is of.
         at: At = at,
@@ -229,20 +312,39 @@ shapes! {
         /// How many batches were audited.
         audited_batches: u64 = count(audit.batches.len()),
         /// A page of what was found, in the order of L1, then of L2: errors, warnings and notes alike.
-        findings: Vec<Finding> = list(page(&audit.findings, cursor, limit), Into::into),
+        findings: Vec<Finding> = list(page.of(&audit.findings), Into::into),
         /// Where the next page begins: give it as `cursor`. `null` after the last.
-        next: Option<u64> = next(&audit.findings, cursor, limit),
+        next: Option<String> = page.next(&audit.findings),
     }
 }
 
-/// The entries of a page that begins with number `cursor` and has `limit` at most.
-fn page<T>(entries: &[T], cursor: u64, limit: usize) -> &[T] {
-    let rest = usize::try_from(cursor).ok().and_then(|cursor| entries.get(cursor..)).unwrap_or_default();
-    rest.get(..limit).unwrap_or(rest)
+/// A page of a list that is asked for, and the state that the list is of.
+#[derive(Clone, Copy, Debug)]
+pub struct PageOf<'a> {
+    /// The place of its first entry, from 0.
+    pub position: u64,
+    /// How many entries it has at most.
+    pub limit: usize,
+    /// What tells the state from others, as 16 hexadecimal digits.
+    pub state: &'a str,
 }
 
-/// The number of the first entry after that page, if there is one.
-fn next<T>(entries: &[T], cursor: u64, limit: usize) -> Option<u64> {
-    let end = cursor.saturating_add(count(page(entries, cursor, limit).len()));
-    (end < count(entries.len())).then_some(end)
+impl PageOf<'_> {
+    /// The entries of the page.
+    fn of<'l, T>(&self, entries: &'l [T]) -> &'l [T] {
+        let start = usize::try_from(self.position).ok();
+        let rest = start.and_then(|start| entries.get(start..)).unwrap_or_default();
+        rest.get(..self.limit).unwrap_or(rest)
+    }
+
+    /// Where the page after it begins, if there is one.
+    fn next<T>(&self, entries: &[T]) -> Option<String> {
+        let end = self.position.saturating_add(count(self.of(entries).len()));
+        (end < count(entries.len())).then(|| next_cursor(end, self.state))
+    }
+}
+
+/// Where a page begins, as the `next` of the page before it says: at which place, in the list of which state.
+pub fn next_cursor(position: u64, state: &str) -> String {
+    format!("{position}-{state}")
 }

@@ -1,7 +1,7 @@
 //! The shapes of what audits find.
 
 use crate::shape::{count, list};
-use crate::{Amount, Hash, Horizon, Log, Policy};
+use crate::{Amount, AuditVerdict, Hash, Horizon, Log, Policy};
 use std::fmt;
 use std::ops::RangeInclusive;
 use tally_audit::{BlockDifference, CountRule, Severity, Totals, Verdict};
@@ -13,9 +13,9 @@ shapes! {
     pub struct ChainAudit from (audit, rule): (&tally_audit::ChainAudit, CountRule) {
         /// `verified`: everything was checked, and nothing is wrong. `different`: something is wrong. `unverified`: nothing
         /// was found wrong, but not everything could be checked.
-        verdict: String = verdict(audit).into(),
+        verdict: AuditVerdict = verdict(audit).into(),
         /// How the blocks of a batch were counted: `scheduled` or `signed`.
-        count_rule: String = rule_name(rule).into(),
+        count_rule: crate::CountRule = rule_name(rule).into(),
         /// The last L1 block that was checked; `null` if there is none.
         l1_block: Option<u64> = audit.l1_block.map(|block| block.0),
         /// The last L2 block that was checked, whose producer is settled; `null` if there is none.
@@ -72,7 +72,7 @@ shapes! {
         /// A word for what it is, which stays the same (`docs/audit.md`).
         code: String = finding.code.as_str().into(),
         /// How serious it is: `error`, `warning` or `note`.
-        severity: String = finding.code.severity().as_str().into(),
+        severity: crate::Severity = finding.code.severity().as_str().into(),
         /// The number of the batch that it is about; else `null`.
         batch: Option<u64> = finding.batch.map(|batch| batch.0),
         /// The id of the sequencer that it is about; else `null`.

@@ -1,12 +1,14 @@
 //! What the pool has to send next: the batch, the rate, and distributions.
 
 use crate::ledger::operators;
-use crate::shape::list;
+use crate::shape::{count, list};
 use crate::{
-    Address, Amount, Fraction, Hash, Head, Horizon, Log, OperatorsRate, Policy, Rate, SignedAmount, Stopped,
+    Address, Amount, CreditRule, Fraction, Hash, Head, Horizon, Log, NoProofReason, OperatorsRate, Policy,
+    Rate, SignedAmount, Stopped, Uncreditable, WithheldReason,
 };
+use alloy_primitives::B256;
 use tally_claims::{BatchEntry, ClosedEpoch, Leaf, PaidRate, RateHistory, RoundedWei, UnpayableBlocks};
-use tally_engine::AmountError;
+use tally_engine::{AmountError, PoolState, SequencerId, Wei};
 
 shapes! {
     /// The batch that can be paid next, and the call that pays it.
@@ -29,7 +31,7 @@ shapes! {
         total_wei: Amount = next.total.into(),
         /// Whom it credits for the blocks of a span: `span_signer`, the span's own signer, or `present_signer`, the present
         /// signer of the same sequencer.
-        credit: String = next.credit.code().into(),
+        credit: CreditRule = next.credit.code().into(),
         /// The sequencers that are paid, by id.
         entries: Vec<BatchCredit> = list(&next.entries, Into::into),
         /// The blocks that the contract can pay to nobody, by sequencer and signer.
@@ -85,7 +87,7 @@ shapes! {
         sequencer: Option<u64> = blocking.why.sequencer().map(|sequencer| sequencer.0),
         /// `signer_replaced`: the sequencer has another signer now. `sequencer_gone`: it has taken its stake out.
         /// `unknown_signer`: no sequencer has had this signer so far.
-        why: String = blocking.why.code().into(),
+        why: Uncreditable = blocking.why.code().into(),
         /// The signer that the sequencer has instead; `null` if there is none.
         present_signer: Option<Address> = blocking.why.present_signer().map(Into::into),
         /// The finished spans that name it and are not paid, in order.
@@ -125,7 +127,7 @@ shapes! {
         /// How many blocks the batch leaves out.
         blocks: u64 = blocks.blocks,
         /// `unknown_signer`: no sequencer ever had this signer. `sequencer_gone`: it has taken its stake out.
-        why: String = blocks.why.code().into(),
+        why: Uncreditable = blocks.why.code().into(),
     }
 
     /// A call that somebody has to send to a contract.
@@ -266,64 +268,101 @@ shapes! {
         rounded: Option<Rounded>,
     }
 
-    /// A distribution: the Merkle tree by which a policy can be paid, in short.
-    pub struct Distribution from (log, made): (Log, &tally_claims::Distribution) {
+    /// A distribution: the Merkle tree by which a policy can be paid.
+    pub struct Distribution from
+        (log, made, present): (Log, &tally_claims::Distribution, &PoolState)
+    {
         /// The policy by which rewards are computed.
         policy: Policy = (&made.policy).into(),
         /// The log that it is of.
         log: Log = log,
-        /// The last epoch that counts.
-        epoch: u64 = made.epoch.0,
-        /// When that epoch ended, in Unix seconds: the first second of the next.
-        epoch_end: u64 = made.end.0,
-        /// The root of the tree.
-        root: Hash = made.tree.root().into(),
+        /// The distribution in short.
+        #[serde(flatten)]
+        head: DistributionHead = (&made.head).into(),
         /// The leaves of the tree, by id of the sequencer.
-        leaves: Vec<DistributionLeaf> = list(&made.leaves, Into::into),
+        leaves: Vec<DistributionLeaf> = list(&made.leaves, |leaf| (leaf, present).into()),
         /// The sequencers that cannot be paid by the tree, by id.
-        withheld: Vec<Withheld> = list(&made.withheld, Into::into),
+        withheld: Vec<Withheld> = list(&made.withheld, |withheld| (withheld, present).into()),
+    }
+
+    /// A distribution in short: its epoch, its root and its sums. It is the same for ever.
+    pub struct DistributionHead from head: &tally_claims::DistributionHead {
+        /// The last epoch that counts.
+        epoch: u64 = head.epoch.0,
+        /// When that epoch ended, in Unix seconds: the first second of the next. Recipients are those of the L1 events
+        /// before it.
+        epoch_end: u64 = head.end.0,
+        /// The L1 block of the last event before that end; `null` if there is none. The recipients are those that the
+        /// contract had after this block.
+        l1_block: Option<u64> = head.l1_block.map(|block| block.0),
+        /// The root of the tree; `null` where nobody can claim anything.
+        root: Option<Hash> = head.root.map(Into::into),
+        /// How many leaves the tree has.
+        leaf_count: u64 = count(head.leaves),
+        /// How many sequencers are owed something and have no leaf.
+        withheld_count: u64 = count(head.withheld),
         /// What all leaves have together, in wei.
-        leaves_wei: Amount = made.total_leaves.into(),
+        leaves_wei: Amount = head.total_leaves.into(),
         /// What is withheld from all sequencers together, in wei.
-        withheld_wei: Amount = made.total_withheld.into(),
+        withheld_wei: Amount = head.total_withheld.into(),
         /// What the policy has accrued up to the end of the epoch, in wei: leaves and withheld.
-        total_wei: Amount = made.total.into(),
+        total_wei: Amount = head.total.into(),
     }
 
     /// A leaf of a distribution: what a sequencer's recipient can claim by it.
-    pub struct DistributionLeaf from leaf: &Leaf {
+    pub struct DistributionLeaf from (leaf, present): (&Leaf, &PoolState) {
         /// The id of the sequencer.
         sequencer: u64 = leaf.sequencer.0,
-        /// The address on L2 that gets its rewards; the address of the same digits on L1 may be another's.
+        /// The address on L2 that can claim: the recipient as of the distribution's L1 block. The address of the same digits
+        /// on L1 may be another's.
         recipient: Address = leaf.recipient.into(),
         /// What is owed since the beginning, claimed or not, in wei.
         cumulative_wei: Amount = leaf.cumulative.into(),
+        /// The recipient by what is final now, which is another one if it was changed since; `null` for none.
+        present_recipient: Option<Address> = recipient_in(present, leaf.sequencer),
+    }
+
+    /// A leaf of a distribution with the proof by which it is claimed.
+    pub struct ProvenLeaf from
+        (leaf, proof, present): (&Leaf, Vec<B256>, &PoolState)
+    {
+        /// The fields of the leaf itself.
+        #[serde(flatten)]
+        leaf: DistributionLeaf = (leaf, present).into(),
+        /// The proof of the leaf (sequencer, recipient, cumulative amount), from the leaf up.
+        proof: Vec<Hash> = list(proof, Into::into),
     }
 
     /// A sequencer that is owed something and has no leaf.
-    pub struct Withheld from withheld: &tally_claims::Withheld {
+    pub struct Withheld from (withheld, present): (&tally_claims::Withheld, &PoolState) {
         /// The id of the sequencer.
         sequencer: u64 = withheld.sequencer.0,
         /// What is owed since the beginning, in wei.
         cumulative_wei: Amount = withheld.cumulative.into(),
         /// Why it has no leaf: `no_recipient`.
-        reason: String = withheld.reason.code().into(),
+        reason: WithheldReason = withheld.reason.code().into(),
+        /// The recipient by what is final now: it gets a leaf in the next distribution; `null` for none.
+        present_recipient: Option<Address> = recipient_in(present, withheld.sequencer),
     }
 
     /// A sequencer's part of a distribution, with the proof by which it is claimed.
     pub struct DistributionPart from
-        (made, id): (&tally_claims::Distribution, tally_engine::SequencerId)
+        (made, id): (&tally_claims::Distribution, SequencerId)
     {
         /// The last epoch that counts.
-        epoch: u64 = made.epoch.0,
+        epoch: u64 = made.head.epoch.0,
         /// When that epoch ended, in Unix seconds: the first second of the next.
-        epoch_end: u64 = made.end.0,
+        epoch_end: u64 = made.head.end.0,
+        /// The L1 block of the last event before that end; `null` if there is none.
+        l1_block: Option<u64> = made.head.l1_block.map(|block| block.0),
+        /// The root of the tree; `null` where nobody can claim anything.
+        root: Option<Hash> = made.head.root.map(Into::into),
+        /// The address on L2 that can claim: the recipient as of that L1 block; `null` where there is no leaf.
+        recipient: Option<Address> = leaf(made, id).map(|leaf| leaf.recipient.into()),
         /// What is owed since the beginning, claimed or not, in wei.
         cumulative_wei: Amount = part(made, id).0.into(),
         /// Why it cannot be claimed: `no_recipient`, or `nothing` where nothing is owed; else `null`.
-        withheld_reason: Option<String> = part(made, id).1.map(Into::into),
-        /// The root of the tree.
-        root: Hash = made.tree.root().into(),
+        withheld_reason: Option<NoProofReason> = part(made, id).1.map(Into::into),
         /// The proof of the leaf (sequencer, recipient, cumulative amount), from the leaf up; `null` where there is none.
         proof: Option<Vec<Hash>> = proof(made, id),
     }
@@ -333,21 +372,27 @@ fn history(next: &tally_claims::NextRate) -> Result<Vec<EpochRates>, AmountError
     next.history.iter().map(|epoch| (&next.policy, epoch).try_into()).collect()
 }
 
+/// Who gets the rewards of a sequencer by a state of the contracts.
+fn recipient_in(pool: &PoolState, id: SequencerId) -> Option<Address> {
+    let recipient = pool.sequencers.get(&id)?.reward_recipient;
+    Some(recipient).filter(|recipient| !recipient.is_zero()).map(Into::into)
+}
+
+fn leaf(made: &tally_claims::Distribution, id: SequencerId) -> Option<&Leaf> {
+    made.leaves.iter().find(|leaf| leaf.sequencer == id)
+}
+
 /// What a distribution owes to a sequencer, and why it has no leaf, if it has none.
-fn part(
-    made: &tally_claims::Distribution,
-    id: tally_engine::SequencerId,
-) -> (tally_engine::Wei, Option<&'static str>) {
-    let leaf = made.leaves.iter().find(|leaf| leaf.sequencer == id);
+fn part(made: &tally_claims::Distribution, id: SequencerId) -> (Wei, Option<&'static str>) {
     let withheld = made.withheld.iter().find(|withheld| withheld.sequencer == id);
-    match (leaf, withheld) {
+    match (leaf(made, id), withheld) {
         (Some(leaf), _) => (leaf.cumulative, None),
         (None, Some(withheld)) => (withheld.cumulative, Some(withheld.reason.code())),
-        (None, None) => (tally_engine::Wei::ZERO, Some("nothing")),
+        (None, None) => (Wei::ZERO, Some("nothing")),
     }
 }
 
-fn proof(made: &tally_claims::Distribution, id: tally_engine::SequencerId) -> Option<Vec<Hash>> {
-    let (_, proof) = made.tree.proofs().find(|(leaf, _)| leaf.sequencer == id)?;
+fn proof(made: &tally_claims::Distribution, id: SequencerId) -> Option<Vec<Hash>> {
+    let (_, proof) = made.proofs().find(|(leaf, _)| leaf.sequencer == id)?;
     Some(list(proof, Into::into))
 }

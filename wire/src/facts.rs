@@ -1,16 +1,27 @@
 //! The facts of the feed: what is settled, in order.
 
+use crate::shape::list;
 use crate::{Address, Amount, At, Hash, Policy, Rate};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 shapes! {
+    /// A reader of a stream has everything that there is by now.
+    pub struct CaughtUp {
+        /// How far that is: the cursor of the last fact that was looked at, whether it was told to this reader or not.
+        #[schema(pattern = "^(0|[0-9]{1,19}-[0-9a-f]{16}(-[0-9a-f]{16})?)$", example = "298-54e1a3f0c2b49d77")]
+        cursor: String,
+        /// The state that it is of.
+        at: At,
+    }
+
     /// A page of the feed of a policy.
     pub struct FeedAnswer {
         /// The state that the answer is of.
         at: At,
-        /// The cursor to go on with: that of the last of these facts, or the one that was given.
-        #[schema(pattern = "^[0-9]+(-[0-9a-f]{16})?$", example = "298-54e1a3f0c2b49d77")]
+        /// The cursor to go on with: that of the last fact that was looked at for the page, whether `types` or `sequencer` let
+        /// it through or not, or the one that was given.
+        #[schema(pattern = "^(0|[0-9]{1,19}-[0-9a-f]{16}(-[0-9a-f]{16})?)$", example = "298-54e1a3f0c2b49d77")]
         cursor: String,
         /// Whether there are no more facts yet.
         is_end: bool,
@@ -22,8 +33,9 @@ shapes! {
     pub struct NumberedFact {
         /// Its place in the feed: each is greater than the one before.
         sequence: u64,
-        /// The same, with a digest of what holds up to it: to go on after it, or nowhere, if another feed was read.
-        #[schema(pattern = "^[0-9]+-[0-9a-f]{16}$", example = "298-54e1a3f0c2b49d77")]
+        /// How many facts hold up to it, with a digest of them: to go on after it, here or at another server with the same
+        /// history. A rollback has a digest of its own besides.
+        #[schema(pattern = "^[0-9]{1,19}-[0-9a-f]{16}(-[0-9a-f]{16})?$", example = "298-54e1a3f0c2b49d77")]
         cursor: String,
         /// The fields of the fact itself.
         #[schema(inline)]
@@ -37,7 +49,8 @@ shapes! {
         id: String,
         /// When it came about, in Unix seconds: the timestamp of the L1 block, or the end of the epoch; `null` for a rollback.
         time: Option<u64>,
-        /// The number of the event's L1 block; `null` for what no event says.
+        /// The number of the event's L1 block; of a distribution, that of the last event that counts; `null` for what no event
+        /// says.
         l1_block: Option<u64>,
         /// The hash of the event's L1 transaction; `null` for what no event says.
         transaction: Option<Hash>,
@@ -99,6 +112,17 @@ pub enum FactKind {
         digest: Hash,
         /// The sequencers that earned in it, by id.
         rows: Vec<ClosedRow>,
+    },
+    /// The distribution of the epoch that was closed right before is frozen: its root can be published.
+    DistributionReady {
+        /// The number of the last epoch that counts.
+        epoch: u64,
+        /// The root of the tree.
+        root: Hash,
+        /// What all leaves have together since the beginning, claimed or not, in wei.
+        leaves_wei: Amount,
+        /// What is withheld from sequencers without a recipient together, in wei.
+        withheld_wei: Amount,
     },
     /// A batch was paid: the contract credited rewards.
     BatchCredited {
@@ -215,10 +239,53 @@ pub enum FactKind {
 }
 
 impl FactKind {
+    /// All words for kinds of facts.
+    pub const NAMES: [&'static str; 16] = [
+        "epoch_closed",
+        "distribution_ready",
+        "batch_credited",
+        "locked",
+        "relocked",
+        "withdrawn",
+        "claimed",
+        "unlock_started",
+        "unlocked",
+        "rate_changed",
+        "signer_changed",
+        "owner_changed",
+        "recipient_changed",
+        "paused",
+        "unpaused",
+        "rollback",
+    ];
+
+    /// The sequencers that it is about; `None` if it is about all of them.
+    pub fn sequencers(&self) -> Option<Vec<u64>> {
+        Some(match self {
+            Self::EpochClosed { rows, .. } => list(rows, |row| row.sequencer),
+            Self::BatchCredited { rows, .. } => list(rows, |row| row.sequencer),
+            Self::Locked { sequencer, .. }
+            | Self::Relocked { sequencer, .. }
+            | Self::Withdrawn { sequencer, .. }
+            | Self::Claimed { sequencer, .. }
+            | Self::UnlockStarted { sequencer, .. }
+            | Self::Unlocked { sequencer, .. }
+            | Self::SignerChanged { sequencer, .. }
+            | Self::OwnerChanged { sequencer, .. }
+            | Self::RecipientChanged { sequencer, .. } => vec![*sequencer],
+            Self::DistributionReady { .. }
+            | Self::RateChanged { .. }
+            | Self::Paused
+            | Self::Unpaused
+            | Self::Rollback { .. } => return None,
+        })
+    }
+
     /// The word for it, which is its `type` in JSON.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::EpochClosed { .. } => "epoch_closed",
+            Self::DistributionReady { .. } => "distribution_ready",
             Self::BatchCredited { .. } => "batch_credited",
             Self::Locked { .. } => "locked",
             Self::Relocked { .. } => "relocked",

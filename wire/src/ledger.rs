@@ -1,7 +1,7 @@
 //! The ledger: epochs with their rates, sequencers with their sums, and single blocks.
 
 use crate::shape::list;
-use crate::{Address, Amount, Fraction, Hash, Horizon, Log, Policy, Stopped};
+use crate::{Address, Amount, Fraction, Hash, Horizon, Log, Policy, RateSource, Stopped, UnrewardedReason};
 use tally_engine::{
     AmountError, BatchLedger, EpochLedger, Mrr, SequencerId, SequencerTotal, UnrewardedBlocks, flat_reward,
 };
@@ -82,7 +82,7 @@ shapes! {
         /// `initial`: the policy's initial reward. `window`: the stake and the blocks of an earlier epoch. `chain`: the
         /// reward per block of the contract. `operators`: the formula of the pool's operators. `fixed`: a reward per block
         /// that the policy fixes.
-        from: String = match rate {
+        from: RateSource = match rate {
             tally_engine::Rate::Initial => "initial",
             tally_engine::Rate::FromWindow(_) => "window",
             tally_engine::Rate::OnChain => "chain",
@@ -202,7 +202,7 @@ shapes! {
         /// Under `on-chain`: the number of the batch that paid it; else, and while it is pending, `null`.
         batch: Option<u64> = entry.rewarded().and_then(|rewarded| rewarded.batch).map(|batch| batch.0),
         /// Why it earned nothing: `before_genesis`, `no_producer`, `unknown_signer` or `after_unlock`; `null` if it earned.
-        unrewarded: Option<String> = match &entry.outcome {
+        unrewarded: Option<UnrewardedReason> = match &entry.outcome {
             Outcome::Rewarded(_) => None,
             Outcome::Unrewarded(why) => Some(why.code().into()),
         },

@@ -46,6 +46,7 @@ mod claims;
 mod compare;
 mod explain;
 mod facts;
+mod flat;
 mod ledger;
 mod log;
 mod owners;
@@ -55,15 +56,18 @@ mod sequencers;
 mod state;
 mod text;
 mod whatif;
+mod words;
 
 pub use accounts::{
     Account, Accounts, ContractAccount, ContractSums, Exit, Movement, PolicyAccount, PolicyAccounts,
     SequencerAccount, SequencerPolicyAccount, Statement, StatementHead, status_name,
 };
 pub use answers::{
-    AuditAnswer, BatchesAnswer, BlockAnswer, ClaimAnswer, EpochAnswer, EpochsAnswer, Ingesting, LedgerAnswer,
-    NextBatchAnswer, NextRateAnswer, PaidBatch, PolicyStatus, SequencerAnswer, SequencersAnswer, ServedBlock,
-    ServedEpoch, StatementAnswer, StatusAnswer,
+    AuditAnswer, BatchAnswer, BatchesAnswer, BlockAnswer, ClaimAnswer, DistributionAnswer,
+    DistributionsAnswer, EpochAnswer, EpochsAnswer, FactAnswer, Ingesting, LeavesAnswer, LedgerAnswer,
+    NextBatchAnswer, NextRateAnswer, PageOf, PaidBatch, PolicyStatus, SequencerAnswer, SequencerEpoch,
+    SequencerEpochsAnswer, SequencersAnswer, ServedBlock, ServedEpoch, StatementAnswer, StatusAnswer,
+    next_cursor,
 };
 pub use audit::{
     AuditTotals, BatchAudit, BatchShare, BlockSample, BundleAudit, BundleDifference, ChainAudit,
@@ -71,21 +75,24 @@ pub use audit::{
     LiveAudit, ReceiptComparison, SampledDifference, StateDifference,
 };
 pub use claims::{
-    BatchCheck, BatchCredit, BlockingSigner, Call, CheckDifference, Closed, Distribution, DistributionLeaf,
-    DistributionPart, EpochRates, NextBatch, NextBatchOfLog, NextRate, NextRateOfLog, OnChainRate,
-    RewardPerBlock, Rounded, Unpayable, Withheld,
+    BatchCheck, BatchCredit, BlockingSigner, Call, CheckDifference, Closed, Distribution, DistributionHead,
+    DistributionLeaf, DistributionPart, EpochRates, NextBatch, NextBatchOfLog, NextRate, NextRateOfLog,
+    OnChainRate, ProvenLeaf, RewardPerBlock, Rounded, Unpayable, Withheld,
 };
 pub use compare::{AccountsComparison, ComparedEpoch, ComparedRow, ComparedSequencer, ComparedSums};
 pub use explain::{
     BlockExplanation, Division, EpochExplanation, EpochRate, ExplainBlock, ExplainEpoch, ExplanationHead,
     PaidBlocks, Place, RewardSource, Segment, Span, SpanEvent, Stake, Window,
 };
-pub use facts::{ClosedRow, CreditedRow, Fact, FactKind, FeedAnswer, NumberedFact};
+pub use facts::{CaughtUp, ClosedRow, CreditedRow, Fact, FactKind, FeedAnswer, NumberedFact};
+pub use flat::name_facts;
 pub use ledger::{
     Batch, BlockEntry, Earned, Epoch, EpochWithRows, LedgerHead, LedgerShow, OperatorsRate, Rate, Replay,
     Row, SequencerEarned, SequencerSum, Unrewarded, rows,
 };
-pub use log::{At, ChainHead, Contracts, Head, Horizon, L1Info, L2Info, Log, LogInfo, Policy, Stopped};
+pub use log::{
+    At, ChainHead, Contracts, FeedPlace, Head, Horizon, L1Info, L2Info, Log, LogInfo, Policy, Stopped,
+};
 pub use owners::{ContractOwners, OwnerChange};
 pub use recipients::{L2Account, MissingRecipient, Recipient, Recipients};
 pub use schema::{require_all, schema, schemas};
@@ -93,3 +100,7 @@ pub use sequencers::{Sequencer, SequencerWithAccounts, Sequencers, SettledAccoun
 pub use state::{ContractState, CurrentBatch, SequencerTuple, SignerOf, StateAt, StatusCounts};
 pub use text::{Address, Amount, Fraction, Hash, SignedAmount};
 pub use whatif::{Base, Combination, SequencerDifference, WhatIf, WhatIfHead, sole_target};
+pub use words::{
+    AuditVerdict, CountRule, CreditRule, MovementKind, NoProofReason, NotClaimable, RateSource,
+    SequencerStatus, Severity, StopReason, Uncreditable, UnrewardedReason, WithheldReason,
+};

@@ -1,6 +1,6 @@
 //! Which log an answer is of, by which policy, and how far both reach.
 
-use crate::{Address, Hash};
+use crate::{Address, Hash, StopReason};
 use alloy_primitives::B256;
 use std::collections::BTreeMap;
 use tally_eventlog::{Heads, L1Head, L2Head, LogError, LogIdentity, LogReader, LogView, Reach};
@@ -59,14 +59,14 @@ shapes! {
         /// `log_end`: the log has no further block. `as_asked`: no further block was asked for. `l1_behind`: the next
         /// block is later than the last L1 block in the log. `unsettled`: no announced span tells who is to produce the
         /// next block.
-        reason: String = stop.code().into(),
+        reason: StopReason = stop.code().into(),
         /// The first block that cannot be folded yet; `null` if none is waiting.
         next_l2_block: Option<u64> = stop.next_block().map(|block| block.0),
     }
 
     /// The state of the log and the policy of which a server's answer is. Equal states give equal answers.
     pub struct At from
-        (log, final_reach, replayed, settled): (Log, Reach, &Replayed, &Replayed)
+        (log, final_reach, replayed, settled, feed): (Log, Reach, &Replayed, &Replayed, FeedPlace)
     {
         /// The log as it was then.
         log: Log = log.clone(),
@@ -85,9 +85,20 @@ shapes! {
         stopped: Stopped = replayed.stop.into(),
         /// The ledger root: the digest of the whole ledger up to the horizon.
         ledger_root: Hash = replayed.ledger.root.into(),
+        /// How far the feed of the policy was told by then: what it tells up to there is in the answer.
+        feed: FeedPlace = feed,
         /// Whether everything in the log up to its heads is final.
         is_final: bool = log.l1_head == final_reach.l1.map(Into::into)
             && log.l2_head == final_reach.l2.map(Into::into),
+    }
+
+    /// How far a feed was told.
+    pub struct FeedPlace {
+        /// The sequence number of the last fact; 0 before the first.
+        sequence: u64,
+        /// The cursor of the last fact, to be given as `at_least` or as `after`; `0` before the first.
+        #[schema(pattern = "^(0|[0-9]{1,19}-[0-9a-f]{16}(-[0-9a-f]{16})?)$", example = "298-54e1a3f0c2b49d77")]
+        cursor: String,
     }
 
     /// What a log is of, how far it reaches, and how large it is.

@@ -2,7 +2,7 @@
 
 use crate::accounts::status_name;
 use crate::shape::list;
-use crate::{Address, Amount, Head, Log};
+use crate::{Address, Amount, Head, Log, SequencerStatus};
 
 shapes! {
     /// The recipients: the addresses on L2 that get the rewards, and the sequencers that have named none.
@@ -50,7 +50,7 @@ shapes! {
         /// The id of the sequencer.
         sequencer: u64 = missing.sequencer.0,
         /// `Active`, or `Inactive` (it has begun its exit, and cannot name a recipient any more).
-        status: String = status_name(missing.status).into(),
+        status: SequencerStatus = status_name(missing.status).into(),
         /// What the contract refuses it: `claim`, `unlock` (begin its exit), `leave` (take its stake out).
         cannot: Vec<String> = list(missing.cannot(), |what| (*what).into()),
         /// The unclaimed rewards that it cannot have paid out, in wei.

@@ -2,7 +2,7 @@
 
 use crate::accounts::status_name;
 use crate::shape::list;
-use crate::{Address, Amount, ContractAccount, Log, PolicyAccount};
+use crate::{Address, Amount, ContractAccount, Log, PolicyAccount, SequencerStatus};
 use tally_claims::SequencerFacts;
 use tally_engine::{SequencerId, UnixTime};
 
@@ -16,7 +16,7 @@ shapes! {
         /// What it is called, by the registry that was given; `null` if it has no name there.
         name: Option<String> = name.map(Into::into),
         /// `Active`, `Inactive` (it has begun its exit) or `Unlocked` (it has taken its stake out).
-        status: String = status_name(facts.status).into(),
+        status: SequencerStatus = status_name(facts.status).into(),
         /// When it locked its stake, in Unix seconds.
         since: u64 = facts.since.0,
         /// The address that controls its stake.

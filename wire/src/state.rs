@@ -2,7 +2,7 @@
 
 use crate::accounts::status_name;
 use crate::shape::count;
-use crate::{Address, Amount};
+use crate::{Address, Amount, SequencerStatus};
 use std::collections::BTreeMap;
 use tally_engine::{BatchState, PoolState, SequencerState, SignerState, Status};
 
@@ -108,7 +108,7 @@ shapes! {
         /// The address on L2 that gets its rewards.
         reward_recipient: Address = sequencer.reward_recipient.into(),
         /// `Active`, `Inactive` (it has begun its exit) or `Unlocked` (it has taken its stake out).
-        status: String = status_name(sequencer.status).into(),
+        status: SequencerStatus = status_name(sequencer.status).into(),
     }
 }
 

@@ -1,20 +1,50 @@
 //! What a sequencer can claim, and its statement.
 
-use super::input::{Asked, Limit, Number, PolicyParams, of_policy};
+use super::distributions::{head_of, head_with, whole};
+use super::input::{Asked, CommonParams, Limit, Number, PageCursor, bad};
 use super::sequencers::unknown;
-use super::{broken, not_final, refusal};
+use super::{not_final, refusal};
 use crate::http::Problem;
+use alloy_primitives::B256;
 use axum::response::Response;
 use serde::Deserialize;
 use tally_claims::StatementRange;
 use tally_engine::{SequencerId, UnixTime};
-use tally_wire::{ClaimAnswer, StatementAnswer};
+use tally_wire::{ClaimAnswer, PageOf, StatementAnswer};
 use utoipa::IntoParams;
 
-/// What a sequencer can claim now, of the contracts and of a policy's distribution: by what is final alone.
-#[utoipa::path(get, path = "/v1/sequencers/{id}/claim", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), PolicyParams), responses((status = 200, description = "What it can claim.", body = ClaimAnswer)))]
-pub(super) async fn claim(Number(id): Number, asked: Asked<PolicyParams>) -> Result<Response, Problem> {
-    let Asked { moment, .. } = &asked;
+/// Which distribution is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ClaimParams {
+    /// The epoch of the distribution; the last that is settled, if nothing is said.
+    epoch: Option<u64>,
+    /// The root of the distribution, instead of its epoch: what was published.
+    #[param(required = false, value_type = String, pattern = "^0x[0-9a-fA-F]{64}$")]
+    root: Option<Root>,
+}
+
+/// The root of a tree.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Root(B256);
+
+impl TryFrom<String> for Root {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 64);
+        let parsed = digits.and_then(|digits| digits.parse().ok());
+        parsed.map(Self).ok_or("a root is 0x and 64 hexadecimal digits")
+    }
+}
+
+/// What a sequencer can claim, of the contracts and of a distribution of the policy: by what is final alone. A distribution
+/// stays claimable as it was frozen, by the recipient of then.
+#[utoipa::path(get, path = "/v1/sequencers/{id}/claim", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), CommonParams, ClaimParams), responses((status = 200, description = "What it can claim.", body = ClaimAnswer)))]
+pub(super) async fn claim(Number(id): Number, asked: Asked<ClaimParams>) -> Result<Response, Problem> {
+    let Asked { api, moment, params, .. } = &asked;
     let (view, policy, id) = (&moment.view, moment.policy(), SequencerId(id));
     let contracts = &view.final_contracts;
     let Some((facts, account)) = contracts.sequencers.get(&id).zip(contracts.accounts.sequencers.get(&id))
@@ -24,55 +54,60 @@ pub(super) async fn claim(Number(id): Number, asked: Asked<PolicyParams>) -> Res
         }
         return Err(unknown(moment, id.0));
     };
+    let head = match (params.epoch, params.root) {
+        (None, None) => policy.last_distribution().map(|last| last.head),
+        (Some(epoch), None) => Some(head_of(moment, epoch)?),
+        (None, Some(Root(root))) => Some(head_with(moment, root)?),
+        (Some(_), Some(_)) => return Err(bad("bad-combination", "`epoch` or `root` is given, not both")),
+    };
     if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
-    let distribution = policy.distribution(view).map_err(|error| broken(&error))?;
+    let distribution = match head {
+        Some(head) => Some((&*whole(api, moment, head).await?, id).into()),
+        None => None,
+    };
     moment.answer(&ClaimAnswer {
         at: policy.at.clone(),
         sequencer: id.0,
         recipient: facts.recipient.map(Into::into),
         contract: account.into(),
-        distribution: distribution.map(|made| (made, id).into()),
+        distribution,
     })
 }
 
-/// The point in time that a claim is asked for.
+/// The time and the page that a statement is asked of.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct StatementParams {
-    /// The name of a policy that is served; the first of them, if none is named.
-    policy: Option<String>,
     /// The first second; the beginning of the log, if none is given.
     from: Option<u64>,
     /// The second after the last; everything in the log, if none is given.
     to: Option<u64>,
     /// Where a page of movements begins: the `next` of the page before.
-    #[serde(default)]
-    #[param(required = false, default = 0, minimum = 0)]
-    cursor: u64,
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,20}-[0-9a-f]{16}$")]
+    cursor: Option<PageCursor>,
     /// How many movements at most.
     #[serde(default)]
     #[param(required = false, value_type = u32, default = 100, minimum = 1, maximum = 1000)]
     limit: Limit,
 }
 
-of_policy!(StatementParams);
-
 /// A sequencer's statement of account: opening and closing balances, and what moved between.
-#[utoipa::path(get, path = "/v1/sequencers/{id}/statement", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), StatementParams), responses((status = 200, description = "The statement.", body = StatementAnswer)))]
+#[utoipa::path(get, path = "/v1/sequencers/{id}/statement", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), CommonParams, StatementParams), responses((status = 200, description = "The statement.", body = StatementAnswer)))]
 pub(super) async fn statement(
     Number(id): Number,
-    asked: Asked<StatementParams>,
+    mut asked: Asked<StatementParams>,
 ) -> Result<Response, Problem> {
+    let position = asked.page_from(asked.params.cursor.clone(), 0)?;
     let Asked { api, moment, params, .. } = &asked;
     if !moment.view.contracts.sequencers.contains_key(&SequencerId(id)) {
         return Err(unknown(moment, id));
     }
     let worked = moment.clone();
     let range = StatementRange { from: params.from.map(UnixTime), to: params.to.map(UnixTime) };
-    let (cursor, limit) = (params.cursor, params.limit.get());
+    let limit = params.limit.get();
     let answer = api
         .heavy(move || {
             let (view, policy) = (&worked.view, worked.policy());
@@ -80,7 +115,8 @@ pub(super) async fn statement(
             // One thread: who asks shares the machine with the others.
             let made = tally_claims::statement(&view.log, SequencerId(id), Some(rules), range, Some(1));
             let made = made.map_err(|error| refusal(policy, error))?;
-            Ok(StatementAnswer::from((policy.at.clone(), &made, cursor, limit)))
+            let page = PageOf { position, limit, state: policy.state() };
+            Ok(StatementAnswer::from((policy.at.clone(), &made, page)))
         })
         .await?;
     asked.answer(&answer)

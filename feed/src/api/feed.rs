@@ -1,46 +1,103 @@
 //! The feed: what is settled, in order, from any place on.
 
-use super::input::{Limit, Params, bad, parse};
+use super::accept::{Form, wanted};
+use super::input::{Limit, Params, bad, checked_wait};
 use super::{Moment, Shared, stream, text_of};
+use crate::cursor::Cursor;
 use crate::http::Problem;
-use crate::told::Told;
-use crate::view::View;
+use crate::told::{Feed, Place, Told};
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use serde::Deserialize;
-use std::sync::Arc;
-use std::time::Duration;
-use tally_wire::FeedAnswer;
-use utoipa::IntoParams;
+use serde_json::json;
+use tally_wire::{FactKind, FeedAnswer};
+use utoipa::{IntoParams, ToSchema};
 
 /// How long a request may wait for the next fact.
-const WAIT_SECS_MAX: u64 = 25;
+pub(super) const WAIT_SECS_MAX: u64 = 25;
 
-/// Where in the feed to begin.
+/// When to ask a server again that is behind.
+const BEHIND_SECS: u64 = 5;
+
+/// How many facts are looked through for a page, at most.
+const FACTS_SCANNED_MAX: usize = 65_536;
+
+/// Where in the feed to begin, and which facts to tell.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct FeedParams {
     /// The name of a policy that is served; the first of them, if none is named. Each has a feed of its own.
     policy: Option<String>,
-    /// The cursor of the last fact that the reader has, or its sequence number alone, which is not checked; 0 is the
-    /// beginning. A `Last-Event-ID` comes before it.
-    #[param(required = false, value_type = String, pattern = "^[0-9]{1,19}(-[0-9a-f]{16})?$", default = "0")]
+    /// The cursor of the last fact that the reader has; 0 is the beginning. A `Last-Event-ID` comes before it.
+    #[param(required = false, value_type = String, pattern = "^(0|[0-9]{1,19}-[0-9a-f]{16}(-[0-9a-f]{16})?)$", default = "0")]
     after: Option<Cursor>,
-    /// How many facts at most.
-    #[serde(default)]
-    #[param(required = false, value_type = u32, default = 100, minimum = 1, maximum = 1000)]
-    limit: Limit,
-    /// How many seconds to wait if there are no more facts yet.
-    #[serde(default)]
-    #[param(required = false, default = 0, minimum = 0, maximum = 25)]
-    wait_secs: u64,
+    /// Only facts of these types, with commas between, and rollbacks. The cursor goes on over the others.
+    #[param(required = false, value_type = String)]
+    types: Option<Types>,
+    /// Only facts about this sequencer, and those that are about all of them.
+    sequencer: Option<u64>,
+    /// How many facts at most; 100, if nothing is said. Not for a stream.
+    #[param(required = false, value_type = u32, minimum = 1, maximum = 1000)]
+    limit: Option<Limit>,
+    /// How many seconds to wait if there are no such facts yet, or the server has not got as far as `after`. Not for a
+    /// stream, which waits by itself.
+    #[param(required = false, minimum = 0, maximum = 25)]
+    wait_secs: Option<u64>,
+    /// `named`: each event of a stream has the type of its fact as its name. Else they have none, so that all come to
+    /// whoever listens for messages. Only for a stream.
+    #[param(required = false, inline)]
+    events: Option<EventNames>,
 }
 
-/// Settled facts in order: as a page of JSON or, for who accepts `text/event-stream`, as a stream of events without end,
-/// each with its cursor as its id.
+/// What events of a stream are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum EventNames {
+    Named,
+}
+
+/// Types of facts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Types(Vec<&'static str>);
+
+impl TryFrom<String> for Types {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let known = |word: &str| {
+            let found = FactKind::NAMES.into_iter().find(|name| *name == word);
+            found.ok_or_else(|| {
+                format!("`types` are words with commas between, and one of these is none: {text}")
+            })
+        };
+        text.split(',').map(known).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Which facts a reader wants.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Filter {
+    types: Option<Types>,
+    sequencer: Option<u64>,
+}
+
+impl Filter {
+    /// Whether it lets a fact through. Nobody can do without a rollback.
+    pub(super) fn admits(&self, told: &Told) -> bool {
+        let Self { types, sequencer } = self;
+        let is_of_type = types.as_ref().is_none_or(|Types(types)| types.contains(&told.kind));
+        let is_about = |id: &u64| told.sequencers.as_ref().is_none_or(|about| about.contains(id));
+        told.kind == "rollback" || (is_of_type && sequencer.as_ref().is_none_or(is_about))
+    }
+}
+
+/// Settled facts in order: as a page of JSON or, for who accepts `text/event-stream`, as a stream of events without end.
+/// Each event has the cursor of its fact as its id; `caught_up` says that there are no more facts yet, with the cursor to
+/// go on with.
 ///
 /// A reader that keeps the cursor of the last fact it has dealt with gets every fact once. Facts after `to_sequence` of a
 /// `rollback` are void.
@@ -49,33 +106,51 @@ pub(super) struct FeedParams {
 ))]
 pub(super) async fn feed(
     State(api): State<Shared>,
+    method: Method,
     Params(params): Params<FeedParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if params.wait_secs > WAIT_SECS_MAX {
-        let detail = format!("wait_secs is {}, but may be up to {WAIT_SECS_MAX}", params.wait_secs);
-        return Err(bad("bad-query", detail));
+    let wait_secs = checked_wait(params.wait_secs.unwrap_or(0), &method)?;
+    let is_stream = wanted(&headers, &[Form::Json, Form::Events]) == Form::Events;
+    if is_stream && (params.limit.is_some() || params.wait_secs.is_some()) {
+        return Err(bad(
+            "bad-combination",
+            "`limit` and `wait_secs` are for pages: a stream waits by itself",
+        ));
+    }
+    if !is_stream && params.events.is_some() {
+        return Err(bad(
+            "bad-combination",
+            "`events` is for a stream, which is asked for by `Accept: text/event-stream`",
+        ));
     }
     let cursor = last_event_id(&headers)?.or(params.after).unwrap_or_default();
+    let filter = Filter { types: params.types, sequencer: params.sequencer };
     let moment = api.moment(params.policy.as_deref())?;
-    check(&moment, &cursor)?;
-    let after = cursor.sequence;
-    if accepts_events(&headers) {
-        return stream::events(&api, moment.index, after, cursor.tag);
+    if is_stream {
+        refuse_other(&moment, &cursor)?;
+        return stream::events(&api, moment.index, cursor, filter, params.events.is_some());
     }
-    let moment = if params.wait_secs > 0 && moment.policy().feed.after(after, 1).is_empty() {
+    let has_more = |feed: &Feed| match feed.place(&cursor) {
+        Place::After(after) => feed.after(after, FACTS_SCANNED_MAX).iter().any(|told| filter.admits(told)),
+        Place::Behind => false,
+        Place::Other => true,
+    };
+    let moment = if wait_secs > 0 && !has_more(&moment.policy().feed) {
         let index = moment.index;
         // Nobody holds on to an old moment while they wait.
         drop(moment);
-        wait(&api, index, after, params.wait_secs).await?;
-        let moment = api.moment(params.policy.as_deref())?;
-        check(&moment, &cursor)?;
-        moment
+        api.wait(wait_secs, index, has_more).await?;
+        api.moment(params.policy.as_deref())?
     } else {
         moment
     };
-    let told = moment.policy().feed.after(after, params.limit.get());
-    let mut response = Response::new(page(&moment, &cursor, told)?.into());
+    refuse_other(&moment, &cursor)?;
+    let Place::After(after) = moment.policy().feed.place(&cursor) else {
+        return Err(behind(&moment, &cursor));
+    };
+    let text = page(&moment, after, cursor, &filter, params.limit.unwrap_or_default().get())?;
+    let mut response = Response::new(text.into());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -83,85 +158,48 @@ pub(super) async fn feed(
     Ok(response)
 }
 
-/// Where a reader is: a sequence number, and which fact is there for it.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(try_from = "String")]
-pub(super) struct Cursor {
-    sequence: u64,
-    tag: Option<String>,
-}
-
-impl TryFrom<String> for Cursor {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let (number, tag) = match text.split_once('-') {
-            Some((number, tag)) => (number, Some(tag)),
-            None => (text.as_str(), None),
-        };
-        let is_tag =
-            |tag: &str| tag.len() == 16 && tag.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        match parse(number) {
-            Some(sequence) if tag.is_none_or(is_tag) => Ok(Self { sequence, tag: tag.map(Into::into) }),
-            _ => Err("a cursor is a sequence number, or one with - and 16 hex digits".into()),
-        }
+/// That what the reader has read is of another history, if it is.
+pub(super) fn refuse_other(moment: &Moment, cursor: &Cursor) -> Result<(), Problem> {
+    if moment.policy().feed.place(cursor) != Place::Other {
+        return Ok(());
     }
+    let detail = format!(
+        "the {} facts that were read up to {cursor} are not those that are told here: this feed has to be read from the \
+         beginning",
+        cursor.facts
+    );
+    Err(Problem::new(StatusCode::CONFLICT, "other-feed", detail).with("feed", json!(moment.policy().at.feed)))
 }
 
-/// Whether what the reader has read is of this feed, as far as its cursor tells.
-fn check(moment: &Moment, cursor: &Cursor) -> Result<(), Problem> {
-    let feed = &moment.policy().feed;
-    let (sequence, last) = (cursor.sequence, feed.last());
-    if sequence > last {
-        let detail = format!(
-            "fact {sequence} was read, but the last here is {last}: this server is behind, or its feed is another one"
-        );
-        let problem = Problem::new(StatusCode::CONFLICT, "unknown-cursor", detail);
-        return Err(problem.with("last_sequence", last).retry_after(5));
-    }
-    if let Some((here, read)) = feed.tag(sequence).zip(cursor.tag.as_ref())
-        && here != *read
-    {
-        let detail = format!(
-            "the fact {sequence} that was read is {read}, and here it is {here}: another feed was read, and this one has \
-             to be read from the beginning"
-        );
-        return Err(Problem::new(StatusCode::CONFLICT, "other-feed", detail));
-    }
-    Ok(())
+/// That this server has not got as far as the reader.
+pub(super) fn behind(moment: &Moment, cursor: &Cursor) -> Problem {
+    let at = &moment.policy().at;
+    let detail = format!("{cursor} was read, and {} is how far this server is: it is behind", at.feed.cursor);
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "behind", detail);
+    problem.with("feed", json!(at.feed)).retry_after(BEHIND_SECS)
 }
 
-/// Until there is a fact after `after`, or time is up.
-async fn wait(api: &Shared, index: usize, after: u64, secs: u64) -> Result<(), Problem> {
-    let _permit = stream::permit(api)?;
-    let (mut views, mut stop) = (api.views.clone(), api.stop.clone());
-    let has_more =
-        |view: &View| view.policies.get(index).is_some_and(|policy| !policy.feed.after(after, 1).is_empty());
-    let newer = async {
-        loop {
-            if views.borrow_and_update().as_deref().is_none_or(has_more) {
-                return;
-            }
-            tokio::select! {
-                changed = views.changed() => if changed.is_err() { return },
-                _ = stop.wait_for(|stop| *stop) => return,
-            }
-        }
-    };
-    // Either is an answer: with what there is.
-    let _ = tokio::time::timeout(Duration::from_secs(secs), newer).await;
-    Ok(())
-}
-
-/// A page, put together from facts that are text already.
-fn page(moment: &Moment, cursor: &Cursor, told: &[Arc<Told>]) -> Result<Bytes, Problem> {
+/// A page, put together from facts that are text already: of those after number `after`, where the reader with `cursor` is,
+/// the first that are wanted.
+fn page(
+    moment: &Moment,
+    after: u64,
+    cursor: Cursor,
+    filter: &Filter,
+    limit: usize,
+) -> Result<Bytes, Problem> {
     let policy = moment.policy();
-    let (last, cursor) = if let Some(told) = told.last() {
-        (told.sequence, format!("{}-{}", told.sequence, told.tag))
-    } else {
-        let tag = cursor.tag.as_ref().map(|tag| format!("-{tag}")).unwrap_or_default();
-        (cursor.sequence, format!("{}{tag}", cursor.sequence))
-    };
+    let (mut last, mut cursor) = (after, cursor);
+    let mut told: Vec<&Told> = Vec::new();
+    for next in policy.feed.after(after, FACTS_SCANNED_MAX) {
+        (last, cursor) = (next.sequence, next.cursor);
+        if filter.admits(next) {
+            told.push(next);
+            if told.len() == limit {
+                break;
+            }
+        }
+    }
     let is_end = policy.feed.after(last, 1).is_empty();
     let at = text_of(&policy.at)?;
     let size = told.iter().map(|told| told.json.len() + 1).sum::<usize>() + at.len() + 128;
@@ -183,18 +221,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Cursor>, Problem> {
     let Some(id) = headers.get("last-event-id") else {
         return Ok(None);
     };
-    let cursor = id.to_str().ok().map(|text| Cursor::try_from(text.to_owned()));
-    match cursor {
-        Some(Ok(cursor)) => Ok(Some(cursor)),
-        _ => Err(bad("bad-last-event-id", "Last-Event-ID is no cursor of the feed")),
-    }
-}
-
-fn accepts_events(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut kinds = accepted.flat_map(|value| value.split(','));
-    kinds.any(|kind| {
-        let mut parts = kind.split(';').map(str::trim);
-        parts.next() == Some("text/event-stream") && !parts.any(|part| part == "q=0")
-    })
+    let cursor = id.to_str().ok().and_then(Cursor::parse);
+    let none = || bad("bad-last-event-id", "Last-Event-ID is no cursor of the feed");
+    cursor.map(Some).ok_or_else(none)
 }

@@ -1,74 +1,143 @@
 //! What requests say, taken strictly.
 
-use super::{Moment, PAGE, PAGE_MAX, Shared};
+use super::accept::Form;
+use super::feed::{WAIT_SECS_MAX, behind, refuse_other};
+use super::{Api, Moment, PAGE, PAGE_MAX, Shared};
+use crate::cursor::Cursor;
 use crate::http::Problem;
+use crate::told::{Feed, Place};
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::IntoParams;
 
-/// The query: parameters that are not known, given twice, or out of their range are refused.
+/// What a question can say besides its own parameters: see [`CommonParams`].
+const OF_ALL: [&str; 3] = ["policy", "at_least", "wait_secs"];
+
+/// The parameters of a question: those that are not known, given twice, or out of their range are refused.
 pub(super) struct Params<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let query = Query::<T>::from_request_parts(parts, state).await;
-        let Query(params) = query.map_err(|error| bad("bad-query", error.body_text()))?;
-        Ok(Self(params))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        query(parts, |_| true).map(Self)
+    }
+}
+
+/// What the parameters of a query say whose names, as they are written, are `meant`.
+fn query<T: DeserializeOwned>(parts: &Parts, meant: impl Fn(&str) -> bool) -> Result<T, Problem> {
+    let all = parts.uri.query().unwrap_or_default().split('&');
+    let named = all.filter(|part| !part.is_empty() && meant(part.split('=').next().unwrap_or_default()));
+    let text = named.collect::<Vec<_>>().join("&");
+    let uri = format!("/?{text}").parse().map_err(|_| bad("bad-query", "the query is none"))?;
+    let found = Query::<T>::try_from_uri(&uri).map_err(|error| bad("bad-query", error.body_text()))?;
+    Ok(found.0)
+}
+
+/// No parameters but those that all questions have.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoParams {}
+
+/// What all questions can say: by which policy, and of a state with what.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CommonParams {
+    /// The name of a policy that is served; the first of them, if none is named.
+    policy: Option<String>,
+    /// A cursor of the policy's feed: the answer is of a state that has what was told up to there.
+    #[param(required = false, value_type = String, pattern = "^(0|[0-9]{1,19}-[0-9a-f]{16}(-[0-9a-f]{16})?)$")]
+    at_least: Option<Cursor>,
+    /// How many seconds to wait for such a state if the server has not got there yet. Only with `at_least`.
+    #[param(required = false, minimum = 0, maximum = 25)]
+    wait_secs: Option<u64>,
+}
+
+impl CommonParams {
+    /// The moment that the answer is to be of.
+    async fn moment(self, api: &Api, method: &Method) -> Result<Moment, Problem> {
+        let wait_secs = checked_wait(self.wait_secs.unwrap_or(0), method)?;
+        let moment = api.moment(self.policy.as_deref())?;
+        let Some(cursor) = self.at_least else {
+            return match self.wait_secs {
+                None => Ok(moment),
+                Some(_) => Err(bad(
+                    "bad-combination",
+                    "`wait_secs` is to wait for a state with `at_least`, which is not given",
+                )),
+            };
+        };
+        let is_behind = |feed: &Feed| feed.place(&cursor) == Place::Behind;
+        let moment = if wait_secs > 0 && is_behind(&moment.policy().feed) {
+            let index = moment.index;
+            // Nobody holds on to an old moment while they wait.
+            drop(moment);
+            api.wait(wait_secs, index, |feed| !is_behind(feed)).await?;
+            api.moment(self.policy.as_deref())?
+        } else {
+            moment
+        };
+        refuse_other(&moment, &cursor)?;
+        if is_behind(&moment.policy().feed) {
+            return Err(behind(&moment, &cursor));
+        }
+        Ok(moment)
     }
 }
 
 /// What is asked of one moment.
-pub(super) struct Asked<T> {
+pub(super) struct Asked<T = NoParams> {
     pub(super) api: Shared,
     pub(super) moment: Moment,
+    /// The question's own parameters.
     pub(super) params: T,
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
 }
 
-/// Parameters that may name a policy.
-pub(super) trait OfPolicy {
-    fn policy(&self) -> Option<&str>;
-}
-
-/// Parameters of which `policy` names one.
-macro_rules! of_policy {
-    ($params:ident) => {
-        impl super::input::OfPolicy for $params {
-            fn policy(&self) -> Option<&str> {
-                self.policy.as_deref()
-            }
-        }
-    };
-}
-pub(super) use of_policy;
-
-impl<T: DeserializeOwned + OfPolicy> FromRequestParts<Shared> for Asked<T> {
+impl<T: DeserializeOwned + Send> FromRequestParts<Shared> for Asked<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
-        let Params(params) = Params::<T>::from_request_parts(parts, api).await?;
-        let moment = api.moment(params.policy())?;
+        let params = query(parts, |name| !OF_ALL.contains(&name))?;
+        let common: CommonParams = query(parts, |name| OF_ALL.contains(&name))?;
+        let moment = common.moment(api, &parts.method).await?;
         Ok(Self { api: Arc::clone(api), moment, params, headers: parts.headers.clone() })
     }
 }
 
 impl<T> Asked<T> {
+    /// Where the page begins: at `first`, unless `cursor` goes on where another page ended. It is then asked of that
+    /// page's moment.
+    pub(super) fn page_from(&mut self, cursor: Option<PageCursor>, first: u64) -> Result<u64, Problem> {
+        let Some(cursor) = cursor else { return Ok(first) };
+        self.moment = self.api.moment_of(&self.moment, &cursor)?;
+        Ok(cursor.position)
+    }
+
     /// The answer of somebody who has it already.
     pub(super) fn not_modified(&self) -> Option<Response> {
-        self.moment.not_modified(&self.headers)
+        self.moment.not_modified(&self.headers, Form::Json)
     }
 
     /// An answer of which it is only known now that there is one: who has it already is told so.
     pub(super) fn answer(&self, answer: &impl Serialize) -> Result<Response, Problem> {
         self.not_modified().map_or_else(|| self.moment.answer(answer), Ok)
     }
+}
+
+/// How many seconds a request may wait. Who asks for the head alone wants to know what there is, and never waits.
+pub(super) fn checked_wait(secs: u64, method: &Method) -> Result<u64, Problem> {
+    if secs > WAIT_SECS_MAX {
+        let detail = format!("wait_secs is {secs}, but may be up to {WAIT_SECS_MAX}");
+        return Err(bad("bad-query", detail));
+    }
+    Ok(if method == Method::HEAD { 0 } else { secs })
 }
 
 pub(super) fn bad(kind: &'static str, detail: impl Into<String>) -> Problem {
@@ -95,37 +164,48 @@ pub(super) fn parse(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// The policy that an answer is worked out by.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct PolicyParams {
-    /// The name of a policy that is served; the first of them, if none is named.
-    pub(super) policy: Option<String>,
-}
-
 /// A page of a list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PageParams {
-    /// The name of a policy that is served; the first of them, if none is named.
-    pub(super) policy: Option<String>,
     /// The number to begin with.
     #[serde(default)]
     #[param(required = false, default = 0, minimum = 0)]
     pub(super) from: u64,
+    /// Where a page begins, instead of `from`: the `next` of the page before.
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,20}-[0-9a-f]{16}$")]
+    pub(super) cursor: Option<PageCursor>,
     /// How many entries at most.
     #[serde(default)]
     #[param(required = false, value_type = u32, default = 100, minimum = 1, maximum = 1000)]
     pub(super) limit: Limit,
 }
 
-of_policy!(PolicyParams);
-of_policy!(PageParams);
+/// Where a page of a list begins: at which place, in the list of which state.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct PageCursor {
+    pub(super) position: u64,
+    pub(super) state: String,
+}
+
+impl TryFrom<String> for PageCursor {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let is_state = |state: &str| {
+            state.len() == 16 && state.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        let parts = text.split_once('-').filter(|(_, state)| is_state(state));
+        parts
+            .and_then(|(position, state)| Some(Self { position: parse(position)?, state: state.into() }))
+            .ok_or("a cursor is the `next` of a page")
+    }
+}
 
 /// How many entries a page may have: from 1 to [`PAGE_MAX`].
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u32")]
 pub(super) struct Limit(u32);
 

@@ -4,8 +4,11 @@
 //! that whoever has it is told so without anything being computed. What takes long is done by few at a time, apart from
 //! the threads that answer.
 
+mod accept;
 mod claims;
+mod distributions;
 mod epochs;
+mod facts;
 mod feed;
 mod input;
 mod openapi;
@@ -14,6 +17,9 @@ mod sequencers;
 mod status;
 mod stream;
 
+use accept::Form;
+use input::PageCursor;
+
 pub(crate) use openapi::answers as described_answers;
 pub use openapi::openapi_json;
 
@@ -21,6 +27,7 @@ use crate::error::FeedError;
 use crate::health::Health;
 use crate::http::Problem;
 use crate::metrics::FeedMetrics;
+use crate::told::Feed;
 use crate::view::{PolicyView, View};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -30,7 +37,8 @@ use axum::routing::get;
 use input::bad;
 use serde::Serialize;
 use serde_json::json;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tally_claims::ClaimsError;
 use tokio::sync::{Semaphore, watch};
@@ -40,6 +48,10 @@ const HEAVY_MAX: usize = 2;
 
 /// How long a request waits for its turn.
 const HEAVY_WAIT: Duration = Duration::from_secs(5);
+
+/// How many moments are kept beside the present one, so that a list can be read to its end while the log grows. Each has
+/// the files of its log open.
+const EARLIER_KEPT: usize = 4;
 
 /// How many entries a page has, unless asked otherwise, and at most.
 const PAGE: u32 = 100;
@@ -58,6 +70,8 @@ pub(crate) struct Api {
     audits: Arc<Semaphore>,
     /// Becomes true when streams have to end.
     pub(crate) stop: watch::Receiver<bool>,
+    /// The last moments before the present one, the newest first: pages of their lists go on.
+    earlier: Mutex<VecDeque<Arc<View>>>,
 }
 
 /// What answers are made of, shared.
@@ -73,7 +87,17 @@ impl Api {
     ) -> Self {
         let streams = Arc::new(Semaphore::new(streams_max));
         let (heavy, audits) = (Arc::new(Semaphore::new(HEAVY_MAX)), Arc::new(Semaphore::new(1)));
-        Self { views, health, metrics, streams, heavy, audits, stop }
+        Self { views, health, metrics, streams, heavy, audits, stop, earlier: Mutex::default() }
+    }
+
+    /// Keeps a moment that is not the present one any more; returns those that are forgotten, which take a while to close.
+    pub(crate) fn keep(&self, before: Option<Arc<View>>) -> Vec<Arc<View>> {
+        let mut earlier = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = before {
+            earlier.push_front(view);
+        }
+        let kept = earlier.len().min(EARLIER_KEPT);
+        earlier.split_off(kept).into()
     }
 
     /// The moment, and which of its policies is asked for.
@@ -94,6 +118,44 @@ impl Api {
             }
         };
         Ok(Moment { view, index })
+    }
+
+    /// Until the feed of policy `index` is as it should be, or time is up: either is answered, with what there is.
+    async fn wait(&self, secs: u64, index: usize, is_right: impl Fn(&Feed) -> bool) -> Result<(), Problem> {
+        let _permit = stream::permit(self)?;
+        let (mut views, mut stop) = (self.views.clone(), self.stop.clone());
+        let is_there = |view: &View| view.policies.get(index).is_none_or(|policy| is_right(&policy.feed));
+        let newer = async {
+            loop {
+                if views.borrow_and_update().as_deref().is_none_or(is_there) {
+                    return;
+                }
+                tokio::select! {
+                    changed = views.changed() => if changed.is_err() { return },
+                    _ = stop.wait_for(|stop| *stop) => return,
+                }
+            }
+        };
+        // What is served in the end is looked at by whoever waited.
+        let _ = tokio::time::timeout(Duration::from_secs(secs), newer).await;
+        Ok(())
+    }
+
+    /// The moment of a page that ended at `cursor`: the present one, or one that is kept.
+    fn moment_of(&self, now: &Moment, cursor: &PageCursor) -> Result<Moment, Problem> {
+        if now.policy().state() == cursor.state {
+            return Ok(now.clone());
+        }
+        let index = now.index;
+        let is_it =
+            |view: &&Arc<View>| view.policies.get(index).is_some_and(|policy| policy.state() == cursor.state);
+        let earlier = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = earlier.iter().find(is_it) {
+            return Ok(Moment { view: Arc::clone(view), index });
+        }
+        let detail =
+            "the page before was of a state that is not kept any more: begin again, without `cursor`";
+        Err(Problem::new(StatusCode::CONFLICT, "moved", detail).with("feed", json!(now.policy().at.feed)))
     }
 
     /// Works something out that takes long.
@@ -135,9 +197,21 @@ impl Moment {
         &self.view.policies[self.index]
     }
 
-    /// The answer of somebody who has it already, by the `If-None-Match` of the request.
-    fn not_modified(&self, headers: &HeaderMap) -> Option<Response> {
+    /// The tag of an answer: one form of it is other bytes than another.
+    fn etag(&self, form: Form) -> HeaderValue {
         let etag = &self.policy().etag;
+        let named = match form {
+            Form::Json | Form::Events => None,
+            Form::Csv => etag.to_str().ok().and_then(|tag| {
+                HeaderValue::from_str(&format!("{}-csv\"", tag.strip_suffix('"').unwrap_or(tag))).ok()
+            }),
+        };
+        named.unwrap_or_else(|| etag.clone())
+    }
+
+    /// The answer of somebody who has it already, by the `If-None-Match` of the request.
+    fn not_modified(&self, headers: &HeaderMap, form: Form) -> Option<Response> {
+        let etag = self.etag(form);
         let has = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(
             |value| {
                 let mut tags = value.split(',').map(str::trim);
@@ -146,15 +220,24 @@ impl Moment {
                 })
             },
         );
-        has.then(|| (StatusCode::NOT_MODIFIED, [(header::ETAG, etag.clone())]).into_response())
+        has.then(|| (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response())
     }
 
     /// An answer that is text already.
     fn text(&self, json: Bytes) -> Response {
-        let mut response = Response::new(Body::from(json));
+        self.formed(json, Form::Json, "application/json")
+    }
+
+    /// An answer as CSV.
+    fn csv(&self, text: String) -> Response {
+        self.formed(text.into(), Form::Csv, "text/csv; charset=utf-8; header=present")
+    }
+
+    fn formed(&self, text: Bytes, form: Form, media_type: &'static str) -> Response {
+        let mut response = Response::new(Body::from(text));
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::ETAG, self.policy().etag.clone());
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        headers.insert(header::ETAG, self.etag(form));
         response
     }
 
@@ -258,6 +341,7 @@ pub(crate) fn router(api: Shared) -> Router {
         .route("/v1/status", get(status::status))
         .route("/v1/sequencers", get(sequencers::list))
         .route("/v1/sequencers/{id}", get(sequencers::one))
+        .route("/v1/sequencers/{id}/epochs", get(epochs::of_sequencer))
         .route("/v1/sequencers/{id}/ledger", get(sequencers::ledger))
         .route("/v1/sequencers/{id}/statement", get(claims::statement))
         .route("/v1/sequencers/{id}/claim", get(claims::claim))
@@ -265,9 +349,14 @@ pub(crate) fn router(api: Shared) -> Router {
         .route("/v1/epochs/{n}", get(epochs::one))
         .route("/v1/blocks/{n}", get(epochs::block))
         .route("/v1/batches", get(pool::batches))
+        .route("/v1/batches/{n}", get(pool::batch))
         .route("/v1/batches/next", get(pool::next_batch))
         .route("/v1/rates/next", get(pool::next_rate))
         .route("/v1/audit", get(pool::audit))
+        .route("/v1/distributions", get(distributions::list))
+        .route("/v1/distributions/{n}", get(distributions::one))
+        .route("/v1/distributions/{n}/leaves", get(distributions::leaves))
+        .route("/v1/facts/{fact}", get(facts::one))
         .route("/v1/feed", get(feed::feed))
         .with_state(Arc::clone(&api));
     health_router(api).merge(asked)

@@ -1,11 +1,13 @@
 //! The `OpenAPI` file: generated from the handlers and the types that they answer with.
 
-use super::{claims, epochs, feed, pool, sequencers, status};
+use super::{claims, distributions, epochs, facts, feed, pool, sequencers, status};
+use crate::cursor::CURSOR_PATTERN;
 use axum::http::header;
 use axum::response::IntoResponse;
 use serde::Serialize;
 use std::sync::OnceLock;
-use tally_wire::require_all;
+use tally_wire::{CaughtUp, FactKind, FeedPlace, Head, Horizon, name_facts, require_all};
+use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -31,33 +33,106 @@ use utoipa::{Modify, OpenApi, ToSchema};
         claims::claim,
         epochs::list,
         epochs::one,
+        epochs::of_sequencer,
         epochs::block,
         pool::batches,
+        pool::batch,
         pool::next_batch,
         pool::next_rate,
         pool::audit,
+        distributions::list,
+        distributions::one,
+        distributions::leaves,
         feed::feed,
+        facts::one,
         serve,
     ),
-    components(schemas(ProblemJson)),
+    components(schemas(CaughtUp, Problem)),
     modifiers(&Common),
 )]
 struct Described;
 
-/// A problem, after RFC 9457. Some kinds have further members.
+/// The kinds of problems: what follows `urn:tally:problem:` in their types.
+const PROBLEMS: [&str; 30] = [
+    "bad-combination",
+    "bad-cursor",
+    "bad-last-event-id",
+    "bad-path",
+    "bad-query",
+    "bad-range",
+    "behind",
+    "body-too-large",
+    "broken",
+    "busy",
+    "gap",
+    "internal",
+    "method-not-allowed",
+    "moved",
+    "not-flat",
+    "not-found",
+    "not-payable",
+    "not-ready",
+    "other-feed",
+    "paid-by-contract",
+    "timeout",
+    "too-many-requests",
+    "too-many-streams",
+    "unauthorized",
+    "unknown-batch",
+    "unknown-block",
+    "unknown-fact",
+    "unknown-policy",
+    "unknown-root",
+    "unknown-sequencer",
+];
+
+/// A problem, after RFC 9457. The members after `detail` are there for some kinds only.
 #[derive(Serialize, ToSchema)]
 #[allow(dead_code, reason = "only its schema is used: `http::Problem` writes it")]
-struct ProblemJson {
+struct Problem {
     /// `urn:tally:problem:` and a word for the kind, which stays the same.
     r#type: String,
+    /// The kind in words.
     title: String,
+    /// The status of the answer.
     status: u16,
     /// What is the matter with this one request.
     detail: String,
+    /// Of `gap`: what is missing.
+    missing: Option<Missing>,
+    /// Of `gap`: the last L2 block that is folded, or that is final if that is what counts.
+    horizon: Option<Horizon>,
+    /// Of `gap`: the last L1 block in the log, or that is final if that is what counts.
+    l1_head: Option<Head>,
+    /// Of `gap`: the last L2 block in the log, or that is final if that is what counts.
+    l2_head: Option<Head>,
+    /// Of `behind`, `moved` and `other-feed`: how far the feed was told here.
+    feed: Option<FeedPlace>,
+    /// Of `unknown-policy`: the names of the policies that are served.
+    policies: Option<Vec<String>>,
 }
 
-/// A sequence number, and, to be checked, the digest of what holds up to it.
-const CURSOR_PATTERN: &str = "^[0-9]{1,19}(-[0-9a-f]{16})?$";
+/// What is missing for an answer.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code, reason = "only its schema is used: `http::Problem` writes it")]
+struct Missing {
+    /// The first L2 block that would be needed; `null` if that is not known.
+    from_l2_block: Option<u64>,
+    /// Why it is not there: as in `stopped`, or `not_final`.
+    reason: MissingReason,
+}
+
+/// Why a block is not there.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(dead_code, reason = "only its schema is used")]
+enum MissingReason {
+    LogEnd,
+    AsAsked,
+    L1Behind,
+    Unsettled,
+    NotFinal,
+}
 
 /// What every request can be answered with.
 struct Common;
@@ -66,44 +141,18 @@ impl Modify for Common {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut openapi.paths.paths {
             let Some(operation) = item.get.as_mut() else { continue };
-            operation.parameters.iter_mut().flatten().for_each(unsigned);
-            add(operation, "413", "The request has a body, and none is taken.");
-            add(operation, "500", "The answer could not be worked out: the operator was told why.");
-            if path == "/healthz" {
-                operation.security = Some(Vec::new());
-                continue;
-            }
-            add(operation, "401", "A token is needed, and none or a wrong one was given.");
-            add(operation, "429", "This client asks too often: `Retry-After` says when to ask again.");
-            add(operation, "503", "Nothing is folded yet, or too much is being asked: ask again.");
-            if path.starts_with("/v1/") && path != "/v1/status" {
-                add(operation, "400", "A parameter is unknown, or out of its range.");
-                add(operation, "404", "There is nothing of that name or number.");
-                add(
-                    operation,
-                    "409",
-                    "What is asked for lies beyond what is folded: `detail` says what is missing.",
-                );
-                let is_feed = path == "/v1/feed";
-                if !is_feed {
-                    let about = "The answer that the client has, by `If-None-Match`, is still the same.";
-                    let same = ResponseBuilder::new().description(about).build();
-                    operation.responses.responses.insert("304".into(), same.into());
-                }
-                let (name, about) = if is_feed {
-                    ("Last-Event-ID", "The cursor of the last event that was read; it comes before `after`.")
-                } else {
-                    ("If-None-Match", "The `ETag` of the answer that the client has.")
-                };
-                let text = ObjectBuilder::new().schema_type(Type::String);
-                let text = text.pattern(is_feed.then_some(CURSOR_PATTERN)).build();
-                let header = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header);
-                let header = header.required(Required::False).description(Some(about)).schema(Some(text));
-                operation.parameters.get_or_insert_default().push(RefOr::T(header.build()));
-            }
+            operation.parameters.iter_mut().flatten().for_each(finish);
+            add_answers(path, operation);
         }
         if let Some(components) = openapi.components.as_mut() {
-            components.schemas.values_mut().for_each(require_all);
+            name_facts(&mut components.schemas);
+            for (name, schema) in &mut components.schemas {
+                if name == "Problem" {
+                    finish_problem(schema);
+                } else {
+                    require_all(schema);
+                }
+            }
             let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
             components.add_security_scheme("token", SecurityScheme::Http(bearer));
         }
@@ -113,21 +162,89 @@ impl Modify for Common {
     }
 }
 
-fn add(operation: &mut Operation, status: &str, description: &str) {
-    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemJson"))).build();
-    let response =
-        ResponseBuilder::new().description(description).content("application/problem+json", problem).build();
-    operation.responses.responses.insert(status.into(), response.into());
+/// Adds what a question of this path can be answered with besides what it says itself.
+fn add_answers(path: &str, operation: &mut Operation) {
+    add(operation, "413", "The request has a body, and none is taken.", &[]);
+    add(operation, "500", "The answer could not be worked out: the operator was told why.", &[]);
+    if path == "/healthz" {
+        operation.security = Some(Vec::new());
+        return;
+    }
+    let scheme = ("WWW-Authenticate", "How to show a token: `Bearer`.");
+    add(operation, "401", "A token is needed, and none or a wrong one was given.", &[scheme]);
+    let retry = ("Retry-After", "In how many seconds to ask again.");
+    add(operation, "429", "This client asks too often.", &[retry]);
+    add(operation, "503", "The server is not there yet, or too much is being asked: ask again.", &[retry]);
+    if !path.starts_with("/v1/") || path == "/v1/status" {
+        return;
+    }
+    add(operation, "400", "A parameter is unknown, or out of its range.", &[]);
+    add(operation, "404", "There is nothing of that name or number.", &[]);
+    let about =
+        "What is asked for lies beyond what is folded or final, or the reader has read another history.";
+    add(operation, "409", about, &[]);
+    let (name, about, pattern) = if path == "/v1/feed" {
+        let about = "The cursor of the last event that was read; it comes before `after`.";
+        ("Last-Event-ID", about, Some(CURSOR_PATTERN))
+    } else {
+        let about = "The answer that the client has, by `If-None-Match`, is still the same.";
+        let same = ResponseBuilder::new().description(about).build();
+        operation.responses.responses.insert("304".into(), same.into());
+        let etag = (
+            "ETag",
+            "What tells the answer from others: give it as `If-None-Match` to be told if it is still the same.",
+        );
+        for status in ["200", "304"] {
+            if let Some(RefOr::T(response)) = operation.responses.responses.get_mut(status) {
+                response.headers.insert(etag.0.into(), header_of(etag).1.into());
+            }
+        }
+        ("If-None-Match", "The `ETag` of the answer that the client has.", None)
+    };
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(pattern).build();
+    let header = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header);
+    let header = header.required(Required::False).description(Some(about)).schema(Some(text));
+    operation.parameters.get_or_insert_default().push(RefOr::T(header.build()));
 }
 
-/// Numbers are unsigned: 64 bits, without a sign.
-fn unsigned(parameter: &mut RefOr<Parameter>) {
+/// A header of an answer: its name, and what it says.
+fn header_of((name, about): (&'static str, &str)) -> (&'static str, Header) {
+    let kind = if name == "Retry-After" { Type::Integer } else { Type::String };
+    let schema = ObjectBuilder::new().schema_type(kind).build();
+    (name, HeaderBuilder::new().schema(Some(schema)).description(Some(about)).build())
+}
+
+fn add(operation: &mut Operation, status: &str, description: &str, headers: &[(&'static str, &str)]) {
+    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let mut response =
+        ResponseBuilder::new().description(description).content("application/problem+json", problem);
+    for (name, header) in headers.iter().map(|header| header_of(*header)) {
+        response = response.header(name, header);
+    }
+    operation.responses.responses.insert(status.into(), response.build().into());
+}
+
+/// Names all types of problems.
+fn finish_problem(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::Object(object)) = schema else { return };
+    let words = PROBLEMS.map(|kind| format!("urn:tally:problem:{kind}"));
+    if let Some(RefOr::T(Schema::Object(kind))) = object.properties.get_mut("type") {
+        kind.enum_values = Some(words.into_iter().map(Into::into).collect());
+    }
+}
+
+/// Numbers are unsigned, 64 bits without a sign, and types of facts are those that there are.
+fn finish(parameter: &mut RefOr<Parameter>) {
     let RefOr::T(parameter) = parameter else { return };
     let Some(RefOr::T(Schema::Object(object))) = parameter.schema.as_mut() else { return };
     if object.format == Some(SchemaFormat::KnownFormat(KnownFormat::Int64)) {
         object.format = Some(SchemaFormat::Custom("uint64".into()));
         object.minimum = Some(0_usize.into());
         object.maximum.get_or_insert(usize::MAX.into());
+    }
+    if parameter.name == "types" {
+        let types = FactKind::NAMES.join("|");
+        object.pattern = Some(format!("^({types})(,({types}))*$"));
     }
 }
 

@@ -1,40 +1,72 @@
 //! What was paid, what is to be paid next, and what the audit says of it.
 
-use super::input::{Asked, Limit, PageParams, PolicyParams, of_policy, page};
-use super::{broken, in_turn, refusal};
+use super::input::{Asked, CommonParams, Limit, Number, PageCursor, PageParams, page};
+use super::{broken, gap, in_turn, refusal};
 use crate::error::FeedError;
 use crate::http::Problem;
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
 use tally_audit::{AuditOptions, CountRule, audit_chain};
 use tally_claims::{ClaimsError, CreditRule};
-use tally_wire::{AuditAnswer, BatchesAnswer, NextBatchAnswer, NextRateAnswer};
+use tally_wire::{
+    AuditAnswer, BatchAnswer, BatchesAnswer, NextBatchAnswer, NextRateAnswer, PageOf, next_cursor,
+};
 use utoipa::IntoParams;
 
 /// How the audit counts the blocks of a batch.
 const COUNT_RULE: CountRule = CountRule::Scheduled;
 
 /// The batches that were paid.
-#[utoipa::path(get, path = "/v1/batches", tag = "pool", params(PageParams), responses((status = 200, description = "A page of batches.", body = BatchesAnswer)))]
-pub(super) async fn batches(asked: Asked<PageParams>) -> Result<Response, Problem> {
+#[utoipa::path(get, path = "/v1/batches", tag = "pool", params(CommonParams, PageParams), responses((status = 200, description = "A page of batches.", body = BatchesAnswer)))]
+pub(super) async fn batches(mut asked: Asked<PageParams>) -> Result<Response, Problem> {
+    let from = asked.page_from(asked.params.cursor.clone(), asked.params.from)?;
     let Asked { moment, params, .. } = &asked;
     if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
     let view = &moment.view;
-    let (found, next) = page(&view.contracts.batches, params.from, params.limit, |batch| batch.batch);
+    let (found, next) = page(&view.contracts.batches, from, params.limit, |batch| batch.batch);
     let last = view.final_reach.l1.map(|head| head.block.0);
     let mut batches = found.to_vec();
     for batch in &mut batches {
         batch.is_final = Some(batch.l1_block) <= last;
     }
-    moment.answer(&BatchesAnswer { at: moment.policy().at.clone(), batches, next })
+    let policy = moment.policy();
+    let next = next.map(|next| next_cursor(next, policy.state()));
+    moment.answer(&BatchesAnswer { at: policy.at.clone(), batches, next })
+}
+
+/// A batch that was paid.
+#[utoipa::path(get, path = "/v1/batches/{n}", operation_id = "batch", tag = "pool", params(("n" = u64, Path, description = "Its number."), CommonParams), responses((status = 200, description = "The batch.", body = BatchAnswer)))]
+pub(super) async fn batch(Number(number): Number, asked: Asked) -> Result<Response, Problem> {
+    let Asked { moment, .. } = &asked;
+    let (view, policy) = (&moment.view, moment.policy());
+    let batches = &view.contracts.batches;
+    let Ok(place) = batches.binary_search_by_key(&number, |batch| batch.batch) else {
+        let last = batches.last().map(|batch| batch.batch);
+        if last.is_none_or(|last| number > last) {
+            let last = last.map_or("none".into(), |last| last.to_string());
+            return Err(gap(
+                policy,
+                format!("batch {number} is asked for, but the last that was paid is {last}"),
+            ));
+        }
+        let detail = format!("no batch that was paid has the number {number}");
+        return Err(Problem::new(StatusCode::NOT_FOUND, "unknown-batch", detail));
+    };
+    if let Some(response) = asked.not_modified() {
+        return Ok(response);
+    }
+    let mut batch = batches[place].clone();
+    batch.is_final = Some(batch.l1_block) <= view.final_reach.l1.map(|head| head.block.0);
+    moment.answer(&BatchAnswer { at: policy.at.clone(), batch })
 }
 
 /// The batch that can be paid next by what is final, and the call that pays it.
-#[utoipa::path(get, path = "/v1/batches/next", tag = "pool", params(PolicyParams), responses((status = 200, description = "The batch.", body = NextBatchAnswer)))]
-pub(super) async fn next_batch(asked: Asked<PolicyParams>) -> Result<Response, Problem> {
+#[utoipa::path(get, path = "/v1/batches/next", tag = "pool", params(CommonParams), responses((status = 200, description = "The batch.", body = NextBatchAnswer)))]
+pub(super) async fn next_batch(asked: Asked) -> Result<Response, Problem> {
     let Asked { api, moment, .. } = &asked;
     let worked = moment.clone();
     let answer = api
@@ -51,8 +83,8 @@ pub(super) async fn next_batch(asked: Asked<PolicyParams>) -> Result<Response, P
 }
 
 /// The reward per block that holds the policy's target from now on, by what is final, and the call that sets it.
-#[utoipa::path(get, path = "/v1/rates/next", tag = "pool", params(PolicyParams), responses((status = 200, description = "The rate.", body = NextRateAnswer)))]
-pub(super) async fn next_rate(asked: Asked<PolicyParams>) -> Result<Response, Problem> {
+#[utoipa::path(get, path = "/v1/rates/next", tag = "pool", params(CommonParams), responses((status = 200, description = "The rate.", body = NextRateAnswer)))]
+pub(super) async fn next_rate(asked: Asked) -> Result<Response, Problem> {
     let Asked { api, moment, .. } = &asked;
     let worked = moment.clone();
     let answer = api
@@ -70,28 +102,24 @@ pub(super) async fn next_rate(asked: Asked<PolicyParams>) -> Result<Response, Pr
     asked.answer(&answer)
 }
 
-/// The kinds of findings that are asked for.
+/// The page of findings that is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AuditParams {
-    /// The name of a policy that is served; the first of them, if none is named. The audit is the same for all.
-    policy: Option<String>,
     /// Where a page of findings begins: the `next` of the page before.
-    #[serde(default)]
-    #[param(required = false, default = 0, minimum = 0)]
-    cursor: u64,
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,20}-[0-9a-f]{16}$")]
+    cursor: Option<PageCursor>,
     /// How many findings at most.
     #[serde(default)]
     #[param(required = false, value_type = u32, default = 100, minimum = 1, maximum = 1000)]
     limit: Limit,
 }
 
-of_policy!(AuditParams);
-
 /// What the chain claims, against the log.
-#[utoipa::path(get, path = "/v1/audit", tag = "pool", params(AuditParams), responses((status = 200, description = "The audit.", body = AuditAnswer)))]
-pub(super) async fn audit(asked: Asked<AuditParams>) -> Result<Response, Problem> {
+#[utoipa::path(get, path = "/v1/audit", tag = "pool", params(CommonParams, AuditParams), responses((status = 200, description = "The audit.", body = AuditAnswer)))]
+pub(super) async fn audit(mut asked: Asked<AuditParams>) -> Result<Response, Problem> {
+    let position = asked.page_from(asked.params.cursor.clone(), 0)?;
     let Asked { api, moment, params, .. } = &asked;
     if let Some(response) = asked.not_modified() {
         return Ok(response);
@@ -109,8 +137,9 @@ pub(super) async fn audit(asked: Asked<AuditParams>) -> Result<Response, Problem
         in_turn(&api.audits, work).await?;
     }
     let audited = moment.view.audit.get().ok_or_else(|| broken(&FeedError::Broken("no audit".into())))?;
-    let at = moment.policy().at.clone();
-    moment.answer(&AuditAnswer::from((at, audited, COUNT_RULE, params.cursor, params.limit.get())))
+    let policy = moment.policy();
+    let page = PageOf { position, limit: params.limit.get(), state: policy.state() };
+    moment.answer(&AuditAnswer::from((policy.at.clone(), audited, COUNT_RULE, page)))
 }
 
 fn audit_of(view: &crate::view::View) -> Result<tally_audit::ChainAudit, Problem> {

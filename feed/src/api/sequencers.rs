@@ -1,36 +1,151 @@
 //! Sequencers, and the blocks of one.
 
-use super::input::{Asked, Limit, Number, PolicyParams, bad, of_policy};
+use super::input::{Asked, CommonParams, Limit, Number, PageCursor, bad, parse};
 use super::{Moment, broken, gap, text_of};
 use crate::http::Problem;
+use alloy_primitives::Address;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
+use tally_claims::SequencerFacts;
 use tally_engine::{L2Block, SequencerId};
 use tally_eventlog::LogView;
 use tally_replay::BlockLedger;
-use tally_wire::{LedgerAnswer, SequencerAnswer, SequencersAnswer, ServedBlock};
+use tally_wire::{
+    LedgerAnswer, SequencerAnswer, SequencerStatus, SequencersAnswer, ServedBlock, next_cursor, status_name,
+};
 use utoipa::IntoParams;
 
 /// How many blocks one page of a ledger is looked for in, at most.
 const BLOCKS_SCANNED_MAX: u64 = 65_536;
 
-/// All sequencers, and what is owed to them.
-#[utoipa::path(get, path = "/v1/sequencers", operation_id = "list_sequencers", tag = "sequencers", params(PolicyParams), responses((status = 200, description = "By id.", body = SequencersAnswer)))]
-pub(super) async fn list(asked: Asked<PolicyParams>) -> Result<Response, Problem> {
-    let Asked { moment, .. } = &asked;
+/// Which sequencers are asked for: those of whom everything that is said holds.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SequencersParams {
+    /// These ids, with commas between.
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,19}(,[0-9]{1,19}){0,99}$")]
+    id: Option<Ids>,
+    /// Of this status.
+    #[param(required = false, value_type = SequencerStatus, inline)]
+    status: Option<OfStatus>,
+    /// Controlled by this address.
+    #[param(required = false, value_type = String, pattern = "^0x[0-9a-fA-F]{40}$")]
+    owner: Option<OfAddress>,
+    /// Whose blocks are, or were, signed by this address.
+    #[param(required = false, value_type = String, pattern = "^0x[0-9a-fA-F]{40}$")]
+    signer: Option<OfAddress>,
+    /// Whose rewards go to this address on L2.
+    #[param(required = false, value_type = String, pattern = "^0x[0-9a-fA-F]{40}$")]
+    recipient: Option<OfAddress>,
+    /// Where a page begins: the `next` of the page before.
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,20}-[0-9a-f]{16}$")]
+    cursor: Option<PageCursor>,
+    /// How many sequencers at most.
+    #[serde(default)]
+    #[param(required = false, value_type = u32, default = 100, minimum = 1, maximum = 1000)]
+    limit: Limit,
+}
+
+impl SequencersParams {
+    /// Whether nothing is said that leaves a sequencer out.
+    fn is_empty(&self) -> bool {
+        let Self { id, status, owner, signer, recipient, cursor, limit } = self;
+        let is_whole = id.is_none() && status.is_none() && cursor.is_none() && *limit == Limit::default();
+        is_whole && owner.is_none() && signer.is_none() && recipient.is_none()
+    }
+
+    /// Whether a sequencer is asked for.
+    fn admits(&self, id: SequencerId, facts: &SequencerFacts) -> bool {
+        let is = |asked: &Option<OfAddress>, found: Option<Address>| {
+            asked.as_ref().is_none_or(|OfAddress(asked)| Some(*asked) == found)
+        };
+        let has_signed =
+            |OfAddress(asked): &OfAddress| facts.signers.iter().any(|(signer, _)| signer == asked);
+        self.id.as_ref().is_none_or(|Ids(ids)| ids.contains(&id.0))
+            && self.status.as_ref().is_none_or(|OfStatus(status)| status == status_name(facts.status))
+            && is(&self.owner, Some(facts.owner))
+            && self.signer.as_ref().is_none_or(has_signed)
+            && is(&self.recipient, facts.recipient)
+    }
+}
+
+/// A status, by the word for it.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct OfStatus(String);
+
+impl TryFrom<String> for OfStatus {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let known = SequencerStatus::ALL;
+        if known.contains(&&*text) {
+            Ok(Self(text))
+        } else {
+            Err(format!("a status is one of {}", known.join(", ")))
+        }
+    }
+}
+
+/// Ids, of which there may be 100.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Ids(Vec<u64>);
+
+impl TryFrom<String> for Ids {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let ids: Option<Vec<u64>> = text.split(',').map(parse).collect();
+        ids.filter(|ids| ids.len() <= 100).map(Self).ok_or("ids are numbers with commas between, 100 at most")
+    }
+}
+
+/// An address that somebody asks for.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct OfAddress(Address);
+
+impl TryFrom<String> for OfAddress {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 40);
+        let address = digits.and_then(|digits| digits.parse().ok());
+        address.map(Self).ok_or("an address is 0x and 40 hexadecimal digits")
+    }
+}
+
+/// Sequencers, and what is owed to them.
+#[utoipa::path(get, path = "/v1/sequencers", operation_id = "list_sequencers", tag = "sequencers", params(CommonParams, SequencersParams), responses((status = 200, description = "A page of sequencers.", body = SequencersAnswer)))]
+pub(super) async fn list(mut asked: Asked<SequencersParams>) -> Result<Response, Problem> {
+    let from = asked.page_from(asked.params.cursor.clone(), 0)?;
+    let Asked { moment, params, .. } = &asked;
+    let is_whole = params.is_empty();
     if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
     let (view, policy) = (&moment.view, moment.policy());
-    if let Some(text) = policy.all.get() {
+    if let Some(text) = policy.all.get().filter(|_| is_whole) {
         return Ok(moment.text(text.clone()));
     }
-    let mut found = Vec::new();
-    for id in view.contracts.sequencers.keys() {
-        found.extend(policy.sequencer(&view.contracts, *id));
+    let contracts = &view.contracts;
+    let asked =
+        contracts.sequencers.range(SequencerId(from)..).filter(|(id, facts)| params.admits(**id, facts));
+    let (mut found, mut next) = (Vec::new(), None);
+    for (id, _) in asked {
+        if found.len() == params.limit.get() {
+            next = Some(next_cursor(id.0, policy.state()));
+            break;
+        }
+        found.extend(policy.sequencer(contracts, *id));
     }
-    let text = text_of(&SequencersAnswer { at: policy.at.clone(), sequencers: found })?;
+    let text = text_of(&SequencersAnswer { at: policy.at.clone(), sequencers: found, next })?;
+    if !is_whole {
+        return Ok(moment.text(text));
+    }
     Ok(moment.text(policy.all.get_or_init(|| text).clone()))
 }
 
@@ -42,8 +157,8 @@ pub(super) fn unknown(moment: &Moment, id: u64) -> Problem {
 }
 
 /// A sequencer, and what is owed to it.
-#[utoipa::path(get, path = "/v1/sequencers/{id}", operation_id = "sequencer", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), PolicyParams), responses((status = 200, description = "The sequencer.", body = SequencerAnswer)))]
-pub(super) async fn one(Number(id): Number, asked: Asked<PolicyParams>) -> Result<Response, Problem> {
+#[utoipa::path(get, path = "/v1/sequencers/{id}", operation_id = "sequencer", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), CommonParams), responses((status = 200, description = "The sequencer.", body = SequencerAnswer)))]
+pub(super) async fn one(Number(id): Number, asked: Asked) -> Result<Response, Problem> {
     let Asked { moment, .. } = &asked;
     let policy = moment.policy();
     let Some(cell) = policy.answers.get(&SequencerId(id)) else {
@@ -66,27 +181,26 @@ pub(super) async fn one(Number(id): Number, asked: Asked<PolicyParams>) -> Resul
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct LedgerParams {
-    /// The name of a policy that is served; the first of them, if none is named.
-    policy: Option<String>,
     /// The first L2 block; the log's first, if none is given.
     from: Option<u64>,
     /// The last L2 block; the horizon, if none is given.
     to: Option<u64>,
     /// Where a page begins: the `next` of the page before.
-    cursor: Option<u64>,
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,20}-[0-9a-f]{16}$")]
+    cursor: Option<PageCursor>,
     /// How many blocks at most.
     #[serde(default)]
     #[param(required = false, value_type = u32, default = 100, minimum = 1, maximum = 1000)]
     limit: Limit,
 }
 
-of_policy!(LedgerParams);
-
 /// The blocks of a sequencer, and what each earned. A page looks through 65,536 blocks at most, so it may have few
 /// entries, or none, and still not be the last.
-#[utoipa::path(get, path = "/v1/sequencers/{id}/ledger", operation_id = "ledger", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), LedgerParams), responses((status = 200, description = "A page of its blocks.", body = LedgerAnswer)))]
-pub(super) async fn ledger(Number(id): Number, asked: Asked<LedgerParams>) -> Result<Response, Problem> {
+#[utoipa::path(get, path = "/v1/sequencers/{id}/ledger", operation_id = "ledger", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), CommonParams, LedgerParams), responses((status = 200, description = "A page of its blocks.", body = LedgerAnswer)))]
+pub(super) async fn ledger(Number(id): Number, mut asked: Asked<LedgerParams>) -> Result<Response, Problem> {
+    let position = asked.page_from(asked.params.cursor.clone(), 0)?;
     let Asked { api, moment, params, .. } = &asked;
+    let is_first = params.cursor.is_none();
     let policy = moment.policy();
     if !policy.answers.contains_key(&SequencerId(id)) {
         return Err(unknown(moment, id));
@@ -105,7 +219,7 @@ pub(super) async fn ledger(Number(id): Number, asked: Asked<LedgerParams>) -> Re
     if from > to {
         return Err(bad("bad-range", format!("blocks {from} to {to} are asked for, which are none")));
     }
-    let start = params.cursor.unwrap_or(from);
+    let start = if is_first { from } else { position };
     if !(from..=to).contains(&start) {
         return Err(bad(
             "bad-cursor",
@@ -144,6 +258,6 @@ fn page_of(
             }
         }
     }
-    let next = if end < to { end.checked_add(1) } else { None };
+    let next = end.checked_add(1).filter(|_| end < to).map(|next| next_cursor(next, policy.state()));
     Ok(LedgerAnswer { at: policy.at.clone(), sequencer: id.0, from: start, to: end, blocks, next })
 }

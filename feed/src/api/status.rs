@@ -34,11 +34,7 @@ pub(super) async fn status(State(api): State<Shared>) -> Result<Response, Proble
     let not_ready = api.health.not_ready(Some(&moment.view));
     let identity = moment.view.log.identity();
     let ingest: Option<Ingesting> = api.health.ingesting();
-    let policies = moment
-        .view
-        .policies
-        .iter()
-        .map(|policy| PolicyStatus { at: policy.at.clone(), sequence: policy.feed.last() });
+    let policies = moment.view.policies.iter().map(|policy| PolicyStatus { at: policy.at.clone() });
     let answer = StatusAnswer {
         engine_version: tally_engine::VERSION.into(),
         l1_chain_id: identity.l1_chain_id,

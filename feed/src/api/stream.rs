@@ -3,11 +3,13 @@
 //! A stream holds no facts of its own: it remembers how far it is, and takes the next from what all share once the
 //! reader has taken those before. So a slow reader costs no memory, and cannot miss a fact.
 
-use super::Shared;
+use super::feed::Filter;
+use super::{Api, Shared};
+use crate::cursor::Cursor;
 use crate::http::Problem;
 use crate::metrics::Gauged;
-use crate::told::Told;
-use crate::view::View;
+use crate::told::{Place, Told};
+use crate::view::{PolicyView, View};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -15,6 +17,7 @@ use std::convert::Infallible;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
+use tally_wire::CaughtUp;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 /// How many bytes of events go out at a time, about.
@@ -30,7 +33,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const STREAM_MAX: Duration = Duration::from_hours(1);
 
 /// A place among those who wait for facts.
-pub(super) fn permit(api: &Shared) -> Result<OwnedSemaphorePermit, Problem> {
+pub(super) fn permit(api: &Api) -> Result<OwnedSemaphorePermit, Problem> {
     Arc::clone(&api.streams).try_acquire_owned().map_err(|_| {
         let detail = "too many readers follow the feed; a page of it can be read without waiting";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", detail).retry_after(10)
@@ -42,29 +45,37 @@ struct Reader {
     views: watch::Receiver<Option<Arc<View>>>,
     stop: watch::Receiver<bool>,
     policy: usize,
-    /// The last fact that was sent, and what tells it from another feed's, where that is known.
-    after: u64,
-    tag: Option<String>,
+    /// How far the reader is.
+    cursor: Cursor,
+    filter: Filter,
+    /// Whether events have the types of facts as their names.
+    is_named: bool,
     has_begun: bool,
+    /// Whether the reader knows that it has everything up to its cursor.
+    is_caught_up: bool,
     ends_at: tokio::time::Instant,
     _permit: OwnedSemaphorePermit,
     _counted: Gauged,
 }
 
-/// The stream of facts after number `after`, which is the fact with that `tag`.
+/// The stream of the wanted facts that a reader with this cursor does not have. A server that is behind it says nothing
+/// until it has got there.
 pub(super) fn events(
     api: &Shared,
     policy: usize,
-    after: u64,
-    tag: Option<String>,
+    cursor: Cursor,
+    filter: Filter,
+    is_named: bool,
 ) -> Result<Response, Problem> {
     let reader = Reader {
         views: api.views.clone(),
         stop: api.stop.clone(),
         policy,
-        after,
-        tag,
+        cursor,
+        filter,
+        is_named,
         has_begun: false,
+        is_caught_up: false,
         ends_at: tokio::time::Instant::now() + STREAM_MAX,
         _permit: permit(api)?,
         _counted: api.metrics.stream(),
@@ -95,13 +106,23 @@ impl Reader {
                 return None;
             }
             let view = self.views.borrow_and_update().clone()?;
-            let here = view.policies.get(self.policy)?.feed.tag(self.after);
-            if here.zip(self.tag.as_ref()).is_some_and(|(here, read)| here != *read) {
-                // Another feed: whoever comes back is told.
-                return None;
-            }
-            if let Some(piece) = self.piece(&view) {
-                return Some(piece);
+            let policy = view.policies.get(self.policy)?;
+            match policy.feed.place(&self.cursor) {
+                Place::After(after) => {
+                    let piece = self.piece(policy, after)?;
+                    if !piece.is_empty() {
+                        return Some(piece);
+                    }
+                    if !self.is_caught_up {
+                        // None of these was wanted; others have a turn before the next.
+                        drop(view);
+                        tokio::task::yield_now().await;
+                        continue;
+                    }
+                }
+                Place::Behind => {}
+                // Whoever comes back is told.
+                Place::Other => return None,
             }
             drop(view);
             tokio::select! {
@@ -112,19 +133,31 @@ impl Reader {
         }
     }
 
-    /// The events of the facts that come next.
-    fn piece(&mut self, view: &View) -> Option<Bytes> {
-        let mut text = String::new();
-        for told in view.policies.get(self.policy)?.feed.after(self.after, PIECE_FACTS) {
+    /// The events of the facts after number `after`, and that there are no more, if there are none; `None` if that cannot be
+    /// said.
+    fn piece(&mut self, policy: &PolicyView, after: u64) -> Option<Bytes> {
+        let (mut text, mut last) = (String::new(), after);
+        for told in policy.feed.after(after, PIECE_FACTS) {
+            let Told { sequence, cursor, kind, json, .. } = &**told;
+            (last, self.cursor, self.is_caught_up) = (*sequence, *cursor, false);
             // Writing to a string does not fail.
-            let Told { sequence, tag, kind, json } = &**told;
-            let _ = write!(text, "id: {sequence}-{tag}\nevent: {kind}\ndata: {json}\n\n");
-            self.after = *sequence;
-            self.tag = Some(tag.clone());
+            if self.filter.admits(told) {
+                let _ = writeln!(text, "id: {cursor}");
+                if self.is_named {
+                    let _ = writeln!(text, "event: {kind}");
+                }
+                let _ = write!(text, "data: {json}\n\n");
+            }
             if text.len() >= PIECE_BYTES {
                 break;
             }
         }
-        (!text.is_empty()).then(|| Bytes::from(text))
+        if !self.is_caught_up && policy.feed.after(last, 1).is_empty() {
+            self.is_caught_up = true;
+            let caught_up = CaughtUp { cursor: self.cursor.to_string(), at: policy.at.clone() };
+            let json = serde_json::to_string(&caught_up).ok()?;
+            let _ = write!(text, "id: {}\nevent: caught_up\ndata: {json}\n\n", caught_up.cursor);
+        }
+        Some(Bytes::from(text))
     }
 }

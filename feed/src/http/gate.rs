@@ -25,8 +25,6 @@ use tower_http::compression::Compression;
 
 /// Asked for by whoever watches the process: everybody may, as often as they like.
 const HEALTH: &str = "/healthz";
-/// No handler reads a body; some clients send small ones all the same.
-const BODY_BYTES_MAX: u64 = 1024;
 
 /// The limits and permissions by which the gate lets requests in.
 pub(super) struct GateRules {
@@ -63,8 +61,8 @@ impl GateRules {
         }
         // What is not read here is thrown away by hyper, or its connection closed.
         let body = std::mem::take(request.body_mut());
-        if body.size_hint().upper().is_none_or(|bytes| bytes > BODY_BYTES_MAX) {
-            let detail = format!("a body of more than {BODY_BYTES_MAX} bytes, or of unknown size");
+        if body.size_hint().upper() != Some(0) {
+            let detail = "no request has a body";
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail));
         }
         Ok(())

@@ -66,17 +66,18 @@ fn check_policy(served: &Served, log: &Path, policy: &str) {
     let epochs = replayed["epochs"].as_array().unwrap();
     let whole = get("/v1/epochs?limit=1000");
     assert!(same(&whole["epochs"], &replayed["epochs"], "epochs") >= 9 * epochs.len());
-    let mut from = 0;
+    let mut cursor = String::new();
     for (index, epoch) in epochs.iter().enumerate() {
-        let page = get(&format!("/v1/epochs?limit=1&from={from}"));
+        let page = get(&format!("/v1/epochs?limit=1{cursor}"));
         assert_eq!(page["epochs"][0], whole["epochs"][index]);
-        from = page["next"].as_u64().unwrap_or(u64::MAX);
+        cursor = page["next"].as_str().map(|next| format!("&cursor={next}")).unwrap_or_default();
+        assert_eq!(get(&format!("/v1/epochs?limit=1&from={index}"))["epochs"], page["epochs"]);
         let one = get(&format!("/v1/epochs/{index}"));
         assert_eq!(one["epoch"], page["epochs"][0]);
         assert!(same(&one["rows"], &epoch["rows"], "rows") >= 4 * epoch["rows"].as_array().unwrap().len());
         assert_eq!(one["epoch"]["is_closed"], index + 1 < epochs.len());
     }
-    assert_eq!(from, u64::MAX, "the last page says so");
+    assert_eq!(cursor, "", "the last page says so");
     let beyond = served.get(&format!("/v1/epochs/{}?policy={policy}", epochs.len()));
     assert_eq!((beyond.status, &beyond.json()["type"]), (409, &"urn:tally:problem:gap".into()));
 
@@ -104,13 +105,13 @@ fn check_sequencer(served: &Served, log: &Path, policy: &str, id: u64) {
     // Its statement, in pages.
     let statement = said(log, &["accounts", "statement"], &["--policy", policy, "--sequencer", &id_text]);
     let mut movements = Vec::new();
-    let mut cursor = Some(0);
+    let mut cursor = Some(String::new());
     while let Some(at) = cursor {
-        let path = format!("/v1/sequencers/{id}/statement?policy={policy}&limit=40&cursor={at}");
+        let path = format!("/v1/sequencers/{id}/statement?policy={policy}&limit=40{at}");
         let page = served.json(&path);
         same(&page["accounts"], &statement["accounts"], "accounts");
         movements.extend(page["movements"].as_array().unwrap().iter().cloned());
-        cursor = page["next"].as_u64();
+        cursor = page["next"].as_str().map(|next| format!("&cursor={next}"));
     }
     assert!(same(&Value::Array(movements), &statement["movements"], "movements") > 10);
 
@@ -121,7 +122,7 @@ fn check_sequencer(served: &Served, log: &Path, policy: &str, id: u64) {
     loop {
         let page = served.json(&format!("/v1/sequencers/{id}/ledger?policy={policy}&limit=777{cursor}"));
         blocks.extend(page["blocks"].as_array().unwrap().iter().cloned());
-        let Some(next) = page["next"].as_u64() else { break };
+        let Some(next) = page["next"].as_str() else { break };
         cursor = format!("&cursor={next}");
     }
     let expected = ledger["blocks"].as_array().unwrap().len();
@@ -189,7 +190,8 @@ fn check_claims(served: &Served, log: &Path) {
         if let Some(leaf) = leaf {
             assert_eq!(distribution["proof"], leaf["proof"]);
             assert_eq!(distribution["cumulative_wei"], leaf["cumulative_wei"]);
-            assert_eq!(claim["recipient"], leaf["recipient"]);
+            assert_eq!(distribution["recipient"], leaf["recipient"]);
+            assert_eq!(claim["recipient"], sequencer["recipient"]);
             claimable += 1;
         } else {
             assert!(distribution["withheld_reason"].is_string(), "{claim}");

@@ -101,8 +101,9 @@ impl Events {
                         .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
                         .map(str::to_owned)
                 };
-                // The first thing says when to come back, and others are signs of life.
-                if let (Some(id), Some(kind), Some(data)) = (field("id"), field("event"), field("data")) {
+                // The first thing says when to come back, and others are signs of life. An event without a name is a message.
+                if let Some((id, data)) = field("id").zip(field("data")) {
+                    let kind = field("event").unwrap_or_else(|| "message".into());
                     return Ok(Event { id, kind, data });
                 }
             }

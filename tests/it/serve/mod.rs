@@ -3,10 +3,14 @@
 mod answers;
 pub(crate) mod consumer;
 mod contract;
+mod distributions;
 mod following;
 mod gate;
 pub(crate) mod http;
+mod lists;
 mod rollbacks;
+mod states;
+mod streams;
 
 use crate::process::{self, Process};
 use crate::support::{wait_for, write_log};

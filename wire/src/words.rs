@@ -1,0 +1,114 @@
+//! Words for programs: texts of which there are a few, so that the schema can name them all.
+
+/// Defines a text that is one of some words. The words themselves are those of the type that knows the thing; here they are
+/// listed for whoever reads the schema.
+macro_rules! words {
+    ($($(#[doc = $about:literal])+ $name:ident [$($word:literal),+ $(,)?])+) => {$(
+        $(#[doc = $about])+
+        #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+        pub struct $name(String);
+
+        impl $name {
+            /// All words that there are.
+            pub const ALL: &'static [&'static str] = &[$($word),+];
+
+            /// The word itself, as JSON has it.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(word: &str) -> Self {
+                debug_assert!(Self::ALL.contains(&word), "`{word}` is none of {:?}", Self::ALL);
+                Self(word.into())
+            }
+        }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                let about = concat!($($about, "\n"),+);
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::Type::String)
+                    .description(Some(about.trim().replace("\n ", "\n")))
+                    .enum_values(Some(Self::ALL.iter().copied()))
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
+    )+};
+}
+
+words! {
+    /// Where a sequencer is: `Active`, `Inactive` (it has begun its exit) or `Unlocked` (it has taken its stake out).
+    SequencerStatus ["Active", "Inactive", "Unlocked"]
+
+    /// Why the contracts let nothing be claimed: the first that holds.
+    NotClaimable ["gone", "leaving", "no_recipient", "paused", "nothing_unclaimed"]
+
+    /// Why a sequencer that is owed something has no leaf in a distribution.
+    WithheldReason ["no_recipient"]
+
+    /// Why a sequencer can claim nothing by a distribution: it has named no recipient, or nothing is owed to it.
+    NoProofReason ["no_recipient", "nothing"]
+
+    /// Why no further block is folded.
+    StopReason ["log_end", "as_asked", "l1_behind", "unsettled"]
+
+    /// What moved an amount from one account to another.
+    MovementKind [
+        "locked", "relocked", "relocked_reward", "withdrawn", "credited", "claimed", "unlocked", "accrued", "revalued",
+    ]
+
+    /// What an audit of the chain comes to.
+    AuditVerdict ["verified", "different", "unverified"]
+
+    /// How the blocks of a batch are counted.
+    CountRule ["scheduled", "signed"]
+
+    /// How much a finding matters.
+    Severity ["error", "warning", "note"]
+
+    /// What sets the reward of an epoch's blocks.
+    RateSource ["initial", "window", "chain", "operators", "fixed"]
+
+    /// Why a block earned nothing: the first that holds.
+    UnrewardedReason ["before_genesis", "no_producer", "unknown_signer", "after_unlock"]
+
+    /// Whom a batch credits for the blocks of a span.
+    CreditRule ["span_signer", "present_signer"]
+
+    /// Why the contract cannot credit a signer.
+    Uncreditable ["unknown_signer", "sequencer_gone", "signer_replaced"]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tally_audit::Severity as Of;
+    use tally_claims::{CreditRule as Rule, NotClaimable as Why};
+    use tally_engine::Status;
+
+    /// Whether these are all words, in any order.
+    fn are_all<const N: usize>(listed: &[&str], known: [&str; N]) -> bool {
+        listed.len() == N && known.iter().all(|word| listed.contains(word))
+    }
+
+    #[test]
+    fn the_words_are_those_of_the_types_that_know_the_things() {
+        let known = [Why::Gone, Why::Leaving, Why::NoRecipient, Why::Paused, Why::NothingUnclaimed];
+        assert!(are_all(NotClaimable::ALL, known.map(Why::code)));
+        assert!(are_all(WithheldReason::ALL, [tally_claims::WithheldReason::NoRecipient.code()]));
+        assert!(are_all(CreditRule::ALL, [Rule::SpanSigner, Rule::PresentSigner].map(Rule::code)));
+        assert!(are_all(Severity::ALL, [Of::Note, Of::Warning, Of::Error].map(Of::as_str)));
+        let statuses = [Status::Inactive, Status::Active, Status::Unlocked];
+        assert!(are_all(SequencerStatus::ALL, statuses.map(crate::status_name)));
+    }
+}
