@@ -7,11 +7,11 @@ use crate::shared_args::PlainFormat;
 use crate::{DIFFERENT, DONE, Output, WrongUsage, json};
 use anyhow::{Context, Result, bail};
 use tally_audit::Sample;
-use tally_engine::L1Block;
+use tally_engine::{L1Block, PoolState};
 use tally_eventlog::{LogReader, LogView};
 use tally_ingest::{Endpoints, IngestError, contract_state, l1_blocks, l2_blocks};
 use tally_replay::{StateAt, state_at};
-use tally_wire::{BlockSample, LiveAudit, SampledDifference};
+use tally_wire::{BlockSample, LiveAudit, SampledDifference, StateDifference};
 
 pub(crate) fn run(args: &AuditLiveArgs, output: &mut Output<'_>) -> Result<u8> {
     let log = args.log.open()?;
@@ -20,39 +20,68 @@ pub(crate) fn run(args: &AuditLiveArgs, output: &mut Output<'_>) -> Result<u8> {
         bail!("the log holds no L1 block to compare at");
     };
     let endpoints = args.l1.endpoints(&args.rpc).context("no L1 endpoint is given")?;
-    let contracts = runtime()?.block_on(contract_state(&endpoints, log.identity(), block, &pool))?;
-    if let Some(head) = log.heads().l1.filter(|head| head.block == block)
-        && head.hash != contracts.block_hash
-    {
-        let found = contracts.block_hash;
-        bail!("L1 block {block} is {found} on the chain, but {} in the log: not compared", head.hash);
-    }
-    let differences = differences(&contracts, &pool);
+    let compared = compare_state(&log, &endpoints, block, &pool);
+    // What was drawn is told also where no node keeps the contracts' state of that block.
+    let (differences, failed) = match compared {
+        Ok(differences) => (differences, None),
+        Err(error) if args.check_blocks > 0 => (Vec::new(), Some(error)),
+        Err(error) => return Err(error),
+    };
     let sample = sample(args, &log, &endpoints)?;
     let is_equal =
         differences.is_empty() && sample.as_ref().is_none_or(|sample| sample.differences.is_empty());
-    let verdict = if is_equal { "equal" } else { "DIFFERENT" };
+    let verdict = match (is_equal, &failed) {
+        (true, None) => "equal",
+        (true, Some(_)) => "not compared",
+        (false, _) => "DIFFERENT",
+    };
     match args.format {
         PlainFormat::Json => {
-            let verdict = verdict.to_lowercase();
+            let verdict = verdict.to_lowercase().replace(' ', "_");
             json::print(&LiveAudit { l1_block: block.0, verdict, differences, sample }, output)?;
         }
         PlainFormat::Table => {
             for difference in &differences {
                 writeln!(output.out, "L1 block {block}, {difference}")?;
             }
-            writeln!(
-                output.out,
-                "{}: the contracts' state after L1 block {block}, {} differences",
-                if differences.is_empty() { "equal" } else { "DIFFERENT" },
-                differences.len()
-            )?;
+            let of_state = match (differences.len(), &failed) {
+                (_, Some(_)) => format!("not compared: the contracts' state after L1 block {block}"),
+                (0, None) => format!("equal: the contracts' state after L1 block {block}, 0 differences"),
+                (some, None) => {
+                    format!("DIFFERENT: the contracts' state after L1 block {block}, {some} differences")
+                }
+            };
+            writeln!(output.out, "{of_state}")?;
             if let Some(sample) = sample {
                 print_sample(&sample, output)?;
             }
         }
     }
-    Ok(if is_equal { DONE } else { DIFFERENT })
+    match failed {
+        Some(error) if is_equal => Err(error),
+        Some(error) => {
+            writeln!(output.err, "warning: {error:#}")?;
+            Ok(DIFFERENT)
+        }
+        None => Ok(if is_equal { DONE } else { DIFFERENT }),
+    }
+}
+
+/// In what the contracts' state after L1 block `block` differs from the log's.
+fn compare_state(
+    log: &LogReader,
+    endpoints: &Endpoints,
+    block: L1Block,
+    pool: &PoolState,
+) -> Result<Vec<StateDifference>> {
+    let contracts = runtime()?.block_on(contract_state(endpoints, log.identity(), block, pool))?;
+    if let Some(head) = log.heads().l1.filter(|head| head.block == block)
+        && head.hash != contracts.block_hash
+    {
+        let found = contracts.block_hash;
+        bail!("L1 block {block} is {found} on the chain, but {} in the log: not compared", head.hash);
+    }
+    Ok(differences(&contracts, pool))
 }
 
 /// A sample of the log's blocks, compared with those of the chains, if one is asked for.

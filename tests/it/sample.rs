@@ -94,6 +94,22 @@ fn an_audit_compares_a_sample_with_the_endpoints() {
     let (status, _, err) = tally(&args);
     assert!(status == 2 && err.contains("--check-blocks needs --l2-rpc URL"), "{err}");
 
+    // A node that no longer has the contracts' state of that block still gives the blocks.
+    let forgetful = Live::start("small-a", &Options { has_states: false, ..Options::default() });
+    let (l1, l2) = (forgetful.node.l1_url(), forgetful.node.l2_url());
+    let command = ["audit", "live", "--log", log.to_str().unwrap(), "--rpc-rounds", "1", "--l1-rpc", &l1];
+    let command = [&command[..], &["--check-blocks", "150", "--l2-rpc", &l2]].concat();
+    let (status, out, err) = tally(&command);
+    let head = ingested("small-a").1.heads().l1.unwrap().block;
+    assert!(
+        out.starts_with(&format!("not compared: the contracts' state after L1 block {head}\nequal: ")),
+        "{out}"
+    );
+    assert!(status == 1 && err.contains(&l1), "{err}");
+    let (status, out, _) = tally(&[&command[..], &["--format", "json"]].concat());
+    let told: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((status, &told["verdict"], &told["differences"]), (1, &json!("not_compared"), &json!([])));
+
     // The log of somebody who took the chain's blocks for a second later than they are.
     let lies = Rule::new(|call: &Value, answer: &Value| {
         let is_whole_block = call["method"] == "eth_getBlockByNumber" && call["params"][1] == true;

@@ -143,7 +143,8 @@ shapes! {
     pub struct LiveAudit {
         /// The L1 block after which the states were compared.
         l1_block: u64,
-        /// Whether anything differs: `equal` or `different`.
+        /// Whether anything differs: `equal` or `different`; `not_compared` if the sample is equal and no endpoint gave the
+        /// contracts' state.
         verdict: String,
         /// Each field that differs, by path.
         differences: Vec<StateDifference>,

@@ -354,7 +354,11 @@ impl Rpc {
                 FaultKind::Refused | FaultKind::Reverted | FaultKind::Unfit
             ));
             unfit += usize::from(fault.kind == FaultKind::Unfit);
-            last = Some((endpoint.clone(), fault));
+            // One that cannot be reached says nothing of what was asked for: what another one says counts.
+            let says_more = fault.kind != FaultKind::Connect;
+            if last.is_none() || says_more {
+                last = Some((endpoint.clone(), fault));
+            }
         }
         Err(Failed { last, is_refused: refused == count, is_unfit: unfit == count })
     }

@@ -1,6 +1,7 @@
 //! Ranges of logs that a node does not give at once, in whatever words it says so.
 
-use super::{GoesOn, POOL, Refused, SMALL, every, first, kinds, on_l1, on_l2};
+use super::{GoesOn, Ingest, POOL, Refused, SMALL, every, first, kinds, on_l1, on_l2};
+use crate::support::tally;
 use replay_node::{Amiss, Failure, Kind, Odd, Refusal};
 
 /// A request for logs of more blocks fails as a whole.
@@ -117,4 +118,42 @@ kinds! {
         [SMALL], Refused(&["504"]), [on_l2(Kind::Range { above: 0, refusal: Refusal::Fails(Failure::Status(504)) })];
     no_logs_by_hashes:
         [SMALL], Refused(&["504"]), [hashes(0, Refusal::Fails(Failure::Status(504)))];
+}
+
+/// The story: one of two endpoints is down, and the other gives less at once than is asked for at first. What it says
+/// decides, wherever the dead one stands.
+#[test]
+fn a_dead_endpoint_hides_nothing_of_what_the_other_says() {
+    let dead = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    std::thread::scope(|scope| {
+        for (ground, odd) in [
+            (
+                SMALL,
+                Odd::always(Kind::Range {
+                    above: 90,
+                    refusal: Refusal::Words(200, -32005, "range above 90"),
+                }),
+            ),
+            (POOL, Odd::always(Kind::Batch { above: 3, amiss: Amiss::Null })),
+        ] {
+            for is_first in [true, false] {
+                let (dead, odd) = (&dead, odd.clone());
+                scope.spawn(move || {
+                    let what = format!("{} with a dead endpoint, first: {is_first}", ground.recording);
+                    let ingest = Ingest::from(ground, &[ground.options(&[odd])], &[]);
+                    let mut args = ingest.live.args(&["--rpc-rounds", "6"]);
+                    for flag in ["--l1-rpc", "--l2-rpc"] {
+                        let at =
+                            args.iter().position(|arg| arg == flag).unwrap() + if is_first { 0 } else { 2 };
+                        args.splice(at..at, [flag.to_owned(), dead.clone()]);
+                    }
+                    let outcome = tally(&args.iter().map(String::as_str).collect::<Vec<_>>());
+                    ingest.assert_whole(&what, &outcome);
+                });
+            }
+        }
+    });
 }
