@@ -121,8 +121,8 @@ fn settled(batch: &NextBatch, wanted: u64) -> Result<Check> {
     let past = batch.l2_head.0.checked_sub(batch.last_block.0);
     let past = past.context("the batch ends after the log's last L2 block")?;
     Ok(Check {
-        name: "settled",
-        title: "L2's head is past its last block by",
+        name: "depth",
+        title: "the log's L2 head is past its last block by",
         is_passed: Some(past >= wanted),
         wanted: Some(Quantity::Blocks(wanted)),
         found: Some(Quantity::Blocks(past)),

@@ -64,8 +64,8 @@ shapes! {
 
     /// A check of a batch: something that the operators wait for before they send it.
     pub struct BatchCheck {
-        /// `published_check`: Themis would sign it, if its node has the spans that the log has. `log_adds_up`: no event of
-        /// the log claims what those before it do not add up to. `settled`: the head of L2 is far enough past its last block.
+        /// `published_check`: Themis would sign it by the log's spans. `log_adds_up`: every event of the log states
+        /// what the events before it add up to. `depth`: the log's L2 head is far enough past its last block.
         /// `interval`: the last batch was paid long enough ago. `contract_state`: the contracts hold what the log says.
         /// `not_paused`: the pool is not paused. `payer_balance`: the payer has its METIS. `payer_allowance`: the escrow may
         /// take that. `mpc_balance`: the MPC address has the ETH to send it. `call`: the call succeeds, sent by the MPC

@@ -142,8 +142,8 @@ fn without_an_endpoint_what_no_log_tells_is_not_asked() {
     assert_eq!((&batch["is_ready"], &batch["asked_at"]), (&Value::Null, &Value::Null));
     // By default L2 has to be 180 blocks further, as the operators' own program waits for.
     let batch = json(&[]);
-    assert_eq!((states(&batch, "failed"), &batch["is_ready"]), (vec!["settled".to_owned()], &json!(false)));
-    let settled = check(&batch, "settled");
+    assert_eq!((states(&batch, "failed"), &batch["is_ready"]), (vec!["depth".to_owned()], &json!(false)));
+    let settled = check(&batch, "depth");
     assert_eq!((&settled["wanted"], &settled["found"]), (&json!("180"), &json!("42")));
     let truth = expected("pool-a");
     let last = truth["batches"].as_array().unwrap().last().unwrap()["l1_timestamp"].as_u64().unwrap();
