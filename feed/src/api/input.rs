@@ -169,7 +169,7 @@ pub(super) fn parse(text: &str) -> Option<u64> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PageParams {
-    /// The number to begin with.
+    /// The number of the first entry.
     #[serde(default)]
     #[param(required = false, default = 0, minimum = 0)]
     pub(super) from: u64,
