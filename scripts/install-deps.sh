@@ -2,7 +2,7 @@
 # Installs what a fresh Debian lacks to build Tally: a C++ compiler for RocksDB, and libclang, with
 # which its bindings are generated. With the argument `tests` also Node.js and npm, which bring the real node
 # that one test follows, and Python's venv, for DuckDB, which reads what is exported, and for schemathesis, which asks the
-# server, and the shells that completions are made for; with `count` valgrind, which counts instructions; with
+# server, the shells that completions are made for, and PostgreSQL, of which each test that needs it starts its own; with `count` valgrind, which counts instructions; with
 # `old-processor` an emulator. Does nothing where they are there already.
 set -euo pipefail
 missing=()
@@ -17,6 +17,7 @@ if [ "${1:-}" = tests ]; then
     for shell in fish zsh; do
         command -v "$shell" >/dev/null || missing+=("$shell")
     done
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 fi
 if [ "${1:-}" = count ]; then
     command -v valgrind >/dev/null || missing+=(valgrind)

@@ -19,6 +19,7 @@ use crate::replay::ReplayArgs;
 use crate::schema::SchemaArgs;
 use crate::sequencers::SequencersArgs;
 use crate::serve_args::{ServeArgs, TokenArgs};
+use crate::sink::SinkCommand;
 use crate::state::StateArgs;
 use crate::synth::SynthArgs;
 use crate::whatif::WhatIfArgs;
@@ -71,6 +72,9 @@ pub(crate) enum Command {
     Serve(Box<ServeArgs>),
     /// Make a token for `tally serve`: the token to the standard error, its line for the file to the output
     Token(TokenArgs),
+    /// The claim feed in a database: every fact once, with the tables that a claim service needs
+    #[command(subcommand)]
+    Sink(SinkCommand),
     /// Print the description of what `tally serve` answers, as `OpenAPI` 3.1
     Openapi,
     /// Print the JSON Schema of what a command prints as JSON

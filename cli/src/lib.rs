@@ -53,6 +53,7 @@ mod sequencers;
 mod serve;
 mod serve_args;
 mod shared_args;
+mod sink;
 mod state;
 mod statement;
 mod synth;
@@ -143,6 +144,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         },
         Command::Serve(args) => serve::run(args, &mut output),
         Command::Token(args) => serve::token(args, &mut output),
+        Command::Sink(command) => sink::run(command, &mut output),
         Command::Schema(args) => schema::run(args, &mut output),
         Command::Openapi => serve::openapi(&mut output),
         Command::Bundle(BundleCommand::Create(args)) => bundle::create(args, &mut output),

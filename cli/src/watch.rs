@@ -45,7 +45,8 @@ pub(crate) fn tell(progress: ProgressArg, level: LevelArg) -> Option<MultiProgre
     let own = Targets::new()
         .with_target("tally_ingest", level)
         .with_target("tally_cli", level)
-        .with_target("tally_feed", level);
+        .with_target("tally_feed", level)
+        .with_target("tally_sink", level);
     let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(is_terminal);
     let lines = lines.with_writer(Above(bars.clone()));
     // Only the first in a process is heard; there is one command in a process, but for tests.

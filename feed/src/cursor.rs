@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::fmt;
 
 /// What tells a fact, with all that holds up to it, from any other: the first bytes of its link.
-pub(crate) type Tag = u64;
+pub type Tag = u64;
 
 /// The tag of a link.
 pub(crate) fn tag_of(link: &Link) -> Tag {
@@ -19,10 +19,13 @@ pub(crate) fn tag_of(link: &Link) -> Tag {
 /// the reader is where the rollback took it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(crate) struct Cursor {
-    pub(crate) facts: u64,
-    pub(crate) tag: Tag,
-    pub(crate) rollback: Option<Tag>,
+pub struct Cursor {
+    /// How many facts hold up to there.
+    pub facts: u64,
+    /// The tag of the last of them; 0 if there is none.
+    pub tag: Tag,
+    /// The tag of the rollback that took the reader there, if one did.
+    pub rollback: Option<Tag>,
 }
 
 /// The form of a cursor, for the API's description.
@@ -48,8 +51,13 @@ impl TryFrom<String> for Cursor {
 }
 
 impl Cursor {
+    /// The cursor of a reader that has so many facts, the last of them with this link.
+    pub fn after(facts: u64, link: &Link) -> Self {
+        Self { facts, tag: tag_of(link), rollback: None }
+    }
+
     /// The cursor that a text is, if it is one.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         if text == "0" {
             return Some(Self::default());
         }

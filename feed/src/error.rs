@@ -83,6 +83,26 @@ pub enum FeedError {
         /// What the file holds there.
         found: String,
     },
+    /// A reader has read what this feed does not tell.
+    #[error(
+        "what was read up to {cursor} is not what policy {policy} tells here: it has to be read from the beginning"
+    )]
+    OtherFeed {
+        /// The name of the policy.
+        policy: String,
+        /// How far the reader is.
+        cursor: String,
+    },
+    /// A reader is further than the log.
+    #[error("{cursor} was read of policy {policy}, and the log is only as far as {told}")]
+    Behind {
+        /// The name of the policy.
+        policy: String,
+        /// How far the reader is.
+        cursor: String,
+        /// How far the feed is.
+        told: String,
+    },
     /// Something that is text already cannot be written as JSON.
     #[error("an answer cannot be written: {0}")]
     Json(#[from] serde_json::Error),

@@ -32,11 +32,12 @@ const ENTRY_BYTES: usize = 37;
 const FACT: u8 = 1;
 const ROLLBACK: u8 = 2;
 
-/// A fact's digest, over all facts up to it.
-pub(crate) type Link = [u8; 32];
+/// The digest of a fact and of all facts up to it, which tells two histories apart.
+pub type Link = [u8; 32];
 
-/// The link of a fact with this text after one with the link `before`.
-pub(crate) fn link(before: &Link, text: &[u8]) -> Link {
+/// The link of a fact after one with the link `before` (zeros for the first). Its text is the fact as JSON, without its place
+/// in the feed.
+pub fn link(before: &Link, text: &[u8]) -> Link {
     let mut hasher = blake3::Hasher::new();
     hasher.update(before);
     hasher.update(text);

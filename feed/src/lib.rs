@@ -21,12 +21,16 @@ mod folder;
 mod health;
 mod http;
 mod journal;
+mod log_feed;
 mod metrics;
 mod server;
 mod told;
 mod view;
 
 pub use api::openapi_json;
+pub use cursor::{Cursor, Tag};
 pub use error::FeedError;
 pub use http::{Access, HttpOptions, NewToken, Timeouts, TlsFiles, Tokens};
+pub use journal::{Link, link};
+pub use log_feed::{LogFeed, settled_facts};
 pub use server::{FeedOptions, Server};

@@ -158,9 +158,9 @@ impl Teller {
             if sequence <= known {
                 break;
             }
-            let tag = self.links.get(index).map(tag_of).unwrap_or_default();
+            let link = self.links.get(index).copied().unwrap_or_default();
             let facts = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
-            let cursor = Cursor { facts, tag, rollback: None };
+            let cursor = Cursor::after(facts, &link);
             let json = numbered(sequence, &cursor, fields);
             let (id, sequencers) = (id.clone(), sequencers.clone());
             new.push(Arc::new(Told { sequence, cursor, id, kind, sequencers, json }));

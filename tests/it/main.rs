@@ -44,6 +44,7 @@ mod rollback;
 mod sample;
 mod serve;
 mod shapes;
+mod sink;
 mod soak;
 mod support;
 mod synth;

@@ -1,6 +1,7 @@
 //! What the tests share: fixtures, logs of them, and the comparison of two ledgers.
 
 use crate::oracle;
+use crate::sink::cluster::programs;
 use engine::{Attribution, L2Block, Ledger, Policy, Rate};
 use num_bigint::BigUint;
 use proptest::prelude::ProptestConfig;
@@ -67,6 +68,8 @@ pub(crate) enum Tool {
     DuckDb,
     /// Node.js with what npm installs: an Ethereum node, a Solidity compiler, OpenZeppelin's trees.
     Npm,
+    /// The server of Debian's packages, and `psql`.
+    Postgres,
     Python,
     Schemathesis,
     /// What makes clients of an `OpenAPI` document: in Python, and with Node.js in TypeScript.
@@ -80,6 +83,7 @@ impl Tool {
         match self {
             Self::DuckDb => python("duckdb"),
             Self::Npm => Command::new("node"),
+            Self::Postgres => Command::new(programs().unwrap_or_default().join("initdb")),
             Self::Python => Command::new("python3"),
             Self::Schemathesis => python("contract"),
             Self::Clients => python("clients"),
@@ -94,7 +98,7 @@ impl Tool {
         let is_installed = match self {
             Self::Npm => in_tests("anvil/node_modules").is_dir(),
             Self::Clients => in_tests("clients/node_modules").is_dir(),
-            Self::DuckDb | Self::Python | Self::Schemathesis => true,
+            Self::DuckDb | Self::Postgres | Self::Python | Self::Schemathesis => true,
         };
         if is_installed && version.is_ok_and(|status| status.success()) {
             return true;
@@ -102,6 +106,7 @@ impl Tool {
         let (tool, remedy) = match self {
             Self::DuckDb => ("DuckDB", "`make duckdb` installs it"),
             Self::Npm => ("Node.js and an Ethereum node", "`make anvil` installs them"),
+            Self::Postgres => ("PostgreSQL", "`./scripts/install-deps.sh tests` installs it"),
             Self::Python => ("python3", "`make contract` installs it"),
             Self::Schemathesis => ("schemathesis", "`make contract` installs it"),
             Self::Clients => ("makers of clients", "`make contract` installs them"),

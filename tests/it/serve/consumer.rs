@@ -119,11 +119,9 @@ pub(crate) fn consume(address: &str, path: &Path, every: usize, as_stream: bool,
     told
 }
 
-/// pool-a, live, with faults and a reorg: however often server and consumer are killed, the consumer's table is the
-/// ledger in the end.
-#[test]
-fn a_consumer_that_is_killed_like_its_server_ends_with_the_ledger() {
-    let options = Options {
+/// A node of pool-a whose chain grows, and is reorganized once, while many requests fail.
+pub(crate) fn a_bad_day() -> Options {
+    Options {
         l1_head: Some(19_430_589),
         advance_blocks: 60,
         reorg: Some(Reorg { at: 19_430_589, depth: 40, calls: 600 }),
@@ -131,8 +129,14 @@ fn a_consumer_that_is_killed_like_its_server_ends_with_the_ledger() {
         failures: vec![Failure::Status(500), Failure::Reset, Failure::Truncate, Failure::RpcError],
         latency: Duration::from_millis(2),
         ..Options::default()
-    };
-    let live = Live::start("pool-a", &options);
+    }
+}
+
+/// pool-a, live, with faults and a reorg: however often server and consumer are killed, the consumer's table is the
+/// ledger in the end.
+#[test]
+fn a_consumer_that_is_killed_like_its_server_ends_with_the_ledger() {
+    let live = Live::start("pool-a", &a_bad_day());
     let mut args = live.args(&["--follow", "--poll-secs", "0.02", "--policy", "guide", "--level", "error"]);
     args[0] = "serve".into();
     args.extend(["--requests-per-sec".into(), "0".into()]);

@@ -1,0 +1,169 @@
+//! A PostgreSQL of a test's own, on a socket in a directory of its own.
+
+use crate::support::{Tool, wait_for};
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// A running server. It ends when this is dropped, and also when the thread that started it does.
+pub(crate) struct Cluster {
+    dir: TempDir,
+    server: Option<Child>,
+}
+
+/// Where Debian's packages put the programs of the newest version; `None` if there is none.
+pub(crate) fn programs() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+    let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let newest = versions.flatten().map(|entry| entry.path()).filter_map(|path| Some((number(&path)?, path)));
+    newest.max().map(|(_, path)| path.join("bin")).filter(|bin| bin.join("initdb").is_file())
+}
+
+/// Runs a program of PostgreSQL, which refuses to be run by root, as the user that Debian made for it. It is told to end when
+/// the thread ends that started it.
+fn program(name: &str, dir: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "QUIT"]);
+    if is_root() {
+        command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]);
+    }
+    command.arg(programs().unwrap().join(name)).current_dir(dir).env("LC_ALL", "C");
+    command
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+impl Cluster {
+    /// Starts one; `None` where PostgreSQL is not installed.
+    pub(crate) fn start() -> Option<Self> {
+        if !Tool::Postgres.is_there() {
+            return None;
+        }
+        // The path of a socket has to be short.
+        let dir = tempfile::Builder::new().prefix("tally-pg-").tempdir_in("/tmp").unwrap();
+        if is_root() {
+            let id = |flag: &str| -> u32 {
+                let out = Command::new("id").args([flag, "postgres"]).output().unwrap();
+                String::from_utf8(out.stdout).unwrap().trim().parse().unwrap()
+            };
+            chown(dir.path(), Some(id("-u")), Some(id("-g"))).unwrap();
+        }
+        let mut initdb = program("initdb", dir.path());
+        initdb.args(["-D", "data", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync", "--locale=C"]);
+        let made = initdb.output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut cluster = Self { dir, server: None };
+        cluster.run();
+        Some(cluster)
+    }
+
+    /// Starts the server, and waits until it answers.
+    pub(crate) fn run(&mut self) {
+        wait_for("PostgreSQL", || {
+            if self.server.as_mut().is_none_or(|server| server.try_wait().unwrap().is_some()) {
+                // After a kill its children may need a moment to go, and a start before that is refused.
+                let mut postgres = program("postgres", self.dir.path());
+                // Whoever kills processes loses nothing that the system has not on disk yet.
+                postgres
+                    .args(["-D", "data", "-c", "listen_addresses=", "-c", "fsync=off"])
+                    .arg("-k")
+                    .arg(self.dir.path());
+                let log = std::fs::File::options().append(true).create(true).open(self.log()).unwrap();
+                postgres.stdout(Stdio::null()).stderr(log);
+                self.server = Some(postgres.spawn().unwrap());
+            }
+            self.ask("postgres", "SELECT 1")
+        });
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+
+    /// Ends the server as `pg_ctl stop -m immediate` does, or at once, as an operating system that runs out of memory.
+    pub(crate) fn kill(&mut self, at_once: bool) {
+        let mut server = self.server.take().unwrap();
+        if at_once {
+            server.kill().unwrap();
+        } else {
+            let kill = format!("kill -QUIT {}", server.id());
+            assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        }
+        server.wait().unwrap();
+    }
+
+    /// How a user is connected.
+    pub(crate) fn url_of(&self, user: &str) -> String {
+        format!("host={} user={user} dbname=postgres", self.dir.path().display())
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    /// Runs SQL as a user: what it gives, or what the database says against it.
+    pub(crate) fn ask(&self, user: &str, sql: &str) -> Result<String, String> {
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &self.url_of(user), "-f", "-"]);
+        let mut child =
+            psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), sql.as_bytes()).unwrap();
+        let out = child.wait_with_output().unwrap();
+        if out.status.success() {
+            Ok(String::from_utf8(out.stdout).unwrap().trim_end().to_owned())
+        } else {
+            Err(String::from_utf8_lossy(&out.stderr).into_owned())
+        }
+    }
+
+    /// What SQL gives, which has to work.
+    pub(crate) fn sql(&self, sql: &str) -> String {
+        self.ask("postgres", sql).unwrap()
+    }
+
+    /// Every row of every table of a schema, but for what names servers and times of this database.
+    pub(crate) fn contents(&self, schema: &str) -> String {
+        let mut all = String::new();
+        for table in TABLES {
+            let order = if table.contains("epoch_reward") || table.contains("batch_credit") {
+                "policy, entry, sequencer"
+            } else {
+                "policy, entry"
+            };
+            all += &self.sql(&format!("SELECT '{table}', t.* FROM {schema}.{table} t ORDER BY {order}"));
+            all.push('\n');
+        }
+        all + &self.sql(&format!(
+            "SELECT policy, name, version, policy_digest, entry, sequence, facts, link, cursor FROM {schema}.feed ORDER BY policy"
+        ))
+    }
+}
+
+/// All tables but that of the feeds.
+pub(crate) const TABLES: [&str; 11] = [
+    "fact",
+    "epoch",
+    "epoch_reward",
+    "distribution",
+    "batch",
+    "batch_credit",
+    "claim",
+    "stake_change",
+    "rate_change",
+    "role_change",
+    "pause_change",
+];
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            // As fast as it goes: nothing of it is needed any more.
+            let quit = format!("kill -QUIT {}", server.id());
+            let _ = Command::new("sh").args(["-c", &quit]).status();
+            let _ = server.wait();
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The sink, its server and its database, killed again and again.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "when something is killed is told by a clock; no result depends on it"
+)]
+
+use super::cluster::Cluster;
+use super::{check, sink, tables};
+use crate::live::Live;
+use crate::process::{self, Process};
+use crate::serve::consumer::a_bad_day;
+use crate::serve::{Served, log_of};
+use crate::support::{times, wait_for};
+use std::time::Duration;
+
+fn facts(cluster: &Cluster) -> u64 {
+    // There may be no tables yet.
+    let facts = cluster.ask("postgres", "SELECT coalesce(sum(facts), 0) FROM tally.feed").unwrap_or_default();
+    facts.parse().unwrap_or(0)
+}
+
+fn start_sink(cluster: &Cluster, served: &Served) -> Process {
+    let (url, from) = (cluster.url(), served.url());
+    let args = [
+        "sink",
+        "postgres",
+        "--database",
+        &url,
+        "--from",
+        &from,
+        "--follow",
+        "--policy",
+        "guide,locking-pool",
+    ];
+    process::start(&args, &[])
+}
+
+/// pool-a, live, with faults and a reorg: however often the three are killed, the tables are the ledger in the end.
+#[test]
+fn a_sink_that_is_killed_like_its_server_and_its_database_ends_with_the_ledger() {
+    let Some(mut cluster) = Cluster::start() else { return };
+    let live = Live::start("pool-a", &a_bad_day());
+    let mut args =
+        live.args(&["--follow", "--poll-secs", "0.02", "--policy", "guide,locking-pool", "--level", "error"]);
+    args[0] = "serve".into();
+    args.extend(["--requests-per-sec".into(), "0".into()]);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let is_done = |served: &Served| {
+        let status = served.get("/v1/status");
+        status.status == 200 && {
+            let log = &status.json()["policies"][0]["at"]["log"];
+            log["l2_head"]["block"] == 15_234_502 && log["l1_head"]["block"] == 19_436_258
+        }
+    };
+    let (mut kills, mut patience_millis, mut had) = ([0_u32; 3], 0, 0);
+    let mut served = Served::with_args(&args);
+    let mut sunk = start_sink(&cluster, &served);
+    while kills.iter().sum::<u32>() < times(12, 100) || kills.contains(&0) || had < 50 {
+        std::thread::sleep(Duration::from_millis(random.u64(20..600) + patience_millis));
+        let has = facts(&cluster);
+        // However slow the machine is, some time a sink lives to write something. One that has everything is killed all the
+        // same: it has to find that out each time.
+        if has == had && !is_done(&served) {
+            patience_millis += 10 + patience_millis / 4;
+        }
+        had = has;
+        let victim = random.usize(0..3);
+        kills[victim] += 1;
+        match victim {
+            0 => {
+                sunk.kill();
+                sunk = start_sink(&cluster, &served);
+            }
+            1 => {
+                // The sink that was there goes on by itself, and a later kill ends it.
+                cluster.kill(random.bool());
+                std::thread::sleep(Duration::from_millis(random.u64(0..300)));
+                cluster.run();
+            }
+            _ => {
+                // Another server has another port.
+                served.process.kill();
+                served = Served::with_args(&args);
+                sunk.kill();
+                sunk = start_sink(&cluster, &served);
+            }
+        }
+        // One that was started before the lock of its forerunner was gone gives up.
+        if sunk.has_ended() {
+            let (_, _, err) = sunk.end();
+            assert!(err.contains("is written by another sink"), "{err}");
+            sunk = start_sink(&cluster, &served);
+        }
+    }
+    assert!(live.node.has_reorganized());
+    served.wait_for("/v1/status", |_| is_done(&served));
+    // One that is left alone writes the rest.
+    sunk.terminate();
+    sunk.end();
+    let from = served.url();
+    let words = ["postgres", "--from", &from, "--policy", "guide,locking-pool"];
+    let (status, out, err) = sink(&cluster, &words);
+    assert_eq!(status, 0, "{err}");
+    println!("{} kills of sinks, {} of the database, {} of servers; {out}", kills[0], kills[1], kills[2]);
+    served.process.terminate();
+    let (status, _, err) = served.process.end();
+    assert!(status.success(), "{err}");
+    for (policy, epochs) in [("guide", 12), ("locking-pool", 0)] {
+        let (status, out, err) = check(&cluster, "tally", &live.log(), policy);
+        assert_eq!((status, err.as_str()), (0, ""), "{out}");
+        assert!(!out.contains("more follow from the log"), "{out}");
+        assert_eq!(tables::compare(&cluster, "tally", &live.log(), policy), epochs);
+    }
+}
+
+/// A sink that was started before its database, and that sees it go and come back, needs nobody.
+#[test]
+fn a_sink_goes_on_by_itself_when_its_database_comes_back() {
+    let Some(mut cluster) = Cluster::start() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_of("small-a", dir.path());
+    cluster.kill(false);
+    let url = cluster.url();
+    let args = [
+        "sink",
+        "postgres",
+        "--database",
+        &url,
+        "--log",
+        log.to_str().unwrap(),
+        "--follow",
+        "--poll-millis",
+        "20",
+    ];
+    let mut sunk = process::start(&args, &[]);
+    sunk.line_with("the database: ");
+    cluster.run();
+    let written = |cluster: &Cluster| {
+        wait_for("the facts", || {
+            let facts = facts(cluster);
+            if facts > 0 { Ok(facts) } else { Err("none yet".into()) }
+        })
+    };
+    let had = written(&cluster);
+    cluster.kill(true);
+    sunk.line_with("the database: ");
+    cluster.run();
+    wait_for("the lock", || {
+        let locks = cluster.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted");
+        if locks == "1" { Ok(()) } else { Err(locks) }
+    });
+    assert!(!sunk.has_ended());
+    sunk.terminate();
+    let (status, _, err) = sunk.end();
+    assert!(status.success(), "{err}");
+    assert_eq!(written(&cluster), had);
+    assert_eq!(check(&cluster, "tally", &log, "guide").0, 0);
+    // Without --follow it does not wait for ever.
+    cluster.kill(false);
+    let (status, _, err) = sink(&cluster, &["postgres", "--log", log.to_str().unwrap()]);
+    assert_eq!(status, 1);
+    assert!(err.contains("the database: "), "{err}");
+}

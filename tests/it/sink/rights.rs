@@ -1,0 +1,172 @@
+//! Who may write the tables: one sink, of a version that fits, in the role of a writer.
+
+use super::cluster::{Cluster, TABLES};
+use super::{check, sink, sink_as, write_log};
+use crate::process;
+use crate::serve::log_of;
+use crate::support::{tally, wait_for};
+
+#[test]
+fn a_second_sink_is_refused_and_told_who_is_the_first() {
+    let Some(cluster) = Cluster::start() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_of("small-a", dir.path());
+    let journals = dir.path().join("journals");
+    let url = cluster.url();
+    let of = ["sink", "postgres", "--database", &url, "--log", log.to_str().unwrap()];
+    let mut first = process::start(&[&of[..], &["--follow", "--poll-millis", "20"]].concat(), &[]);
+    wait_for("the first", || {
+        let facts = cluster.ask("postgres", "SELECT facts FROM tally.feed")?;
+        if facts.is_empty() || facts == "0" { Err(facts) } else { Ok(()) }
+    });
+    let more = ["--feed-dir", journals.to_str().unwrap()];
+    let (status, _, err) = tally(&[&of[..], &more].concat());
+    assert_eq!(status, 1);
+    let said = "schema tally is written by another sink: tally sink, process ";
+    assert!(err.contains(said) && err.contains("user postgres, connected since "), "{err}");
+    let (status, _, err) = tally(&["sink", "migrate", "--database", &url]);
+    assert!(status == 1 && err.contains(said), "{err}");
+    // Other tables are nobody's yet, and reading is free.
+    let (status, _, err) = tally(&[&of[..], &more, &["--schema", "other"]].concat());
+    assert_eq!(status, 0, "{err}");
+    assert_eq!(check(&cluster, "tally", &log, "guide").0, 0);
+    assert!(!first.has_ended());
+    first.terminate();
+    let (status, out, err) = first.end();
+    assert!(status.success(), "{err}");
+    assert!(out.contains(" facts and 0 rollbacks written"), "{out}");
+    write_log(&cluster, "tally", &log, &[]);
+}
+
+#[test]
+fn an_older_schema_is_brought_up_and_a_newer_one_refused() {
+    let Some(cluster) = Cluster::start() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_of("small-a", dir.path());
+    // The script that is printed is what a migration does.
+    let (status, script, err) = tally(&["sink", "migrate", "--print", "--schema", "by_hand"]);
+    assert_eq!((status, err.as_str()), (0, ""));
+    cluster.sql(&script);
+    let (status, out, err) = sink(&cluster, &["migrate"]);
+    assert_eq!(
+        (status, out.as_str(), err.as_str()),
+        (0, "schema tally is of version 2 now, and was of 0\n", "")
+    );
+    let (_, out, _) = sink(&cluster, &["migrate", "--schema", "by_hand"]);
+    assert_eq!(out, "schema by_hand is of version 2 already\n");
+    let columns = |schema: &str| {
+        cluster.sql(&format!(
+            "SELECT table_name, column_name, domain_name, data_type, is_nullable FROM information_schema.columns \
+             WHERE table_schema = '{schema}' ORDER BY table_name, ordinal_position"
+        ))
+    };
+    assert_eq!(columns("tally"), columns("by_hand"));
+    // One of the first version: without the views.
+    let first = script.split_once("-- 0002_views").unwrap().0.replace("by_hand", "older");
+    cluster.sql(&format!("{first}COMMIT;"));
+    let (status, _, err) = check(&cluster, "older", &log, "guide");
+    assert_eq!(status, 1);
+    assert!(err.contains("schema older is of version 1, and version 2 is needed"), "{err}");
+    write_log(&cluster, "older", &log, &[]);
+    assert_eq!(columns("older"), columns("by_hand"));
+    assert_eq!(check(&cluster, "older", &log, "guide").0, 0);
+    // One of the future.
+    cluster.sql("INSERT INTO by_hand.schema_version (version, name) VALUES (3, '0003_unheard_of')");
+    for words in [
+        &["migrate"][..],
+        &["postgres", "--log", log.to_str().unwrap()],
+        &["check", "--log", log.to_str().unwrap()],
+    ] {
+        let (status, _, err) = sink(&cluster, &[words, &["--schema", "by_hand"]].concat());
+        assert_eq!(status, 1, "{words:?}");
+        assert!(err.contains("schema by_hand is of version 3, and this is a `tally` for version 2"), "{err}");
+    }
+    assert_eq!(cluster.sql("SELECT count(*) FROM by_hand.feed"), "0");
+    for name in ["", "Tally", "a-b", "1a", "pg_tally", "a\"b", &"a".repeat(51)] {
+        let (status, _, err) = tally(&["sink", "migrate", "--print", "--schema", name]);
+        assert_eq!(status, 2, "{name}: {err}");
+    }
+}
+
+#[test]
+fn every_table_view_and_column_says_what_it_is() {
+    let Some(cluster) = Cluster::start() else { return };
+    assert_eq!(sink(&cluster, &["migrate"]).0, 0);
+    let silent = cluster.sql(
+        "SELECT c.relname || coalesce('.' || a.attname, '') FROM pg_class c \
+         LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum >= 0 AND NOT a.attisdropped \
+         WHERE c.relnamespace = 'tally'::regnamespace AND c.relkind IN ('r', 'v') \
+            AND (coalesce(col_description(c.oid, a.attnum), '') = '' OR coalesce(obj_description(c.oid), '') = '')",
+    );
+    assert_eq!(silent, "");
+    let doubles = cluster.sql(
+        "SELECT table_name, column_name FROM information_schema.columns \
+         WHERE table_schema = 'tally' AND (data_type IN ('real', 'double precision', 'money') \
+            OR (column_name LIKE '%\\_wei' AND data_type <> 'numeric'))",
+    );
+    assert_eq!(doubles, "");
+}
+
+/// A writer that is a login of its own writes, and a reader reads; neither does more.
+#[test]
+fn roles_may_do_what_they_are_for_and_nothing_else() {
+    let Some(cluster) = Cluster::start() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_of("small-a", dir.path());
+    cluster.sql("CREATE ROLE migrator LOGIN; CREATE ROLE sinker LOGIN; CREATE ROLE analyst LOGIN");
+    let (status, _, err) = sink_as(&cluster.url_of("sinker"), &["migrate"]);
+    assert_eq!(status, 1);
+    assert!(err.contains("schema tally is of version 0, and version 2 is needed"), "{err}");
+    assert_eq!(sink(&cluster, &["migrate"]).0, 0);
+    let (status, script, err) = tally(&["sink", "roles"]);
+    assert_eq!((status, err.as_str()), (0, ""));
+    // Any number of times.
+    cluster.sql(&script);
+    cluster.sql(&script);
+    cluster.sql("GRANT tally_owner TO migrator; GRANT tally_writer TO sinker; GRANT tally_reader TO analyst");
+    let (status, out, err) = sink_as(&cluster.url_of("migrator"), &["migrate"]);
+    assert_eq!((status, out.as_str()), (0, "schema tally is of version 2 already\n"), "{err}");
+    let log_words = ["postgres", "--log", log.to_str().unwrap()];
+    let (status, _, err) = sink_as(&cluster.url_of("analyst"), &log_words);
+    assert_eq!(status, 1);
+    assert!(err.contains("permission denied"), "{err}");
+    let (status, _, err) = sink_as(&cluster.url_of("sinker"), &log_words);
+    assert_eq!(status, 0, "{err}");
+    let check = ["check", "--log", log.to_str().unwrap()];
+    assert_eq!(sink_as(&cluster.url_of("analyst"), &check).0, 0);
+    let views = cluster
+        .sql("SELECT relname FROM pg_class WHERE relnamespace = 'tally'::regnamespace AND relkind = 'v'");
+    assert!(views.lines().count() > 12, "{views}");
+    for view in views.lines() {
+        cluster.ask("analyst", &format!("SELECT * FROM tally.{view}")).unwrap();
+    }
+    let denied = |user: &str, sql: String| {
+        let error = cluster.ask(user, &sql).unwrap_err();
+        assert!(
+            error.contains("permission denied") || error.contains("must be owner"),
+            "{user}, {sql}: {error}"
+        );
+    };
+    for table in TABLES.iter().chain(&["feed", "schema_version"]) {
+        for user in ["analyst", "sinker"] {
+            for sql in ["DELETE FROM", "TRUNCATE", "DROP TABLE"] {
+                denied(user, format!("{sql} tally.{table}"));
+            }
+            denied(user, format!("ALTER TABLE tally.{table} ADD COLUMN more text"));
+        }
+        denied("analyst", format!("INSERT INTO tally.{table} DEFAULT VALUES"));
+        let column = match *table {
+            "feed" => "entry",
+            "schema_version" => "version",
+            _ => "void_by",
+        };
+        denied("analyst", format!("UPDATE tally.{table} SET {column} = 1"));
+        if *table != "feed" {
+            let column = if *table == "schema_version" { "version" } else { "entry" };
+            denied("sinker", format!("UPDATE tally.{table} SET {column} = 1"));
+        }
+    }
+    for user in ["analyst", "sinker"] {
+        denied(user, "CREATE TABLE tally.more ()".into());
+    }
+}
