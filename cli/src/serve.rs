@@ -90,6 +90,9 @@ fn http_options(args: &ServeArgs) -> Result<HttpOptions> {
         requests_per_sec: NonZeroU32::new(args.requests_per_sec),
         connections_max: usize::try_from(args.connections_max)?,
         timeouts: Timeouts::default(),
+        is_h2c: args.h2c,
+        cors_origins: args.cors_origin.clone(),
+        is_ready_public: args.public_readyz,
     })
 }
 

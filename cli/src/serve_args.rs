@@ -6,6 +6,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use tally_feed::Origin;
 
 #[derive(Debug, Args)]
 #[command(mut_arg("policy", |arg| arg.help(
@@ -32,6 +33,15 @@ pub(crate) struct ServeArgs {
     /// The certificate's key, as PEM
     #[arg(long, env = "TALLY_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
+    /// Speak HTTP/2 without TLS, too, to clients that begin with it; over TLS it is always spoken
+    #[arg(long, env = "TALLY_H2C", value_parser = BoolishValueParser::new(), conflicts_with = "tls_cert")]
+    pub(crate) h2c: bool,
+    /// An origin whose pages may ask, from browsers, such as https://pool.example; may be repeated; * for all
+    #[arg(long, env = "TALLY_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub(crate) cors_origin: Vec<Origin>,
+    /// Let everybody ask for /readyz, as for /healthz, without a token
+    #[arg(long, env = "TALLY_PUBLIC_READYZ", value_parser = BoolishValueParser::new())]
+    pub(crate) public_readyz: bool,
     /// How many requests a client may make in a second (twice as many at once); 0 for any number
     #[arg(long, env = "TALLY_REQUESTS_PER_SEC", value_name = "N", default_value_t = 100)]
     pub(crate) requests_per_sec: u32,

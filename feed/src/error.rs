@@ -170,6 +170,14 @@ pub enum FeedError {
         /// How long it may be.
         chars_max: usize,
     },
+    /// A page's origin is not as browsers write it.
+    #[error(
+        "`{text}` is no origin: write it as https://pool.example or http://localhost:3000, in lower case, without a path, and without the usual port; or `*` for all"
+    )]
+    Origin {
+        /// What was given.
+        text: String,
+    },
     /// The system gives no randomness.
     #[error("no randomness for a token: {0}")]
     Randomness(getrandom::Error),

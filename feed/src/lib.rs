@@ -30,7 +30,7 @@ mod view;
 pub use api::openapi_json;
 pub use cursor::{Cursor, Tag};
 pub use error::FeedError;
-pub use http::{Access, HttpOptions, NewToken, Timeouts, TlsFiles, Tokens};
+pub use http::{Access, HttpOptions, NewToken, Origin, Timeouts, TlsFiles, Tokens};
 pub use journal::{Link, link};
 pub use log_feed::{LogFeed, settled_facts};
 pub use server::{FeedOptions, Server};

@@ -106,6 +106,7 @@ impl Server {
             _ = stop.wait_for(|stop| *stop) => return Ok(None),
         };
         let first = first?;
+        let http_is_ready_public = http.is_ready_public;
         let bound = bind(http).await?;
         let metrics_bound = match watched {
             None => None,
@@ -117,6 +118,9 @@ impl Server {
                     requests_per_sec: None,
                     connections_max: METRICS_CONNECTIONS_MAX,
                     timeouts: Timeouts::default(),
+                    is_h2c: false,
+                    cors_origins: Vec::new(),
+                    is_ready_public: http_is_ready_public,
                 })
                 .await?,
             ),

@@ -2,7 +2,7 @@
 
 use crate::shape::{count, list};
 use crate::{
-    Address, At, BlockEntry, BlockExplanation, ChainAudit, ChainHead, ContractAccount, CreditedRow,
+    Accounts, Address, At, BlockEntry, BlockExplanation, ChainAudit, ChainHead, ContractAccount, CreditedRow,
     DistributionHead, DistributionPart, Epoch, Finding, Movement, NextBatch, NextRate, NumberedFact,
     ProvenLeaf, Row, SequencerWithAccounts, StatementHead, Withheld,
 };
@@ -178,6 +178,15 @@ shapes! {
         movements: Vec<Movement> = list(page.of(&statement.entries), Into::into),
         /// Where the next page begins: give it as `cursor`. `null` after the last.
         next: Option<String> = page.next(&statement.entries),
+    }
+
+    /// The accounts of sequencers as they were at some time.
+    pub struct AccountsAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The accounts, as `tally accounts --format json` gives them.
+        #[serde(flatten)]
+        accounts: Accounts,
     }
 
     /// A page of the blocks of a sequencer.

@@ -15,6 +15,12 @@ shapes! {
         at: At,
     }
 
+    /// There is a new state, of which answers are from now on.
+    pub struct Changed {
+        /// The state.
+        at: At,
+    }
+
     /// A page of the feed of a policy.
     pub struct FeedAnswer {
         /// The state that the answer is of.

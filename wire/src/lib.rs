@@ -63,7 +63,7 @@ pub use accounts::{
     SequencerAccount, SequencerPolicyAccount, Statement, StatementHead, status_name,
 };
 pub use answers::{
-    AuditAnswer, BatchAnswer, BatchesAnswer, BlockAnswer, ClaimAnswer, DistributionAnswer,
+    AccountsAnswer, AuditAnswer, BatchAnswer, BatchesAnswer, BlockAnswer, ClaimAnswer, DistributionAnswer,
     DistributionsAnswer, EpochAnswer, EpochsAnswer, FactAnswer, Ingesting, LeavesAnswer, LedgerAnswer,
     NextBatchAnswer, NextRateAnswer, PageOf, PaidBatch, PolicyStatus, SequencerAnswer, SequencerEpoch,
     SequencerEpochsAnswer, SequencersAnswer, ServedBlock, ServedEpoch, StatementAnswer, StatusAnswer,
@@ -84,7 +84,7 @@ pub use explain::{
     BlockExplanation, Division, EpochExplanation, EpochRate, ExplainBlock, ExplainEpoch, ExplanationHead,
     PaidBlocks, Place, RewardSource, Segment, Span, SpanEvent, Stake, Window,
 };
-pub use facts::{CaughtUp, ClosedRow, CreditedRow, Fact, FactKind, FeedAnswer, NumberedFact};
+pub use facts::{CaughtUp, Changed, ClosedRow, CreditedRow, Fact, FactKind, FeedAnswer, NumberedFact};
 pub use flat::name_facts;
 pub use ledger::{
     Batch, BlockEntry, Earned, Epoch, EpochWithRows, LedgerHead, LedgerShow, OperatorsRate, Rate, Replay,

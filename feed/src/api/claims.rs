@@ -1,16 +1,17 @@
-//! What a sequencer can claim, and its statement.
+//! What sequencers can claim, their accounts at any time, and their statements.
 
 use super::distributions::{head_of, head_with, whole};
 use super::input::{Asked, CommonParams, Limit, Number, PageCursor, bad};
 use super::sequencers::unknown;
+use super::table::MOVEMENTS;
 use super::{not_final, refusal};
 use crate::http::Problem;
 use alloy_primitives::B256;
 use axum::response::Response;
 use serde::Deserialize;
-use tally_claims::StatementRange;
-use tally_engine::{SequencerId, UnixTime};
-use tally_wire::{ClaimAnswer, PageOf, StatementAnswer};
+use tally_claims::{Cut, StatementRange, accounts};
+use tally_engine::{L1Block, SequencerId, UnixTime};
+use tally_wire::{Accounts, AccountsAnswer, ClaimAnswer, PageOf, StatementAnswer};
 use utoipa::IntoParams;
 
 /// Which distribution is asked for.
@@ -117,6 +118,53 @@ pub(super) async fn statement(
             let made = made.map_err(|error| refusal(policy, error))?;
             let page = PageOf { position, limit, state: policy.state() };
             Ok(StatementAnswer::from((policy.at.clone(), &made, page)))
+        })
+        .await?;
+    if let Some(response) = asked.list_not_modified() {
+        return Ok(response);
+    }
+    asked.list(&answer, MOVEMENTS, &answer.movements, answer.next.as_deref())
+}
+
+/// When, and of whom, accounts are asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AccountsParams {
+    /// The last second that counts, in Unix seconds; everything in the log, if nothing is said.
+    at_time: Option<u64>,
+    /// The last L1 block that counts, instead of a time.
+    at_l1_block: Option<u64>,
+    /// The id of one sequencer; all of them, if none is given.
+    sequencer: Option<u64>,
+}
+
+/// The accounts of sequencers as they were at some time: with the contracts, and under the policy.
+#[utoipa::path(get, path = "/v1/accounts", operation_id = "accounts", tag = "sequencers", params(CommonParams, AccountsParams), responses((status = 200, description = "The accounts.", body = AccountsAnswer)))]
+pub(super) async fn accounts_at(asked: Asked<AccountsParams>) -> Result<Response, Problem> {
+    let Asked { api, moment, params, .. } = &asked;
+    let cut = match (params.at_time, params.at_l1_block) {
+        (None, None) => Cut::End,
+        (Some(time), None) => Cut::Time(UnixTime(time)),
+        (None, Some(block)) => Cut::L1Block(L1Block(block)),
+        (Some(_), Some(_)) => {
+            return Err(bad("bad-combination", "`at_time` or `at_l1_block` is given, not both"));
+        }
+    };
+    let only = params.sequencer.map(SequencerId);
+    let worked = moment.clone();
+    let answer = api
+        .heavy(move || {
+            let (view, policy) = (&worked.view, worked.policy());
+            let policies = std::slice::from_ref(&policy.replayed.policy);
+            // One thread: who asks shares the machine with the others.
+            let found = accounts(&view.log, cut, policies, Some(1));
+            let found = found.map_err(|error| refusal(policy, error))?;
+            if let Some(id) = only.filter(|id| !found.chain.sequencers.contains_key(id)) {
+                return Err(unknown(&worked, id.0));
+            }
+            let log = policy.at.log.clone();
+            Ok(AccountsAnswer { at: policy.at.clone(), accounts: Accounts::from((log, &found, only)) })
         })
         .await?;
     asked.answer(&answer)

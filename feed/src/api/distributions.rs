@@ -1,15 +1,15 @@
 //! The distributions: what a policy that the contract does not pay owes at the ends of its settled epochs. Each is the same
 //! for ever, so that a root which was published can be claimed by at any time.
 
-use super::accept::{Form, wanted};
+use super::accept::Form;
 use super::input::{Asked, CommonParams, Limit, Number, PageCursor, PageParams, bad, page};
+use super::table::{DISTRIBUTIONS, LEAVES};
 use super::{Moment, Shared, broken, not_final};
 use crate::http::Problem;
 use alloy_primitives::B256;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
-use std::fmt::Write;
 use std::sync::Arc;
 use tally_claims::{Distribution, DistributionHead};
 use tally_wire::{DistributionAnswer, DistributionsAnswer, LeavesAnswer, ProvenLeaf, next_cursor};
@@ -67,14 +67,15 @@ pub(super) async fn list(mut asked: Asked<PageParams>) -> Result<Response, Probl
     let from = asked.page_from(asked.params.cursor.clone(), asked.params.from)?;
     let Asked { moment, params, .. } = &asked;
     refuse_on_chain(moment)?;
-    if let Some(response) = asked.not_modified() {
+    if let Some(response) = asked.list_not_modified() {
         return Ok(response);
     }
     let policy = moment.policy();
     let (found, next) = page(policy.distributions(), from, params.limit, |head| head.epoch.0);
     let distributions = found.iter().map(Into::into).collect();
     let next = next.map(|next| next_cursor(next, policy.state()));
-    moment.answer(&DistributionsAnswer { at: policy.at.clone(), distributions, next })
+    let answer = DistributionsAnswer { at: policy.at.clone(), distributions, next };
+    asked.list(&answer, DISTRIBUTIONS, &answer.distributions, answer.next.as_deref())
 }
 
 /// The distribution of a settled epoch: its root, its sums, and what of it is withheld, and why.
@@ -105,28 +106,24 @@ pub(super) struct LeavesParams {
 
 /// The leaves of a distribution with their proofs, as pages of JSON or, for who accepts `text/csv`, all of them as CSV.
 #[utoipa::path(get, path = "/v1/distributions/{n}/leaves", operation_id = "leaves", tag = "distributions", params(("n" = u64, Path, description = "The last epoch that counts."), CommonParams, LeavesParams), responses(
-    (status = 200, description = "The leaves.", content((LeavesAnswer = "application/json"), (String = "text/csv"))),
+    (status = 200, description = "The leaves.", body = LeavesAnswer),
 ))]
 pub(super) async fn leaves(
     Number(epoch): Number,
     mut asked: Asked<LeavesParams>,
 ) -> Result<Response, Problem> {
-    let form = wanted(&asked.headers, &[Form::Json, Form::Csv]);
+    let form = asked.list_form();
     if form == Form::Csv && (asked.params.cursor.is_some() || asked.params.limit.is_some()) {
         return Err(bad(
             "bad-combination",
             "`cursor` and `limit` are for pages: as CSV there are all leaves",
         ));
     }
-    let varies = |mut response: Response| {
-        response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
-        response
-    };
     let position = asked.page_from(asked.params.cursor.clone(), 0)?;
-    let Asked { api, moment, params, headers } = &asked;
+    let Asked { api, moment, params, .. } = &asked;
     let head = head_of(moment, epoch)?;
-    if let Some(response) = moment.not_modified(headers, form) {
-        return Ok(varies(response));
+    if let Some(response) = asked.list_not_modified() {
+        return Ok(response);
     }
     let made = whole(api, moment, head).await?;
     let present = &moment.view.final_contracts.pool;
@@ -139,26 +136,10 @@ pub(super) async fn leaves(
     };
     let proven = made.proofs().skip(skip).take(limit);
     let leaves: Vec<ProvenLeaf> = proven.map(|(leaf, proof)| (leaf, proof, present).into()).collect();
-    if form == Form::Csv {
-        return Ok(varies(moment.csv(csv(&leaves))));
-    }
     let end = skip.saturating_add(leaves.len());
     let next = u64::try_from(end).ok().filter(|_| end < made.head.leaves);
     let next = next.map(|next| next_cursor(next, moment.policy().state()));
     let root = made.head.root.map(Into::into);
-    let at = moment.policy().at.clone();
-    moment.answer(&LeavesAnswer { at, epoch, root, leaves, next }).map(varies)
-}
-
-/// The leaves, one a line; the hashes of a proof have blanks between. Nothing in it needs quotes.
-fn csv(leaves: &[ProvenLeaf]) -> String {
-    let mut text = String::from("sequencer,recipient,cumulative_wei,present_recipient,proof\n");
-    for ProvenLeaf { leaf, proof } in leaves {
-        let present = leaf.present_recipient.as_ref().map_or("", |present| present.as_str());
-        let proof: Vec<&str> = proof.iter().map(tally_wire::Hash::as_str).collect();
-        let (recipient, cumulative) = (leaf.recipient.as_str(), leaf.cumulative_wei.as_str());
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{},{recipient},{cumulative},{present},{}", leaf.sequencer, proof.join(" "));
-    }
-    text
+    let answer = LeavesAnswer { at: moment.policy().at.clone(), epoch, root, leaves, next };
+    asked.list(&answer, LEAVES, &answer.leaves, answer.next.as_deref())
 }

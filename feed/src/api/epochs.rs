@@ -2,6 +2,7 @@
 
 use super::input::{Asked, CommonParams, Number, PageParams, page};
 use super::sequencers::unknown;
+use super::table::{EPOCH_ROWS, EPOCHS, SEQUENCER_EPOCHS};
 use super::{broken, gap};
 use crate::error::FeedError;
 use crate::http::Problem;
@@ -30,14 +31,15 @@ fn served(policy: &PolicyView, epoch: &EpochLedger) -> Result<ServedEpoch, Probl
 pub(super) async fn list(mut asked: Asked<PageParams>) -> Result<Response, Problem> {
     let from = asked.page_from(asked.params.cursor.clone(), asked.params.from)?;
     let Asked { moment, params, .. } = &asked;
-    if let Some(response) = asked.not_modified() {
+    if let Some(response) = asked.list_not_modified() {
         return Ok(response);
     }
     let policy = moment.policy();
     let (epochs, next) = page(&policy.replayed.ledger.epochs, from, params.limit, |epoch| epoch.epoch.0);
     let epochs = epochs.iter().map(|epoch| served(policy, epoch)).collect::<Result<_, _>>()?;
     let next = next.map(|next| next_cursor(next, policy.state()));
-    moment.answer(&EpochsAnswer { at: policy.at.clone(), epochs, next })
+    let answer = EpochsAnswer { at: policy.at.clone(), epochs, next };
+    asked.list(&answer, EPOCHS, &answer.epochs, answer.next.as_deref())
 }
 
 /// An epoch, with what each sequencer earned.
@@ -51,11 +53,12 @@ pub(super) async fn one(Number(number): Number, asked: Asked) -> Result<Response
         let detail = format!("epoch {number} is asked for, but there are {} yet, from 0 on", epochs.len());
         return Err(gap(policy, detail));
     };
-    if let Some(response) = asked.not_modified() {
+    if let Some(response) = asked.list_not_modified() {
         return Ok(response);
     }
     let rows = rows(epoch).map_err(no_amount)?;
-    moment.answer(&EpochAnswer { at: policy.at.clone(), epoch: served(policy, epoch)?, rows })
+    let answer = EpochAnswer { at: policy.at.clone(), epoch: served(policy, epoch)?, rows };
+    asked.list(&answer, EPOCH_ROWS, &answer.rows, None)
 }
 
 /// What a sequencer earned in each epoch, from the first on.
@@ -70,7 +73,7 @@ pub(super) async fn of_sequencer(
     if !policy.answers.contains_key(&SequencerId(id)) {
         return Err(unknown(moment, id));
     }
-    if let Some(response) = asked.not_modified() {
+    if let Some(response) = asked.list_not_modified() {
         return Ok(response);
     }
     let all = &policy.replayed.ledger.epochs;
@@ -95,7 +98,8 @@ pub(super) async fn of_sequencer(
         }
     }
     let next = next.map(|next| next_cursor(next, policy.state()));
-    moment.answer(&SequencerEpochsAnswer { at: policy.at.clone(), sequencer: id, epochs, next })
+    let answer = SequencerEpochsAnswer { at: policy.at.clone(), sequencer: id, epochs, next };
+    asked.list(&answer, SEQUENCER_EPOCHS, &answer.epochs, answer.next.as_deref())
 }
 
 /// What an L2 block earned, and everything that decides it.

@@ -1,14 +1,16 @@
 //! What requests say, taken strictly.
 
-use super::accept::Form;
+use super::accept::{Form, wanted};
 use super::feed::{WAIT_SECS_MAX, behind, refuse_other};
-use super::{Api, Moment, PAGE, PAGE_MAX, Shared};
+use super::table::{Columns, csv};
+use super::{Api, Moment, PAGE, PAGE_MAX, Shared, broken};
 use crate::cursor::Cursor;
 use crate::http::Problem;
 use crate::told::{Feed, Place};
 use axum::extract::{FromRequestParts, Query};
+use axum::http::header::{LINK, VARY};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -43,6 +45,15 @@ fn query<T: DeserializeOwned>(parts: &Parts, meant: impl Fn(&str) -> bool) -> Re
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NoParams {}
+
+/// By which policy, where nothing else can be said.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PolicyParams {
+    /// The name of a policy that is served; the first of them, if none is named.
+    pub(super) policy: Option<String>,
+}
 
 /// What all questions can say: by which policy, and of a state with what.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -98,6 +109,7 @@ pub(super) struct Asked<T = NoParams> {
     /// The question's own parameters.
     pub(super) params: T,
     pub(super) headers: HeaderMap,
+    uri: Uri,
 }
 
 impl<T: DeserializeOwned + Send> FromRequestParts<Shared> for Asked<T> {
@@ -107,7 +119,13 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Shared> for Asked<T> {
         let params = query(parts, |name| !OF_ALL.contains(&name))?;
         let common: CommonParams = query(parts, |name| OF_ALL.contains(&name))?;
         let moment = common.moment(api, &parts.method).await?;
-        Ok(Self { api: Arc::clone(api), moment, params, headers: parts.headers.clone() })
+        Ok(Self {
+            api: Arc::clone(api),
+            moment,
+            params,
+            headers: parts.headers.clone(),
+            uri: parts.uri.clone(),
+        })
     }
 }
 
@@ -125,10 +143,53 @@ impl<T> Asked<T> {
         self.moment.not_modified(&self.headers, Form::Json)
     }
 
+    /// The form in which the client wants a list.
+    pub(super) fn list_form(&self) -> Form {
+        wanted(&self.headers, &[Form::Json, Form::Csv])
+    }
+
+    /// The answer of somebody who has the list already, in the form that is wanted.
+    pub(super) fn list_not_modified(&self) -> Option<Response> {
+        self.moment.not_modified(&self.headers, self.list_form()).map(varies)
+    }
+
+    /// A page of a list: as `answer` in JSON, or only its rows as CSV. Then a header says where the `next` page is.
+    pub(super) fn list<R: Serialize>(
+        &self,
+        answer: &impl Serialize,
+        columns: Columns,
+        rows: &[R],
+        next: Option<&str>,
+    ) -> Result<Response, Problem> {
+        if self.list_form() != Form::Csv {
+            return self.moment.answer(answer).map(varies);
+        }
+        let mut response = self.moment.csv(csv(columns, rows).map_err(|error| broken(&error))?);
+        if let Some(link) = next.and_then(|next| self.link(next)) {
+            response.headers_mut().insert(LINK, link);
+        }
+        Ok(varies(response))
+    }
+
+    /// Where the page is that begins at a cursor, with the other parameters as they were.
+    fn link(&self, next: &str) -> Option<HeaderValue> {
+        let parts = self.uri.query().unwrap_or_default().split('&');
+        let others = parts.filter(|part| !part.is_empty() && !part.starts_with("cursor="));
+        let query: Vec<&str> = others.collect();
+        let begin = if query.is_empty() { String::new() } else { query.join("&") + "&" };
+        HeaderValue::from_str(&format!("<{}?{begin}cursor={next}>; rel=\"next\"", self.uri.path())).ok()
+    }
+
     /// An answer of which it is only known now that there is one: who has it already is told so.
     pub(super) fn answer(&self, answer: &impl Serialize) -> Result<Response, Problem> {
         self.not_modified().map_or_else(|| self.moment.answer(answer), Ok)
     }
+}
+
+/// An answer that has another form for who accepts another.
+pub(super) fn varies(mut response: Response) -> Response {
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    response
 }
 
 /// How many seconds a request may wait. Who asks for the head alone wants to know what there is, and never waits.

@@ -5,6 +5,7 @@
 //! the threads that answer.
 
 mod accept;
+mod changes;
 mod claims;
 mod distributions;
 mod epochs;
@@ -13,9 +14,11 @@ mod feed;
 mod input;
 mod openapi;
 mod pool;
+mod proof;
 mod sequencers;
 mod status;
 mod stream;
+mod table;
 
 use accept::Form;
 use input::PageCursor;
@@ -42,6 +45,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tally_claims::ClaimsError;
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
 
 /// How many answers that take long are worked out at a time.
 const HEAVY_MAX: usize = 2;
@@ -68,6 +72,8 @@ pub(crate) struct Api {
     heavy: Arc<Semaphore>,
     /// The audit reads everything: it has a turn of its own.
     audits: Arc<Semaphore>,
+    /// A bundle takes as long as its client does: it has a turn of its own.
+    bundles: Arc<Semaphore>,
     /// Becomes true when streams have to end.
     pub(crate) stop: watch::Receiver<bool>,
     /// The last moments before the present one, the newest first: pages of their lists go on.
@@ -86,8 +92,8 @@ impl Api {
         stop: watch::Receiver<bool>,
     ) -> Self {
         let streams = Arc::new(Semaphore::new(streams_max));
-        let (heavy, audits) = (Arc::new(Semaphore::new(HEAVY_MAX)), Arc::new(Semaphore::new(1)));
-        Self { views, health, metrics, streams, heavy, audits, stop, earlier: Mutex::default() }
+        let [heavy, audits, bundles] = [HEAVY_MAX, 1, 1].map(|turns| Arc::new(Semaphore::new(turns)));
+        Self { views, health, metrics, streams, heavy, audits, bundles, stop, earlier: Mutex::default() }
     }
 
     /// Keeps a moment that is not the present one any more; returns those that are forgotten, which take a while to close.
@@ -173,16 +179,24 @@ async fn in_turn<T: Send + 'static>(
     turns: &Arc<Semaphore>,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
+    let worked = in_turn_held(turns, work).await?;
+    worked.await.unwrap_or_else(|error| Err(broken(&FeedError::from(error))))
+}
+
+/// Begins to work something out in its turn, and does not wait for it.
+async fn in_turn_held<T: Send + 'static>(
+    turns: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, Problem> {
     let permit = tokio::time::timeout(HEAVY_WAIT, Arc::clone(turns).acquire_owned()).await;
     let Ok(Ok(permit)) = permit else {
         let detail = "too many such answers are being worked out";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(1));
     };
-    let worked = tokio::task::spawn_blocking(move || {
+    Ok(tokio::task::spawn_blocking(move || {
         let _permit = permit;
         work()
-    });
-    worked.await.unwrap_or_else(|error| Err(broken(&FeedError::from(error))))
+    }))
 }
 
 /// A moment, and one of its policies.
@@ -229,7 +243,7 @@ impl Moment {
     }
 
     /// An answer as CSV.
-    fn csv(&self, text: String) -> Response {
+    fn csv(&self, text: Vec<u8>) -> Response {
         self.formed(text.into(), Form::Csv, "text/csv; charset=utf-8; header=present")
     }
 
@@ -345,6 +359,7 @@ pub(crate) fn router(api: Shared) -> Router {
         .route("/v1/sequencers/{id}/ledger", get(sequencers::ledger))
         .route("/v1/sequencers/{id}/statement", get(claims::statement))
         .route("/v1/sequencers/{id}/claim", get(claims::claim))
+        .route("/v1/accounts", get(claims::accounts_at))
         .route("/v1/epochs", get(epochs::list))
         .route("/v1/epochs/{n}", get(epochs::one))
         .route("/v1/blocks/{n}", get(epochs::block))
@@ -358,6 +373,9 @@ pub(crate) fn router(api: Shared) -> Router {
         .route("/v1/distributions/{n}/leaves", get(distributions::leaves))
         .route("/v1/facts/{fact}", get(facts::one))
         .route("/v1/feed", get(feed::feed))
+        .route("/v1/changes", get(changes::changes))
+        .route("/v1/receipt", get(proof::receipt))
+        .route("/v1/bundle", get(proof::bundle))
         .with_state(Arc::clone(&api));
     health_router(api).merge(asked)
 }

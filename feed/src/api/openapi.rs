@@ -1,16 +1,19 @@
 //! The `OpenAPI` file: generated from the handlers and the types that they answer with.
 
-use super::{claims, distributions, epochs, facts, feed, pool, sequencers, status};
+use super::{changes, claims, distributions, epochs, facts, feed, pool, proof, sequencers, status};
 use crate::cursor::CURSOR_PATTERN;
+use crate::http::{COOKIE_PLAIN, COOKIE_SECURE, session};
 use axum::http::header;
 use axum::response::IntoResponse;
 use serde::Serialize;
 use std::sync::OnceLock;
-use tally_wire::{CaughtUp, FactKind, FeedPlace, Head, Horizon, name_facts, require_all};
+use tally_wire::{CaughtUp, Changed, FactKind, FeedPlace, Head, Horizon, name_facts, require_all};
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema};
 use utoipa::{Modify, OpenApi, ToSchema};
 
@@ -31,6 +34,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
         sequencers::ledger,
         claims::statement,
         claims::claim,
+        claims::accounts_at,
         epochs::list,
         epochs::one,
         epochs::of_sequencer,
@@ -44,18 +48,25 @@ use utoipa::{Modify, OpenApi, ToSchema};
         distributions::one,
         distributions::leaves,
         feed::feed,
+        changes::changes,
+        proof::receipt,
+        proof::bundle,
         facts::one,
+        session::begin,
+        session::end,
+        session::ticket,
         serve,
     ),
-    components(schemas(CaughtUp, Problem)),
+    components(schemas(CaughtUp, Changed, Problem)),
     modifiers(&Common),
 )]
 struct Described;
 
 /// The kinds of problems: what follows `urn:tally:problem:` in their types.
-const PROBLEMS: [&str; 30] = [
+const PROBLEMS: [&str; 33] = [
     "bad-combination",
     "bad-cursor",
+    "bad-form",
     "bad-last-event-id",
     "bad-path",
     "bad-query",
@@ -64,10 +75,12 @@ const PROBLEMS: [&str; 30] = [
     "body-too-large",
     "broken",
     "busy",
+    "cross-site",
     "gap",
     "internal",
     "method-not-allowed",
     "moved",
+    "no-tokens",
     "not-flat",
     "not-found",
     "not-payable",
@@ -134,15 +147,49 @@ enum MissingReason {
     NotFinal,
 }
 
+/// Whether a path answers with a list, which is to be had as CSV, too.
+fn is_list(path: &str) -> bool {
+    let lists = [
+        "/v1/sequencers",
+        "/v1/sequencers/{id}/epochs",
+        "/v1/sequencers/{id}/ledger",
+        "/v1/sequencers/{id}/statement",
+        "/v1/epochs",
+        "/v1/epochs/{n}",
+        "/v1/batches",
+        "/v1/batches/{n}",
+        "/v1/distributions",
+        "/v1/distributions/{n}/leaves",
+    ];
+    lists.contains(&path)
+}
+
+/// Adds the rows of a list as CSV, and where its next page is then.
+fn add_csv(operation: &mut Operation) {
+    let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200") else { return };
+    let text = ObjectBuilder::new().schema_type(Type::String).build();
+    response.content.insert("text/csv".into(), ContentBuilder::new().schema(Some(text)).build().into());
+    let (name, header) =
+        header_of(("Link", "Of CSV: where the next page is, if there is one, as rel=\"next\"."));
+    response.headers.insert(name.into(), header.into());
+}
+
 /// What every request can be answered with.
 struct Common;
 
 impl Modify for Common {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut openapi.paths.paths {
-            let Some(operation) = item.get.as_mut() else { continue };
-            operation.parameters.iter_mut().flatten().for_each(finish);
-            add_answers(path, operation);
+            if let Some(operation) = item.get.as_mut() {
+                operation.parameters.iter_mut().flatten().for_each(finish);
+                add_answers(path, operation);
+                if is_list(path) {
+                    add_csv(operation);
+                }
+            }
+            if let Some(operation) = item.post.as_mut() {
+                add_posted_answers(path, operation);
+            }
         }
         if let Some(components) = openapi.components.as_mut() {
             name_facts(&mut components.schemas);
@@ -155,10 +202,16 @@ impl Modify for Common {
             }
             let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
             components.add_security_scheme("token", SecurityScheme::Http(bearer));
+            for (name, cookie) in [("session", COOKIE_PLAIN), ("secure_session", COOKIE_SECURE)] {
+                let about = "The session of a browser, which POST /session begins.";
+                let cookie = ApiKey::Cookie(ApiKeyValue::with_description(cookie, about));
+                components.add_security_scheme(name, SecurityScheme::ApiKey(cookie));
+            }
         }
         // A server that is for everybody, or for its own machine alone, asks for none.
-        let token = SecurityRequirement::new("token", [] as [&str; 0]);
-        openapi.security = Some(vec![SecurityRequirement::default(), token]);
+        let shown = ["token", "session", "secure_session"]
+            .map(|name| SecurityRequirement::new(name, [] as [&str; 0]));
+        openapi.security = Some(std::iter::once(SecurityRequirement::default()).chain(shown).collect());
     }
 }
 
@@ -180,6 +233,9 @@ fn add_answers(path: &str, operation: &mut Operation) {
     }
     add(operation, "400", "A parameter is unknown, or out of its range.", &[]);
     add(operation, "404", "There is nothing of that name or number.", &[]);
+    if path == "/v1/changes" {
+        return;
+    }
     let about =
         "What is asked for lies beyond what is folded or final, or the reader has read another history.";
     add(operation, "409", about, &[]);
@@ -205,6 +261,30 @@ fn add_answers(path: &str, operation: &mut Operation) {
     let header = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header);
     let header = header.required(Required::False).description(Some(about)).schema(Some(text));
     operation.parameters.get_or_insert_default().push(RefOr::T(header.build()));
+}
+
+/// Adds what is answered to a POST besides what it says itself.
+fn add_posted_answers(path: &str, operation: &mut Operation) {
+    let scheme = ("WWW-Authenticate", "How to show a token: `Bearer`.");
+    let retry = ("Retry-After", "In how many seconds to ask again.");
+    if path == "/session" {
+        add(operation, "400", "There is no form, or it has other fields than `token`.", &[]);
+    }
+    if path != "/session/end" {
+        add(operation, "401", "A token is needed, and none or a wrong one was given.", &[scheme]);
+        add(operation, "409", "This server answers everybody, and has no tokens.", &[]);
+    }
+    if path == "/v1/tickets" {
+        // A session is for pages of the server itself, and they need no ticket.
+        operation.security = Some(vec![SecurityRequirement::new("token", [] as [&str; 0])]);
+    } else {
+        operation.security = Some(Vec::new());
+        add(operation, "403", "A page of another site asks.", &[]);
+    }
+    add(operation, "413", "The request has a body that is too long, or that is none of its kind.", &[]);
+    add(operation, "429", "This client asks too often.", &[retry]);
+    add(operation, "500", "The operator was told why.", &[]);
+    add(operation, "503", "The server is busy: ask again.", &[retry]);
 }
 
 /// A header of an answer: its name, and what it says.
@@ -251,7 +331,8 @@ fn finish(parameter: &mut RefOr<Parameter>) {
 /// Each route that is described, with the statuses of its answers.
 pub(crate) fn answers() -> impl Iterator<Item = (String, Vec<u16>)> {
     let statuses = |item: PathItem| {
-        let responses = item.get.map(|operation| operation.responses.responses).unwrap_or_default();
+        let described = item.get.or(item.post);
+        let responses = described.map(|operation| operation.responses.responses).unwrap_or_default();
         responses.keys().filter_map(|status| status.parse().ok()).collect()
     };
     Described::openapi().paths.paths.into_iter().map(move |(path, item)| (path, statuses(item)))

@@ -1,6 +1,7 @@
 //! What was paid, what is to be paid next, and what the audit says of it.
 
 use super::input::{Asked, CommonParams, Limit, Number, PageCursor, PageParams, page};
+use super::table::{BATCH_ROWS, BATCHES};
 use super::{broken, gap, in_turn, refusal};
 use crate::error::FeedError;
 use crate::http::Problem;
@@ -23,7 +24,7 @@ const COUNT_RULE: CountRule = CountRule::Scheduled;
 pub(super) async fn batches(mut asked: Asked<PageParams>) -> Result<Response, Problem> {
     let from = asked.page_from(asked.params.cursor.clone(), asked.params.from)?;
     let Asked { moment, params, .. } = &asked;
-    if let Some(response) = asked.not_modified() {
+    if let Some(response) = asked.list_not_modified() {
         return Ok(response);
     }
     let view = &moment.view;
@@ -35,7 +36,8 @@ pub(super) async fn batches(mut asked: Asked<PageParams>) -> Result<Response, Pr
     }
     let policy = moment.policy();
     let next = next.map(|next| next_cursor(next, policy.state()));
-    moment.answer(&BatchesAnswer { at: policy.at.clone(), batches, next })
+    let answer = BatchesAnswer { at: policy.at.clone(), batches, next };
+    asked.list(&answer, BATCHES, &answer.batches, answer.next.as_deref())
 }
 
 /// A batch that was paid.
@@ -56,12 +58,13 @@ pub(super) async fn batch(Number(number): Number, asked: Asked) -> Result<Respon
         let detail = format!("no batch that was paid has the number {number}");
         return Err(Problem::new(StatusCode::NOT_FOUND, "unknown-batch", detail));
     };
-    if let Some(response) = asked.not_modified() {
+    if let Some(response) = asked.list_not_modified() {
         return Ok(response);
     }
     let mut batch = batches[place].clone();
     batch.is_final = Some(batch.l1_block) <= view.final_reach.l1.map(|head| head.block.0);
-    moment.answer(&BatchAnswer { at: policy.at.clone(), batch })
+    let answer = BatchAnswer { at: policy.at.clone(), batch };
+    asked.list(&answer, BATCH_ROWS, &answer.batch.rows, None)
 }
 
 /// The batch that can be paid next by what is final, and the call that pays it.

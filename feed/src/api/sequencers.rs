@@ -1,6 +1,8 @@
 //! Sequencers, and the blocks of one.
 
-use super::input::{Asked, CommonParams, Limit, Number, PageCursor, bad, parse};
+use super::accept::Form;
+use super::input::{Asked, CommonParams, Limit, Number, PageCursor, bad, parse, varies};
+use super::table::{BLOCKS, SEQUENCERS};
 use super::{Moment, broken, gap, text_of};
 use crate::http::Problem;
 use alloy_primitives::Address;
@@ -124,29 +126,31 @@ pub(super) async fn list(mut asked: Asked<SequencersParams>) -> Result<Response,
     let from = asked.page_from(asked.params.cursor.clone(), 0)?;
     let Asked { moment, params, .. } = &asked;
     let is_whole = params.is_empty();
-    if let Some(response) = asked.not_modified() {
+    if let Some(response) = asked.list_not_modified() {
         return Ok(response);
     }
     let (view, policy) = (&moment.view, moment.policy());
-    if let Some(text) = policy.all.get().filter(|_| is_whole) {
-        return Ok(moment.text(text.clone()));
+    let is_kept = is_whole && asked.list_form() == Form::Json;
+    if let Some(text) = policy.all.get().filter(|_| is_kept) {
+        return Ok(varies(moment.text(text.clone())));
     }
     let contracts = &view.contracts;
-    let asked =
+    let wanted =
         contracts.sequencers.range(SequencerId(from)..).filter(|(id, facts)| params.admits(**id, facts));
     let (mut found, mut next) = (Vec::new(), None);
-    for (id, _) in asked {
+    for (id, _) in wanted {
         if found.len() == params.limit.get() {
             next = Some(next_cursor(id.0, policy.state()));
             break;
         }
         found.extend(policy.sequencer(contracts, *id));
     }
-    let text = text_of(&SequencersAnswer { at: policy.at.clone(), sequencers: found, next })?;
-    if !is_whole {
-        return Ok(moment.text(text));
+    let answer = SequencersAnswer { at: policy.at.clone(), sequencers: found, next };
+    if !is_kept {
+        return asked.list(&answer, SEQUENCERS, &answer.sequencers, answer.next.as_deref());
     }
-    Ok(moment.text(policy.all.get_or_init(|| text).clone()))
+    let text = text_of(&answer)?;
+    Ok(varies(moment.text(policy.all.get_or_init(|| text).clone())))
 }
 
 /// That there is no such sequencer.
@@ -226,12 +230,12 @@ pub(super) async fn ledger(Number(id): Number, mut asked: Asked<LedgerParams>) -
             format!("the cursor is block {start}, which is not of {from} to {to}"),
         ));
     }
-    if let Some(response) = asked.not_modified() {
+    if let Some(response) = asked.list_not_modified() {
         return Ok(response);
     }
     let (worked, limit) = (moment.clone(), params.limit.get());
     let answer = api.heavy(move || page_of(&worked, SequencerId(id), start, to, limit)).await?;
-    moment.answer(&answer)
+    asked.list(&answer, BLOCKS, &answer.blocks, answer.next.as_deref())
 }
 
 fn page_of(

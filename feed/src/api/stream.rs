@@ -13,8 +13,10 @@ use crate::view::{PolicyView, View};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use futures_util::StreamExt;
 use std::convert::Infallible;
 use std::fmt::Write;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tally_wire::CaughtUp;
@@ -27,10 +29,10 @@ const PIECE_BYTES: usize = 64 * 1024;
 const PIECE_FACTS: usize = 256;
 
 /// How often something is sent when nothing happens, so that both ends notice if the other is gone.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// How long a stream may last: a reader goes on where it was, perhaps at another server.
-const STREAM_MAX: Duration = Duration::from_hours(1);
+pub(super) const STREAM_MAX: Duration = Duration::from_hours(1);
 
 /// A place among those who wait for facts.
 pub(super) fn permit(api: &Api) -> Result<OwnedSemaphorePermit, Problem> {
@@ -80,17 +82,23 @@ pub(super) fn events(
         _permit: permit(api)?,
         _counted: api.metrics.stream(),
     };
-    let pieces = futures_util::stream::unfold(reader, |mut reader| async {
-        let piece = reader.next().await?;
-        Some((Ok::<Bytes, Infallible>(piece), reader))
-    });
+    Ok(response(reader, async |mut reader: Reader| Some((reader.next().await?, reader))))
+}
+
+/// An answer of events, that goes on as long as there is a `next` piece of them.
+pub(super) fn response<T, F>(state: T, next: impl Fn(T) -> F + Send + 'static) -> Response
+where
+    T: Send + 'static,
+    F: Future<Output = Option<(Bytes, T)>> + Send + 'static,
+{
+    let pieces = futures_util::stream::unfold(state, next).map(Ok::<Bytes, Infallible>);
     let mut response = Response::new(Body::from_stream(pieces));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies would gather events before they pass them on.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    response
 }
 
 impl Reader {

@@ -2,7 +2,6 @@
 
 use super::Tokens;
 use crate::error::FeedError;
-use axum::http::{HeaderMap, header};
 use std::net::SocketAddr;
 
 /// The rule by which requests are let in.
@@ -10,7 +9,8 @@ use std::net::SocketAddr;
 pub enum Access {
     /// Everybody who can connect.
     Public,
-    /// Who shows one of these tokens, as `Authorization: Bearer …`. Everybody may ask for `/healthz`.
+    /// Who shows one of these tokens, as `Authorization: Bearer …`, or has a session that was begun with one. Everybody
+    /// may ask for `/healthz`.
     Tokens(Tokens),
 }
 
@@ -30,24 +30,6 @@ impl Access {
             None => Err(FeedError::Open { listen }),
         }
     }
-
-    /// Whether a request with these headers may be answered.
-    pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
-        match self {
-            Self::Public => true,
-            Self::Tokens(tokens) => bearer(headers).is_some_and(|token| tokens.has(token)),
-        }
-    }
-}
-
-/// The token that a request shows, if it shows just one.
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return None;
-    };
-    let (scheme, token) = value.as_bytes().split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii_start())
 }
 
 #[cfg(test)]
@@ -76,29 +58,5 @@ mod tests {
             let both = Access::check(listen, Some(tokens.clone()), true);
             assert!(matches!(both, Err(FeedError::TokensOfPublic)));
         }
-    }
-
-    #[test]
-    fn a_token_is_shown_in_one_header_as_bearer() {
-        let made = Tokens::generate("a").unwrap();
-        let access = Access::Tokens(Tokens::parse(&made.line).unwrap());
-        let token = &made.token;
-        let admits = |values: &[String]| {
-            let mut headers = HeaderMap::new();
-            for value in values {
-                headers.append(header::AUTHORIZATION, value.parse().unwrap());
-            }
-            access.admits(&headers)
-        };
-        for good in [format!("Bearer {token}"), format!("bearer {token}"), format!("BEARER   {token}")] {
-            assert!(admits(std::slice::from_ref(&good)), "{good}");
-            assert!(!admits(&[good.clone(), good]), "twice");
-        }
-        let bad =
-            [token.clone(), format!("Basic {token}"), format!("Bearer{token}"), format!("Bearer {token}x")];
-        for bad in bad.into_iter().chain(["Bearer ".into(), "Bearer".into(), String::new()]) {
-            assert!(!admits(std::slice::from_ref(&bad)), "{bad}");
-        }
-        assert!(!admits(&[]));
     }
 }

@@ -18,6 +18,7 @@ impl Predicate for IfWorthIt {
     fn should_compress<B: HttpBody>(&self, response: &axum::http::Response<B>) -> bool {
         response.status() == StatusCode::OK
             && !is_event_stream(response.headers())
+            && !is_file(response.headers())
             && response.body().size_hint().exact().is_none_or(|bytes| bytes >= GZIP_BYTES_MIN)
     }
 }
@@ -25,6 +26,11 @@ impl Predicate for IfWorthIt {
 fn is_event_stream(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE);
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// Bundles are compressed already, in the parts where that gains something.
+fn is_file(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/octet-stream")
 }
 
 /// Turns the tags that a request has of compressed answers into those that handlers give. Returns the values

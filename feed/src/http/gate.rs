@@ -1,12 +1,14 @@
 //! What every request passes on its way to a handler, and every answer on its way back.
 
 use super::coding::{IfWorthIt, tag, take_suffixes};
+use super::guard::{Guard, HEALTH, SESSION_END_PATH, SESSION_PATH, TICKETS_PATH};
 use super::limiter::Limiter;
 use super::metrics::Route;
-use super::{Access, HttpMetrics, Problem};
-use axum::body::HttpBody;
+use super::session::FORM_BYTES_MAX;
+use super::{HttpMetrics, Problem};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, MatchedPath, Request};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::{Either, FutureExt, TryFutureExt};
 use std::any::Any;
@@ -18,31 +20,35 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 use tower_http::CompressionLevel;
 use tower_http::compression::Compression;
 
-/// Asked for by whoever watches the process: everybody may, as often as they like.
-const HEALTH: &str = "/healthz";
+/// What is answered to POST; everything else is only read.
+const POSTED: [&str; 3] = [SESSION_PATH, SESSION_END_PATH, TICKETS_PATH];
 
 /// The limits and permissions by which the gate lets requests in.
 pub(super) struct GateRules {
     /// The rule by which requests are let in.
-    pub(super) access: Access,
+    pub(super) guard: Arc<Guard>,
     /// How often, if that is limited.
     pub(super) limiter: Option<Limiter>,
     /// How long a handler may take to begin its answer.
     pub(super) handler: Duration,
     /// The counters of requests and refusals.
     pub(super) metrics: HttpMetrics,
+    /// Permits for answers under way over HTTP/2, where a connection can have many: there are as many as connections, so
+    /// that they take no more memory than those over HTTP/1.
+    pub(super) answers: Arc<Semaphore>,
 }
 
 impl GateRules {
     /// Whether a request gets to a handler, or else what it is answered. The first rule that it breaks is told.
     fn admit(&self, request: &mut Request) -> Result<(), Problem> {
         let is_health = request.uri().path() == HEALTH;
-        if !is_health && !self.access.admits(request.headers()) {
+        if !self.guard.admits(request) {
             self.metrics.unauthorized();
             let detail = "show a token that is known, as `Authorization: Bearer TOKEN`";
             return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail));
@@ -55,17 +61,66 @@ impl GateRules {
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail);
             return Err(problem.retry_after(wait_secs));
         }
-        if request.method() != Method::GET && request.method() != Method::HEAD {
+        let path = request.uri().path();
+        let is_posted = POSTED.contains(&path);
+        let is_read = request.method() == Method::GET || request.method() == Method::HEAD;
+        if !is_read && !is_posted {
             let detail = "nothing can be changed here: only GET and HEAD are answered";
             return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail));
         }
-        // What is not read here is thrown away by hyper, or its connection closed.
-        let body = std::mem::take(request.body_mut());
-        if body.size_hint().upper() != Some(0) {
-            let detail = "no request has a body";
+        let is_form = path == SESSION_PATH && request.method() == Method::POST;
+        let bytes = request.body().size_hint();
+        let bytes_max = if is_form { u64::from(FORM_BYTES_MAX) } else { 0 };
+        if bytes.lower() > bytes_max || (!is_form && bytes.upper() != Some(0)) {
+            let detail = if is_form {
+                "the form of a session is too long"
+            } else {
+                "no request of this kind has a body"
+            };
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail));
         }
+        if !is_form {
+            // What is not read here is thrown away by hyper, or its connection closed.
+            drop(std::mem::take(request.body_mut()));
+        }
         Ok(())
+    }
+
+    /// A permit for the answer to a request that needs one.
+    fn permit(&self, request: &Request) -> Result<Option<OwnedSemaphorePermit>, Problem> {
+        if request.version() != Version::HTTP_2 {
+            return Ok(None);
+        }
+        Arc::clone(&self.answers).try_acquire_owned().map(Some).map_err(|_| {
+            let detail = "too many answers are under way";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(1)
+        })
+    }
+}
+
+/// The body of an answer that counts as under way until the client has it.
+struct Counted {
+    body: Body,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -76,17 +131,19 @@ fn client(request: &Request) -> SocketAddr {
 }
 
 /// Sets what all answers have.
-fn finish(response: &mut Response, suffixed: &[HeaderValue]) {
+fn finish(response: &mut Response, suffixed: &[HeaderValue], is_public: bool) {
     let status = response.status();
     let headers = response.headers_mut();
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    } else if status == StatusCode::METHOD_NOT_ALLOWED {
+    } else if status == StatusCode::METHOD_NOT_ALLOWED && !headers.contains_key(header::ALLOW) {
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        // What a cookie lets in, a cache that others share must not keep.
+        let kept = if is_public { "no-cache" } else { "private, no-cache" };
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
     }
     tag(status, headers, suffixed);
 }
@@ -138,12 +195,17 @@ where
         let since = Instant::now();
         let route = Route::of(request.extensions().get::<MatchedPath>());
         let rules = Arc::clone(&self.rules);
-        if let Err(problem) = rules.admit(&mut request) {
-            let mut response = problem.into_response();
-            finish(&mut response, &[]);
-            rules.metrics.answered(route, response.status().as_u16(), None);
-            return Box::pin(ready(Ok(response)));
-        }
+        let is_public = rules.guard.tokens().is_none();
+        let admitted = rules.admit(&mut request).and_then(|()| rules.permit(&request));
+        let permit = match admitted {
+            Ok(permit) => permit,
+            Err(problem) => {
+                let mut response = problem.into_response();
+                finish(&mut response, &[], is_public);
+                rules.metrics.answered(route, response.status().as_u16(), None);
+                return Box::pin(ready(Ok(response)));
+            }
+        };
         let suffixed = take_suffixes(request.headers_mut());
         // Who asks for no coding is not to pay for it.
         let answer = if request.headers().contains_key(header::ACCEPT_ENCODING) {
@@ -163,7 +225,10 @@ where
                     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail).into_response()
                 }
             };
-            finish(&mut response, &suffixed);
+            finish(&mut response, &suffixed, is_public);
+            if let Some(permit) = permit {
+                response = response.map(|body| Body::new(Counted { body, _permit: permit }));
+            }
             rules.metrics.answered(route, response.status().as_u16(), Some(since.elapsed()));
             Ok(response)
         })

@@ -2,8 +2,11 @@
 
 use super::door::Door;
 use super::gate::{GateLayer, GateRules};
+use super::guard::Guard;
 use super::limiter::Limiter;
-use super::{Access, HttpMetrics, Problem, TlsFiles, files};
+use super::origin::{Origin, cors};
+use super::prompt::Prompt;
+use super::{Access, HttpMetrics, Problem, TlsFiles, files, session};
 use crate::error::FeedError;
 use axum::Router;
 use axum::http::{StatusCode, Uri};
@@ -16,10 +19,17 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+use tower::util::option_layer;
 
 /// What hyper reads before it knows a request: its line and all its headers, of which there may be 100.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
+const HEAD_BYTES_MAX: u16 = 16 * 1024;
+
+/// How many requests may be under way on a connection of HTTP/2: more than a browser's tabs have at a time.
+const REQUESTS_MAX: u32 = 64;
+
+/// How many bytes of an answer are taken in advance for a client of HTTP/2.
+const SENT_BYTES_MAX: usize = 64 * 1024;
 
 /// The addresses, limits and access of a server.
 #[derive(Clone, Debug)]
@@ -37,6 +47,12 @@ pub struct HttpOptions {
     pub connections_max: usize,
     /// How long the parts of a request may take.
     pub timeouts: Timeouts,
+    /// Whether to speak HTTP/2 without TLS, too, to clients that begin with it. Over TLS it is always spoken.
+    pub is_h2c: bool,
+    /// The origins whose pages may ask, from browsers; none but the server's own if there are none.
+    pub cors_origins: Vec<Origin>,
+    /// Whether everybody may ask for `/readyz`, as for `/healthz`.
+    pub is_ready_public: bool,
 }
 
 /// How long the parts of a request may take.
@@ -44,8 +60,8 @@ pub struct HttpOptions {
 pub struct Timeouts {
     /// A handshake of TLS: 10 s.
     pub handshake: Duration,
-    /// The headers of a request, from when its connection was ready for it: 10 s. So a connection on which
-    /// nothing is asked ends after that, too.
+    /// The headers of a request, from when its connection was ready for it: 10 s. So a connection of HTTP/1 on which
+    /// nothing is asked ends after that, too. A client of HTTP/2 is pinged as often, and has as long to answer.
     pub headers: Duration,
     /// A handler, until its answer begins: 30 s.
     pub handler: Duration,
@@ -106,13 +122,18 @@ impl Bound {
     ) -> Result<(), FeedError> {
         let HttpOptions { timeouts, connections_max, .. } = self.options;
         let limiter = self.options.requests_per_sec.map(|rate| Limiter::new(rate, DefaultClock::default()));
+        let is_tls = self.tls.is_some();
+        let guard = Arc::new(Guard::new(self.options.access, self.options.is_ready_public, is_tls));
         let rules = GateRules {
-            access: self.options.access,
+            guard: Arc::clone(&guard),
             limiter,
             handler: timeouts.handler,
             metrics: metrics.clone(),
+            answers: Arc::new(Semaphore::new(connections_max)),
         };
-        let service = router.fallback(not_found).layer(GateLayer(Arc::new(rules)));
+        let router = router.merge(session::router(guard)).fallback(not_found);
+        let service =
+            router.layer(GateLayer(Arc::new(rules))).layer(option_layer(cors(&self.options.cors_origins)));
         let service = service.into_make_service_with_connect_info::<SocketAddr>();
 
         let door = Door::new(connections_max, timeouts.write, metrics);
@@ -122,13 +143,26 @@ impl Bound {
         http.http1()
             .timer(TokioTimer::new())
             .header_read_timeout(timeouts.headers)
-            .max_buf_size(HEAD_BYTES_MAX);
+            .max_buf_size(usize::from(HEAD_BYTES_MAX));
+        http.http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(timeouts.headers)
+            .keep_alive_timeout(timeouts.headers)
+            .max_concurrent_streams(REQUESTS_MAX)
+            .max_header_list_size(u32::from(HEAD_BYTES_MAX))
+            .max_send_buf_size(SENT_BYTES_MAX);
         let serving = async {
             match self.tls {
-                None => server.acceptor(door).http1_only().serve(service).await,
+                None => {
+                    let server = server.acceptor(Prompt::new(door, timeouts.headers));
+                    // An acceptor makes it forget which versions it speaks, so they are said after it.
+                    let server = if self.options.is_h2c { server } else { server.http1_only() };
+                    server.serve(service).await
+                }
                 Some(tls) => {
                     let tls = RustlsAcceptor::new(tls).handshake_timeout(timeouts.handshake);
-                    server.acceptor(tls.acceptor(door)).http1_only().serve(service).await
+                    let acceptor = Prompt::new(tls.acceptor(door), timeouts.headers);
+                    server.acceptor(acceptor).serve(service).await
                 }
             }
         };

@@ -19,7 +19,7 @@ pub struct TlsFiles {
 }
 
 impl TlsFiles {
-    /// TLS 1.2 and 1.3, for HTTP/1.1 only.
+    /// TLS 1.2 and 1.3, for HTTP/2 and HTTP/1.1, as the client likes.
     ///
     /// # Errors
     ///
@@ -41,7 +41,7 @@ impl TlsFiles {
             key: self.key.clone(),
             source,
         })?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(RustlsConfig::from_config(Arc::new(config)))
     }
 }

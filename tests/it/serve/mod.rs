@@ -9,6 +9,7 @@ mod gate;
 pub(crate) mod http;
 mod lists;
 mod rollbacks;
+mod service;
 mod states;
 mod streams;
 

@@ -1,5 +1,8 @@
 //! The whole stack over sockets, by what bytes come back for bytes.
 
+mod browsers;
+mod http2;
+
 use super::{Access, HttpMetrics, HttpOptions, Timeouts, TlsFiles, Tokens, bind};
 use crate::error::FeedError;
 use axum::Router;
@@ -85,6 +88,9 @@ fn options() -> HttpOptions {
         requests_per_sec: None,
         connections_max: 100,
         timeouts: Timeouts { handshake: NEVER, headers: NEVER, handler: NEVER, write: NEVER, stop: NEVER },
+        is_h2c: false,
+        cors_origins: Vec::new(),
+        is_ready_public: false,
     }
 }
 
@@ -495,7 +501,7 @@ fn tls_is_spoken_with_a_certificate() {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let name = ServerName::try_from("localhost").unwrap();
     let client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
     let mut stream = rustls::StreamOwned::new(client, feed.connect());
