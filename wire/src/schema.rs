@@ -2,8 +2,9 @@
 
 use crate::{
     Accounts, AccountsComparison, BundleAudit, ChainAuditReport, ContractOwners, Distribution, ExplainBlock,
-    ExplainEpoch, LedgerShow, LiveAudit, LogInfo, NextBatchOfLog, NextRateOfLog, ReceiptComparison,
-    Recipients, Replay, RewardPerBlock, Sequencers, StateAt, Statement, WhatIf,
+    ExplainEpoch, LedgerShow, LiveAudit, LogInfo, MemberCallOfLog, NextBatchOfLog, NextRateOfLog,
+    ReceiptComparison, Recipients, Replay, RewardPerBlock, Sequencers, StateAt, Statement,
+    WhatIf,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ const DEFINITIONS: &str = "#/$defs/";
 type Printed = (&'static str, &'static str, fn() -> Value);
 
 /// Everything that commands print as JSON.
-const PRINTED: [Printed; 21] = [
+const PRINTED: [Printed; 22] = [
     ("replay", "tally replay --format json", listed::<Replay>),
     ("whatif", "tally whatif --format json", object::<WhatIf>),
     ("ledger-show", "tally ledger show --format json", object::<LedgerShow>),
@@ -34,6 +35,7 @@ const PRINTED: [Printed; 21] = [
     ("claims-next-rate", "tally claims next-rate --format json", object::<NextRateOfLog>),
     ("claims-rate", "tally claims rate --format json", object::<RewardPerBlock>),
     ("claims-merkle", "tally claims merkle --format json", object::<Distribution>),
+    ("claims-call", "tally claims call ACTION --format json", object::<MemberCallOfLog>),
     ("audit-chain", "tally audit chain --report-format json", object::<ChainAuditReport>),
     ("audit-live", "tally audit live --format json", object::<LiveAudit>),
     ("audit-bundle", "tally audit bundle --format json", object::<BundleAudit>),
