@@ -48,6 +48,7 @@ mod out_file;
 mod owners;
 mod policies;
 mod policy;
+mod production;
 mod range;
 mod receipt_difference;
 mod replay;
@@ -139,6 +140,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Ledger(LedgerCommand::Export(args)) => ledger_export::run(args, &mut output),
         Command::Explain(args) => explain::run(args, &mut output),
         Command::Sequencers(args) => sequencers::run(args, &mut output),
+        Command::Production(args) => production::run(args, &mut output),
         Command::Accounts(args) => match &args.command {
             Some(AccountsCommand::Statement(args)) => statement::run(args, &mut output),
             Some(AccountsCommand::Recipients(args)) => accounts_recipients::run(args, &mut output),

@@ -98,6 +98,11 @@ fn the_examples_of_the_claims_are_what_the_commands_print() {
 }
 
 #[test]
+fn the_examples_of_the_production_are_what_the_commands_print() {
+    check_examples("docs/production.md", 2);
+}
+
+#[test]
 fn the_examples_of_the_policies_are_what_the_commands_print() {
     check_examples("docs/policies.md", 2);
 }

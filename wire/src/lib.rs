@@ -51,6 +51,7 @@ mod ledger;
 mod log;
 mod member;
 mod owners;
+mod production;
 mod recipients;
 mod schema;
 mod sequencers;
@@ -99,6 +100,10 @@ pub use member::{
     MemberCallOfLog,
 };
 pub use owners::{ContractOwners, OwnerChange};
+pub use production::{
+    BlockGap, BlockMaker, BlocksBy, EpochProduction, MadeBlock, Produced, Production, ProductionOfLog,
+    SpanProduction,
+};
 pub use recipients::{L2Account, MissingRecipient, Recipient, Recipients};
 pub use schema::{require_all, schema, schemas};
 pub use sequencers::{Sequencer, SequencerWithAccounts, Sequencers, SettledAccount, Signer};

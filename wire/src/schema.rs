@@ -3,7 +3,7 @@
 use crate::{
     Accounts, AccountsComparison, BundleAudit, ChainAuditReport, ContractOwners, Distribution, ExplainBlock,
     ExplainEpoch, LedgerShow, LiveAudit, LogInfo, MemberCallOfLog, NextBatchOfLog, NextRateOfLog,
-    ReceiptComparison, Recipients, Replay, RewardPerBlock, Sequencers, StateAt, Statement,
+    ProductionOfLog, ReceiptComparison, Recipients, Replay, RewardPerBlock, Sequencers, StateAt, Statement,
     WhatIf,
 };
 use serde_json::{Value, json};
@@ -20,12 +20,13 @@ const DEFINITIONS: &str = "#/$defs/";
 type Printed = (&'static str, &'static str, fn() -> Value);
 
 /// Everything that commands print as JSON.
-const PRINTED: [Printed; 22] = [
+const PRINTED: [Printed; 23] = [
     ("replay", "tally replay --format json", listed::<Replay>),
     ("whatif", "tally whatif --format json", object::<WhatIf>),
     ("ledger-show", "tally ledger show --format json", object::<LedgerShow>),
     ("explain-block", "tally explain --block BLOCK --format json", object::<ExplainBlock>),
     ("explain-epoch", "tally explain --sequencer ID --epoch EPOCH --format json", object::<ExplainEpoch>),
+    ("production", "tally production --format json", object::<ProductionOfLog>),
     ("sequencers", "tally sequencers --format json", object::<Sequencers>),
     ("accounts", "tally accounts --format json", object::<Accounts>),
     ("accounts-recipients", "tally accounts recipients --format json", object::<Recipients>),
