@@ -26,12 +26,16 @@ pub struct Argument {
 pub struct PreparedCall {
     /// The chain that the contract is on.
     pub chain_id: u64,
-    /// The address of the contract `LockingPool`.
+    /// The address of the contract: `LockingPool`, or the METIS token for an approval.
     pub contract: Address,
     /// Who has to send it; `None` if the log does not tell.
     pub sender: Option<Address>,
-    /// What the sender is to the contract: its `MPC` or its `owner`.
+    /// What the sender is: the contract's `MPC` or `owner`, or a sequencer's owner or signer.
     pub role: &'static str,
+    /// The ETH that goes along, in wei; `None` where it has to be found out first.
+    pub value: Option<Wei>,
+    /// Whether the function takes ETH.
+    pub is_payable: bool,
     /// The name of the function.
     pub function: &'static str,
     /// The arguments, in order.
@@ -66,28 +70,33 @@ impl PreparedCall {
             _seqs: signers,
             _blocks: blocks,
         };
-        Self::new(identity, (Some(mpc_address), "MPC"), "batchSubmitRewards", arguments, &call)
+        let to = (identity.l1_chain_id, identity.locking_pool);
+        Self::new(to, (Some(mpc_address), "MPC"), "batchSubmitRewards", arguments, &call)
     }
 
     /// Sets the reward per block: only the contract's owner may.
     pub(crate) fn update_block_reward(identity: &LogIdentity, owner: Option<Address>, reward: Wei) -> Self {
         let arguments = vec![Argument::number("newReward", &reward)];
         let call = updateBlockRewardCall { newReward: reward.get() };
-        Self::new(identity, (owner, "owner"), "updateBlockReward", arguments, &call)
+        let to = (identity.l1_chain_id, identity.locking_pool);
+        Self::new(to, (owner, "owner"), "updateBlockReward", arguments, &call)
     }
 
-    fn new(
-        identity: &LogIdentity,
+    /// A call without ETH to a contract, on a chain.
+    pub(crate) fn new(
+        (chain_id, contract): (u64, Address),
         (sender, role): (Option<Address>, &'static str),
         function: &'static str,
         arguments: Vec<Argument>,
         call: &impl SolCall,
     ) -> Self {
         Self {
-            chain_id: identity.l1_chain_id,
-            contract: identity.locking_pool,
+            chain_id,
+            contract,
             sender,
             role,
+            value: Some(Wei::ZERO),
+            is_payable: false,
             function,
             arguments,
             calldata: call.abi_encode().into(),
@@ -96,8 +105,13 @@ impl PreparedCall {
 }
 
 impl Argument {
-    fn number(name: &'static str, value: &impl ToString) -> Self {
+    pub(crate) fn number(name: &'static str, value: &impl ToString) -> Self {
         Self { name, kind: "uint256", value: value.to_string() }
+    }
+
+    /// A value of another type, as wallets read it.
+    pub(crate) fn of(name: &'static str, kind: &'static str, value: &impl ToString) -> Self {
+        Self { name, kind, value: value.to_string() }
     }
 
     fn list(name: &'static str, kind: &'static str, values: &[impl ToString]) -> Self {

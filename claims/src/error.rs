@@ -229,6 +229,25 @@ pub enum ClaimsError {
         /// The time of the L1 block, in Unix seconds.
         l1_time: UnixTime,
     },
+    /// It is not known how much ETH a call takes along.
+    #[error(
+        "{function} takes ETH along for the bridge to L2, and a log does not know how much: say it, as 0.005 ETH, and \
+         let a node try the call with it before you send it"
+    )]
+    NoValue {
+        /// The name of the function.
+        function: &'static str,
+    },
+    /// ETH is to go along with a call that takes none.
+    #[error(
+        "{function} takes no ETH, and {eth} wei of it are given: only claim, unlock and finish pay the bridge to L2"
+    )]
+    TakesNoEth {
+        /// The name of the function.
+        function: &'static str,
+        /// The ETH that was given, in wei.
+        eth: Wei,
+    },
     /// Two ways to the same amount give different ones.
     #[error("{what} of {whose}: {expected} wei, but {found} wei by the movements")]
     Unbalanced {
@@ -283,6 +302,22 @@ pub enum ClaimsError {
         block: L1Block,
         /// How many there are.
         known: usize,
+    },
+    /// No sequencer is called so, or has that address.
+    #[error("no sequencer is {asked:?}: {known}; an owner's, signer's or recipient's address does, too")]
+    NoSuchSequencer {
+        /// The text that was given for a sequencer.
+        asked: String,
+        /// What there is, in words.
+        known: String,
+    },
+    /// More than one sequencer is called so, or has that address.
+    #[error("{asked} is of sequencers {ids}: say which by its id")]
+    SeveralSequencers {
+        /// The text that was given for a sequencer.
+        asked: String,
+        /// The ids of those that fit.
+        ids: String,
     },
     /// An exit that ends before it begins.
     #[error(

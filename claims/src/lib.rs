@@ -11,10 +11,12 @@
 //! - [`next_rate`] says what the reward per block has to be to hold the target, and what it was, and
 //!   [`draw`] draws that; [`reward_per_block`] is the same rule for a given stake and pace, and a [`RateFormula`] also that of the operators;
 //! - a [`PreparedCall`] is a call that somebody has to send, and [`safe_file`] is it for a `Safe` wallet;
+//! - a [`MemberCall`] is such a call of a sequencer's owner or signer, with the contract's conditions judged by the log
+//!   ([`member_call`], of a [`MemberBasis`]);
 //! - [`accounts()`] gives what the contracts and each policy owe each sequencer, and a [`statement()`] what moved on
 //!   the accounts of one; [`Recipients`] are the addresses on L2 that get the rewards;
 //! - [`compare()`] says how much more another policy, or the contract, gives, and what the difference is made of;
-//! - [`sequencers()`] tells who they are, and a [`Registry`] what they are called;
+//! - [`sequencers()`] tells who they are, and a [`Registry`] what they are called; [`find_sequencer()`] finds the one that is meant;
 //! - a [`Distribution`] is what a policy owes at the end of an epoch, with a [`MerkleTree`] to claim it by.
 //!
 //! ```
@@ -44,7 +46,9 @@ mod credits;
 mod distribution;
 mod epochs;
 mod error;
+mod find;
 mod formula;
+mod member;
 mod merkle;
 mod names;
 mod plot;
@@ -65,7 +69,12 @@ pub use call::{Argument, PreparedCall};
 pub use credits::{BlockingSigner, CreditRule, Uncreditable};
 pub use distribution::{Distribution, DistributionHead, Owed, Withheld, WithheldReason, distribution};
 pub use error::ClaimsError;
+pub use find::find_sequencer;
 pub use formula::RateFormula;
+pub use member::{
+    CallChange, CallChangeKind, CallValue, CallWarning, CallWarningKind, Condition, ConditionKind,
+    MemberAction, MemberBasis, MemberCall, Question, Sending, Verdict, member_call,
+};
 pub use merkle::{Leaf, MerkleTree};
 pub use names::{EntryError, EntryFault, NAME_CHARS_MAX, Names, REGISTRY_BYTES_MAX, Registry};
 pub use plot::draw;

@@ -1,4 +1,4 @@
-//! A call as a file of the transaction builder of `Safe` wallets.
+//! Calls as a file of the transaction builder of `Safe` wallets.
 //!
 //! The format is that app's `BatchFile`: it reads `data` where there is some, shows the method and its arguments, and
 //! warns where the checksum does not fit.
@@ -12,18 +12,46 @@ use tally_engine::UnixTime;
 /// The version of the app whose files these are like.
 const TX_BUILDER_VERSION: &str = "1.18.0";
 
-/// `call` as such a file. It is dated `at`, so that the same log gives the same bytes.
+/// `calls`, all of the first one's chain and sender, as such a file: a wallet makes them together, in order. It is dated
+/// `at`, so that the same log gives the same bytes.
 ///
 /// # Errors
 ///
-/// [`ClaimsError::HeadTime`] if `at` does not fit in milliseconds.
+/// [`ClaimsError::HeadTime`] if `at` does not fit in milliseconds, and [`ClaimsError::NoValue`] if it is not known how much
+/// ETH goes along.
 pub fn safe_file(
-    call: &PreparedCall,
+    calls: &[&PreparedCall],
     name: &str,
     description: &str,
     at: UnixTime,
 ) -> Result<Value, ClaimsError> {
     let created_at = at.0.checked_mul(1_000).ok_or(ClaimsError::HeadTime { l1_time: at })?;
+    let transactions = calls.iter().map(|call| transaction(call)).collect::<Result<Vec<Value>, _>>()?;
+    let chain_id = calls.first().map_or(String::new(), |call| call.chain_id.to_string());
+    let sender = calls.first().and_then(|call| call.sender);
+    let mut file = json!({
+        "version": "1.0",
+        "chainId": chain_id,
+        "createdAt": created_at,
+        "meta": {
+            "name": name,
+            "description": description,
+            "txBuilderVersion": TX_BUILDER_VERSION,
+            "createdFromSafeAddress": sender.map_or(String::new(), |sender| sender.to_string()),
+            "createdFromOwnerAddress": "",
+        },
+        "transactions": transactions,
+    });
+    let checksum = checksum(&file);
+    if let Some(meta) = file.get_mut("meta").and_then(Value::as_object_mut) {
+        meta.insert("checksum".into(), checksum.into());
+    }
+    Ok(file)
+}
+
+/// A call as one of the transactions of such a file.
+fn transaction(call: &PreparedCall) -> Result<Value, ClaimsError> {
+    let value = call.value.ok_or(ClaimsError::NoValue { function: call.function })?;
     let inputs: Vec<Value> = call
         .arguments
         .iter()
@@ -33,30 +61,13 @@ pub fn safe_file(
         .collect();
     let values: Map<String, Value> =
         call.arguments.iter().map(|argument| (argument.name.into(), argument.value.clone().into())).collect();
-    let mut file = json!({
-        "version": "1.0",
-        "chainId": call.chain_id.to_string(),
-        "createdAt": created_at,
-        "meta": {
-            "name": name,
-            "description": description,
-            "txBuilderVersion": TX_BUILDER_VERSION,
-            "createdFromSafeAddress": call.sender.map_or(String::new(), |sender| sender.to_string()),
-            "createdFromOwnerAddress": "",
-        },
-        "transactions": [{
-            "to": call.contract.to_string(),
-            "value": "0",
-            "data": call.calldata.to_string(),
-            "contractMethod": { "inputs": inputs, "name": call.function, "payable": false },
-            "contractInputsValues": values,
-        }],
-    });
-    let checksum = checksum(&file);
-    if let Some(meta) = file.get_mut("meta").and_then(Value::as_object_mut) {
-        meta.insert("checksum".into(), checksum.into());
-    }
-    Ok(file)
+    Ok(json!({
+        "to": call.contract.to_string(),
+        "value": value.to_string(),
+        "data": call.calldata.to_string(),
+        "contractMethod": { "inputs": inputs, "name": call.function, "payable": call.is_payable },
+        "contractInputsValues": values,
+    }))
 }
 
 /// The app's own digest of a file without its checksum: Keccak-256 over its serialization, in which a file has no name.

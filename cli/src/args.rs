@@ -15,6 +15,7 @@ use crate::log_args::LogCommand;
 use crate::network::NetworkCommand;
 use crate::owners::OwnersArgs;
 use crate::policy::PolicyCommand;
+use crate::production::ProductionArgs;
 use crate::replay::ReplayArgs;
 use crate::schema::SchemaArgs;
 use crate::sequencers::SequencersArgs;
@@ -63,6 +64,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Say who the sequencers are, and what they are called
     Sequencers(SequencersArgs),
+    /// Say who made the blocks that it was to make, and who made them in its place
+    Production(ProductionArgs),
     /// Say what is owed to each sequencer, by the contracts and under policies
     Accounts(AccountsArgs),
     /// Make what it takes to pay: the next batch, the next rate, distributions

@@ -1,5 +1,6 @@
 //! The command line of claims: what the pool owes and pays.
 
+use crate::claims_call_args::CallArgs;
 use crate::range::decimal;
 use crate::shared_args::{Format, L1Endpoints, LogArg, PlainFormat, PolicyArg, RpcArgs, ThreadsArg};
 use alloy_primitives::U256;
@@ -18,6 +19,8 @@ pub(crate) enum ClaimsCommand {
     Rate(RateArgs),
     /// Make the Merkle tree by which a policy that the contract does not pay can be paid
     Merkle(MerkleArgs),
+    /// Prepare a call of a sequencer's owner: claim, increase, withdraw, leave, join, and who gets the rewards
+    Call(Box<CallArgs>),
 }
 
 #[derive(Debug, Args)]
@@ -164,7 +167,7 @@ pub(crate) struct MerkleArgs {
 }
 
 /// An amount of METIS or ETH.
-fn of_18_decimals(text: &str) -> Result<Wei, String> {
+pub(crate) fn of_18_decimals(text: &str) -> Result<Wei, String> {
     decimal(text).map(Wei::new)
 }
 

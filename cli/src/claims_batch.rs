@@ -48,7 +48,7 @@ pub(crate) fn run(args: &NextBatchArgs, output: &mut Output<'_>) -> Result<u8> {
             trimmed(batch.total.get()),
             log.head_digest()?,
         );
-        write_safe_file(path, &batch.call, &name, &description, batch.l1_time)?;
+        write_safe_file(path, &[&batch.call], &name, &description, batch.l1_time)?;
     }
     match args.format {
         PlainFormat::Json => {
@@ -110,15 +110,15 @@ fn print_checks(checks: &[Check], live: Option<&BatchCallState>, output: &mut Ou
     Ok(())
 }
 
-/// Writes a call for a `Safe` wallet, whole or not at all.
+/// Writes calls for a `Safe` wallet, whole or not at all.
 pub(crate) fn write_safe_file(
     path: &Path,
-    call: &PreparedCall,
+    calls: &[&PreparedCall],
     name: &str,
     description: &str,
     at: UnixTime,
 ) -> Result<()> {
-    let file = safe_file(call, name, description, at)?;
+    let file = safe_file(calls, name, description, at)?;
     write_file::<(), std::io::Error>(path, |out| writeln!(out, "{file:#}"))
         .with_context(|| format!("writing the Safe file {}", path.display()))
 }

@@ -44,7 +44,7 @@ pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
                 trimmed(rate.on_chain.get()),
                 log.head_digest()?,
             );
-            write_safe_file(path, call, &name, &description, rate.l1_time)?;
+            write_safe_file(path, &[call], &name, &description, rate.l1_time)?;
         }
         (Some(path), None) => {
             writeln!(output.err, "warning: nothing has to be set, so {} is not written", path.display())?;

@@ -20,12 +20,15 @@ mod bundle_args;
 mod checklist;
 mod claims_args;
 mod claims_batch;
+mod claims_call;
+mod claims_call_args;
 mod claims_rate;
 mod compare;
 mod config;
 mod explain;
 mod format;
 mod generated;
+mod given;
 mod ingest;
 mod ingest_args;
 mod json;
@@ -45,6 +48,7 @@ mod out_file;
 mod owners;
 mod policies;
 mod policy;
+mod production;
 mod range;
 mod receipt_difference;
 mod replay;
@@ -136,6 +140,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Ledger(LedgerCommand::Export(args)) => ledger_export::run(args, &mut output),
         Command::Explain(args) => explain::run(args, &mut output),
         Command::Sequencers(args) => sequencers::run(args, &mut output),
+        Command::Production(args) => production::run(args, &mut output),
         Command::Accounts(args) => match &args.command {
             Some(AccountsCommand::Statement(args)) => statement::run(args, &mut output),
             Some(AccountsCommand::Recipients(args)) => accounts_recipients::run(args, &mut output),
@@ -157,6 +162,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Claims(ClaimsCommand::NextRate(args)) => claims_rate::next(args, &mut output),
         Command::Claims(ClaimsCommand::Rate(args)) => claims_rate::rate(args, &mut output),
         Command::Claims(ClaimsCommand::Merkle(args)) => merkle::run(args, &mut output),
+        Command::Claims(ClaimsCommand::Call(args)) => claims_call::run(args, &mut output),
         Command::Network(command) => network::run(command, &mut output),
         Command::Policy(command) => policy::run(command, &mut output),
         Command::Log(LogCommand::Info(args)) => log::info(args, &mut output),

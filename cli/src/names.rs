@@ -1,12 +1,12 @@
 //! `--registry FILE`: names beside the ids of sequencers, in tables for people.
 
-use crate::Output;
+use crate::{Output, WrongUsage};
 use alloy_primitives::{B256, keccak256};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::Path;
-use tally_claims::{REGISTRY_BYTES_MAX, Registry, SequencerFacts, sequencers};
+use tally_claims::{REGISTRY_BYTES_MAX, Registry, SequencerFacts, find_sequencer, sequencers};
 use tally_engine::SequencerId;
 use tally_eventlog::LogReader;
 
@@ -44,6 +44,14 @@ impl Names {
     pub(crate) fn label(&self, sequencer: SequencerId) -> String {
         self.get(sequencer).map_or(sequencer.to_string(), |name| format!("{sequencer} {name}"))
     }
+}
+
+/// The sequencer that is meant by an id, a name of the registry, or an address.
+pub(crate) fn find(asked: &str, log: &LogReader, output: &mut Output<'_>) -> Result<SequencerId> {
+    let sequencers = sequencers(log)?;
+    let names = Names::of(output, &sequencers)?;
+    find_sequencer(asked, &sequencers, &names.0)
+        .map_err(|error| WrongUsage(format!("--sequencer: {error}")).into())
 }
 
 /// The registry in a file, and the digest of its bytes. Entries that cannot be used are told as warnings.

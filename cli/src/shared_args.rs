@@ -23,6 +23,9 @@ impl LogArg {
     }
 }
 
+/// How `--sequencer` says which one is meant.
+pub(crate) const SEQUENCER_HELP: &str = "The sequencer: its id, its name by the registry, or an address that owns it, signs for it or gets its rewards";
+
 /// The policy of a command that works by one.
 #[derive(Debug, Args)]
 pub(crate) struct PolicyArg {

@@ -11,6 +11,7 @@
 //!   caps and allocations would have paid for it;
 //! - a [`BlockLedger`] tells what each single block earned, and [`explain_block`] why;
 //! - a [`Receipt`] keeps what a replay gave, of which log and under which policy, for others to compare;
+//! - [`production()`] tells who made the blocks that it was to make;
 //! - [`state_at`] gives the contracts' own state at an L1 block, and [`last_block_by`] finds an L2 block by time.
 //!
 //! The result depends on the log and the policies alone: not on the number of threads, nor on how the
@@ -44,6 +45,7 @@ mod error;
 mod explain;
 mod horizon;
 mod options;
+mod production;
 mod receipt;
 mod run;
 mod saved;
@@ -66,6 +68,9 @@ pub use explain::{
 };
 pub use horizon::Stop;
 pub use options::ReplayOptions;
+pub use production::{
+    Gap, Made, Maker, Production, ProductionReader, ProductionRow, SpanProduction, production,
+};
 pub use receipt::{
     RECEIPT_BYTES_MAX, RECEIPT_FORMAT, Receipt, ReceiptBatch, ReceiptBatchRow, ReceiptChain, ReceiptEarned,
     ReceiptEpoch, ReceiptHead, ReceiptHorizon, ReceiptInitial, ReceiptLog, ReceiptPolicy, ReceiptRate,

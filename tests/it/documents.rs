@@ -94,7 +94,12 @@ fn the_examples_of_the_accounts_are_what_the_commands_print() {
 
 #[test]
 fn the_examples_of_the_claims_are_what_the_commands_print() {
-    check_examples("docs/claims.md", 5);
+    check_examples("docs/claims.md", 6);
+}
+
+#[test]
+fn the_examples_of_the_production_are_what_the_commands_print() {
+    check_examples("docs/production.md", 2);
 }
 
 #[test]

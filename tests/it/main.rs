@@ -36,6 +36,7 @@ mod out_files;
 mod owners;
 mod practice;
 mod process;
+mod production;
 mod receipts;
 mod recipients;
 mod recordings;

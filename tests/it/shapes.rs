@@ -88,6 +88,12 @@ fn what_each_command_prints_is_of_its_shape() {
                 "accounts compare {log} --policy {against}"
             ));
         }
+        let call = format!("--sequencer {sequencer} {log}");
+        check_shape::<tally_wire::MemberCallOfLog>(&format!("claims call claim {call}"));
+        check_shape::<tally_wire::MemberCallOfLog>(&format!("claims call increase --amount 1 {call}"));
+        for by in ["sequencer", "span", "epoch"] {
+            check_shape::<tally_wire::ProductionOfLog>(&format!("production --by {by} {log}"));
+        }
         check_shape::<tally_wire::Sequencers>(&format!("sequencers {log}"));
         check_shape::<tally_wire::StateAt>(&format!("state {log}"));
         check_shape::<tally_wire::ContractOwners>(&format!("owners {log}"));

@@ -49,7 +49,9 @@ mod facts;
 mod flat;
 mod ledger;
 mod log;
+mod member;
 mod owners;
+mod production;
 mod recipients;
 mod schema;
 mod sequencers;
@@ -93,7 +95,15 @@ pub use ledger::{
 pub use log::{
     At, ChainHead, Contracts, FeedPlace, Head, Horizon, L1Info, L2Info, Log, LogInfo, Policy, Stopped,
 };
+pub use member::{
+    CallArgument, CallChange, CallCondition, CallQuestion, CallValue, CallWarning, CallWithValue, MemberCall,
+    MemberCallOfLog,
+};
 pub use owners::{ContractOwners, OwnerChange};
+pub use production::{
+    BlockGap, BlockMaker, BlocksBy, EpochProduction, MadeBlock, Produced, Production, ProductionOfLog,
+    SpanProduction,
+};
 pub use recipients::{L2Account, MissingRecipient, Recipient, Recipients};
 pub use schema::{require_all, schema, schemas};
 pub use sequencers::{Sequencer, SequencerWithAccounts, Sequencers, SettledAccount, Signer};
@@ -101,6 +111,7 @@ pub use state::{ContractState, CurrentBatch, SequencerTuple, SignerOf, StateAt, 
 pub use text::{Address, Amount, Fraction, Hash, SignedAmount};
 pub use whatif::{Base, Combination, SequencerDifference, WhatIf, WhatIfHead, sole_target};
 pub use words::{
-    AuditVerdict, CountRule, CreditRule, MovementKind, NoProofReason, NotClaimable, RateSource,
-    SequencerStatus, Severity, StopReason, Uncreditable, UnrewardedReason, WithheldReason,
+    AuditVerdict, CallChangeKind, CallVerdict, CallWarningKind, ConditionKind, CountRule, CreditRule,
+    MemberAction, MovementKind, NoProofReason, NotClaimable, RateSource, SequencerStatus, Severity,
+    StopReason, Uncreditable, UnrewardedReason, ValueUnit, WithheldReason,
 };

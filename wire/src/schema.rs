@@ -2,8 +2,9 @@
 
 use crate::{
     Accounts, AccountsComparison, BundleAudit, ChainAuditReport, ContractOwners, Distribution, ExplainBlock,
-    ExplainEpoch, LedgerShow, LiveAudit, LogInfo, NextBatchOfLog, NextRateOfLog, ReceiptComparison,
-    Recipients, Replay, RewardPerBlock, Sequencers, StateAt, Statement, WhatIf,
+    ExplainEpoch, LedgerShow, LiveAudit, LogInfo, MemberCallOfLog, NextBatchOfLog, NextRateOfLog,
+    ProductionOfLog, ReceiptComparison, Recipients, Replay, RewardPerBlock, Sequencers, StateAt, Statement,
+    WhatIf,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,12 +20,13 @@ const DEFINITIONS: &str = "#/$defs/";
 type Printed = (&'static str, &'static str, fn() -> Value);
 
 /// Everything that commands print as JSON.
-const PRINTED: [Printed; 21] = [
+const PRINTED: [Printed; 23] = [
     ("replay", "tally replay --format json", listed::<Replay>),
     ("whatif", "tally whatif --format json", object::<WhatIf>),
     ("ledger-show", "tally ledger show --format json", object::<LedgerShow>),
     ("explain-block", "tally explain --block BLOCK --format json", object::<ExplainBlock>),
     ("explain-epoch", "tally explain --sequencer ID --epoch EPOCH --format json", object::<ExplainEpoch>),
+    ("production", "tally production --format json", object::<ProductionOfLog>),
     ("sequencers", "tally sequencers --format json", object::<Sequencers>),
     ("accounts", "tally accounts --format json", object::<Accounts>),
     ("accounts-recipients", "tally accounts recipients --format json", object::<Recipients>),
@@ -34,6 +36,7 @@ const PRINTED: [Printed; 21] = [
     ("claims-next-rate", "tally claims next-rate --format json", object::<NextRateOfLog>),
     ("claims-rate", "tally claims rate --format json", object::<RewardPerBlock>),
     ("claims-merkle", "tally claims merkle --format json", object::<Distribution>),
+    ("claims-call", "tally claims call ACTION --format json", object::<MemberCallOfLog>),
     ("audit-chain", "tally audit chain --report-format json", object::<ChainAuditReport>),
     ("audit-live", "tally audit live --format json", object::<LiveAudit>),
     ("audit-bundle", "tally audit bundle --format json", object::<BundleAudit>),

@@ -87,6 +87,35 @@ words! {
 
     /// Why the contract cannot credit a signer.
     Uncreditable ["unknown_signer", "sequencer_gone", "signer_replaced"]
+
+    /// What a member's call is to do.
+    MemberAction ["join", "increase", "withdraw", "claim", "unlock", "finish", "recipient", "owner", "signer"]
+
+    /// Whether a condition of the contract holds.
+    CallVerdict ["holds", "fails", "unknown"]
+
+    /// A condition of the contract.
+    ConditionKind [
+        "sender_is_owner", "sender_is_signer", "on_white_list", "not_paused", "active", "leaving", "exit_delay_over",
+        "recipient_is_set", "recipient_not_zero", "amount_not_zero", "stake_at_least_min", "stake_at_most_max",
+        "later_batch", "signer_throttle", "owner_is_free", "new_owner_on_white_list", "new_owner_is_free",
+        "signer_is_new", "key_length", "key_is_of_signer", "metis_balance", "metis_allowance", "bridge_eth",
+        "unpublished_check",
+    ]
+
+    /// The unit of a value.
+    ValueUnit ["metis_wei", "eth_wei", "unix_secs", "batch", "sequencer", "bytes", "address", "status"]
+
+    /// What a call changes or moves.
+    CallChangeKind [
+        "status", "stake", "unclaimed", "taken", "returned", "paid_out", "recipient", "owner", "signer",
+    ]
+
+    /// What a warning before a call is about.
+    CallWarningKind [
+        "check_recipient", "new_recipient", "no_recipient", "nothing_unclaimed", "stake_above_cap", "amounts_grow",
+        "leaves_for_good", "waits_for_batch", "replaced_signer",
+    ]
 }
 
 #[cfg(test)]
@@ -108,6 +137,10 @@ mod tests {
         assert!(are_all(WithheldReason::ALL, [tally_claims::WithheldReason::NoRecipient.code()]));
         assert!(are_all(CreditRule::ALL, [Rule::SpanSigner, Rule::PresentSigner].map(Rule::code)));
         assert!(are_all(Severity::ALL, [Of::Note, Of::Warning, Of::Error].map(Of::as_str)));
+        let conditions: Vec<&str> = tally_claims::ConditionKind::ALL.iter().map(|kind| kind.code()).collect();
+        assert_eq!(ConditionKind::ALL, conditions);
+        assert_eq!(CallChangeKind::ALL, tally_claims::CallChangeKind::ALL.map(|kind| kind.code()));
+        assert_eq!(CallWarningKind::ALL, tally_claims::CallWarningKind::ALL.map(|kind| kind.code()));
         let statuses = [Status::Inactive, Status::Active, Status::Unlocked];
         assert!(are_all(SequencerStatus::ALL, statuses.map(crate::status_name)));
     }

@@ -296,9 +296,12 @@ fn not_final(policy: &PolicyView, detail: String) -> Problem {
 /// Why what was asked of the log's claims is not answered.
 fn refusal(policy: &PolicyView, error: ClaimsError) -> Problem {
     match error {
-        ClaimsError::Backwards { .. } => bad("bad-range", error.to_string()),
+        ClaimsError::Backwards { .. }
+        | ClaimsError::TakesNoEth { .. }
+        | ClaimsError::SeveralSequencers { .. } => bad("bad-range", error.to_string()),
         ClaimsError::BeyondLog { .. }
         | ClaimsError::BeyondHorizon { .. }
+        | ClaimsError::NoSuchSequencer { .. }
         | ClaimsError::UnknownSequencer { .. } => gap(policy, error.to_string()),
         ClaimsError::NotFlat { .. } => Problem::new(StatusCode::CONFLICT, "not-flat", error.to_string()),
         ClaimsError::NoL1
@@ -330,6 +333,7 @@ fn refusal(policy: &PolicyView, error: ClaimsError) -> Problem {
         | ClaimsError::NoBlockSecs { .. }
         | ClaimsError::NotWhole { .. }
         | ClaimsError::HeadTime { .. }
+        | ClaimsError::NoValue { .. }
         | ClaimsError::PaidByContract { .. }
         | ClaimsError::NoneClosed { .. }
         | ClaimsError::NotClosed { .. }

@@ -5,6 +5,7 @@ mod both_checks;
 mod credit;
 mod cut;
 mod live;
+mod member;
 mod rate;
 mod refusals;
 

@@ -1,0 +1,112 @@
+//! The calls that members of the pool make: what the contract wants of each, what it does, and the call itself.
+//!
+//! A log knows nearly all of what the contract asks for, and each condition is told with the value that decides it. What
+//! it cannot know (ETH for the bridge, METIS outside the pool, whether an address is a contract) is told as unknown, with
+//! the [`Question`] that a node answers.
+
+mod action;
+mod basis;
+mod condition;
+mod encode;
+mod judge;
+mod outcome;
+mod value;
+mod warning;
+
+pub use action::{MemberAction, Sending};
+pub use basis::MemberBasis;
+pub use condition::{Condition, ConditionKind, Question, Verdict};
+pub use outcome::{CallChange, ChangeKind as CallChangeKind};
+pub use value::CallValue;
+pub use warning::{CallWarning, WarningKind as CallWarningKind};
+
+use crate::call::PreparedCall;
+use crate::error::ClaimsError;
+use alloy_primitives::Address;
+use outcome::Outcome;
+use tally_engine::{SequencerId, SequencerState, UnixTime};
+use tally_eventlog::L1Head;
+
+/// A call that a member of the pool can make, as the contract would take it after the log's last L1 block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberCall {
+    /// What the call is to do.
+    pub action: MemberAction,
+    /// The sequencer that it is about; for a new one, the id that the contract would give it.
+    pub sequencer: SequencerId,
+    /// The L1 block after which it is judged: the log's last.
+    pub as_of: L1Head,
+    /// What the contract asks for, each with whether it is so.
+    pub conditions: Vec<Condition>,
+    /// What the call does, in a sentence.
+    pub summary: String,
+    /// What it changes; empty where the contract would refuse it for an amount.
+    pub changes: Vec<CallChange>,
+    /// From when on the stake can be taken out: of an exit that has begun, or begins with the call right after `as_of`.
+    pub stake_free_at: Option<UnixTime>,
+    /// What its sender should know before.
+    pub warnings: Vec<CallWarning>,
+    /// The call that has to be made before: METIS' approval of the exact amount that the pool takes.
+    pub approval: Option<PreparedCall>,
+    /// The call itself.
+    pub call: PreparedCall,
+}
+
+impl MemberCall {
+    /// Whether the contract would take it: `None` if nothing is against it and not all is known.
+    pub fn is_possible(&self) -> Option<bool> {
+        let is = |verdict: Verdict| self.conditions.iter().any(|condition| condition.verdict == verdict);
+        if is(Verdict::Fails) {
+            Some(false)
+        } else if is(Verdict::Unknown) {
+            None
+        } else {
+            Some(true)
+        }
+    }
+}
+
+/// An action with what the log knows of those that it concerns.
+struct Case<'a> {
+    basis: &'a MemberBasis,
+    action: &'a MemberAction,
+    id: SequencerId,
+    /// `None` for one that is to join.
+    state: Option<&'a SequencerState>,
+    /// Who has to send the call, if anybody can.
+    by: Option<Address>,
+}
+
+/// Prepares the call of `action`, sent as `sending` says.
+///
+/// # Errors
+///
+/// [`ClaimsError::UnknownSequencer`] if there is no such sequencer, [`ClaimsError::TakesNoEth`] if ETH is to go along with
+/// a call that takes none, and [`ClaimsError::Amount`] if an amount does not fit into 256 bits.
+pub fn member_call(
+    basis: &MemberBasis,
+    action: MemberAction,
+    sending: Sending,
+) -> Result<MemberCall, ClaimsError> {
+    let id = action.sequencer().map_or_else(|| basis.next_id(), Ok)?;
+    let state = action.sequencer().map(|id| basis.sequencer(id)).transpose()?;
+    let by = action.sender_of(state);
+    let case = Case { basis, action: &action, id, state, by };
+    let (call, approval) = encode::calls(&case, sending)?;
+    let conditions = judge::conditions(&case, sending, &call);
+    let Outcome { summary, changes, stake_free_at } = outcome::outcome(&case)?;
+    let warnings = warning::warnings(&case, &changes);
+    let as_of = basis.head;
+    Ok(MemberCall {
+        sequencer: id,
+        as_of,
+        conditions,
+        summary,
+        changes,
+        stake_free_at,
+        warnings,
+        approval,
+        call,
+        action,
+    })
+}
