@@ -72,8 +72,9 @@ pub use error::ClaimsError;
 pub use find::find_sequencer;
 pub use formula::RateFormula;
 pub use member::{
-    CallChange, CallChangeKind, CallValue, CallWarning, CallWarningKind, Condition, ConditionKind,
-    MemberAction, MemberBasis, MemberCall, Question, Sending, Verdict, member_call,
+    ActionAsked, ActionFault, ActionWord, CallChange, CallChangeKind, CallValue, CallWarning,
+    CallWarningKind, Condition, ConditionKind, MemberAction, MemberBasis, MemberCall, Question, Sending,
+    Verdict, member_call,
 };
 pub use merkle::{Leaf, MerkleTree};
 pub use names::{EntryError, EntryFault, NAME_CHARS_MAX, Names, REGISTRY_BYTES_MAX, Registry};

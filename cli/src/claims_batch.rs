@@ -118,7 +118,11 @@ pub(crate) fn write_safe_file(
     description: &str,
     at: UnixTime,
 ) -> Result<()> {
-    let file = safe_file(calls, name, description, at)?;
+    write_as_safe(path, &safe_file(calls, name, description, at)?)
+}
+
+/// Writes a file for a `Safe` wallet.
+pub(crate) fn write_as_safe(path: &Path, file: &serde_json::Value) -> Result<()> {
     write_file::<(), std::io::Error>(path, |out| writeln!(out, "{file:#}"))
         .with_context(|| format!("writing the Safe file {}", path.display()))
 }

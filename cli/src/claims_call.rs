@@ -1,6 +1,6 @@
 //! `tally claims call`: what a member of the pool can do, whether the contract would take it, and the call.
 
-use crate::claims_batch::{print_call, write_safe_file};
+use crate::claims_batch::{print_call, write_as_safe};
 use crate::claims_call_args::CallArgs;
 use crate::format::{or_dash, table};
 use crate::names::{Names, find};
@@ -41,14 +41,11 @@ fn write_safe(made: &MemberCall, args: &CallArgs, log: &LogReader, output: &mut 
     let Some(path) = &args.safe else {
         return Ok(());
     };
-    let calls: Vec<&PreparedCall> = made.approval.iter().chain([&made.call]).collect();
-    let name = format!("Metis sequencer pool: {} of sequencer {}", made.action.code(), made.sequencer);
-    let description = format!("{} Prepared by Tally from the log {}.", made.summary, log.head_digest()?);
-    let written = write_safe_file(path, &calls, &name, &description, made.as_of.timestamp);
-    written.map_err(|error| match error.downcast_ref::<ClaimsError>() {
-        Some(ClaimsError::NoValue { .. }) => WrongUsage(format!("--safe needs --eth: {error}")).into(),
-        _ => error,
+    let file = made.safe_file(log.head_digest()?).map_err(|error| match error {
+        ClaimsError::NoValue { .. } => WrongUsage(format!("--safe needs --eth: {error}")).into(),
+        error => anyhow::Error::from(error),
     })?;
+    write_as_safe(path, &file)?;
     if made.is_possible() == Some(false) {
         writeln!(output.err, "warning: the contract would refuse the call that {} has", path.display())?;
     }

@@ -2,14 +2,14 @@
 
 use crate::WrongUsage;
 use crate::claims_args::of_18_decimals;
-use crate::given::{given_address, given_pubkey};
 use crate::shared_args::{LogArg, PlainFormat, SEQUENCER_HELP};
-use alloy_primitives::{Address, Bytes, keccak256};
+use alloy_primitives::{Address, Bytes};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use tally_claims::{MemberAction, Sending};
+use tally_claims::{ActionAsked, ActionFault, ActionWord, MemberAction, Sending};
 use tally_engine::{SequencerId, Wei};
+use tally_text::{given_address, given_pubkey};
 
 #[derive(Debug, Args)]
 pub(crate) struct CallArgs {
@@ -79,92 +79,49 @@ pub(crate) enum ActionArg {
     Signer,
 }
 
-/// A flag that an action needs.
-fn needed<T>(action: ActionArg, flag: &str, value: Option<T>) -> Result<T> {
-    value.ok_or_else(|| WrongUsage(format!("{} needs {flag}", action.word())).into())
-}
-
 impl ActionArg {
     fn word(self) -> String {
         self.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned())
-    }
-
-    /// The flags that change what the action does, and whether it has them.
-    const fn takes(self, flag: &str) -> bool {
-        use ActionArg::{Increase, Join, Owner, Recipient, Signer, Withdraw};
-        match flag.as_bytes() {
-            b"--amount" => matches!(self, Increase | Withdraw | Join),
-            b"--with-rewards" => matches!(self, Increase),
-            b"--recipient" => matches!(self, Recipient | Join),
-            b"--owner" => matches!(self, Owner | Join),
-            b"--pubkey" => matches!(self, Signer | Join),
-            _ => matches!(self, Join),
-        }
     }
 }
 
 impl CallArgs {
     /// What is to be done. `find` finds the sequencer that is meant.
     pub(crate) fn action(&self, find: impl FnOnce(&str) -> Result<SequencerId>) -> Result<MemberAction> {
-        let action = self.action;
-        self.refuse_what_would_be_ignored()?;
-        if action == ActionArg::Join {
-            let owner = needed(action, "--owner", self.owner)?;
-            let amount = needed(action, "--amount", self.amount)?;
-            let pubkey = needed(action, "--pubkey", self.pubkey.clone())?;
-            let signer = self.signer.unwrap_or_else(|| Address::from_word(keccak256(&pubkey)));
-            return Ok(MemberAction::Join { owner, signer, pubkey, amount, recipient: self.recipient });
-        }
-        let sequencer = find(&needed(action, "--sequencer N|NAME|ADDRESS", self.sequencer.clone())?)?;
-        Ok(match action {
-            ActionArg::Increase => {
-                let amount = match (self.amount, self.with_rewards) {
-                    (None, true) => Wei::ZERO,
-                    (amount, _) => needed(action, "--amount, or --with-rewards, or both", amount)?,
-                };
-                MemberAction::Increase { sequencer, amount, with_rewards: self.with_rewards }
-            }
-            ActionArg::Withdraw => {
-                MemberAction::Withdraw { sequencer, amount: needed(action, "--amount", self.amount)? }
-            }
-            ActionArg::Claim => MemberAction::Claim { sequencer },
-            ActionArg::Unlock => MemberAction::Unlock { sequencer },
-            ActionArg::Finish => MemberAction::Finish { sequencer },
-            ActionArg::Recipient => MemberAction::Recipient {
-                sequencer,
-                recipient: needed(action, "--recipient", self.recipient)?,
-            },
-            ActionArg::Owner => {
-                MemberAction::Owner { sequencer, owner: needed(action, "--owner", self.owner)? }
-            }
-            ActionArg::Signer | ActionArg::Join => {
-                MemberAction::Signer { sequencer, pubkey: needed(action, "--pubkey", self.pubkey.clone())? }
-            }
-        })
-    }
-
-    /// A flag that the call has no place for would be taken for something that it does.
-    fn refuse_what_would_be_ignored(&self) -> Result<()> {
-        let given = [
-            ("--amount", self.amount.is_some()),
-            ("--with-rewards", self.with_rewards),
-            ("--recipient", self.recipient.is_some()),
-            ("--owner", self.owner.is_some()),
-            ("--pubkey", self.pubkey.is_some()),
-            ("--signer", self.signer.is_some()),
-        ];
-        for (flag, _) in given.into_iter().filter(|(flag, is_given)| *is_given && !self.action.takes(flag)) {
-            let action = self.action.word();
-            let text = match flag {
-                "--recipient" => format!(
+        let asked = ActionAsked {
+            sequencer: self
+                .sequencer
+                .as_deref()
+                .filter(|_| self.action != ActionArg::Join)
+                .map(find)
+                .transpose()?,
+            amount: self.amount,
+            with_rewards: self.with_rewards,
+            recipient: self.recipient,
+            owner: self.owner,
+            pubkey: self.pubkey.clone(),
+            signer: self.signer,
+        };
+        let action = self.action.word();
+        let is_increase = self.action == ActionArg::Increase;
+        asked.action(&action).map_err(|fault| {
+            let text = match fault {
+                ActionFault::Needs(ActionWord::Amount) if is_increase => {
+                    format!("{action} needs --amount, or --with-rewards, or both")
+                }
+                ActionFault::Needs(ActionWord::Sequencer) => {
+                    format!("{action} needs --sequencer N|NAME|ADDRESS")
+                }
+                ActionFault::Needs(word) => format!("{action} needs --{word}"),
+                ActionFault::TakesNo(ActionWord::Recipient) => format!(
                     "{action} takes no --recipient: rewards go to the recipient that is set, so first make the call \
                      `tally claims call recipient --recipient ADDRESS`"
                 ),
-                _ => format!("{action} takes no {flag}"),
+                ActionFault::TakesNo(word) => format!("{action} takes no --{word}"),
+                ActionFault::Unknown => format!("there is no call {action}"),
             };
-            return Err(WrongUsage(text).into());
-        }
-        Ok(())
+            WrongUsage(text).into()
+        })
     }
 
     /// How the call is to be sent.

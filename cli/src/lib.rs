@@ -28,7 +28,6 @@ mod config;
 mod explain;
 mod format;
 mod generated;
-mod given;
 mod ingest;
 mod ingest_args;
 mod json;

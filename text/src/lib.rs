@@ -27,7 +27,7 @@ mod address;
 mod amount;
 mod time;
 
-pub use address::{address, short_address};
+pub use address::{address, given_address, given_pubkey, short_address};
 pub use amount::{
     exact_metis, fraction, metis, metis_difference, metis_to_the_wei, percent, signed_metis, trimmed,
 };

@@ -3,8 +3,9 @@
 use crate::shape::{count, list};
 use crate::{
     Accounts, Address, At, BlockEntry, BlockExplanation, ChainAudit, ChainHead, ContractAccount, CreditedRow,
-    DistributionHead, DistributionPart, Epoch, Finding, Movement, NextBatch, NextRate, NumberedFact,
-    ProvenLeaf, Row, SequencerWithAccounts, StatementHead, Withheld,
+    DistributionHead, DistributionPart, Epoch, Finding, MemberCall, Movement, NextBatch, NextRate,
+    NumberedFact, Production, ProvenLeaf, Row, SequencerWithAccounts, SpanProduction, StatementHead,
+    Withheld,
 };
 use crate::{Amount, Hash};
 use tally_engine::PoolState;
@@ -187,6 +188,28 @@ shapes! {
         /// The accounts, as `tally accounts --format json` gives them.
         #[serde(flatten)]
         accounts: Accounts,
+    }
+
+    /// A call that a member of the pool can make.
+    pub struct MemberCallAnswer {
+        /// The state that the answer is of; the call is judged after the last L1 block of its log.
+        at: At,
+        /// The call.
+        call: MemberCall,
+    }
+
+    /// Who made the blocks of a range.
+    pub struct ProductionAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The epoch of the policy that the blocks are of, if one was asked for; else `null`.
+        epoch: Option<u64>,
+        /// The blocks, and by whom they were made.
+        production: Production,
+        /// A page of the spans that cover these blocks, in order of their blocks.
+        spans: Vec<SpanProduction>,
+        /// Where the next page of spans begins: give it as `cursor`. `null` after the last.
+        next: Option<String>,
     }
 
     /// A page of the blocks of a sequencer.

@@ -67,9 +67,9 @@ pub use accounts::{
 pub use answers::{
     AccountsAnswer, AuditAnswer, BatchAnswer, BatchesAnswer, BlockAnswer, ClaimAnswer, DistributionAnswer,
     DistributionsAnswer, EpochAnswer, EpochsAnswer, FactAnswer, Ingesting, LeavesAnswer, LedgerAnswer,
-    NextBatchAnswer, NextRateAnswer, PageOf, PaidBatch, PolicyStatus, SequencerAnswer, SequencerEpoch,
-    SequencerEpochsAnswer, SequencersAnswer, ServedBlock, ServedEpoch, StatementAnswer, StatusAnswer,
-    next_cursor,
+    MemberCallAnswer, NextBatchAnswer, NextRateAnswer, PageOf, PaidBatch, PolicyStatus, ProductionAnswer,
+    SequencerAnswer, SequencerEpoch, SequencerEpochsAnswer, SequencersAnswer, ServedBlock, ServedEpoch,
+    StatementAnswer, StatusAnswer, next_cursor,
 };
 pub use audit::{
     AuditTotals, BatchAudit, BatchShare, BlockSample, BundleAudit, BundleDifference, ChainAudit,

@@ -5,6 +5,7 @@
 //! the [`Question`] that a node answers.
 
 mod action;
+mod asked;
 mod basis;
 mod condition;
 mod encode;
@@ -14,6 +15,7 @@ mod value;
 mod warning;
 
 pub use action::{MemberAction, Sending};
+pub use asked::{ActionAsked, ActionFault, ActionWord};
 pub use basis::MemberBasis;
 pub use condition::{Condition, ConditionKind, Question, Verdict};
 pub use outcome::{CallChange, ChangeKind as CallChangeKind};
@@ -22,8 +24,10 @@ pub use warning::{CallWarning, WarningKind as CallWarningKind};
 
 use crate::call::PreparedCall;
 use crate::error::ClaimsError;
-use alloy_primitives::Address;
+use crate::safe::safe_file;
+use alloy_primitives::{Address, B256};
 use outcome::Outcome;
+use serde_json::Value;
 use tally_engine::{SequencerId, SequencerState, UnixTime};
 use tally_eventlog::L1Head;
 
@@ -53,6 +57,19 @@ pub struct MemberCall {
 }
 
 impl MemberCall {
+    /// The call, after its approval if it needs one, as a file of the transaction builder of `Safe` wallets. It names the
+    /// log by its digest.
+    ///
+    /// # Errors
+    ///
+    /// As [`safe_file`].
+    pub fn safe_file(&self, log_digest: B256) -> Result<Value, ClaimsError> {
+        let calls: Vec<&PreparedCall> = self.approval.iter().chain([&self.call]).collect();
+        let name = format!("Metis sequencer pool: {} of sequencer {}", self.action.code(), self.sequencer);
+        let description = format!("{} Prepared by Tally from the log {log_digest}.", self.summary);
+        safe_file(&calls, &name, &description, self.as_of.timestamp)
+    }
+
     /// Whether the contract would take it: `None` if nothing is against it and not all is known.
     pub fn is_possible(&self) -> Option<bool> {
         let is = |verdict: Verdict| self.conditions.iter().any(|condition| condition.verdict == verdict);

@@ -5,6 +5,7 @@
 //! the threads that answer.
 
 mod accept;
+mod calls;
 mod changes;
 mod claims;
 mod distributions;
@@ -14,6 +15,7 @@ mod feed;
 mod input;
 mod openapi;
 mod pool;
+mod production;
 mod proof;
 mod sequencers;
 mod status;
@@ -364,6 +366,10 @@ pub(crate) fn router(api: Shared) -> Router {
         .route("/v1/sequencers/{id}/statement", get(claims::statement))
         .route("/v1/sequencers/{id}/claim", get(claims::claim))
         .route("/v1/accounts", get(claims::accounts_at))
+        .route("/v1/sequencers/{id}/production", get(production::of_sequencer))
+        .route("/v1/production", get(production::all))
+        .route("/v1/calls/{action}", get(calls::one))
+        .route("/v1/calls/{action}/safe", get(calls::safe))
         .route("/v1/epochs", get(epochs::list))
         .route("/v1/epochs/{n}", get(epochs::one))
         .route("/v1/blocks/{n}", get(epochs::block))

@@ -1,6 +1,8 @@
 //! The `OpenAPI` file: generated from the handlers and the types that they answer with.
 
-use super::{changes, claims, distributions, epochs, facts, feed, pool, proof, sequencers, status};
+use super::{
+    calls, changes, claims, distributions, epochs, facts, feed, pool, production, proof, sequencers, status,
+};
 use crate::cursor::CURSOR_PATTERN;
 use crate::http::{COOKIE_PLAIN, COOKIE_SECURE, session};
 use axum::http::header;
@@ -44,6 +46,10 @@ use utoipa::{Modify, OpenApi, ToSchema};
         pool::next_batch,
         pool::next_rate,
         pool::audit,
+        production::all,
+        production::of_sequencer,
+        calls::one,
+        calls::safe,
         distributions::list,
         distributions::one,
         distributions::leaves,
@@ -63,7 +69,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 struct Described;
 
 /// The kinds of problems: what follows `urn:tally:problem:` in their types.
-const PROBLEMS: [&str; 33] = [
+const PROBLEMS: [&str; 34] = [
     "bad-combination",
     "bad-cursor",
     "bad-form",
@@ -91,6 +97,7 @@ const PROBLEMS: [&str; 33] = [
     "too-many-requests",
     "too-many-streams",
     "unauthorized",
+    "unknown-action",
     "unknown-batch",
     "unknown-block",
     "unknown-fact",
@@ -154,6 +161,8 @@ fn is_list(path: &str) -> bool {
         "/v1/sequencers/{id}/epochs",
         "/v1/sequencers/{id}/ledger",
         "/v1/sequencers/{id}/statement",
+        "/v1/sequencers/{id}/production",
+        "/v1/production",
         "/v1/epochs",
         "/v1/epochs/{n}",
         "/v1/batches",

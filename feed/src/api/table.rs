@@ -100,6 +100,23 @@ pub(super) const BATCHES: Columns = &[
 
 pub(super) const BATCH_ROWS: Columns = &["sequencer", "blocks", "reward_wei", "unclaimed_wei"];
 
+pub(super) const SPANS: Columns = &[
+    "span",
+    "sequencer",
+    "unknown_signer",
+    "signer",
+    "first.l2_block",
+    "first.timestamp",
+    "last.l2_block",
+    "last.timestamp",
+    "is_held",
+    "scheduled_blocks",
+    "own_blocks",
+    "unsigned_blocks",
+    "longest_gap.secs",
+    "longest_gap.l2_block",
+];
+
 pub(super) const DISTRIBUTIONS: Columns = &[
     "epoch",
     "epoch_end",

@@ -40,6 +40,18 @@ pub(crate) fn request(address: &str, text: &str) -> std::io::Result<Answer> {
     Ok(Answer { status, headers, body })
 }
 
+/// The body of an answer that may be no text, with a client that knows no chunks.
+pub(crate) fn get_bytes(address: &str, path: &str) -> std::io::Result<(u16, Vec<u8>)> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_mins(5)))?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: tally\r\n\r\n").as_bytes())?;
+    let mut reader = BufReader::new(stream);
+    let (status, _) = head(&mut reader)?;
+    let mut body = Vec::new();
+    reader.read_to_end(&mut body)?;
+    Ok((status, body))
+}
+
 /// The status and the headers.
 fn head(reader: &mut impl BufRead) -> std::io::Result<(u16, Vec<(String, String)>)> {
     let mut line = String::new();
@@ -102,7 +114,8 @@ impl Events {
                         .map(str::to_owned)
                 };
                 // The first thing says when to come back, and others are signs of life. An event without a name is a message.
-                if let Some((id, data)) = field("id").zip(field("data")) {
+                if let Some(data) = field("data") {
+                    let id = field("id").unwrap_or_default();
                     let kind = field("event").unwrap_or_else(|| "message".into());
                     return Ok(Event { id, kind, data });
                 }

@@ -1,13 +1,16 @@
 //! The claim feed, over HTTP, as a process of its own.
 
 mod answers;
+mod changes;
 pub(crate) mod consumer;
 mod contract;
+mod csv;
 mod distributions;
 mod following;
 mod gate;
 pub(crate) mod http;
 mod lists;
+mod proofs;
 mod rollbacks;
 mod service;
 mod states;
