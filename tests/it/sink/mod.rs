@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 mod kills;
+mod ledger;
 mod rights;
 mod stores;
 mod tables;

@@ -1,0 +1,30 @@
+-- Makes views in the schema {shown} of everything that is for readers in {schema}. Those of before are replaced at once, in one
+-- transaction: whoever reads {shown} sees one schema or the other. It is run again to show another schema, or a newer version.
+BEGIN;
+CREATE SCHEMA IF NOT EXISTS "{shown}";
+COMMENT ON SCHEMA "{shown}" IS 'What is in {schema}, for readers.';
+GRANT USAGE ON SCHEMA "{shown}" TO PUBLIC;
+DO $$
+DECLARE
+    object record;
+    commented record;
+BEGIN
+    FOR object IN
+        SELECT oid, relname, obj_description(oid, 'pg_class') AS says FROM pg_class
+        WHERE relnamespace = '"{schema}"'::regnamespace AND (relkind = 'v' OR relname = 'feed') ORDER BY relname
+    LOOP
+        EXECUTE format('CREATE OR REPLACE VIEW %I.%I AS SELECT * FROM %I.%I', '{shown}', object.relname, '{schema}', object.relname);
+        EXECUTE format('COMMENT ON VIEW %I.%I IS %L', '{shown}', object.relname, object.says);
+        FOR commented IN
+            SELECT attname, col_description(attrelid, attnum) AS says FROM pg_attribute
+            WHERE attrelid = object.oid AND attnum > 0 AND NOT attisdropped
+        LOOP
+            EXECUTE format('COMMENT ON COLUMN %I.%I.%I IS %L', '{shown}', object.relname, commented.attname, commented.says);
+        END LOOP;
+        -- Whoever reads the schema that is shown may read what shows it.
+        IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{schema}_reader') THEN
+            EXECUTE format('GRANT SELECT ON %I.%I TO %I', '{shown}', object.relname, '{schema}_reader');
+        END IF;
+    END LOOP;
+END $$;
+COMMIT;
