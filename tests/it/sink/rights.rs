@@ -62,13 +62,15 @@ fn an_older_schema_is_brought_up_and_a_newer_one_refused() {
     };
     assert_eq!(columns("tally"), columns("by_hand"));
     // One of the version before leaves, that has rows: what they lack is added.
-    write_log(&cluster, "tally", &log, &[]);
+    let more = tempfile::tempdir().unwrap();
+    let full = log_of("pool-a", more.path());
+    write_log(&cluster, "tally", &full, &[]);
     let leaves = cluster.sql("SELECT * FROM tally.leaves ORDER BY epoch, sequencer");
     assert!(!leaves.is_empty());
     cluster.sql("DELETE FROM tally.leaf");
-    let (status, out, _) = check(&cluster, "tally", &log, "guide");
+    let (status, out, _) = check(&cluster, "tally", &full, "guide");
     assert!(status == 3 && out.contains("leaf, entry ") && out.contains("a row is missing"), "{out}");
-    write_log(&cluster, "tally", &log, &[]);
+    write_log(&cluster, "tally", &full, &[]);
     assert_eq!(cluster.sql("SELECT * FROM tally.leaves ORDER BY epoch, sequencer"), leaves);
     // One of the first version: without the views.
     let first = script.split_once("-- 0002_views").unwrap().0.replace("by_hand", "older");
@@ -122,7 +124,7 @@ fn every_table_view_and_column_says_what_it_is() {
 fn roles_may_do_what_they_are_for_and_nothing_else() {
     let Some(cluster) = Cluster::start() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let log = log_of("small-a", dir.path());
+    let log = log_of("pool-a", dir.path());
     cluster.sql("CREATE ROLE migrator LOGIN; CREATE ROLE sinker LOGIN; CREATE ROLE analyst LOGIN");
     let (status, _, err) = sink_as(&cluster.url_of("sinker"), &["migrate"]);
     assert_eq!(status, 1);
@@ -133,7 +135,10 @@ fn roles_may_do_what_they_are_for_and_nothing_else() {
     // Any number of times.
     cluster.sql(&script);
     cluster.sql(&script);
-    cluster.sql("GRANT tally_owner TO migrator; GRANT tally_writer TO sinker; GRANT tally_reader TO analyst");
+    cluster.sql(
+        "GRANT tally_owner TO migrator; GRANT tally_writer TO sinker; GRANT tally_reader TO analyst; \
+         CREATE ROLE cashier LOGIN; GRANT tally_payer TO cashier",
+    );
     let (status, out, err) = sink_as(&cluster.url_of("migrator"), &["migrate"]);
     assert_eq!((status, out.as_str()), (0, "schema tally is of version 5 already\n"), "{err}");
     let log_words = ["postgres", "--log", log.to_str().unwrap()];
@@ -195,4 +200,23 @@ fn roles_may_do_what_they_are_for_and_nothing_else() {
     for user in ["analyst", "sinker"] {
         denied(user, "CREATE TABLE tally.more ()".into());
     }
+    // The payer writes down what it pays, and changes nothing.
+    let plan = "INSERT INTO tally.payout (policy, sequencer, cumulative_wei, previous_wei, recipient, epoch) \
+        SELECT policy, sequencer, cumulative_wei, previous_wei, recipient_bytes, epoch FROM tally.due";
+    cluster.ask("cashier", plan).unwrap();
+    let pay = "INSERT INTO tally.payment (reference, policy, sequencer, cumulative_wei, recipient, amount_wei) \
+        SELECT sequencer, policy, sequencer, cumulative_wei, recipient, amount_wei FROM tally.payout";
+    cluster.ask("cashier", pay).unwrap();
+    assert_ne!(cluster.sql("SELECT count(*) FROM tally.payment"), "0");
+    for user in ["analyst", "sinker"] {
+        denied(user, plan.into());
+        denied(user, pay.into());
+    }
+    for table in ["payout", "payment"] {
+        denied("cashier", format!("DELETE FROM tally.{table}"));
+        denied("cashier", format!("UPDATE tally.{table} SET cumulative_wei = 1"));
+    }
+    denied("cashier", "UPDATE tally.payout SET accepted = 'so be it'".into());
+    denied("cashier", "UPDATE tally.feed SET entry = 1".into());
+    denied("cashier", "INSERT INTO tally.leaf SELECT * FROM tally.leaf".into());
 }

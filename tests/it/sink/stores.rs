@@ -204,6 +204,10 @@ fn a_rollback_of_what_was_never_told_undoes_nothing() {
     let mut store = MemoryStore::default();
     let at = block_on(apply(&mut store, &Standing::default(), &page)).unwrap();
     assert_eq!((at.entry, at.facts, at.cursor), (3, 1, teller.cursor()));
+    // Between them it stands where it stands: another server, that never told these rollbacks, is to go on there.
+    let part = teller.page(page.facts[..1].to_vec());
+    let at = block_on(apply(&mut MemoryStore::default(), &Standing::default(), &part)).unwrap();
+    assert_eq!((at.facts, at.cursor), (0, Cursor { rollback: Some(3), ..Cursor::default() }));
     assert!(store.kept(&page.at.policy).unwrap().entries.iter().all(|(_, void_by)| void_by.is_none()));
 }
 
