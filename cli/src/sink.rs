@@ -85,7 +85,7 @@ fn postgres(args: &SinkPostgresArgs, output: &mut Output<'_>) -> Result<u8> {
                 sinking.await
             }
         };
-        Ok::<_, anyhow::Error>(applied?)
+        usage(applied)
     });
     // What is just being folded is nobody's any more.
     runtime.shutdown_timeout(Duration::from_secs(2));

@@ -2,6 +2,7 @@
 
 use crate::error::SinkError;
 use crate::rows::{Kind, signed};
+use crate::running::Running;
 use alloy_primitives::U256;
 use blake3::Hasher;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -142,7 +143,9 @@ impl Encoder {
                 let of_one = self.earned.entry(sequencer.0).or_default();
                 let all = reward.get().checked_mul(U256::from(count)).ok_or_else(too_many)?;
                 *of_one = plus(*of_one, (count, all))?;
-                Some((run.total_before.get(), reward.get()))
+                // All of them fit, so each sum on the way does.
+                plus((0, run.total_before.get()), (0, all))?;
+                Some(Running::new(run.total_before.get(), reward.get()))
             }
             Assessed::Unrewarded { reason, .. } => {
                 bytes(&mut self.before, None)?;
@@ -152,16 +155,15 @@ impl Encoder {
                 None
             }
         };
-        let mut total = paid.map(|(before, _)| before);
+        let mut total = paid;
         for (block, time) in (first..=end).zip(run.times) {
             self.rows.put_i16(FIELDS);
             number(&mut self.rows, Some(block), "block")?;
             number(&mut self.rows, Some(time.0), "time")?;
             self.rows.put_slice(&self.before);
-            if let Some(((_, reward), sum)) = paid.zip(total) {
-                let sum = plus((0, sum), (0, reward))?.1;
-                wide(&mut self.rows, sum)?;
-                total = Some(sum);
+            if let Some(total) = &mut total {
+                total.add();
+                total.put(&mut self.rows);
             }
             self.rows.put_slice(&self.after);
         }

@@ -22,6 +22,7 @@ mod metrics;
 mod postgres;
 mod rows;
 mod run;
+mod running;
 mod schema;
 mod server;
 mod session;

@@ -10,11 +10,11 @@ use std::time::Duration;
 use tally_feed::Cursor;
 use tally_wire::{FeedAnswer, Policy, SequencersAnswer};
 
-/// No page may be larger.
-const ANSWER_BYTES_MAX: usize = 32 << 20;
+/// No page may be larger. One that is gets asked for again with fewer facts: one of an epoch has a line for each sequencer.
+const ANSWER_BYTES_MAX: usize = 8 << 20;
 
-/// How many facts a page may have. One of an epoch has a line for each sequencer.
-pub(crate) const FACTS_MAX: usize = 250;
+/// How many facts a page may have.
+pub(crate) const FACTS_MAX: usize = 1_000;
 
 /// How many sequencers a page of them has, and how many such pages there may be.
 const SEQUENCERS_MAX: usize = 1_000;
@@ -82,12 +82,19 @@ impl ServerFeed {
         waits: bool,
     ) -> Result<FeedAnswer, SinkError> {
         let wait_secs = if waits { WAIT_SECS } else { 0 };
-        let more = [
-            ("after", cursor.to_string()),
-            ("limit", FACTS_MAX.to_string()),
-            ("wait_secs", wait_secs.to_string()),
-        ];
-        self.ask("feed", policy, &more).await
+        let mut limit = FACTS_MAX;
+        loop {
+            let more = [
+                ("after", cursor.to_string()),
+                ("limit", limit.to_string()),
+                ("wait_secs", wait_secs.to_string()),
+            ];
+            match self.ask("feed", policy, &more).await {
+                // Rounds down, to 1 at last.
+                Err(SinkError::TooLarge { .. }) if limit > 1 => limit /= 2,
+                answered => return answered,
+            }
+        }
     }
 
     /// Whether an answer is of the policy with this index.

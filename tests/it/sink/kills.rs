@@ -230,12 +230,13 @@ fn a_final_block_that_goes_is_undone_however_often_everything_is_killed() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let (mut kills, mut patience_millis) = ([0_u32; 4], 0);
+    let (mut kills, mut patience_millis, mut had) = ([0_u32; 4], 0, Err(String::new()));
     let wanted = times(20, 100);
     let mut is_replaced = false;
     loop {
         let killed = kills.iter().sum::<u32>();
-        if !is_replaced && killed >= wanted / 2 && have(&cluster, "facts > 100") {
+        if !is_replaced && killed >= wanted / 2 && have(&cluster, "final_l1_block = 19430589 AND facts > 30")
+        {
             std::fs::rename(&place, dir.path().join("wrong")).unwrap();
             std::fs::rename(&right, &place).unwrap();
             is_replaced = true;
@@ -247,10 +248,12 @@ fn a_final_block_that_goes_is_undone_however_often_everything_is_killed() {
         }
         std::thread::sleep(Duration::from_millis(random.u64(20..400) + patience_millis));
         // However slow the machine is, some time each lives to write something.
-        patience_millis += 5 + patience_millis / 8;
-        if is_done {
-            patience_millis = 0;
-        }
+        let has = cluster.ask(
+            "postgres",
+            "SELECT (SELECT coalesce(sum(entry), 0) FROM by_log.feed) || '-' || (SELECT coalesce(sum(entry), 0) FROM by_server.feed)",
+        );
+        patience_millis = if has == had && !is_done { patience_millis + 10 + patience_millis / 8 } else { 0 };
+        had = has;
         let victim = random.usize(0..4);
         kills[victim] += 1;
         match victim {

@@ -222,7 +222,7 @@ fn who_listens_hears_of_each_commit_that_brings_facts() {
     assert!(!told.is_empty());
     let last = told.last().unwrap();
     assert!(
-        last.contains("\"rewards\" with payload \"{\"policy\":\"guide\",\"sequence\":310,\"version\":1}\""),
+        last.contains("\"rewards\" with payload \"{\"policy\":\"guide\",\"version\":1,\"sequence\":310}\""),
         "{last}"
     );
     // Once everything is there, nothing comes with it.

@@ -111,7 +111,12 @@ fn a_connection_that_hangs_is_given_up_and_its_lock_taken_back() {
     std::fs::rename(&full, &log).unwrap();
     let proxy = Proxy::start(cluster.socket());
     let mut sunk = follow(&proxy.url(), &log, &["--database-timeout-secs", "2"]);
-    let facts = wait_for_facts(&cluster);
+    let facts = wait_for("all facts", || {
+        let facts = wait_for_facts(&cluster);
+        // Then it has nothing to write any more.
+        let state = "SELECT state FROM pg_stat_activity WHERE application_name LIKE 'tally sink%' AND query LIKE '%balances%'";
+        if facts == 310 && cluster.sql(state) == "idle" { Ok(facts) } else { Err(facts.to_string()) }
+    });
     let of_sink = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'tally sink%'";
     let before = proxy.connections.load(Ordering::SeqCst);
     proxy.hangs.store(true, Ordering::SeqCst);
@@ -216,7 +221,7 @@ fn sums_that_are_not_those_of_the_source_end_the_sink() {
     let words = ["postgres", "--log", log.to_str().unwrap()];
     let changes = [
         (
-            "UPDATE tally.epoch_reward SET cumulative_wei = cumulative_wei + {} WHERE sequencer = 1 AND epoch = (SELECT max(epoch) FROM tally.epoch)",
+            "UPDATE tally.epoch_reward SET cumulative_wei = cumulative_wei + {} WHERE sequencer = 1 AND epoch = (SELECT max(epoch) FROM tally.epoch_reward WHERE sequencer = 1)",
             "its earned is ",
         ),
         (
@@ -224,7 +229,7 @@ fn sums_that_are_not_those_of_the_source_end_the_sink() {
             "its stake is ",
         ),
         (
-            "UPDATE tally.batch_credit SET reward_wei = reward_wei + {} WHERE sequencer = 1 AND batch = (SELECT max(batch) FROM tally.batch_credit)",
+            "UPDATE tally.batch_credit SET reward_wei = reward_wei + {} WHERE sequencer = 1 AND batch = (SELECT max(batch) FROM tally.batch_credit WHERE sequencer = 1)",
             "its credited is ",
         ),
     ];
