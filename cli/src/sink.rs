@@ -2,7 +2,7 @@
 
 use crate::ingest_args::ProgressArg;
 use crate::live::{runtime, stopped_by_signals};
-use crate::sink_args::{SinkCheckArgs, SinkCommand, SinkMigrateArgs, SinkPostgresArgs};
+use crate::sink_args::{SinkCheckArgs, SinkCommand, SinkMetricsArgs, SinkMigrateArgs, SinkPostgresArgs};
 use crate::watch::tell;
 use crate::{DIFFERENT, DONE, Output, WrongUsage, policies};
 use anyhow::{Context, Result};
@@ -56,7 +56,7 @@ fn postgres(args: &SinkPostgresArgs, output: &mut Output<'_>) -> Result<u8> {
         compare_every: (args.compare_secs > 0).then(|| Duration::from_secs(args.compare_secs)),
     };
     let metrics_access =
-        args.metrics_listen.map(|listen| Ok::<_, anyhow::Error>((listen, access(args, listen)?)));
+        args.metrics.listen.map(|listen| Ok::<_, anyhow::Error>((listen, access(&args.metrics, listen)?)));
     let metrics_access = metrics_access.transpose()?;
     let _bars = tell(ProgressArg::Lines, args.level);
     let metrics = SinkMetrics::default();
@@ -102,9 +102,9 @@ fn postgres(args: &SinkPostgresArgs, output: &mut Output<'_>) -> Result<u8> {
 }
 
 /// Who may ask for metrics at `listen`.
-fn access(args: &SinkPostgresArgs, listen: SocketAddr) -> Result<Access> {
-    let tokens = args.metrics_token_file.as_deref().map(Tokens::read).transpose()?;
-    Access::check(listen, tokens, args.metrics_public).map_err(|error| WrongUsage(error.to_string()).into())
+fn access(args: &SinkMetricsArgs, listen: SocketAddr) -> Result<Access> {
+    let tokens = args.token_file.as_deref().map(Tokens::read).transpose()?;
+    Access::check(listen, tokens, args.public).map_err(|error| WrongUsage(error.to_string()).into())
 }
 
 fn migrate(args: &SinkMigrateArgs, output: &mut Output<'_>) -> Result<u8> {

@@ -110,18 +110,36 @@ pub(crate) struct SinkPostgresArgs {
     /// How often to compare all sums with those of the server, or of the log, and once at the end without --follow; 0: never
     #[arg(long, env = "TALLY_SINK_COMPARE_SECS", value_name = "SECS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(..=604_800))]
     pub(crate) compare_secs: u64,
-    /// Serve Prometheus metrics at this address, under /metrics
-    #[arg(long, env = "TALLY_METRICS_LISTEN", value_name = "HOST:PORT")]
-    pub(crate) metrics_listen: Option<SocketAddr>,
-    /// A file of tokens that may ask for metrics: see `tally token`
-    #[arg(long, env = "TALLY_METRICS_TOKEN_FILE", value_name = "FILE", requires = "metrics_listen")]
-    pub(crate) metrics_token_file: Option<PathBuf>,
-    /// Let everybody who can connect ask for metrics
-    #[arg(long, env = "TALLY_METRICS_PUBLIC", value_parser = BoolishValueParser::new(), conflicts_with = "metrics_token_file")]
-    pub(crate) metrics_public: bool,
+    #[command(flatten)]
+    pub(crate) metrics: SinkMetricsArgs,
     /// From which level on to tell what happens
     #[arg(long, env = "TALLY_LEVEL", value_enum, default_value_t = LevelArg::Info)]
     pub(crate) level: LevelArg,
+}
+
+/// Where metrics are served, and to whom.
+#[derive(Debug, Args)]
+pub(crate) struct SinkMetricsArgs {
+    /// Serve Prometheus metrics at this address, under /metrics
+    #[arg(
+        id = "metrics_listen",
+        long = "metrics-listen",
+        env = "TALLY_METRICS_LISTEN",
+        value_name = "HOST:PORT"
+    )]
+    pub(crate) listen: Option<SocketAddr>,
+    /// A file of tokens that may ask for metrics: see `tally token`
+    #[arg(
+        id = "metrics_token_file",
+        long = "metrics-token-file",
+        env = "TALLY_METRICS_TOKEN_FILE",
+        value_name = "FILE",
+        requires = "metrics_listen"
+    )]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Let everybody who can connect ask for metrics
+    #[arg(id = "metrics_public", long = "metrics-public", env = "TALLY_METRICS_PUBLIC", value_parser = BoolishValueParser::new(), conflicts_with = "metrics_token_file")]
+    pub(crate) public: bool,
 }
 
 #[derive(Debug, Args)]

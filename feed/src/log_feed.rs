@@ -67,13 +67,14 @@ impl LogFeed {
     }
 
     /// What the sequencers have under the policy with this index, by everything that is final of the log, with the state that
-    /// it is of. `None` if there is nothing in the log yet.
-    pub fn sequencers(&self, policy: usize) -> Option<(At, Vec<SequencerWithAccounts>)> {
+    /// it is of and the time of the last event that counts. `None` if there is nothing in the log yet.
+    pub fn sequencers(&self, policy: usize) -> Option<(At, Option<u64>, Vec<SequencerWithAccounts>)> {
         let view = self.view.as_ref()?;
         let policy = view.policies.get(policy)?;
         let contracts = &view.final_contracts;
         let all = contracts.sequencers.keys().filter_map(|id| policy.sequencer(contracts, *id)).collect();
-        Some((policy.at.clone(), all))
+        let last = contracts.records.last().map(|record| record.timestamp.0);
+        Some((policy.at.clone(), last, all))
     }
 
     /// The ledger by block of the epochs that the feed of the policy with this digest has told. `None` if there is nothing in

@@ -222,7 +222,7 @@ impl<'a> Walk<'a> {
         let maybe = |value: Option<u64>, field| value.map(|value| signed(value, field)).transpose();
         let transaction = fact.transaction.as_ref().map(|hash| hash.as_str().to_owned());
         let found: Option<&[u8]> = row.try_get(9)?;
-        let found = found.map(|bytes| hex_of(bytes));
+        let found = found.map(hex_of);
         let checks = [
             ("id", row.try_get::<_, &str>(5)? == fact.id),
             ("type", row.try_get::<_, &str>(6)? == fact.kind.name()),

@@ -168,9 +168,9 @@ impl Derived {
         entries: &[u64],
     ) -> Result<(), SinkError> {
         let parts = session.within("reading parts", session.client().query(PARTS, &[&policy])).await?;
-        let closed = told.facts.iter().zip(entries).filter_map(|(fact, entry)| match &fact.kind {
-            FactKind::EpochClosed { epoch, digest, .. } => Some((*entry, *epoch, digest.as_str())),
-            _ => None,
+        let closed = told.facts.iter().zip(entries).filter_map(|(fact, entry)| {
+            let FactKind::EpochClosed { epoch, digest, .. } = &fact.kind else { return None };
+            Some((*entry, *epoch, digest.as_str()))
         });
         let closed: Vec<(u64, u64, &str)> = closed.collect();
         let mut holding = 0_usize;

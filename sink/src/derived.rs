@@ -6,7 +6,7 @@ use crate::database::Patience;
 use crate::error::SinkError;
 use crate::leaves::prove;
 use crate::rows::{hex_of, signed, unsigned};
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use bytes::Bytes;
 use futures_util::SinkExt;
 use std::collections::BTreeMap;
@@ -75,7 +75,7 @@ pub(crate) async fn add_leaves(
         }
         let (found, leaves) = prove(owed);
         let broken = |what: String| SinkError::Underived { policy: name.into(), entry, what };
-        if found.as_ref().map(|root| root.as_slice()) != Some(root) {
+        if found.as_ref().map(B256::as_slice) != Some(root) {
             let found = found.map_or_else(|| "none".into(), |root| root.to_string());
             let root = hex_of(root);
             return Err(broken(format!(

@@ -84,7 +84,7 @@ impl Default for SinkMetrics {
 }
 
 impl SinkMetrics {
-    /// All of them, in the text format of OpenMetrics.
+    /// All of them, in the text format that Prometheus reads.
     pub fn text(&self) -> String {
         let since = *self.behind_since.lock().unwrap_or_else(PoisonError::into_inner);
         self.lag_secs.set(since.map_or(0.0, |since| since.elapsed().as_secs_f64()));

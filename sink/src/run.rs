@@ -64,8 +64,15 @@ struct Feed {
     /// Whether that is in the tables, and there was nothing more.
     is_written: bool,
     is_end: bool,
-    /// Whether what was left out before is in the tables, and whether payments were looked at since the last rollback.
+    aside: Aside,
+}
+
+/// What is looked after beside the facts.
+#[derive(Default)]
+struct Aside {
+    /// Whether what was left out before is in the tables.
     is_filled: bool,
+    /// Whether payments were looked at since the last rollback.
     is_checked: bool,
 }
 
@@ -261,7 +268,7 @@ impl Run<'_> {
                 let (facts, rollbacks) = counts(&part.facts);
                 self.applied.facts = self.applied.facts.saturating_add(facts);
                 self.applied.rollbacks = self.applied.rollbacks.saturating_add(rollbacks);
-                feed.is_checked = feed.is_checked && rollbacks == 0;
+                feed.aside.is_checked &= rollbacks == 0;
                 self.metrics.wrote(policy, facts, rollbacks, began.elapsed());
             }
             if page.is_end && !page.facts.is_empty() {
@@ -271,9 +278,9 @@ impl Run<'_> {
         }
         let told = Cursor::parse(&page.at.feed.cursor).map_or(feed.standing.facts, |cursor| cursor.facts);
         self.metrics.stands(policy, feed.standing.sequence, told.saturating_sub(feed.standing.facts));
-        if page.is_end && !feed.is_filled {
+        if page.is_end && !feed.aside.is_filled {
             store.fill(policy).await?;
-            feed.is_filled = true;
+            feed.aside.is_filled = true;
         }
         (feed.at, feed.is_written, feed.is_end) = (page.at, true, page.is_end);
         Ok(())
@@ -291,8 +298,7 @@ impl Run<'_> {
         tracing::info!("policy {name}: {} facts are there, up to {cursor}", standing.facts);
         self.metrics.expect(policy);
         let at = page.at;
-        let (is_written, is_end, is_filled, is_checked) = (false, false, false, false);
-        self.feeds.push(Feed { standing, at, is_written, is_end, is_filled, is_checked });
+        self.feeds.push(Feed { standing, at, is_written: false, is_end: false, aside: Aside::default() });
         Ok(())
     }
 
@@ -303,11 +309,11 @@ impl Run<'_> {
         for (index, feed) in self.feeds.iter_mut().enumerate() {
             let policy = &feed.at.policy;
             let Some((session, number)) = store.of(policy) else { continue };
-            if !feed.is_checked || compares {
+            if !feed.aside.is_checked || compares {
                 let paid = check_payouts(session, number, &policy.name).await;
                 self.metrics.set_void_paid(matches!(paid, Err(SinkError::VoidPaid { .. })));
                 paid?;
-                feed.is_checked = true;
+                feed.aside.is_checked = true;
             }
             if !compares {
                 continue;

@@ -118,8 +118,10 @@ impl ServerFeed {
                 Err(error) => return Err(error),
             };
             let is_final = page.at.log.l1_head == page.at.final_l1_head;
+            let head = page.at.final_l1_head.as_ref().filter(|_| is_final);
+            let final_until = head.map(|head| head.timestamp);
             match &mut found {
-                None => found = Some(Accounts { at: page.at, sequencers: page.sequencers, is_final }),
+                None => found = Some(Accounts { at: page.at, sequencers: page.sequencers, final_until }),
                 Some(found) if found.at != page.at => return Ok(None),
                 Some(found) => found.sequencers.extend(page.sequencers),
             }

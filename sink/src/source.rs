@@ -21,8 +21,8 @@ enum Kind {
 pub(crate) struct Accounts {
     pub(crate) at: At,
     pub(crate) sequencers: Vec<SequencerWithAccounts>,
-    /// Whether what the contracts owe is that of final blocks alone.
-    pub(crate) is_final: bool,
+    /// Up to when events count in what the contracts owe; `None` if events of blocks that are not final may be among them.
+    pub(crate) final_until: Option<u64>,
 }
 
 impl Source {
@@ -112,7 +112,10 @@ impl Source {
             Kind::Log { feed, .. } => {
                 let feed = feed.lock().unwrap_or_else(PoisonError::into_inner);
                 let found = feed.sequencers(policy);
-                Ok(found.map(|(at, sequencers)| Accounts { at, sequencers, is_final: true }))
+                Ok(found.map(|(at, last, sequencers)| {
+                    // Before the first event nothing counts.
+                    Accounts { at, sequencers, final_until: Some(last.unwrap_or(0)) }
+                }))
             }
         }
     }

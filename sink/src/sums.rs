@@ -35,13 +35,15 @@ pub(crate) async fn compare(session: &Session, policy: i32, source: &Accounts) -
     if place(cursor).is_none() || place(cursor) != place(&source.at.feed.cursor) {
         return Ok(false);
     }
-    // Events after the end of an epoch that is not over yet are told after it: the contracts may be ahead of the feed.
-    let l1 = source.at.final_l1_head.as_ref().map(|head| head.timestamp);
-    let has_all = match (open_end, l1) {
-        (Some(end), Some(time)) => time < unsigned(end, "ends")?,
-        _ => false,
+    // Events after the end of an epoch that is not over yet are told after it: the contracts may be ahead of the feed. Under
+    // `on-chain` there is no such epoch, and nothing is settled by one.
+    let has_epochs = source.sequencers.iter().any(|found| found.policy.settled_wei.is_some());
+    let has_all = match (source.final_until, open_end) {
+        (None, _) => false,
+        (Some(_), None) => !has_epochs,
+        (Some(until), Some(end)) => until < unsigned(end, "ends")?,
     };
-    let compared = if source.is_final && has_all { NAMES.len() } else { 1 };
+    let compared = if has_all { NAMES.len() } else { 1 };
     let mut tables: BTreeMap<u64, [U256; NAMES.len()]> = BTreeMap::new();
     for row in &rows {
         let Some(sequencer) = row.try_get::<_, Option<i64>>(2)? else { continue };

@@ -7,7 +7,7 @@ use crate::serve::{Served, http, log_of};
 use crate::support::{Tool, in_tests, tally, wait_for};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 fn operating(name: &str) -> PathBuf {
@@ -25,10 +25,9 @@ fn json(name: &str) -> Value {
 }
 
 /// A YAML file as Python reads it.
-fn yaml(path: PathBuf) -> Value {
+fn yaml(path: &Path) -> Value {
     let script = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";
-    let out =
-        Tool::Payer.command().args(["-c", script]).arg(&path).stderr(Stdio::inherit()).output().unwrap();
+    let out = Tool::Payer.command().args(["-c", script]).arg(path).stderr(Stdio::inherit()).output().unwrap();
     assert!(out.status.success(), "{}", path.display());
     serde_json::from_slice(&out.stdout).unwrap()
 }
@@ -107,7 +106,7 @@ fn what_alerts_and_dashboards_ask_for_is_there() {
         let name = told.split(' ').next().unwrap();
         assert!(asked.contains(name), "nobody asks for {name}");
     }
-    let groups = yaml(operating("sink-alerts.yml"));
+    let groups = yaml(&operating("sink-alerts.yml"));
     let page = std::fs::read_to_string(in_tests("../docs/sink.md")).unwrap();
     for rule in groups["groups"][0]["rules"].as_array().unwrap() {
         let name = rule["alert"].as_str().unwrap();
@@ -157,7 +156,7 @@ fn the_compose_file_and_the_unit_name_what_there_is() {
         return;
     }
     let root = in_tests("..");
-    let compose = yaml(root.join("compose.yml"));
+    let compose = yaml(&root.join("compose.yml"));
     let services = compose["services"].as_object().unwrap();
     for name in ["tally", "database", "sink", "prometheus", "grafana"] {
         assert!(services.contains_key(name), "{name}");
@@ -185,7 +184,7 @@ fn the_compose_file_and_the_unit_name_what_there_is() {
         assert!(help.contains(&format!("[env: {variable}")), "{variable} is no variable of the sink");
     }
     for file in ["prometheus.yml", "datasources.yml", "dashboards.yml"] {
-        assert!(yaml(operating("grafana").join(file)).is_object(), "{file}");
+        assert!(yaml(&operating("grafana").join(file)).is_object(), "{file}");
     }
 }
 

@@ -296,3 +296,50 @@ fn a_server_that_tells_nonsense_or_another_policy_is_not_believed() {
     assert_eq!(status, 2, "{err}");
     assert!(err.contains("policy guide@1 is given twice"), "{err}");
 }
+
+/// A page that is larger than it may be is asked for again with fewer facts, and refused once it has one.
+#[test]
+fn a_page_that_is_too_large_is_asked_for_with_fewer_facts() {
+    let Some(cluster) = Cluster::start() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let served = crate::serve::Served::start(&log_of("small-a", dir.path()), &[]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let address = served.address.clone();
+    // A proxy that lets no page with more than some facts through.
+    let limit_max = Arc::new(AtomicU32::new(40));
+    let allowed = Arc::clone(&limit_max);
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let Ok(mut client) = client else { return };
+            let (address, allowed) = (address.clone(), allowed.load(Ordering::SeqCst));
+            std::thread::spawn(move || {
+                let mut head = [0; 8_192];
+                let count = client.read(&mut head).unwrap_or_default();
+                let text = String::from_utf8_lossy(&head[..count]).into_owned();
+                let limit =
+                    text.split("limit=").nth(1).and_then(|rest| rest.split('&').next()?.parse::<u32>().ok());
+                if limit.is_some_and(|limit| limit > allowed) {
+                    let _ = client.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n");
+                    let piece = vec![b' '; 1 << 16];
+                    while client.write_all(&piece).is_ok() {}
+                    return;
+                }
+                let mut behind = TcpStream::connect(address).unwrap();
+                let request = text.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+                behind.write_all(request.as_bytes()).unwrap();
+                let mut answer = Vec::new();
+                behind.read_to_end(&mut answer).unwrap();
+                let _ = client.write_all(&answer);
+            });
+        }
+    });
+    let words = ["postgres", "--from", &url, "--compare-secs", "0"];
+    let (status, _, err) = sink(&cluster, &words);
+    assert_eq!(status, 0, "{err}");
+    assert_eq!(cluster.sql("SELECT facts FROM tally.feed"), "116");
+    limit_max.store(0, Ordering::SeqCst);
+    let (status, _, err) = sink(&cluster, &[&words[..], &["--schema", "other"]].concat());
+    assert_eq!(status, 1);
+    assert!(err.contains("an answer of more than the 8388608 bytes that it may have"), "{err}");
+}
