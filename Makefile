@@ -24,6 +24,7 @@ contract:
 	./scripts/install-deps.sh tests
 	./scripts/install-contract.sh
 	./scripts/install-clients.sh
+	./scripts/install-payer.sh
 
 demo: build
 	./scripts/demo.sh "$$(./scripts/target-dir.sh)/release/tally"

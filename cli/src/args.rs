@@ -20,7 +20,7 @@ use crate::replay::ReplayArgs;
 use crate::schema::SchemaArgs;
 use crate::sequencers::SequencersArgs;
 use crate::serve_args::{ServeArgs, TokenArgs};
-use crate::sink::SinkCommand;
+use crate::sink_args::SinkCommand;
 use crate::state::StateArgs;
 use crate::synth::SynthArgs;
 use crate::whatif::WhatIfArgs;

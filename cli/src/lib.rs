@@ -57,6 +57,7 @@ mod serve;
 mod serve_args;
 mod shared_args;
 mod sink;
+mod sink_args;
 mod state;
 mod statement;
 mod synth;

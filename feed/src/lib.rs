@@ -26,11 +26,13 @@ mod metrics;
 mod server;
 mod told;
 mod view;
+mod watched;
 
 pub use api::openapi_json;
 pub use cursor::{Cursor, Tag};
 pub use error::FeedError;
 pub use http::{Access, HttpOptions, NewToken, Origin, Timeouts, TlsFiles, Tokens};
 pub use journal::{Link, link};
-pub use log_feed::{LogFeed, settled_facts};
+pub use log_feed::{EpochBlocks, LogFeed, SettledLog};
 pub use server::{FeedOptions, Server};
+pub use watched::MetricsServer;

@@ -7,6 +7,7 @@ use crate::health::Health;
 use crate::http::{Access, Bound, HttpMetrics, HttpOptions, Timeouts, bind};
 use crate::metrics::FeedMetrics;
 use crate::view::View;
+use crate::watched::METRICS_CONNECTIONS_MAX;
 use alloy_primitives::B256;
 use axum::Router;
 use axum::http::header;
@@ -30,9 +31,6 @@ const INGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long to wait before a log that could not be folded is tried again.
 const FOLD_PAUSE: Duration = Duration::from_secs(2);
-
-/// How many connections may ask for metrics.
-const METRICS_CONNECTIONS_MAX: usize = 64;
 
 /// What to serve, and how.
 pub struct FeedOptions {

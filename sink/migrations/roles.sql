@@ -1,11 +1,11 @@
--- Three roles for the schema {schema}, none of which can log in: grant them to those who do. Run it as one who may make roles,
+-- Four roles for the schema {schema}, none of which can log in: grant them to those who do. Run it as one who may make roles,
 -- after each `tally sink migrate`: it can be run any number of times.
 DO $$
 DECLARE
     role text;
     object record;
 BEGIN
-    FOREACH role IN ARRAY ARRAY['{schema}_owner', '{schema}_writer', '{schema}_reader'] LOOP
+    FOREACH role IN ARRAY ARRAY['{schema}_owner', '{schema}_writer', '{schema}_reader', '{schema}_payer'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role);
         END IF;
@@ -14,7 +14,7 @@ BEGIN
     ALTER SCHEMA "{schema}" OWNER TO "{schema}_owner";
     FOR object IN
         SELECT format('ALTER TABLE %I.%I OWNER TO %I', '{schema}', relname, '{schema}_owner') AS command
-        FROM pg_class WHERE relnamespace = '"{schema}"'::regnamespace AND relkind IN ('r', 'v')
+        FROM pg_class WHERE relnamespace = '"{schema}"'::regnamespace AND relkind IN ('r', 'p', 'v')
         UNION ALL
         SELECT format('ALTER DOMAIN %I.%I OWNER TO %I', '{schema}', typname, '{schema}_owner')
         FROM pg_type WHERE typnamespace = '"{schema}"'::regnamespace AND typtype = 'd'
@@ -25,9 +25,13 @@ BEGIN
         EXECUTE object.command;
     END LOOP;
 END $$;
-GRANT USAGE ON SCHEMA "{schema}" TO "{schema}_writer", "{schema}_reader";
-GRANT SELECT ON ALL TABLES IN SCHEMA "{schema}" TO "{schema}_writer", "{schema}_reader";
+GRANT USAGE ON SCHEMA "{schema}" TO "{schema}_writer", "{schema}_reader", "{schema}_payer";
+GRANT SELECT ON ALL TABLES IN SCHEMA "{schema}" TO "{schema}_writer", "{schema}_reader", "{schema}_payer";
 -- The writer adds rows, marks them as void, and moves the cursor. It deletes nothing and changes no amount.
 GRANT INSERT ON {tables} TO "{schema}_writer";
 GRANT UPDATE ON "{schema}".feed TO "{schema}_writer";
 {voids}
+GRANT EXECUTE ON FUNCTION "{schema}".ledger_begin, "{schema}".ledger_end TO "{schema}_writer";
+-- The payer writes down what it is going to pay and what was paid, and changes neither.
+GRANT INSERT (policy, sequencer, cumulative_wei, previous_wei, recipient, epoch) ON "{schema}".payout TO "{schema}_payer";
+GRANT INSERT ON "{schema}".payment TO "{schema}_payer";

@@ -4,17 +4,20 @@
 //! rollback has to have made void what it says. What holds in the end is compared with what the log tells now, and the rows of
 //! all other tables with what their facts say.
 
-use crate::database::{Database, within};
+use crate::check_derived::{Derived, Told};
+use crate::database::Database;
 use crate::error::SinkError;
 use crate::postgres::{link_of, standing_of};
-use crate::rows::{Cell, Kind, TABLES, rows, signed, unsigned};
-use crate::schema::{Schema, Session};
-use crate::store::Standing;
+use crate::rows::{Cell, Kind, TABLES, hex_of, rows, signed, unsigned};
+use crate::schema::Schema;
+use crate::session::Session;
+use crate::store::{Standing, after_rollback};
 use std::path::Path;
+use std::sync::Arc;
 use tally_engine::Policy;
-use tally_feed::{Cursor, Link, link, settled_facts};
+use tally_feed::{Cursor, Link, SettledLog, link};
 use tally_wire::{Fact, FactKind};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 /// How many facts are looked at together.
 const FACTS_AT_ONCE: i64 = 500;
@@ -32,6 +35,8 @@ pub struct Checked {
     pub missing: u64,
     /// How many rows each of the other tables has, void ones among them.
     pub rows: Vec<(&'static str, u64)>,
+    /// How many epochs hold whose ledger by block the tables do not have, where they have that of others.
+    pub without_blocks: u64,
     /// The first row that is not what it should be, and what is wrong with it.
     pub difference: Option<String>,
 }
@@ -48,52 +53,61 @@ pub async fn check(
     policies: &[Policy],
 ) -> Result<Vec<Checked>, SinkError> {
     let (path, known) = (log.to_owned(), policies.to_vec());
-    let told = tokio::task::spawn_blocking(move || settled_facts(&path, &known)).await??;
+    let folding = tokio::task::spawn_blocking(move || {
+        let log = SettledLog::open(&path, &known)?;
+        let facts = log.facts()?;
+        Ok::<_, SinkError>((Arc::new(log), facts))
+    });
+    let (log, facts) = folding.await??;
     let session = Session::open(database, schema).await?;
     session.check_version().await?;
-    let client = session.client();
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-    within("beginning", client.batch_execute(begin)).await?;
+    session.within("beginning", session.client().batch_execute(begin)).await?;
     let mut all = Vec::new();
-    for (policy, told) in policies.iter().zip(&told) {
-        all.push(check_feed(client, schema, policy, told).await?);
+    for ((index, policy), facts) in policies.iter().enumerate().zip(&facts) {
+        all.push(check_feed(&session, policy, &Told { log: Arc::clone(&log), index, facts }).await?);
     }
     Ok(all)
 }
 
-async fn check_feed(
-    client: &Client,
-    schema: &Schema,
-    policy: &Policy,
-    told: &[Fact],
-) -> Result<Checked, SinkError> {
+async fn check_feed(session: &Session, policy: &Policy, told: &Told<'_>) -> Result<Checked, SinkError> {
     let statement = "SELECT policy, entry, sequence, facts, link, cursor FROM feed WHERE policy_digest = $1";
     let name = policy.name().to_owned();
-    let Some(row) =
-        within("reading where the feed stands", client.query_opt(statement, &[&policy.digest().as_slice()]))
-            .await?
+    let digest = policy.digest();
+    let digest = digest.as_slice();
+    let Some(row) = session
+        .within("reading where the feed stands", session.client().query_opt(statement, &[&digest]))
+        .await?
     else {
-        return Err(SinkError::NoFeed { schema: schema.to_string(), policy: name });
+        return Err(SinkError::NoFeed { schema: session.schema.to_string(), policy: name });
     };
-    let mut walk = Walk::new(client, row.try_get(0)?);
+    let number = row.try_get(0)?;
+    let mut walk = Walk::new(session, number);
     let stands = standing_of(&row, 1)?;
     walk.all(&stands).await?;
-    let mut missing = 0;
+    let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+    let mut rows: Vec<(&'static str, u64)> = TABLES.iter().map(|table| table.name).zip(walk.rows).collect();
+    let (mut missing, mut without_blocks) = (0, 0);
     if walk.difference.is_none() {
-        let links = links(told)?;
+        let links = links(told.facts)?;
         let differs = walk.holds.iter().zip(&links).find(|((_, held), link)| held != *link);
         walk.difference = differs
             .map(|((entry, _), _)| format!("fact, entry {entry}: what the log tells there is another fact"));
         let (tables, log) = (walk.holds.len(), links.len());
-        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
         if walk.difference.is_none() && log < tables {
             return Err(SinkError::LogBehind { policy: name, log: count(log), tables: count(tables) });
         }
         missing = count(log.saturating_sub(tables));
     }
-    let (facts, void) = (u64::try_from(walk.holds.len()).unwrap_or(u64::MAX), walk.void());
-    let rows = TABLES.iter().map(|table| table.name).zip(walk.rows).collect();
-    Ok(Checked { policy: name, facts, void, missing, rows, difference: walk.difference })
+    if walk.difference.is_none() {
+        let entries = walk.holds.iter().map(|(entry, _)| *entry).collect();
+        let derived = Derived::check(session, number, told, entries).await?;
+        rows.extend([("leaf", derived.leaves), ("ledger", derived.blocks)]);
+        without_blocks = derived.epochs_without_blocks;
+        walk.difference = derived.difference;
+    }
+    let (facts, void) = (count(walk.holds.len()), walk.void());
+    Ok(Checked { policy: name, facts, void, missing, rows, without_blocks, difference: walk.difference })
 }
 
 fn links(facts: &[Fact]) -> Result<Vec<Link>, SinkError> {
@@ -107,7 +121,7 @@ fn links(facts: &[Fact]) -> Result<Vec<Link>, SinkError> {
 
 /// A walk along the table of facts.
 struct Walk<'a> {
-    client: &'a Client,
+    session: &'a Session,
     policy: i32,
     /// The facts that hold by now: their entries and links.
     holds: Vec<(u64, Link)>,
@@ -126,9 +140,9 @@ struct FactRow {
 }
 
 impl<'a> Walk<'a> {
-    fn new(client: &'a Client, policy: i32) -> Self {
+    fn new(session: &'a Session, policy: i32) -> Self {
         let (holds, voids, rows) = (Vec::new(), Vec::new(), [0; TABLES.len()]);
-        Self { client, policy, holds, voids, rows, difference: None }
+        Self { session, policy, holds, voids, rows, difference: None }
     }
 
     fn void(&self) -> u64 {
@@ -143,9 +157,13 @@ impl<'a> Walk<'a> {
             FROM fact WHERE policy = $1 AND entry > $2 ORDER BY entry LIMIT $3";
         let (mut last, mut at) = (0, Standing::default());
         loop {
-            let found =
-                within("reading facts", self.client.query(FACTS, &[&self.policy, &last, &FACTS_AT_ONCE]))
-                    .await?;
+            let found = self
+                .session
+                .within(
+                    "reading facts",
+                    self.session.client().query(FACTS, &[&self.policy, &last, &FACTS_AT_ONCE]),
+                )
+                .await?;
             let mut facts = Vec::new();
             for row in &found {
                 match self.take(row, &mut at)? {
@@ -204,7 +222,7 @@ impl<'a> Walk<'a> {
         let maybe = |value: Option<u64>, field| value.map(|value| signed(value, field)).transpose();
         let transaction = fact.transaction.as_ref().map(|hash| hash.as_str().to_owned());
         let found: Option<&[u8]> = row.try_get(9)?;
-        let found = found.map(|bytes| format!("0x{}", alloy_primitives::hex::encode(bytes)));
+        let found = found.map(hex_of);
         let checks = [
             ("id", row.try_get::<_, &str>(5)? == fact.id),
             ("type", row.try_get::<_, &str>(6)? == fact.kind.name()),
@@ -220,13 +238,13 @@ impl<'a> Walk<'a> {
             return Ok(Err(format!("cursor {cursor} is none")));
         };
         at.sequence = unsigned(sequence, "sequence")?;
-        at.cursor = told;
         self.voids.push((void_by, None));
         if matches!(fact.kind, FactKind::Rollback { .. }) {
             if position.is_some() || found_link.is_some() || told.rollback.is_none() {
                 return Ok(Err("it is a rollback, and has the place of a fact".into()));
             }
             self.roll_back(told.facts, entry, at);
+            at.cursor = after_rollback(at.facts, &at.link, &told);
         } else {
             at.facts = at.facts.saturating_add(1);
             at.link = link(&at.link, body.as_bytes());
@@ -239,6 +257,7 @@ impl<'a> Walk<'a> {
             if told != Cursor::after(at.facts, &at.link) {
                 return Ok(Err(format!("its cursor is not {}", Cursor::after(at.facts, &at.link))));
             }
+            at.cursor = told;
             self.holds.push((at.entry, at.link));
         }
         Ok(Ok(FactRow { entry, fact, void_by }))
@@ -276,7 +295,10 @@ impl<'a> Walk<'a> {
             table.name
         );
         let mut rows = Vec::new();
-        for row in within("reading rows", self.client.query(&statement, &[&self.policy, &after, &to])).await?
+        for row in self
+            .session
+            .within("reading rows", self.session.client().query(&statement, &[&self.policy, &after, &to]))
+            .await?
         {
             let mut cells = Vec::new();
             for (column, (_, kind)) in (2..).zip(table.columns) {
@@ -327,17 +349,17 @@ fn cell(row: &Row, column: usize, kind: Kind) -> Result<Cell, SinkError> {
     Ok(cell.unwrap_or(Cell::Null))
 }
 
-fn text(cell: &Cell) -> String {
+pub(crate) fn text(cell: &Cell) -> String {
     match cell {
         Cell::Null => "null".into(),
         Cell::Number(value) => value.to_string(),
         Cell::Wide(value) => value.to_string(),
-        Cell::Bytes(value) => format!("0x{}", alloy_primitives::hex::encode(value)),
+        Cell::Bytes(value) => hex_of(value),
         Cell::Text(value) => value.clone(),
         Cell::Flag(value) => value.to_string(),
     }
 }
 
-fn shown(value: Option<i64>) -> String {
+pub(crate) fn shown(value: Option<i64>) -> String {
     value.map_or_else(|| "null".into(), |value| value.to_string())
 }

@@ -20,8 +20,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the database may take for one statement before the connection counts as hanging.
-const STATEMENT_TIMEOUT: Duration = Duration::from_mins(2);
+/// How long the database may take for one statement before the connection counts as hanging, if nothing else is said.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How long the other side of a TCP connection may acknowledge nothing.
 const TCP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -29,17 +29,33 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(30);
 /// The name of a sink's connections, which others see in `pg_stat_activity`.
 const APPLICATION: &str = "tally sink";
 
+/// What PostgreSQL's own programs call a connection whose certificate is verified.
+const VERIFYING: [&str; 2] = ["sslmode=verify-full", "sslmode=verify-ca"];
+
+/// The password of a database.
+#[derive(Clone, Default)]
+pub enum Password {
+    /// That of the URL, if it has one.
+    #[default]
+    OfUrl,
+    /// This one, where the URL has none, as with PostgreSQL's variable.
+    Usual(String),
+    /// This one, whatever the URL says.
+    Given(String),
+}
+
 /// A database, and how it is connected to.
 #[derive(Clone)]
 pub struct Database {
     config: Config,
     /// `None` for one that is not encrypted.
     tls: Option<MakeRustlsConnect>,
+    patience: Patience,
 }
 
 impl Database {
-    /// The database at `url`: a URL, or words like `host=... dbname=...`, as PostgreSQL's own programs take them. A `password`
-    /// counts before that of the URL. `ca` is a file of PEM certificates to trust, in place of the system's.
+    /// The database at `url`: a URL, or words like `host=... dbname=...`, as PostgreSQL's own programs take them. `ca` is a file
+    /// of PEM certificates to trust, in place of the system's.
     ///
     /// A connection to another machine is always encrypted and the name in the server's certificate checked, unless the URL
     /// says `sslmode=disable`.
@@ -47,12 +63,22 @@ impl Database {
     /// # Errors
     ///
     /// [`SinkError`] if the URL cannot be understood, or the certificates cannot be read.
-    pub fn new(url: &str, password: Option<&str>, ca: Option<&Path>) -> Result<Self, SinkError> {
+    pub fn new(url: &str, password: &Password, ca: Option<&Path>) -> Result<Self, SinkError> {
         // What the parser finds wrong may repeat a part of it, and so a password.
         let none = || SinkError::Usage("the database's URL cannot be understood".into());
-        let mut config: Config = url.parse().map_err(|_| none())?;
-        if let Some(password) = password {
-            config.password(password);
+        // What is encrypted here is verified in full, whatever word asks for it; the parser does not know these two.
+        let known =
+            |_| VERIFYING.iter().fold(url.to_owned(), |url, mode| url.replace(mode, "sslmode=require"));
+        let mut config: Config =
+            url.parse().map_err(known).or_else(|url: String| url.parse()).map_err(|_| none())?;
+        match password {
+            Password::Given(password) => {
+                config.password(password);
+            }
+            Password::Usual(password) if config.get_password().is_none() => {
+                config.password(password);
+            }
+            Password::Usual(_) | Password::OfUrl => {}
         }
         let is_near = |host: &Host| match host {
             Host::Unix(_) => true,
@@ -76,19 +102,27 @@ impl Database {
         }
         let is_encrypted = config.get_ssl_mode() != SslMode::Disable;
         let tls = if is_encrypted { Some(MakeRustlsConnect::new(tls(ca)?)) } else { None };
-        Ok(Self { config, tls })
+        Ok(Self { config, tls, patience: Patience(STATEMENT_TIMEOUT) })
+    }
+
+    /// The same, where a statement may take so long before the connection counts as hanging.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { patience: Patience(timeout), ..self }
     }
 
     /// A new connection.
     pub(crate) async fn connect(&self) -> Result<Connected, SinkError> {
+        let patience = self.patience;
         let (client, task) = if let Some(tls) = &self.tls {
-            let (client, connection) = within("connecting", self.config.connect(tls.clone())).await?;
+            let connecting = self.config.connect(tls.clone());
+            let (client, connection) = patience.within("connecting", connecting).await?;
             (client, tokio::spawn(async move { ended(connection.await) }))
         } else {
-            let (client, connection) = within("connecting", self.config.connect(NoTls)).await?;
+            let (client, connection) = patience.within("connecting", self.config.connect(NoTls)).await?;
             (client, tokio::spawn(async move { ended(connection.await) }))
         };
-        Ok(Connected { client, task })
+        Ok(Connected { client, task, patience })
     }
 }
 
@@ -103,6 +137,7 @@ fn ended(result: Result<(), tokio_postgres::Error>) {
 pub(crate) struct Connected {
     pub(crate) client: Client,
     task: JoinHandle<()>,
+    pub(crate) patience: Patience,
 }
 
 impl Drop for Connected {
@@ -111,14 +146,21 @@ impl Drop for Connected {
     }
 }
 
-/// What a statement gives, unless the database hangs.
-pub(crate) async fn within<T>(
-    doing: &'static str,
-    statement: impl Future<Output = Result<T, tokio_postgres::Error>> + Send,
-) -> Result<T, SinkError> {
-    let secs = STATEMENT_TIMEOUT.as_secs();
-    let answered = tokio::time::timeout(STATEMENT_TIMEOUT, statement).await;
-    answered.map_err(|_| SinkError::Hangs { doing, secs })?.map_err(Into::into)
+/// How long is waited for a statement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience(pub(crate) Duration);
+
+impl Patience {
+    /// What a statement gives, unless the database hangs.
+    pub(crate) async fn within<T>(
+        self,
+        doing: &'static str,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>> + Send,
+    ) -> Result<T, SinkError> {
+        let answered = tokio::time::timeout(self.0, statement).await;
+        let hangs = |_| SinkError::Hangs { doing, secs: self.0.as_secs() };
+        answered.map_err(hangs)?.map_err(Into::into)
+    }
 }
 
 fn tls(ca: Option<&Path>) -> Result<ClientConfig, SinkError> {
@@ -146,7 +188,8 @@ mod tests {
 
     #[test]
     fn another_machine_is_asked_with_tls_unless_the_url_says_otherwise() {
-        let is_encrypted = |url: &str| Database::new(url, None, None).expect("it is a URL").tls.is_some();
+        let is_encrypted =
+            |url: &str| Database::new(url, &Password::OfUrl, None).expect("it is a URL").tls.is_some();
         for near in [
             "dbname=a",
             "host=/run/postgresql dbname=a",
@@ -164,19 +207,42 @@ mod tests {
             "host=localhost hostaddr=192.0.2.1",
             "postgresql://192.0.2.1/a",
             "postgresql://localhost/a?sslmode=require",
+            "postgresql://localhost/a?sslmode=verify-full",
+            "host=127.0.0.1 sslmode=verify-ca dbname=a",
         ] {
             assert!(is_encrypted(far), "{far}");
         }
     }
 
     #[test]
+    fn a_password_that_is_given_counts_before_that_of_the_url_and_that_before_the_variable() {
+        let password_of = |url: &str, password: &Password| {
+            let database = Database::new(url, password, None).expect("it is a URL");
+            database.config.get_password().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+        };
+        let (with, without) = ("postgresql://a:own@localhost/a", "postgresql://a@localhost/a");
+        let [given, usual] = [Password::Given("given".into()), Password::Usual("usual".into())];
+        for (url, password, expected) in [
+            (with, &Password::OfUrl, Some("own")),
+            (with, &usual, Some("own")),
+            (with, &given, Some("given")),
+            (without, &Password::OfUrl, None),
+            (without, &usual, Some("usual")),
+            (without, &given, Some("given")),
+        ] {
+            assert_eq!(password_of(url, password).as_deref(), expected, "{url}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_with_a_url_is_said_without_it() {
         for url in ["postgresql://a:secret@host:port/a", "secret", "host=a password=secret porte=1"] {
-            let error = Database::new(url, None, None).map(|_| ()).expect_err("it is none").to_string();
+            let error =
+                Database::new(url, &Password::OfUrl, None).map(|_| ()).expect_err("it is none").to_string();
             assert!(!error.contains("secret"), "{error}");
         }
         let none = Path::new("/nowhere/ca.pem");
-        let error = Database::new("postgresql://db.example.org/a", None, Some(none)).map(|_| ());
+        let error = Database::new("postgresql://db.example.org/a", &Password::OfUrl, Some(none)).map(|_| ());
         let error = error.expect_err("there is no such file").to_string();
         assert!(error.starts_with("TLS: /nowhere/ca.pem: "), "{error}");
     }

@@ -46,6 +46,14 @@ pub enum SinkError {
     /// An answer cannot be read.
     #[error("the server: an answer that is none: {0}")]
     NoAnswer(String),
+    /// The answer is of another policy.
+    #[error("the server: policy {asked} was asked for, and the answer is of {told}")]
+    OtherPolicy {
+        /// The policy that was asked for.
+        asked: String,
+        /// The name and version of the one that was told of.
+        told: String,
+    },
     /// A fact does not go on from those before it.
     #[error("policy {policy}, the fact with number {sequence}: {what}")]
     Broken {
@@ -55,6 +63,50 @@ pub enum SinkError {
         sequence: u64,
         /// What is wrong with it.
         what: String,
+    },
+    /// What follows from the facts is not what was published.
+    #[error("policy {policy}, entry {entry}: {what}")]
+    Underived {
+        /// The name of the policy.
+        policy: String,
+        /// The place of the fact in the tables.
+        entry: i64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The tables and the source have other sums at the same place of the feed.
+    #[error(
+        "policy {policy}, sequencer {sequencer}: at cursor {cursor} its {what} is {tables} wei in the tables and {source_wei} wei at the source: `tally sink check` against a log says which row is wrong"
+    )]
+    Sums {
+        /// The name of the policy.
+        policy: String,
+        /// The id of the sequencer.
+        sequencer: u64,
+        /// How far both are in the feed.
+        cursor: String,
+        /// Which sum it is.
+        what: &'static str,
+        /// What follows from the tables.
+        tables: String,
+        /// What the source says.
+        source_wei: String,
+    },
+    /// Something was paid that is void since.
+    #[error(
+        "policy {policy}: payment {reference} of sequencer {sequencer} went up to {cumulative_wei} wei since the beginning, and now it is owed {expected}: nothing more is due to it until it is owed more; say so in payout.accepted, by hand, for the sink to go on"
+    )]
+    VoidPaid {
+        /// The name of the policy.
+        policy: String,
+        /// The id of the sequencer.
+        sequencer: i64,
+        /// Up to which amount it was paid.
+        cumulative_wei: String,
+        /// What it is owed now.
+        expected: String,
+        /// What the payment is called.
+        reference: String,
     },
     /// A value of a fact cannot be stored.
     #[error("{field}: {found} is not {expected}")]
@@ -163,8 +215,12 @@ impl SinkError {
             }
             Self::Hangs { .. } | Self::Lost | Self::Unreachable(_) | Self::NoAnswer(_) => true,
             Self::TooLarge { .. }
+            | Self::OtherPolicy { .. }
             | Self::Broken { .. }
             | Self::Value { .. }
+            | Self::Underived { .. }
+            | Self::Sums { .. }
+            | Self::VoidPaid { .. }
             | Self::Held { .. }
             | Self::Newer { .. }
             | Self::Older { .. }
@@ -177,6 +233,13 @@ impl SinkError {
             | Self::Json(_)
             | Self::Task(_) => false,
         }
+    }
+}
+
+impl SinkError {
+    /// Whether it says that what is in the tables, or was paid, is not as it should be, rather than that something cannot be done.
+    pub fn is_difference(&self) -> bool {
+        matches!(self, Self::Sums { .. } | Self::VoidPaid { .. } | Self::Underived { .. })
     }
 }
 

@@ -8,23 +8,38 @@
 //!
 //! Another database takes an implementation of [`Store`], and a loop like the one of [`run`].
 
+mod batch;
+mod blocks;
 mod check;
+mod check_derived;
+mod column;
 mod database;
+mod derived;
 mod error;
+mod leaves;
 mod memory;
+mod metrics;
 mod postgres;
 mod rows;
 mod run;
+mod running;
 mod schema;
 mod server;
+mod session;
+mod source;
 mod store;
+mod sums;
 
+pub use batch::PostgresBatch;
 pub use check::{Checked, check};
-pub use database::Database;
+pub use database::{Database, Password, STATEMENT_TIMEOUT};
 pub use error::SinkError;
 pub use memory::{Kept, MemoryBatch, MemoryStore};
-pub use postgres::{PostgresBatch, PostgresStore};
-pub use run::{Applied, SinkOptions, Source, run};
-pub use schema::{Schema, migrate, migrations_sql, roles_sql};
+pub use metrics::SinkMetrics;
+pub use postgres::PostgresStore;
+pub use run::{Applied, SinkOptions, run};
+pub use schema::{Schema, migrations_sql, publish_sql, roles_sql};
 pub use server::ServerFeed;
+pub use session::migrate;
+pub use source::Source;
 pub use store::{Batch, Entry, Standing, Store, apply};

@@ -112,6 +112,9 @@ pub(crate) const TABLES: [Table; 10] = {
     ]
 };
 
+/// The tables whose rows go with facts, too, but follow from more than the one fact.
+pub(crate) const DERIVED: [&str; 2] = ["leaf", "ledger_epoch"];
+
 const EPOCH: usize = 0;
 const EPOCH_REWARD: usize = 1;
 const DISTRIBUTION: usize = 2;
@@ -294,4 +297,9 @@ pub(crate) fn raw(text: &str, field: &'static str) -> Result<Vec<u8>, SinkError>
     let bytes = text.strip_prefix("0x").and_then(|digits| hex::decode(digits).ok());
     let expected = "hexadecimal digits after 0x";
     bytes.ok_or_else(|| SinkError::Value { field, found: text.into(), expected })
+}
+
+/// Bytes as they are usually written.
+pub(crate) fn hex_of(bytes: &[u8]) -> String {
+    hex::encode_prefixed(bytes)
 }

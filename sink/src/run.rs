@@ -2,17 +2,20 @@
 
 use crate::database::Database;
 use crate::error::SinkError;
+use crate::metrics::SinkMetrics;
 use crate::postgres::PostgresStore;
 use crate::schema::Schema;
-use crate::server::{FACTS_MAX, ServerFeed};
+use crate::session::{Backend, SILENCE_MAX};
+use crate::source::Source;
 use crate::store::{Standing, Store, apply};
-use futures_util::future::select_all;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::sums::{check_payouts, compare};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
-use tally_feed::{Cursor, LogFeed};
-use tally_wire::{At, FactKind, FeedAnswer};
+use tally_feed::Cursor;
+use tally_wire::{At, FactKind, FeedAnswer, NumberedFact};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// The pauses after failures: the first, and the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -24,78 +27,6 @@ const ATTEMPTS_MAX: u32 = 8;
 /// How often a sink that had the lock, and lost its connection, asks for it again: the database may not have noticed yet.
 const LOCK_LOST_ATTEMPTS_MAX: u32 = 8;
 
-/// Where the facts come from.
-pub struct Source(Kind);
-
-enum Kind {
-    Log { feed: Arc<Mutex<LogFeed>>, policies: usize, poll: Duration },
-    Server(ServerFeed),
-}
-
-impl Source {
-    /// A log that nobody serves, whose journals this keeps: see [`LogFeed::new`]. It is looked at again after `poll`.
-    pub fn log(
-        log: PathBuf,
-        feed_dir: Option<PathBuf>,
-        policies: Vec<tally_engine::Policy>,
-        poll: Duration,
-    ) -> Self {
-        let count = policies.len();
-        let feed = Arc::new(Mutex::new(LogFeed::new(log, feed_dir, policies)));
-        Self(Kind::Log { feed, policies: count, poll })
-    }
-
-    /// A server.
-    pub fn server(server: ServerFeed) -> Self {
-        Self(Kind::Server(server))
-    }
-
-    fn policies(&self) -> usize {
-        match &self.0 {
-            Kind::Log { policies, .. } => *policies,
-            Kind::Server(server) => server.policies(),
-        }
-    }
-
-    /// Reads what is new in a log.
-    async fn refresh(&self) -> Result<(), SinkError> {
-        let Kind::Log { feed, .. } = &self.0 else { return Ok(()) };
-        let feed = Arc::clone(feed);
-        // A thread that panicked has left nothing half done that folding anew would not replace.
-        let folding = move || feed.lock().unwrap_or_else(PoisonError::into_inner).advance();
-        tokio::task::spawn_blocking(folding).await??;
-        Ok(())
-    }
-
-    /// What comes after `cursor`; `None` if there is nothing to read from yet.
-    async fn page(&self, policy: usize, cursor: Cursor) -> Result<Option<FeedAnswer>, SinkError> {
-        match &self.0 {
-            Kind::Server(server) => server.page(policy, cursor, false).await.map(Some),
-            Kind::Log { feed, .. } => {
-                let feed = feed.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(feed.page(policy, cursor, FACTS_MAX)?)
-            }
-        }
-    }
-
-    /// Waits until there may be more in one of the feeds, and returns what there is if that is known by then.
-    async fn wait(&self, cursors: &[Cursor]) -> Result<Option<(usize, FeedAnswer)>, SinkError> {
-        match &self.0 {
-            Kind::Log { poll, .. } => {
-                tokio::time::sleep(*poll).await;
-                self.refresh().await?;
-                Ok(None)
-            }
-            Kind::Server(server) => {
-                let pages = cursors.iter().enumerate();
-                let pages = pages.map(|(index, cursor)| Box::pin(server.page(index, *cursor, true)));
-                let (page, index, _) = select_all(pages).await;
-                Ok(Some((index, page?)))
-            }
-        }
-    }
-}
-
 /// What a sink does.
 pub struct SinkOptions {
     /// The database.
@@ -106,6 +37,12 @@ pub struct SinkOptions {
     pub source: Source,
     /// Whether it goes on once everything that there is was written.
     pub follow: bool,
+    /// Whether it keeps the ledger by block of each epoch, which only a log has.
+    pub blocks: bool,
+    /// Whether it tells others of each commit that brings facts.
+    pub notify: bool,
+    /// How often it compares its sums with those of the source, and once in the end if it does not follow; `None` for never.
+    pub compare_every: Option<Duration>,
 }
 
 /// What a sink has done.
@@ -120,7 +57,6 @@ pub struct Applied {
 }
 
 /// Where one feed is.
-#[derive(Clone)]
 struct Feed {
     standing: Standing,
     /// What the last page was of.
@@ -128,14 +64,27 @@ struct Feed {
     /// Whether that is in the tables, and there was nothing more.
     is_written: bool,
     is_end: bool,
+    aside: Aside,
+}
+
+/// What is looked after beside the facts.
+#[derive(Default)]
+struct Aside {
+    /// Whether what was left out before is in the tables.
+    is_filled: bool,
+    /// Whether payments were looked at since the last rollback.
+    is_checked: bool,
 }
 
 struct Run<'a> {
     options: &'a SinkOptions,
+    metrics: &'a SinkMetrics,
     store: Option<PostgresStore>,
-    has_had_store: bool,
+    /// Who served the connection before, once there was one.
+    former: Option<Backend>,
     feeds: Vec<Feed>,
     applied: Applied,
+    compared: Option<Instant>,
 }
 
 /// Writes what the source tells into the database. Without `follow` it ends when that is done; else, and in any case, once
@@ -144,9 +93,25 @@ struct Run<'a> {
 /// # Errors
 ///
 /// [`SinkError`] that does not pass by itself; without `follow` also one that did not pass in time.
-pub async fn run(options: &SinkOptions, mut stop: watch::Receiver<bool>) -> Result<Applied, SinkError> {
-    let mut run =
-        Run { options, store: None, has_had_store: false, feeds: Vec::new(), applied: Applied::default() };
+pub async fn run(
+    options: &SinkOptions,
+    metrics: &SinkMetrics,
+    mut stop: watch::Receiver<bool>,
+) -> Result<Applied, SinkError> {
+    if options.blocks && options.source.log_feed().is_none() {
+        let why = "--blocks needs --log: a server gives the ledger by block only page by page for one sequencer, up to blocks that \
+            are not settled, and without those of nobody";
+        return Err(SinkError::Usage(why.into()));
+    }
+    let mut run = Run {
+        options,
+        metrics,
+        store: None,
+        former: None,
+        feeds: Vec::new(),
+        applied: Applied::default(),
+        compared: None,
+    };
     let ended = tokio::select! {
         ended = run.go_on() => ended,
         _ = stop.wait_for(|stop| *stop) => Ok(()),
@@ -163,18 +128,20 @@ impl Run<'_> {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
+            self.metrics.set_up_to_date(false);
             if before != self.applied {
                 (failures, pause) = (0, PAUSE_MIN);
             }
             failures = failures.saturating_add(1);
             let waits_for_lock = matches!(error, SinkError::Held { .. })
-                && self.has_had_store
+                && self.former.is_some()
                 && failures <= LOCK_LOST_ATTEMPTS_MAX;
             let may_go_on = error.is_passing() && (self.options.follow || failures < ATTEMPTS_MAX);
             if !may_go_on && !waits_for_lock {
                 return Err(error);
             }
             self.applied.retries = self.applied.retries.saturating_add(1);
+            self.metrics.retried();
             // Not all at once, where many wait for the same.
             let pause_secs = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
             tracing::warn!("{error}; trying again in {} ms", pause_secs.as_millis());
@@ -186,13 +153,9 @@ impl Run<'_> {
     /// Writes page after page until an error, or the end of what there is.
     async fn write_all(&mut self) -> Result<(), SinkError> {
         let SinkOptions { source, follow, .. } = self.options;
-        let mut store = if let Some(store) = self.store.take() {
-            store
-        } else {
-            let store = PostgresStore::open(&self.options.database, &self.options.schema).await?;
-            self.has_had_store = true;
-            self.feeds.clear();
-            store
+        let mut store = match self.store.take() {
+            Some(store) => store,
+            None => self.open().await?,
         };
         // What the source says fails without harm to the connection; what the database says ends it.
         if let Err(error) = source.refresh().await {
@@ -200,22 +163,51 @@ impl Run<'_> {
             return Err(error);
         }
         loop {
-            store.check_connection()?;
-            let page = match self.next_page(source, *follow).await {
-                Ok(Next::Page(index, page)) => (index, *page),
-                Ok(Next::Nothing) => continue,
+            store.check_connection().await?;
+            if self.feeds.len() == source.policies() && self.feeds.iter().all(|feed| feed.is_end) {
+                self.metrics.set_up_to_date(true);
+                self.look_back(&store).await?;
+            }
+            match self.next_page(source, *follow, &mut store).await {
+                Ok(Next::Page(index, page)) => {
+                    self.metrics.set_up_to_date(page.facts.is_empty() && page.is_end);
+                    self.write(&mut store, (index, *page)).await?;
+                }
+                Ok(Next::Nothing) => {}
                 Ok(Next::End) => return Ok(()),
+                // The connection is gone, or there is another reason to make a new one.
+                Err(error @ (SinkError::Database(_) | SinkError::Hangs { .. } | SinkError::Lost)) => {
+                    return Err(error);
+                }
                 Err(error) => {
                     self.store = Some(store);
                     return Err(error);
                 }
-            };
-            self.write(&mut store, page).await?;
+            }
         }
     }
 
+    async fn open(&mut self) -> Result<PostgresStore, SinkError> {
+        let SinkOptions { database, schema, source, blocks, notify, .. } = self.options;
+        let mut store = PostgresStore::open_after(database, schema, self.former.as_ref()).await?;
+        self.former = store.backend().cloned();
+        self.feeds.clear();
+        if *notify {
+            store = store.with_notify();
+        }
+        if let Some(feed) = source.log_feed().filter(|_| *blocks) {
+            store = store.with_blocks(Arc::clone(feed));
+        }
+        Ok(store)
+    }
+
     /// What is to be written next.
-    async fn next_page(&mut self, source: &Source, follow: bool) -> Result<Next, SinkError> {
+    async fn next_page(
+        &mut self,
+        source: &Source,
+        follow: bool,
+        store: &mut PostgresStore,
+    ) -> Result<Next, SinkError> {
         // Whose digest is not known yet: the first page tells it, and is read again from where the feed stands.
         if self.feeds.len() < source.policies() {
             let index = self.feeds.len();
@@ -234,7 +226,15 @@ impl Run<'_> {
             return Ok(Next::End);
         }
         let cursors: Vec<Cursor> = self.feeds.iter().map(|feed| feed.standing.cursor).collect();
-        if let Some((index, page)) = source.wait(&cursors).await? {
+        let mut waiting = pin!(source.wait(&cursors));
+        let found = loop {
+            tokio::select! {
+                found = &mut waiting => break found?,
+                // A connection that ended or hangs is noticed before there is something to write.
+                () = tokio::time::sleep(SILENCE_MAX) => store.check_connection().await?,
+            }
+        };
+        if let Some((index, page)) = found {
             return Ok(Next::Page(index, Box::new(page)));
         }
         for feed in &mut self.feeds {
@@ -249,12 +249,9 @@ impl Run<'_> {
         (index, page): (usize, FeedAnswer),
     ) -> Result<(), SinkError> {
         let policy = &page.at.policy;
+        self.options.source.check_policy(index, policy)?;
         let Some(feed) = self.feeds.get_mut(index) else {
-            let standing = store.standing(policy).await?;
-            let (name, cursor) = (&policy.name, standing.cursor);
-            tracing::info!("policy {name}: {} facts are there, up to {cursor}", standing.facts);
-            self.feeds.push(Feed { standing, at: page.at, is_written: false, is_end: false });
-            return Ok(());
+            return self.begin(store, page).await;
         };
         if feed.at.policy.digest != policy.digest {
             let what = format!(
@@ -265,22 +262,105 @@ impl Run<'_> {
             return Err(SinkError::Broken { policy: policy.name.clone(), sequence: 0, what });
         }
         if !page.facts.is_empty() || !feed.is_written || feed.at != page.at {
-            feed.standing = apply(store, &feed.standing, &page).await?;
-            let is_rollback =
-                |fact: &&tally_wire::NumberedFact| matches!(fact.fact.kind, FactKind::Rollback { .. });
-            let rollbacks = page.facts.iter().filter(is_rollback).count();
-            let facts = page.facts.len().saturating_sub(rollbacks);
-            let more = |sum: u64, count: usize| sum.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
-            self.applied.facts = more(self.applied.facts, facts);
-            self.applied.rollbacks = more(self.applied.rollbacks, rollbacks);
+            for part in parts(&page, store.keeps_blocks()) {
+                let began = Instant::now();
+                feed.standing = apply(store, &feed.standing, &part).await?;
+                let (facts, rollbacks) = counts(&part.facts);
+                self.applied.facts = self.applied.facts.saturating_add(facts);
+                self.applied.rollbacks = self.applied.rollbacks.saturating_add(rollbacks);
+                feed.aside.is_checked &= rollbacks == 0;
+                self.metrics.wrote(policy, facts, rollbacks, began.elapsed());
+            }
             if page.is_end && !page.facts.is_empty() {
                 let cursor = feed.standing.cursor;
-                tracing::info!("policy {}: everything up to {cursor} is in the tables", page.at.policy.name);
+                tracing::info!("policy {}: everything up to {cursor} is in the tables", policy.name);
             }
+        }
+        let told = Cursor::parse(&page.at.feed.cursor).map_or(feed.standing.facts, |cursor| cursor.facts);
+        self.metrics.stands(policy, feed.standing.sequence, told.saturating_sub(feed.standing.facts));
+        if page.is_end && !feed.aside.is_filled {
+            store.fill(policy).await?;
+            feed.aside.is_filled = true;
         }
         (feed.at, feed.is_written, feed.is_end) = (page.at, true, page.is_end);
         Ok(())
     }
+
+    /// Takes a policy up, by the first page of its feed.
+    async fn begin(&mut self, store: &mut PostgresStore, page: FeedAnswer) -> Result<(), SinkError> {
+        let policy = &page.at.policy;
+        if self.feeds.iter().any(|feed| feed.at.policy.digest == policy.digest) {
+            let what = format!("policy {}@{} is given twice", policy.name, policy.version);
+            return Err(SinkError::Usage(what));
+        }
+        let standing = store.standing(policy).await?;
+        let (name, cursor) = (&policy.name, standing.cursor);
+        tracing::info!("policy {name}: {} facts are there, up to {cursor}", standing.facts);
+        self.metrics.expect(policy);
+        let at = page.at;
+        self.feeds.push(Feed { standing, at, is_written: false, is_end: false, aside: Aside::default() });
+        Ok(())
+    }
+
+    /// When everything is written: whether what was paid is still owed, and, now and then, whether all sums are the source's.
+    async fn look_back(&mut self, store: &PostgresStore) -> Result<(), SinkError> {
+        let is_time = |every: Duration| self.compared.is_none_or(|last| last.elapsed() >= every);
+        let compares = self.options.compare_every.is_some_and(is_time);
+        for (index, feed) in self.feeds.iter_mut().enumerate() {
+            let policy = &feed.at.policy;
+            let Some((session, number)) = store.of(policy) else { continue };
+            if !feed.aside.is_checked || compares {
+                let paid = check_payouts(session, number, &policy.name).await;
+                self.metrics.set_void_paid(matches!(paid, Err(SinkError::VoidPaid { .. })));
+                paid?;
+                feed.aside.is_checked = true;
+            }
+            if !compares {
+                continue;
+            }
+            let equal = match self.options.source.accounts(index).await {
+                Ok(Some(found)) => compare(session, number, &found).await?,
+                Ok(None) => false,
+                // The facts are what counts: that they come is tried again elsewhere.
+                Err(error) if error.is_passing() => {
+                    tracing::warn!("policy {}: the sums were not compared: {error}", policy.name);
+                    false
+                }
+                Err(error) => return Err(error),
+            };
+            if equal {
+                self.metrics.compared();
+                tracing::debug!("policy {}: all sums are those of the source", policy.name);
+            }
+        }
+        if compares {
+            self.compared = Some(Instant::now());
+        }
+        Ok(())
+    }
+}
+
+/// What of a page is written in one transaction: all of it, or, where an epoch brings its ledger by block, up to each epoch.
+fn parts(page: &FeedAnswer, keeps_blocks: bool) -> Vec<FeedAnswer> {
+    let closes = |fact: &NumberedFact| matches!(fact.fact.kind, FactKind::EpochClosed { .. });
+    let part = |facts: &[NumberedFact]| FeedAnswer {
+        at: page.at.clone(),
+        cursor: page.cursor.clone(),
+        is_end: page.is_end,
+        facts: facts.to_vec(),
+    };
+    if !keeps_blocks || page.facts.is_empty() {
+        return vec![part(&page.facts)];
+    }
+    page.facts.split_inclusive(closes).map(part).collect()
+}
+
+/// How many facts and rollbacks there are.
+fn counts(facts: &[NumberedFact]) -> (u64, u64) {
+    let is_rollback = |fact: &&NumberedFact| matches!(fact.fact.kind, FactKind::Rollback { .. });
+    let rollbacks = facts.iter().filter(is_rollback).count();
+    let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    (number(facts.len().saturating_sub(rollbacks)), number(rollbacks))
 }
 
 /// What comes next.

@@ -1,18 +1,24 @@
 //! The feed of a server, page by page.
 
 use crate::error::SinkError;
+use crate::source::Accounts;
 use reqwest::{Client, StatusCode, Url, header, redirect};
+use serde::de::DeserializeOwned;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tally_feed::Cursor;
-use tally_wire::FeedAnswer;
+use tally_wire::{FeedAnswer, Policy, SequencersAnswer};
 
-/// No page may be larger.
-const ANSWER_BYTES_MAX: usize = 32 << 20;
+/// No page may be larger. One that is gets asked for again with fewer facts: one of an epoch has a line for each sequencer.
+const ANSWER_BYTES_MAX: usize = 8 << 20;
 
-/// How many facts a page may have. One of an epoch has a line for each sequencer.
-pub(crate) const FACTS_MAX: usize = 250;
+/// How many facts a page may have.
+pub(crate) const FACTS_MAX: usize = 1_000;
+
+/// How many sequencers a page of them has, and how many such pages there may be.
+const SEQUENCERS_MAX: usize = 1_000;
+const PAGES_MAX: usize = 100;
 
 /// How long a server may wait for a fact, which it answers at once when there is one.
 const WAIT_SECS: u64 = 20;
@@ -46,7 +52,7 @@ impl ServerFeed {
         if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
             return Err(none());
         }
-        url.path_segments_mut().map_err(|()| none())?.pop_if_empty().extend(["v1", "feed"]);
+        url.path_segments_mut().map_err(|()| none())?.pop_if_empty().push("v1");
         // The first to set it wins; which one is of no matter, as all are this one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
@@ -75,13 +81,70 @@ impl ServerFeed {
         cursor: Cursor,
         waits: bool,
     ) -> Result<FeedAnswer, SinkError> {
+        let wait_secs = if waits { WAIT_SECS } else { 0 };
+        let mut limit = FACTS_MAX;
+        loop {
+            let more = [
+                ("after", cursor.to_string()),
+                ("limit", limit.to_string()),
+                ("wait_secs", wait_secs.to_string()),
+            ];
+            match self.ask("feed", policy, &more).await {
+                // Rounds down, to 1 at last.
+                Err(SinkError::TooLarge { .. }) if limit > 1 => limit /= 2,
+                answered => return answered,
+            }
+        }
+    }
+
+    /// Whether an answer is of the policy with this index.
+    pub(crate) fn check_policy(&self, index: usize, told: &Policy) -> Result<(), SinkError> {
+        let asked = self.policies.get(index).map_or("", String::as_str);
+        let full = format!("{}@{}", told.name, told.version);
+        if asked == told.name || asked == full {
+            return Ok(());
+        }
+        Err(SinkError::OtherPolicy { asked: asked.into(), told: full })
+    }
+
+    /// What all sequencers have, page by page of one state; `None` if the server does not keep that state so long.
+    pub(crate) async fn accounts(&self, policy: usize) -> Result<Option<Accounts>, SinkError> {
+        let mut found: Option<Accounts> = None;
+        let mut more = vec![("limit", SEQUENCERS_MAX.to_string())];
+        for _ in 0..PAGES_MAX {
+            let page: SequencersAnswer = match self.ask("sequencers", policy, &more).await {
+                Ok(page) => page,
+                Err(SinkError::Refused { problem, .. }) if problem == "moved" => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            let is_final = page.at.log.l1_head == page.at.final_l1_head;
+            let head = page.at.final_l1_head.as_ref().filter(|_| is_final);
+            let final_until = head.map(|head| head.timestamp);
+            match &mut found {
+                None => found = Some(Accounts { at: page.at, sequencers: page.sequencers, final_until }),
+                Some(found) if found.at != page.at => return Ok(None),
+                Some(found) => found.sequencers.extend(page.sequencers),
+            }
+            let Some(next) = page.next else { return Ok(found) };
+            more.truncate(1);
+            more.push(("cursor", next));
+        }
+        Err(SinkError::NoAnswer(format!("more than {PAGES_MAX} pages of sequencers")))
+    }
+
+    /// What the server answers.
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        policy: usize,
+        more: &[(&str, String)],
+    ) -> Result<T, SinkError> {
         let mut url = self.url.clone();
+        url.path_segments_mut()
+            .map_err(|()| SinkError::Usage("--from: it is no URL of a server".into()))?
+            .push(what);
         let name = self.policies.get(policy).map_or("", String::as_str);
-        url.query_pairs_mut()
-            .append_pair("policy", name)
-            .append_pair("after", &cursor.to_string())
-            .append_pair("limit", &FACTS_MAX.to_string())
-            .append_pair("wait_secs", &if waits { WAIT_SECS } else { 0 }.to_string());
+        url.query_pairs_mut().append_pair("policy", name).extend_pairs(more);
         let mut request = self.client.get(url).header(header::ACCEPT, "application/json");
         if let Some(path) = &self.token_file {
             request = request.bearer_auth(read_token(path)?);

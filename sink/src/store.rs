@@ -71,6 +71,12 @@ pub trait Batch: Send {
     ) -> impl Future<Output = Result<(), SinkError>> + Send;
 }
 
+/// The cursor of a reader of a rollback, which has so many facts with this link. The rollback may be of facts that the reader
+/// never had: then it has fewer than the cursor of the rollback says, and another server has to know how many.
+pub(crate) fn after_rollback(facts: u64, link: &Link, told: &Cursor) -> Cursor {
+    Cursor { rollback: told.rollback, ..Cursor::after(facts, link) }
+}
+
 /// Applies a page of a feed in one transaction, and returns where the store stands after it. Each fact has to go on from the
 /// one before: the digest in its cursor is worked out here, of the text of all facts that hold.
 ///
@@ -127,6 +133,7 @@ pub async fn apply<S: Store>(
                 }
                 (to.facts, to.link) = (kept.facts, link);
             }
+            to.cursor = after_rollback(to.facts, &to.link, &cursor);
         } else {
             to.facts = to.facts.checked_add(1).ok_or_else(|| broken("there are too many".into()))?;
             to.link = link(&to.link, text.as_bytes());
@@ -136,8 +143,9 @@ pub async fn apply<S: Store>(
             }
             let place = Some((to.facts, to.link));
             entries.push(Entry { entry: to.entry, place, fact: fact.clone(), text });
+            to.cursor = cursor;
         }
-        (to.cursor, to.sequence) = (cursor, fact.sequence);
+        to.sequence = fact.sequence;
     }
     if !entries.is_empty() {
         batch.append(&entries).await?;

@@ -68,6 +68,8 @@ pub(crate) enum Tool {
     DuckDb,
     /// Node.js with what npm installs: an Ethereum node, a Solidity compiler, OpenZeppelin's trees.
     Npm,
+    /// Python with a driver for PostgreSQL and a reader of YAML.
+    Payer,
     /// The server of Debian's packages, and `psql`.
     Postgres,
     Python,
@@ -83,6 +85,7 @@ impl Tool {
         match self {
             Self::DuckDb => python("duckdb"),
             Self::Npm => Command::new("node"),
+            Self::Payer => python("payer"),
             Self::Postgres => Command::new(programs().unwrap_or_default().join("initdb")),
             Self::Python => Command::new("python3"),
             Self::Schemathesis => python("contract"),
@@ -98,7 +101,7 @@ impl Tool {
         let is_installed = match self {
             Self::Npm => in_tests("anvil/node_modules").is_dir(),
             Self::Clients => in_tests("clients/node_modules").is_dir(),
-            Self::DuckDb | Self::Postgres | Self::Python | Self::Schemathesis => true,
+            Self::DuckDb | Self::Payer | Self::Postgres | Self::Python | Self::Schemathesis => true,
         };
         if is_installed && version.is_ok_and(|status| status.success()) {
             return true;
@@ -106,6 +109,7 @@ impl Tool {
         let (tool, remedy) = match self {
             Self::DuckDb => ("DuckDB", "`make duckdb` installs it"),
             Self::Npm => ("Node.js and an Ethereum node", "`make anvil` installs them"),
+            Self::Payer => ("psycopg and PyYAML", "`make contract` installs it"),
             Self::Postgres => ("PostgreSQL", "`./scripts/install-deps.sh tests` installs it"),
             Self::Python => ("python3", "`make contract` installs it"),
             Self::Schemathesis => ("schemathesis", "`make contract` installs it"),

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 /// A running server. It ends when this is dropped, and also when the thread that started it does.
 pub(crate) struct Cluster {
+    mount: Option<Mount>,
     dir: TempDir,
     server: Option<Child>,
 }
@@ -32,30 +33,55 @@ fn program(name: &str, dir: &Path) -> Command {
     command
 }
 
-fn is_root() -> bool {
+/// A small disk of its own, for the data alone.
+struct Mount(PathBuf);
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+pub(crate) fn is_root() -> bool {
     std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 impl Cluster {
     /// Starts one; `None` where PostgreSQL is not installed.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_on(None)
+    }
+
+    /// Starts one whose data lie on a disk of so many MiB, which only root can make.
+    pub(crate) fn start_on(disk_mib: Option<u32>) -> Option<Self> {
         if !Tool::Postgres.is_there() {
             return None;
         }
         // The path of a socket has to be short.
         let dir = tempfile::Builder::new().prefix("tally-pg-").tempdir_in("/tmp").unwrap();
+        let mut mount = None;
         if is_root() {
             let id = |flag: &str| -> u32 {
                 let out = Command::new("id").args([flag, "postgres"]).output().unwrap();
                 String::from_utf8(out.stdout).unwrap().trim().parse().unwrap()
             };
             chown(dir.path(), Some(id("-u")), Some(id("-g"))).unwrap();
+            if let Some(mib) = disk_mib {
+                let data = dir.path().join("data");
+                std::fs::create_dir(&data).unwrap();
+                let options = format!("size={mib}m,mode=0700,uid={},gid={}", id("-u"), id("-g"));
+                let mounted =
+                    Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&data).status();
+                assert!(mounted.unwrap().success());
+                mount = Some(Mount(data));
+            }
         }
         let mut initdb = program("initdb", dir.path());
         initdb.args(["-D", "data", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync", "--locale=C"]);
+        initdb.args(["--wal-segsize", "1"]);
         let made = initdb.output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut cluster = Self { dir, server: None };
+        let mut cluster = Self { mount, dir, server: None };
         cluster.run();
         Some(cluster)
     }
@@ -77,6 +103,16 @@ impl Cluster {
             }
             self.ask("postgres", "SELECT 1")
         });
+    }
+
+    /// Where its socket is.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.path().join(".s.PGSQL.5432")
+    }
+
+    /// The directory of its data.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.mount.as_ref().map_or_else(|| self.dir.path().join("data"), |mount| mount.0.clone())
     }
 
     fn log(&self) -> PathBuf {
@@ -127,11 +163,11 @@ impl Cluster {
     /// Every row of every table of a schema, but for what names servers and times of this database.
     pub(crate) fn contents(&self, schema: &str) -> String {
         let mut all = String::new();
-        for table in TABLES {
-            let order = if table.contains("epoch_reward") || table.contains("batch_credit") {
-                "policy, entry, sequencer"
-            } else {
-                "policy, entry"
+        for table in TABLES.into_iter().chain(["ledger"]) {
+            let order = match table {
+                "epoch_reward" | "batch_credit" | "leaf" => "policy, entry, sequencer",
+                "ledger" => "policy, entry, block",
+                _ => "policy, entry",
             };
             all += &self.sql(&format!("SELECT '{table}', t.* FROM {schema}.{table} t ORDER BY {order}"));
             all.push('\n');
@@ -142,8 +178,8 @@ impl Cluster {
     }
 }
 
-/// All tables but that of the feeds.
-pub(crate) const TABLES: [&str; 11] = [
+/// All tables whose rows go with facts, but that of the ledger by block.
+pub(crate) const TABLES: [&str; 13] = [
     "fact",
     "epoch",
     "epoch_reward",
@@ -155,6 +191,8 @@ pub(crate) const TABLES: [&str; 11] = [
     "rate_change",
     "role_change",
     "pause_change",
+    "leaf",
+    "ledger_epoch",
 ];
 
 impl Drop for Cluster {

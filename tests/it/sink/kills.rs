@@ -5,12 +5,14 @@
 )]
 
 use super::cluster::Cluster;
-use super::{check, sink, tables};
+use super::{check, ledger, sink, tables};
 use crate::live::Live;
 use crate::process::{self, Process};
 use crate::serve::consumer::a_bad_day;
 use crate::serve::{Served, log_of};
 use crate::support::{times, wait_for};
+use replay_node::{Options, Reorg};
+use std::path::Path;
 use std::time::Duration;
 
 fn facts(cluster: &Cluster) -> u64 {
@@ -30,7 +32,7 @@ fn start_sink(cluster: &Cluster, served: &Served) -> Process {
         &from,
         "--follow",
         "--policy",
-        "guide,locking-pool",
+        "guide,locking-pool,stake-weighted",
     ];
     process::start(&args, &[])
 }
@@ -40,8 +42,15 @@ fn start_sink(cluster: &Cluster, served: &Served) -> Process {
 fn a_sink_that_is_killed_like_its_server_and_its_database_ends_with_the_ledger() {
     let Some(mut cluster) = Cluster::start() else { return };
     let live = Live::start("pool-a", &a_bad_day());
-    let mut args =
-        live.args(&["--follow", "--poll-secs", "0.02", "--policy", "guide,locking-pool", "--level", "error"]);
+    let mut args = live.args(&[
+        "--follow",
+        "--poll-secs",
+        "0.02",
+        "--policy",
+        "guide,locking-pool,stake-weighted",
+        "--level",
+        "error",
+    ]);
     args[0] = "serve".into();
     args.extend(["--requests-per-sec".into(), "0".into()]);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -101,14 +110,14 @@ fn a_sink_that_is_killed_like_its_server_and_its_database_ends_with_the_ledger()
     sunk.terminate();
     sunk.end();
     let from = served.url();
-    let words = ["postgres", "--from", &from, "--policy", "guide,locking-pool"];
+    let words = ["postgres", "--from", &from, "--policy", "guide,locking-pool,stake-weighted"];
     let (status, out, err) = sink(&cluster, &words);
     assert_eq!(status, 0, "{err}");
     println!("{} kills of sinks, {} of the database, {} of servers; {out}", kills[0], kills[1], kills[2]);
     served.process.terminate();
     let (status, _, err) = served.process.end();
     assert!(status.success(), "{err}");
-    for (policy, epochs) in [("guide", 12), ("locking-pool", 0)] {
+    for (policy, epochs) in [("guide", 12), ("locking-pool", 0), ("stake-weighted", 12)] {
         let (status, out, err) = check(&cluster, "tally", &live.log(), policy);
         assert_eq!((status, err.as_str()), (0, ""), "{out}");
         assert!(!out.contains("more follow from the log"), "{out}");
@@ -163,4 +172,138 @@ fn a_sink_goes_on_by_itself_when_its_database_comes_back() {
     let (status, _, err) = sink(&cluster, &["postgres", "--log", log.to_str().unwrap()]);
     assert_eq!(status, 1);
     assert!(err.contains("the database: "), "{err}");
+}
+
+/// What may have ended by itself, since the lock of its forerunner was not gone yet, is started again.
+fn restart(sunk: Process, start: impl Fn() -> Process) -> Process {
+    let mut sunk = sunk;
+    if sunk.has_ended() {
+        let (_, _, err) = sunk.end();
+        assert!(err.contains("is written by another sink"), "{err}");
+        sunk = start();
+    }
+    sunk
+}
+
+fn follow(cluster: &Cluster, schema: &str, source: &[&str]) -> Process {
+    let url = cluster.url();
+    let own = ["sink", "postgres", "--database", &url, "--schema", schema, "--follow", "--poll-millis", "20"];
+    let policies = ["--policy", "guide,locking-pool,stake-weighted"];
+    process::start(&[&own[..], &policies, source].concat(), &[])
+}
+
+/// A node that called blocks final which were not: the log is replaced by that of the chain, while everything is killed. One sink
+/// follows the server, the other the log, with the ledger by block.
+#[test]
+fn a_final_block_that_goes_is_undone_however_often_everything_is_killed() {
+    let Some(mut cluster) = Cluster::start() else { return };
+    let reorg = Some(Reorg { at: 19_430_589, depth: 70, calls: 100_000 });
+    let live = Live::start("pool-a", &Options { reorg, finalized_lag_blocks: 0, ..Options::default() });
+    let (status, _, err) = live.ingest(&["--l1-to", "19430589", "--l2-to", "15217000"]);
+    assert_eq!(status, 0, "{err}");
+    let dir = tempfile::tempdir().unwrap();
+    let right = log_of("pool-a", dir.path());
+    let place = dir.path().join("place");
+    std::fs::rename(live.log(), &place).unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (log, of_server, own) = (path("place"), path("of_server"), path("own"));
+    let serve = || {
+        let args =
+            ["serve", "--log", &log, "--feed-dir", &of_server, "--poll-secs", "0.02", "--level", "error"];
+        let more = ["--requests-per-sec", "0", "--policy", "guide,locking-pool,stake-weighted"];
+        Served::with_args(&[&args[..], &more].concat())
+    };
+    let by_log = |cluster: &Cluster| {
+        follow(cluster, "by_log", &["--log", &log, "--feed-dir", &own, "--blocks", "--compare-secs", "1"])
+    };
+    let by_server =
+        |cluster: &Cluster, served: &Served| follow(cluster, "by_server", &["--from", &served.url()]);
+    let mut served = serve();
+    let (mut first, mut second) = (by_server(&cluster, &served), by_log(&cluster));
+    // Whether each of the six feeds has so much.
+    let have = |cluster: &Cluster, what: &str| {
+        let count = |schema: &str| {
+            cluster.ask("postgres", &format!("SELECT count(*) FROM {schema}.feed WHERE {what}"))
+        };
+        [count("by_log"), count("by_server")] == [Ok("3".into()), Ok("3".into())]
+    };
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (mut kills, mut patience_millis, mut had) = ([0_u32; 4], 0, Err(String::new()));
+    let wanted = times(20, 100);
+    let mut is_replaced = false;
+    loop {
+        let killed = kills.iter().sum::<u32>();
+        if !is_replaced && killed >= wanted / 2 && have(&cluster, "final_l1_block = 19430589 AND facts > 30")
+        {
+            std::fs::rename(&place, dir.path().join("wrong")).unwrap();
+            std::fs::rename(&right, &place).unwrap();
+            is_replaced = true;
+        }
+        let is_done =
+            is_replaced && have(&cluster, "final_l1_block = 19436258 AND final_l2_block = 15234502");
+        if is_done && killed >= wanted {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(random.u64(20..400) + patience_millis));
+        // However slow the machine is, some time each lives to write something.
+        let has = cluster.ask(
+            "postgres",
+            "SELECT (SELECT coalesce(sum(entry), 0) FROM by_log.feed) || '-' || (SELECT coalesce(sum(entry), 0) FROM by_server.feed)",
+        );
+        patience_millis = if has == had && !is_done { patience_millis + 10 + patience_millis / 8 } else { 0 };
+        had = has;
+        let victim = random.usize(0..4);
+        kills[victim] += 1;
+        match victim {
+            0 => {
+                first.kill();
+                first = by_server(&cluster, &served);
+            }
+            1 => {
+                second.kill();
+                second = by_log(&cluster);
+            }
+            2 => {
+                cluster.kill(random.bool());
+                std::thread::sleep(Duration::from_millis(random.u64(0..300)));
+                cluster.run();
+            }
+            _ => {
+                served.process.kill();
+                served = serve();
+                first.kill();
+                first = by_server(&cluster, &served);
+            }
+        }
+        first = restart(first, || by_server(&cluster, &served));
+        second = restart(second, || by_log(&cluster));
+    }
+    println!("kills of the sinks, the database, the server: {kills:?}");
+    first.terminate();
+    second.terminate();
+    first.end();
+    second.end();
+    served.process.kill();
+    check_both(&cluster, &place);
+}
+
+/// Whether both schemas have what the log says, and what is void is there to be seen.
+fn check_both(cluster: &Cluster, log: &Path) {
+    for schema in ["by_log", "by_server"] {
+        for (policy, epochs) in [("guide", 12), ("locking-pool", 0), ("stake-weighted", 12)] {
+            let (status, out, err) = check(cluster, schema, log, policy);
+            assert_eq!((status, err.as_str()), (0, ""), "{out}");
+            assert!(!out.contains("follow from the log") && !out.contains(" 0 are void"), "{out}");
+            assert_eq!(tables::compare(cluster, schema, log, policy), epochs);
+            let void = cluster.sql(&format!(
+                "SELECT sum(voided_facts) FROM {schema}.rollbacks WHERE policy_name = '{policy}'"
+            ));
+            assert_ne!(void, "0");
+        }
+    }
+    for policy in ["guide", "stake-weighted"] {
+        ledger::compare_blocks(cluster, "by_log", log, policy);
+    }
 }

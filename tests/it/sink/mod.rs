@@ -2,9 +2,14 @@
 
 pub(crate) mod cluster;
 mod kills;
+mod ledger;
+mod operating;
+mod payer;
+mod published;
 mod rights;
 mod stores;
 mod tables;
+mod troubles;
 
 use crate::support::{tally, wait_for};
 use cluster::Cluster;

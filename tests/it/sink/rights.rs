@@ -50,10 +50,10 @@ fn an_older_schema_is_brought_up_and_a_newer_one_refused() {
     let (status, out, err) = sink(&cluster, &["migrate"]);
     assert_eq!(
         (status, out.as_str(), err.as_str()),
-        (0, "schema tally is of version 2 now, and was of 0\n", "")
+        (0, "schema tally is of version 5 now, and was of 0\n", "")
     );
     let (_, out, _) = sink(&cluster, &["migrate", "--schema", "by_hand"]);
-    assert_eq!(out, "schema by_hand is of version 2 already\n");
+    assert_eq!(out, "schema by_hand is of version 5 already\n");
     let columns = |schema: &str| {
         cluster.sql(&format!(
             "SELECT table_name, column_name, domain_name, data_type, is_nullable FROM information_schema.columns \
@@ -61,17 +61,28 @@ fn an_older_schema_is_brought_up_and_a_newer_one_refused() {
         ))
     };
     assert_eq!(columns("tally"), columns("by_hand"));
+    // One of the version before leaves, that has rows: what they lack is added.
+    let more = tempfile::tempdir().unwrap();
+    let full = log_of("pool-a", more.path());
+    write_log(&cluster, "tally", &full, &[]);
+    let leaves = cluster.sql("SELECT * FROM tally.leaves ORDER BY epoch, sequencer");
+    assert!(!leaves.is_empty());
+    cluster.sql("DELETE FROM tally.leaf");
+    let (status, out, _) = check(&cluster, "tally", &full, "guide");
+    assert!(status == 3 && out.contains("leaf, entry ") && out.contains("a row is missing"), "{out}");
+    write_log(&cluster, "tally", &full, &[]);
+    assert_eq!(cluster.sql("SELECT * FROM tally.leaves ORDER BY epoch, sequencer"), leaves);
     // One of the first version: without the views.
     let first = script.split_once("-- 0002_views").unwrap().0.replace("by_hand", "older");
     cluster.sql(&format!("{first}COMMIT;"));
     let (status, _, err) = check(&cluster, "older", &log, "guide");
     assert_eq!(status, 1);
-    assert!(err.contains("schema older is of version 1, and version 2 is needed"), "{err}");
+    assert!(err.contains("schema older is of version 1, and version 5 is needed"), "{err}");
     write_log(&cluster, "older", &log, &[]);
     assert_eq!(columns("older"), columns("by_hand"));
     assert_eq!(check(&cluster, "older", &log, "guide").0, 0);
     // One of the future.
-    cluster.sql("INSERT INTO by_hand.schema_version (version, name) VALUES (3, '0003_unheard_of')");
+    cluster.sql("INSERT INTO by_hand.schema_version (version, name) VALUES (6, '0006_unheard_of')");
     for words in [
         &["migrate"][..],
         &["postgres", "--log", log.to_str().unwrap()],
@@ -79,7 +90,7 @@ fn an_older_schema_is_brought_up_and_a_newer_one_refused() {
     ] {
         let (status, _, err) = sink(&cluster, &[words, &["--schema", "by_hand"]].concat());
         assert_eq!(status, 1, "{words:?}");
-        assert!(err.contains("schema by_hand is of version 3, and this is a `tally` for version 2"), "{err}");
+        assert!(err.contains("schema by_hand is of version 6, and this is a `tally` for version 5"), "{err}");
     }
     assert_eq!(cluster.sql("SELECT count(*) FROM by_hand.feed"), "0");
     for name in ["", "Tally", "a-b", "1a", "pg_tally", "a\"b", &"a".repeat(51)] {
@@ -91,11 +102,12 @@ fn an_older_schema_is_brought_up_and_a_newer_one_refused() {
 #[test]
 fn every_table_view_and_column_says_what_it_is() {
     let Some(cluster) = Cluster::start() else { return };
-    assert_eq!(sink(&cluster, &["migrate"]).0, 0);
+    let dir = tempfile::tempdir().unwrap();
+    write_log(&cluster, "tally", &log_of("small-a", dir.path()), &["--blocks"]);
     let silent = cluster.sql(
         "SELECT c.relname || coalesce('.' || a.attname, '') FROM pg_class c \
          LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum >= 0 AND NOT a.attisdropped \
-         WHERE c.relnamespace = 'tally'::regnamespace AND c.relkind IN ('r', 'v') \
+         WHERE c.relnamespace = 'tally'::regnamespace AND c.relkind IN ('r', 'p', 'v') \
             AND (coalesce(col_description(c.oid, a.attnum), '') = '' OR coalesce(obj_description(c.oid), '') = '')",
     );
     assert_eq!(silent, "");
@@ -112,31 +124,50 @@ fn every_table_view_and_column_says_what_it_is() {
 fn roles_may_do_what_they_are_for_and_nothing_else() {
     let Some(cluster) = Cluster::start() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let log = log_of("small-a", dir.path());
+    let log = log_of("pool-a", dir.path());
     cluster.sql("CREATE ROLE migrator LOGIN; CREATE ROLE sinker LOGIN; CREATE ROLE analyst LOGIN");
     let (status, _, err) = sink_as(&cluster.url_of("sinker"), &["migrate"]);
     assert_eq!(status, 1);
-    assert!(err.contains("schema tally is of version 0, and version 2 is needed"), "{err}");
+    assert!(err.contains("schema tally is of version 0, and version 5 is needed"), "{err}");
     assert_eq!(sink(&cluster, &["migrate"]).0, 0);
     let (status, script, err) = tally(&["sink", "roles"]);
     assert_eq!((status, err.as_str()), (0, ""));
     // Any number of times.
     cluster.sql(&script);
     cluster.sql(&script);
-    cluster.sql("GRANT tally_owner TO migrator; GRANT tally_writer TO sinker; GRANT tally_reader TO analyst");
+    cluster.sql(
+        "GRANT tally_owner TO migrator; GRANT tally_writer TO sinker; GRANT tally_reader TO analyst; \
+         CREATE ROLE cashier LOGIN; GRANT tally_payer TO cashier",
+    );
     let (status, out, err) = sink_as(&cluster.url_of("migrator"), &["migrate"]);
-    assert_eq!((status, out.as_str()), (0, "schema tally is of version 2 already\n"), "{err}");
+    assert_eq!((status, out.as_str()), (0, "schema tally is of version 5 already\n"), "{err}");
     let log_words = ["postgres", "--log", log.to_str().unwrap()];
     let (status, _, err) = sink_as(&cluster.url_of("analyst"), &log_words);
     assert_eq!(status, 1);
     assert!(err.contains("permission denied"), "{err}");
-    let (status, _, err) = sink_as(&cluster.url_of("sinker"), &log_words);
+    let (status, _, err) =
+        sink_as(&cluster.url_of("sinker"), &[&log_words[..], &["--blocks", "--notify"]].concat());
     assert_eq!(status, 0, "{err}");
+    // Nobody changes the ledger by block once it is there, and a table that is called the same deceives nobody.
+    let part = cluster
+        .sql("SELECT format('ledger_%s_%s', policy, max(entry)) FROM tally.ledger_epoch GROUP BY policy");
+    for table in ["ledger", &part] {
+        for sql in [
+            "INSERT INTO tally.{} SELECT * FROM tally.{}",
+            "UPDATE tally.{} SET reward_wei = 1",
+            "DELETE FROM tally.{}",
+        ] {
+            let error = cluster.ask("sinker", &sql.replace("{}", table)).unwrap_err();
+            assert!(error.contains("permission denied"), "{error}");
+        }
+    }
+    let error = cluster.ask("analyst", "SELECT tally.ledger_begin(1, 999)").unwrap_err();
+    assert!(error.contains("permission denied"), "{error}");
     let check = ["check", "--log", log.to_str().unwrap()];
     assert_eq!(sink_as(&cluster.url_of("analyst"), &check).0, 0);
     let views = cluster
         .sql("SELECT relname FROM pg_class WHERE relnamespace = 'tally'::regnamespace AND relkind = 'v'");
-    assert!(views.lines().count() > 12, "{views}");
+    assert!(views.lines().count() > 18, "{views}");
     for view in views.lines() {
         cluster.ask("analyst", &format!("SELECT * FROM tally.{view}")).unwrap();
     }
@@ -169,4 +200,23 @@ fn roles_may_do_what_they_are_for_and_nothing_else() {
     for user in ["analyst", "sinker"] {
         denied(user, "CREATE TABLE tally.more ()".into());
     }
+    // The payer writes down what it pays, and changes nothing.
+    let plan = "INSERT INTO tally.payout (policy, sequencer, cumulative_wei, previous_wei, recipient, epoch) \
+        SELECT policy, sequencer, cumulative_wei, previous_wei, recipient_bytes, epoch FROM tally.due";
+    cluster.ask("cashier", plan).unwrap();
+    let pay = "INSERT INTO tally.payment (reference, policy, sequencer, cumulative_wei, recipient, amount_wei) \
+        SELECT sequencer, policy, sequencer, cumulative_wei, recipient, amount_wei FROM tally.payout";
+    cluster.ask("cashier", pay).unwrap();
+    assert_ne!(cluster.sql("SELECT count(*) FROM tally.payment"), "0");
+    for user in ["analyst", "sinker"] {
+        denied(user, plan.into());
+        denied(user, pay.into());
+    }
+    for table in ["payout", "payment"] {
+        denied("cashier", format!("DELETE FROM tally.{table}"));
+        denied("cashier", format!("UPDATE tally.{table} SET cumulative_wei = 1"));
+    }
+    denied("cashier", "UPDATE tally.payout SET accepted = 'so be it'".into());
+    denied("cashier", "UPDATE tally.feed SET entry = 1".into());
+    denied("cashier", "INSERT INTO tally.leaf SELECT * FROM tally.leaf".into());
 }

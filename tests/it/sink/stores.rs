@@ -5,7 +5,7 @@ use crate::serve::log_of;
 use alloy_primitives::{Address, U256};
 use engine::Policy;
 use tally_feed::{Cursor, Link, LogFeed, link};
-use tally_sink::{Database, MemoryStore, PostgresStore, Schema, SinkError, Standing, Store, apply};
+use tally_sink::{Database, MemoryStore, Password, PostgresStore, Schema, SinkError, Standing, Store, apply};
 use tally_wire::{At, Fact, FactKind, FeedAnswer, NumberedFact};
 
 /// A feed that tells what a test wants.
@@ -97,7 +97,7 @@ fn amounts_up_to_the_last_of_256_bits_come_back_as_they_were() {
     let facts = amounts.iter().enumerate();
     let facts = facts.map(|(index, amount)| teller.tell(&format!("{index}"), withdrawn(*amount))).collect();
     let page = teller.page(facts);
-    let database = Database::new(&cluster.url(), None, None).unwrap();
+    let database = Database::new(&cluster.url(), &Password::OfUrl, None).unwrap();
     block_on(async {
         let mut store = PostgresStore::open(&database, &Schema::new("tally").unwrap()).await.unwrap();
         apply(&mut store, &Standing::default(), &page).await.unwrap();
@@ -129,7 +129,7 @@ fn a_rollback_makes_void_what_it_says_and_nothing_is_lost() {
         vec![teller.tell("z", claimed(9)), teller.tell("b", claimed(2)), teller.roll_back(1)],
     ];
     let pages = pages.map(|facts| teller.page(facts));
-    let database = Database::new(&cluster.url(), None, None).unwrap();
+    let database = Database::new(&cluster.url(), &Password::OfUrl, None).unwrap();
     let mut memory = MemoryStore::default();
     block_on(async {
         let schema = Schema::new("tally").unwrap();
@@ -204,6 +204,10 @@ fn a_rollback_of_what_was_never_told_undoes_nothing() {
     let mut store = MemoryStore::default();
     let at = block_on(apply(&mut store, &Standing::default(), &page)).unwrap();
     assert_eq!((at.entry, at.facts, at.cursor), (3, 1, teller.cursor()));
+    // Between them it stands where it stands: another server, that never told these rollbacks, is to go on there.
+    let part = teller.page(page.facts[..1].to_vec());
+    let at = block_on(apply(&mut MemoryStore::default(), &Standing::default(), &part)).unwrap();
+    assert_eq!((at.facts, at.cursor), (0, Cursor { rollback: Some(3), ..Cursor::default() }));
     assert!(store.kept(&page.at.policy).unwrap().entries.iter().all(|(_, void_by)| void_by.is_none()));
 }
 

@@ -95,12 +95,13 @@ fn distribution(cluster: &Cluster, schema: &str, log: &str, policy: &str, epoch:
     let leaf = |leaf: &Value| {
         let [sequencer, recipient, amount] =
             ["sequencer", "recipient", "cumulative_wei"].map(|field| text(&leaf[field]));
-        format!("{sequencer}|{recipient}|{amount}|{epoch}|{root}")
+        let proof: Vec<String> = leaf["proof"].as_array().unwrap().iter().map(text).collect();
+        format!("{sequencer}|{recipient}|{amount}|{epoch}|{root}|{{{}}}", proof.join(","))
     };
     let expected: Vec<String> = proofs["proofs"].as_array().unwrap().iter().map(leaf).collect();
     let of = format!("policy_name = '{policy}' AND basis = 'distribution'");
     let found = cluster.sql(&format!(
-        "SELECT sequencer, recipient, amount_wei, up_to_epoch, root FROM {schema}.claimable \
+        "SELECT sequencer, recipient, amount_wei, up_to_epoch, root, proof FROM {schema}.claimable \
          WHERE {of} AND recipient IS NOT NULL ORDER BY sequencer"
     ));
     assert_eq!(found.lines().collect::<Vec<_>>(), expected, "{policy}");
@@ -181,16 +182,18 @@ fn what_was_final_and_is_not_is_void_and_stays_to_be_seen() {
     let dir = tempfile::tempdir().unwrap();
     let journals = dir.path().join("journals");
     let more = ["--feed-dir", journals.to_str().unwrap()];
-    write_log(&cluster, "tally", &live.log(), &more);
+    let with_blocks = [&more[..], &["--blocks"]].concat();
+    write_log(&cluster, "tally", &live.log(), &with_blocks);
     let told: u64 = cluster.sql("SELECT facts FROM tally.feed").parse().unwrap();
     assert_eq!(check(&cluster, "tally", &live.log(), "guide").0, 0);
     let log = log_of("pool-a", dir.path());
     let (status, out, _) = check(&cluster, "tally", &log, "guide");
     assert_eq!(status, 3);
     assert!(out.contains("what the log tells there is another fact"), "{out}");
-    write_log(&cluster, "tally", &log, &more);
+    write_log(&cluster, "tally", &log, &with_blocks);
     let (status, out, err) = check(&cluster, "tally", &log, "guide");
     assert_eq!((status, err.as_str()), (0, ""), "{out}");
+    super::ledger::compare_blocks(&cluster, "tally", &log, "guide");
     compare(&cluster, "tally", &log, "guide");
     let void: u64 = cluster.sql("SELECT voided_facts FROM tally.rollbacks").parse().unwrap();
     assert!((1..told).contains(&void), "{void} of {told}");
@@ -223,8 +226,8 @@ fn a_row_that_was_changed_by_hand_is_named() {
     let log = log_of("pool-a", dir.path());
     let (status, _, err) = check(&cluster, "tally", &log, "guide");
     assert_eq!(status, 1);
-    assert!(err.contains("schema tally is of version 0, and version 2 is needed"), "{err}");
-    write_log(&cluster, "tally", &log, &[]);
+    assert!(err.contains("schema tally is of version 0, and version 5 is needed"), "{err}");
+    write_log(&cluster, "tally", &log, &["--blocks"]);
     let (status, _, err) = check(&cluster, "tally", &log, "locking-pool");
     assert_eq!(status, 1);
     assert!(err.contains("schema tally has no feed of policy locking-pool"), "{err}");
@@ -266,10 +269,43 @@ fn a_row_that_was_changed_by_hand_is_named() {
             "UPDATE tally.fact SET position = 100000 WHERE entry = 4",
             "fact, entry 4: its position is 100000, and should be 4",
         ),
+        (
+            "UPDATE tally.leaf SET cumulative_wei = cumulative_wei + 1 WHERE entry = (SELECT max(entry) FROM tally.distribution) AND sequencer = 1",
+            "leaf, entry ",
+        ),
+        (
+            "UPDATE tally.leaf SET proof = substr(proof, 33) WHERE entry = (SELECT max(entry) FROM tally.distribution) AND sequencer = 1",
+            ": the proof or the epoch of sequencer 1 is another",
+        ),
+        (
+            "UPDATE tally.leaf SET void_by = 1 WHERE entry = (SELECT min(entry) FROM tally.distribution)",
+            ": void_by is 1, and should be null",
+        ),
+        (
+            "UPDATE tally.ledger SET reward_wei = reward_wei + 1 WHERE block = (SELECT max(block) FROM tally.ledger_blocks WHERE epoch = 4 AND reward_wei > 0)",
+            ": reward_wei is ",
+        ),
+        (
+            "DELETE FROM tally.ledger WHERE block = (SELECT max(block) FROM tally.ledger)",
+            ": a row is missing",
+        ),
+        (
+            "DELETE FROM tally.ledger WHERE block = (SELECT max(block) - 7 FROM tally.ledger)",
+            " is there where block ",
+        ),
+        (
+            "INSERT INTO tally.ledger SELECT max(block) + 1, 0, NULL, NULL, NULL, NULL, NULL, 'no_producer', policy, entry FROM tally.ledger GROUP BY policy, entry ORDER BY 1 DESC LIMIT 1",
+            ": there is a row that the log does not give",
+        ),
+        (
+            "UPDATE tally.ledger_epoch SET reward_wei = reward_wei + 1 WHERE epoch = 2",
+            ": reward_wei is not what its rows come to",
+        ),
+        ("DELETE FROM tally.ledger_epoch WHERE epoch = 2", ": ledger_epoch has no row of this epoch"),
         ("UPDATE tally.feed SET sequence = sequence + 1", "feed: it says entry "),
     ];
     // Restored by a copy of each table.
-    for table in TABLES.iter().chain(&["feed"]) {
+    for table in TABLES.iter().chain(&["feed", "ledger"]) {
         cluster.sql(&format!("CREATE TABLE public.{table} AS TABLE tally.{table}"));
     }
     for (change, expected) in changes {
@@ -291,56 +327,10 @@ fn a_row_that_was_changed_by_hand_is_named() {
 /// Puts back the copies of all tables.
 fn restore(cluster: &Cluster) {
     let mut sql = "BEGIN; SET session_replication_role = replica;".to_owned();
-    for table in TABLES {
+    for table in TABLES.into_iter().chain(["ledger"]) {
         sql += &format!("DELETE FROM tally.{table}; INSERT INTO tally.{table} TABLE public.{table};");
     }
     sql +=
         "UPDATE tally.feed f SET sequence = o.sequence FROM public.feed o WHERE o.policy = f.policy; COMMIT;";
     cluster.sql(&sql);
-}
-
-/// The example of the page, epoch by epoch, also where a rollback takes some of them back.
-#[test]
-fn who_pays_as_the_page_says_pays_nothing_twice() {
-    let Some(cluster) = Cluster::start() else { return };
-    let page =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/sink.md")).unwrap();
-    let sql: Vec<&str> =
-        page.split("```sql\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
-    let [table, due] = sql[..] else { panic!("the page has two pieces of SQL") };
-    let due = due.trim().trim_end_matches(';');
-    let pay = format!(
-        "INSERT INTO payout (policy, sequencer, cumulative_wei, amount_wei, recipient) \
-         SELECT policy, sequencer, cumulative_wei, due_wei, recipient FROM ({due}) due"
-    );
-    let dir = tempfile::tempdir().unwrap();
-    let log = log_of("pool-a", dir.path());
-    write_log(&cluster, "tally", &log, &[]);
-    let closed: usize = cluster.sql("SELECT count(*) FROM tally.epochs").parse().unwrap();
-    cluster.sql(table);
-    // The tables as they were after each epoch: what came later is void.
-    let mut paid = 0_u32;
-    for epoch in (0..closed).chain([closed / 2, closed - 1]) {
-        let last = format!("(SELECT entry FROM tally.epoch WHERE epoch = {epoch})");
-        let mut sql = String::new();
-        for table in TABLES {
-            sql += &format!("UPDATE tally.{table} SET void_by = CASE WHEN entry > {last} THEN 1 END;");
-        }
-        cluster.sql(&sql);
-        let due_now: u32 = cluster.sql(&format!("SELECT count(*) FROM ({due}) due")).parse().unwrap();
-        paid += due_now;
-        cluster.sql(&pay);
-        assert_eq!(cluster.sql(&format!("SELECT count(*) FROM ({due}) due")), "0", "epoch {epoch}");
-        cluster.sql(&pay);
-        assert_eq!(cluster.sql("SELECT count(*) FROM payout"), paid.to_string());
-    }
-    assert!(paid > 10, "{paid}");
-    let wrong = cluster.sql(
-        "SELECT count(*) FROM tally.claimable c WHERE basis = 'distribution' AND recipient IS NOT NULL AND amount_wei <> \
-            (SELECT sum(p.amount_wei) FROM payout p WHERE p.policy = c.policy AND p.sequencer = c.sequencer)",
-    );
-    assert_eq!(wrong, "0");
-    // Two that pay the same sum at once: the second has nothing to send.
-    let twice = cluster.ask("postgres", "INSERT INTO payout SELECT * FROM payout LIMIT 1").unwrap_err();
-    assert!(twice.contains("duplicate key"), "{twice}");
 }

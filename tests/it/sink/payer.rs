@@ -1,0 +1,223 @@
+//! A service that pays what a policy owes, by the example of the page.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "when something is killed is told by a clock; no result depends on it"
+)]
+
+use super::cluster::{Cluster, TABLES};
+use super::{sink, write_log};
+use crate::serve::log_of;
+use crate::support::{Tool, in_tests, times};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+fn start(cluster: &Cluster, bank: &Path) -> Child {
+    let mut command = Tool::Payer.command();
+    command.arg(in_tests("payer/pay.py")).arg(cluster.url()).arg("guide").env("BANK", bank);
+    command.env("PYTHONDONTWRITEBYTECODE", "1").stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn pay(cluster: &Cluster, bank: &Path) {
+    let out = start(cluster, bank).wait_with_output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// Makes the tables what they were after an epoch: what came later is void.
+fn go_back_to(cluster: &Cluster, epoch: usize) {
+    let last = format!("(SELECT entry + 1 FROM tally.epoch WHERE epoch = {epoch})");
+    let mut sql = "BEGIN;".to_owned();
+    for table in TABLES {
+        sql += &format!("UPDATE tally.{table} SET void_by = CASE WHEN entry > {last} THEN 1 END;");
+    }
+    cluster.sql(&(sql + "COMMIT"));
+}
+
+/// What the bank paid for each sequencer: how often, and how much.
+fn paid(bank: &Path) -> BTreeMap<String, (u32, u128)> {
+    let mut sums: BTreeMap<String, (u32, u128)> = BTreeMap::new();
+    for entry in std::fs::read_dir(bank).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        // What a killed service left half done was not paid.
+        let Some(("guide", key)) = name.split_once('-') else { continue };
+        let text = std::fs::read_to_string(bank.join(&name)).unwrap();
+        let amount: u128 = text.split_once(' ').unwrap().1.parse().unwrap();
+        let sum = sums.entry(key.split_once('-').unwrap().0.into()).or_default();
+        *sum = (sum.0 + 1, sum.1 + amount);
+    }
+    sums
+}
+
+#[test]
+fn the_service_of_the_page_pays_each_exactly_what_it_may_claim_however_often_it_is_killed() {
+    let page = std::fs::read_to_string(in_tests("../docs/sink.md")).unwrap();
+    let example = std::fs::read_to_string(in_tests("payer/pay.py")).unwrap();
+    assert!(page.contains(&format!("```python\n{example}```")), "the page has another example");
+    if !Tool::Payer.is_there() {
+        return;
+    }
+    let Some(cluster) = Cluster::start() else { return };
+    let (dir, bank) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_log(&cluster, "tally", &log_of("pool-a", dir.path()), &[]);
+    let closed: usize = cluster.sql("SELECT count(*) FROM tally.epochs").parse().unwrap();
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let kills_wanted = times(50, 200);
+    let (mut kills, mut killed_at_work) = (0_usize, 0);
+    for epoch in 0..closed {
+        go_back_to(&cluster, epoch);
+        let mut patience_millis = 0;
+        while kills < kills_wanted * (epoch + 1) / closed {
+            // Two at once, now and then.
+            let mut running: Vec<Child> =
+                (0..random.usize(1..3)).map(|_| start(&cluster, bank.path())).collect();
+            std::thread::sleep(Duration::from_millis(random.u64(20..300) + patience_millis));
+            for child in &mut running {
+                if child.try_wait().unwrap().is_none() {
+                    child.kill().unwrap();
+                    kills += 1;
+                    let open = cluster.sql("SELECT count(*) FROM tally.payouts WHERE payments = 0");
+                    killed_at_work += usize::from(open != "0");
+                } else {
+                    patience_millis = 0;
+                }
+                child.wait().unwrap();
+            }
+            patience_millis += 5;
+        }
+        if random.bool() {
+            pay(&cluster, bank.path());
+        }
+    }
+    // What a rollback takes back is not paid, and what comes again is not paid again.
+    for epoch in [closed / 2, closed - 1] {
+        go_back_to(&cluster, epoch);
+        pay(&cluster, bank.path());
+    }
+    println!("{kills} kills, {killed_at_work} of them between a payout and its payment");
+    assert!(killed_at_work > 0);
+    let mut expected = BTreeMap::new();
+    let owed = cluster.sql("SELECT sequencer, amount_wei FROM tally.claimable WHERE basis = 'distribution' AND recipient IS NOT NULL");
+    for line in owed.lines() {
+        let (sequencer, amount) = line.split_once('|').unwrap();
+        expected.insert(sequencer.to_owned(), amount.parse::<u128>().unwrap());
+    }
+    let found = paid(bank.path());
+    let sums: BTreeMap<String, u128> = found.iter().map(|(id, (_, sum))| (id.clone(), *sum)).collect();
+    assert_eq!(sums, expected);
+    assert!(found.values().any(|(payments, _)| *payments > 2), "{found:?}");
+    // The recording is of years ago: all of it is late, and nothing else is wrong with it.
+    assert_eq!(cluster.sql("SELECT * FROM tally.payout_faults WHERE fault <> 'too late'"), "");
+    let late = "SELECT count(*) FROM tally.payout_faults WHERE fault = 'too late'";
+    assert_eq!(cluster.sql(late), cluster.sql("SELECT count(*) FROM tally.payment"));
+    assert_eq!(cluster.sql("SELECT count(*) FROM tally.payouts WHERE payments <> 1 OR NOT is_owed"), "0");
+    assert_eq!(cluster.sql("SELECT count(*) FROM tally.due"), "0");
+}
+
+const PLAN: &str = "INSERT INTO tally.payout (policy, sequencer, cumulative_wei, previous_wei, recipient, epoch) \
+    SELECT policy, sequencer, cumulative_wei, previous_wei, recipient_bytes, epoch FROM tally.due ON CONFLICT DO NOTHING;";
+const PAY: &str = "INSERT INTO tally.payment (reference, policy, sequencer, cumulative_wei, recipient, amount_wei, paid_at) \
+    SELECT format('tx-%s-%s', t.sequencer, t.cumulative_wei), t.policy, t.sequencer, t.cumulative_wei, t.recipient, t.amount_wei, \
+        tally.utc(e.ends) FROM tally.payout t JOIN tally.epoch e USING (policy, epoch) ON CONFLICT DO NOTHING;";
+
+/// Whatever is wrong with a payment is listed, and nothing else.
+#[test]
+fn what_was_paid_wrongly_is_listed_and_a_payment_of_what_is_void_stops_the_sink() {
+    let Some(cluster) = Cluster::start() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_of("pool-a", dir.path());
+    write_log(&cluster, "tally", &log, &[]);
+    let closed: usize = cluster.sql("SELECT count(*) FROM tally.epochs").parse().unwrap();
+    for epoch in [3, closed - 1] {
+        go_back_to(&cluster, epoch);
+        cluster.sql(PLAN);
+        cluster.sql(PAY);
+    }
+    let faults =
+        || cluster.sql("SELECT fault, sequencer, reference FROM tally.payout_faults ORDER BY 1, 2, 3");
+    assert_eq!(faults(), "");
+    // No two payouts go on from the same sum, none leaves a gap, and none is there twice.
+    let one = "FROM tally.payout WHERE previous_wei IS NOT NULL ORDER BY sequencer LIMIT 1";
+    for (change, expected) in [
+        ("cumulative_wei, previous_wei", "duplicate key"),
+        ("cumulative_wei + 1, previous_wei", "duplicate key"),
+        ("cumulative_wei + 1, previous_wei + 1", "violates foreign key constraint"),
+        ("cumulative_wei + 1, NULL", "duplicate key"),
+        ("previous_wei - 1, cumulative_wei", "violates check constraint"),
+    ] {
+        let insert = format!(
+            "INSERT INTO tally.payout (policy, sequencer, cumulative_wei, previous_wei, recipient, epoch) \
+             SELECT policy, sequencer, {change}, recipient, epoch {one}"
+        );
+        let error = cluster.ask("postgres", &insert).unwrap_err();
+        assert!(error.contains(expected), "{change}: {error}");
+    }
+    let first = "(SELECT reference FROM tally.payment ORDER BY sequencer, cumulative_wei LIMIT 1)";
+    let sequencer = cluster.sql(&format!("SELECT sequencer FROM tally.payment WHERE reference = {first}"));
+    let reference = cluster.sql(&format!("SELECT {first}"));
+    let copy = "cumulative_wei, recipient, amount_wei, paid_at + '1 s' FROM tally.payment WHERE reference =";
+    let of_it = |fault: &str| format!("{fault}|{sequencer}|{reference}");
+    let cases = [
+        (
+            format!("INSERT INTO tally.payment SELECT 'again', policy, sequencer, {copy} {first}"),
+            format!("twice|{sequencer}|again"),
+        ),
+        (
+            format!("UPDATE tally.payment SET amount_wei = amount_wei + 1 WHERE reference = {first}"),
+            of_it("too much"),
+        ),
+        (
+            format!("UPDATE tally.payment SET amount_wei = amount_wei - 1 WHERE reference = {first}"),
+            of_it("too little"),
+        ),
+        (
+            format!(
+                "UPDATE tally.payment SET recipient = decode(repeat('07', 20), 'hex') WHERE reference = {first}"
+            ),
+            of_it("another recipient"),
+        ),
+        (
+            format!("UPDATE tally.payment SET paid_at = paid_at + '1 year' WHERE reference = {first}"),
+            of_it("too late"),
+        ),
+        (
+            format!("INSERT INTO tally.payment SELECT 'unheard', policy, 999, {copy} {first}"),
+            "not planned|999|unheard".into(),
+        ),
+    ];
+    cluster.sql("CREATE TABLE public.payment AS TABLE tally.payment");
+    for (change, expected) in cases {
+        cluster.sql(&change);
+        assert_eq!(faults(), expected, "{change}");
+        cluster.sql("DELETE FROM tally.payment; INSERT INTO tally.payment TABLE public.payment");
+    }
+    cluster.sql(&format!("DELETE FROM tally.payment WHERE reference = {first}"));
+    assert_eq!(faults(), format!("too late|{sequencer}|"));
+    cluster.sql("DELETE FROM tally.payment; INSERT INTO tally.payment TABLE public.payment");
+    // The sink of these tables has nothing against it, until more was paid than is owed.
+    write_log(&cluster, "tally", &log, &[]);
+    cluster.sql(
+        "INSERT INTO tally.payout (policy, sequencer, cumulative_wei, previous_wei, recipient, epoch) \
+         SELECT policy, sequencer, cumulative_wei + 1000, cumulative_wei, recipient, epoch FROM tally.payout \
+         WHERE sequencer = 1 ORDER BY cumulative_wei DESC LIMIT 1",
+    );
+    assert_eq!(faults().lines().next().unwrap(), "void, not paid yet|1|");
+    write_log(&cluster, "tally", &log, &[]);
+    cluster.sql(PAY);
+    let words = ["postgres", "--log", log.to_str().unwrap()];
+    let (status, _, err) = sink(&cluster, &words);
+    assert_eq!(status, 3, "{err}");
+    assert!(
+        err.contains("DIFFERENT: policy guide: payment tx-1-") && err.contains("now it is owed at most "),
+        "{err}"
+    );
+    // Whoever knows why says so.
+    cluster.sql("UPDATE tally.payout SET accepted = 'an advance' WHERE sequencer = 1");
+    write_log(&cluster, "tally", &log, &[]);
+    assert_eq!(
+        cluster.sql("SELECT DISTINCT accepted FROM tally.payout_faults WHERE fault = 'void'"),
+        "an advance"
+    );
+}
