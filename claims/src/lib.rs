@@ -16,6 +16,7 @@
 //! - [`accounts()`] gives what the contracts and each policy owe each sequencer, and a [`statement()`] what moved on
 //!   the accounts of one; [`Recipients`] are the addresses on L2 that get the rewards;
 //! - [`compare()`] says how much more another policy, or the contract, gives, and what the difference is made of;
+//! - an [`Overview`] has what the owner of a sequencer asks first;
 //! - [`sequencers()`] tells who they are, and a [`Registry`] what they are called; [`find_sequencer()`] finds the one that is meant;
 //! - a [`Distribution`] is what a policy owes at the end of an epoch, with a [`MerkleTree`] to claim it by.
 //!
@@ -51,6 +52,7 @@ mod formula;
 mod member;
 mod merkle;
 mod names;
+mod overview;
 mod plot;
 mod rate;
 mod rate_history;
@@ -78,6 +80,7 @@ pub use member::{
 };
 pub use merkle::{Leaf, MerkleTree};
 pub use names::{EntryError, EntryFault, NAME_CHARS_MAX, Names, REGISTRY_BYTES_MAX, Registry};
+pub use overview::{Overview, RunningEpoch, StakeRoom, overview};
 pub use plot::draw;
 pub use rate::{BlockSecs, ClosedEpoch, NextRate, next_rate, reward_per_block};
 pub use rate_history::{PaidRate, RateHistory};

@@ -2,15 +2,15 @@
 
 use crate::accounts_args::AccountsArgs;
 use crate::format::{address, is_shown, or_dash, or_nothing, policy_line, table};
-use crate::names::Names;
-use crate::shared_args::Format;
+use crate::names::{Names, given};
+use crate::shared_args::{Format, second};
 use crate::{DONE, Output, json};
 use anyhow::{Context, Result, bail};
 use std::io::Write;
 use tally_claims::{
     Accounts, AsOf, ChainTotals, Cut, PolicyAccount, PolicyAccounts, Recipients, Until, accounts,
 };
-use tally_engine::{L1Block, SequencerId, UnixTime};
+use tally_engine::{L1Block, SequencerId};
 use tally_eventlog::LogReader;
 use tally_text::{duration, metis, time};
 use tally_wire::status_name;
@@ -26,11 +26,11 @@ pub(crate) fn run(args: &AccountsArgs, output: &mut Output<'_>) -> Result<u8> {
     let log = LogReader::open(args.log.as_deref().context("no log is given")?)?;
     let cut = match (args.at_l1_block, args.at_time) {
         (Some(block), _) => Cut::L1Block(L1Block(block)),
-        (None, Some(time)) => Cut::Time(UnixTime(time)),
+        (None, Some(time)) => Cut::Time(second(time, &log)),
         (None, None) => Cut::End,
     };
     let found = accounts(&log, cut, &policies, args.threads.count())?;
-    let only = args.sequencer.map(SequencerId);
+    let only = args.sequencer.as_deref().map(|asked| given(asked, &log, output)).transpose()?;
     if let Some(id) = only
         && !found.chain.sequencers.contains_key(&id)
     {
@@ -126,6 +126,7 @@ fn print_policy(
 ) -> Result<()> {
     let PolicyAccounts { policy, horizon, stop, closed_epochs, totals, .. } = accounts;
     writeln!(out, "\n{}", policy_line(policy))?;
+    writeln!(out, "what this rule gives; what is really owed is the contract's, above")?;
     match (horizon, stop) {
         (Some(horizon), Some(stop)) if found.as_of.until == Until::Horizon => {
             writeln!(out, "up to block {} of {}: {stop}", horizon.block, time(horizon.timestamp))?;
@@ -135,7 +136,7 @@ fn print_policy(
     }
     writeln!(out, "{closed_epochs} epochs are closed\n")?;
     let is_on_chain = totals.pending.is_some();
-    let last = if is_on_chain { "pending METIS" } else { "claimable METIS" };
+    let last = if is_on_chain { "pending METIS" } else { "settled METIS" };
     let mut rows = table(&["sequencer", "blocks", "accrued METIS", last], 1);
     let row = |name: String, account: &PolicyAccount| {
         let last = account.pending.map(|pending| pending.reward).or(account.claimable);

@@ -3,6 +3,7 @@
 use crate::shared_args::{Format, L2Endpoints, LogArg, PlainFormat, PoliciesArg, RpcArgs, ThreadsArg};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
+use tally_text::{GivenTime, given_time};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -15,15 +16,22 @@ pub(crate) struct AccountsArgs {
     pub(crate) log: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) policies: PoliciesArg,
-    /// Show this sequencer only
-    #[arg(long, env = "TALLY_SEQUENCER", value_name = "ID")]
-    pub(crate) sequencer: Option<u64>,
+    /// Show this sequencer only: its id, its name by the registry, or any address of it
+    #[arg(long, env = "TALLY_SEQUENCER", value_name = "N|NAME|ADDRESS")]
+    pub(crate) sequencer: Option<String>,
     /// The accounts after this L1 block; policies go up to its time, as far as L2 does [default: everything]
     #[arg(long, env = "TALLY_AT_L1_BLOCK", value_name = "BLOCK", conflicts_with = "at_time")]
     pub(crate) at_l1_block: Option<u64>,
-    /// The accounts after this second, a unix time
-    #[arg(long, env = "TALLY_AT_TIME", value_name = "SECS")]
-    pub(crate) at_time: Option<u64>,
+    /// The accounts after this second: 2024-07-01 (its first second), 2024-07-01T12:00:00Z, Unix seconds, latest, or -14d
+    #[arg(
+        long,
+        visible_alias = "at",
+        env = "TALLY_AT_TIME",
+        value_name = "TIME",
+        value_parser = given_time,
+        allow_hyphen_values = true
+    )]
+    pub(crate) at_time: Option<GivenTime>,
     #[command(flatten)]
     pub(crate) threads: ThreadsArg,
     /// How to print them
@@ -62,18 +70,30 @@ pub(crate) struct RecipientsArgs {
 pub(crate) struct StatementArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
-    /// The sequencer that the statement is for
-    #[arg(long, env = "TALLY_SEQUENCER", value_name = "ID")]
-    pub(crate) sequencer: u64,
+    /// The sequencer that the statement is for: its id, its name by the registry, or any address of it
+    #[arg(long, env = "TALLY_SEQUENCER", value_name = "N|NAME|ADDRESS")]
+    pub(crate) sequencer: String,
     /// Also what accrues under this policy: a built-in one (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy file
     #[arg(long, env = "TALLY_POLICY", value_name = "NAME|FILE")]
     pub(crate) policy: Option<String>,
-    /// The first second, a unix time [default: from the beginning]
-    #[arg(long, env = "TALLY_STATEMENT_FROM", value_name = "SECS")]
-    pub(crate) from: Option<u64>,
-    /// The second after the last, a unix time [default: everything in the log]
-    #[arg(long, env = "TALLY_STATEMENT_TO", value_name = "SECS")]
-    pub(crate) to: Option<u64>,
+    /// The first second: 2024-07-01, 2024-07-01T12:00:00Z, Unix seconds, or -14d [default: from the beginning]
+    #[arg(
+        long,
+        env = "TALLY_STATEMENT_FROM",
+        value_name = "TIME",
+        value_parser = given_time,
+        allow_hyphen_values = true
+    )]
+    pub(crate) from: Option<GivenTime>,
+    /// The second after the last, so that 2025-01-01 is up to the end of 2024 [default: everything in the log]
+    #[arg(
+        long,
+        env = "TALLY_STATEMENT_TO",
+        value_name = "TIME",
+        value_parser = given_time,
+        allow_hyphen_values = true
+    )]
+    pub(crate) to: Option<GivenTime>,
     #[command(flatten)]
     pub(crate) threads: ThreadsArg,
     /// How to print it
@@ -92,9 +112,9 @@ pub(crate) struct CompareArgs {
     pub(crate) log: LogArg,
     #[command(flatten)]
     pub(crate) policies: PoliciesArg,
-    /// This sequencer only, epoch by epoch
-    #[arg(long, env = "TALLY_SEQUENCER", value_name = "ID")]
-    pub(crate) sequencer: Option<u64>,
+    /// This sequencer only, epoch by epoch: its id, its name by the registry, or any address of it
+    #[arg(long, env = "TALLY_SEQUENCER", value_name = "N|NAME|ADDRESS")]
+    pub(crate) sequencer: Option<String>,
     #[command(flatten)]
     pub(crate) threads: ThreadsArg,
     /// How to print it; JSON and CSV have every sequencer in every epoch

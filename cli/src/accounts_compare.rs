@@ -2,7 +2,7 @@
 
 use crate::accounts_args::CompareArgs;
 use crate::format::{is_shown, or_nothing, policy_line, table};
-use crate::names::Names;
+use crate::names::{Names, given};
 use crate::shared_args::Format;
 use crate::{DONE, Output, WrongUsage, json};
 use anyhow::{Result, bail};
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &CompareArgs, output: &mut Output<'_>) -> Result<u8> {
         }
     };
     let log = args.log.open()?;
-    let only = args.sequencer.map(SequencerId);
+    let only = args.sequencer.as_deref().map(|asked| given(asked, &log, output)).transpose()?;
     if let Some(id) = only {
         let known = sequencers(&log)?;
         if !known.contains_key(&id) {

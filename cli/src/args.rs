@@ -18,11 +18,14 @@ use crate::policy::PolicyCommand;
 use crate::production::ProductionArgs;
 use crate::replay::ReplayArgs;
 use crate::schema::SchemaArgs;
+use crate::sequencer::SequencerArgs;
 use crate::sequencers::SequencersArgs;
 use crate::serve_args::{ServeArgs, TokenArgs};
 use crate::sink_args::SinkCommand;
 use crate::state::StateArgs;
+use crate::status::StatusArgs;
 use crate::synth::SynthArgs;
+use crate::units::{TimeForm, Unit};
 use crate::whatif::WhatIfArgs;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -39,6 +42,12 @@ pub(crate) struct Cli {
     /// Sequencers' names, for tables: a JSON file as the pool publishes it (`sequencers/1088/all.json`)
     #[arg(long, global = true, env = "TALLY_REGISTRY", value_name = "FILE")]
     pub(crate) registry: Option<PathBuf>,
+    /// Amounts in JSON and CSV
+    #[arg(long, global = true, env = "TALLY_UNIT", value_enum, default_value_t = Unit::Wei)]
+    pub(crate) unit: Unit,
+    /// Times in JSON and CSV
+    #[arg(long, global = true, env = "TALLY_TIME", value_enum, default_value_t = TimeForm::Unix)]
+    pub(crate) time: TimeForm,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -53,6 +62,8 @@ pub(crate) enum Command {
     Whatif(WhatIfArgs),
     /// Make a log up, of any size: to see what one takes
     Synth(SynthArgs),
+    /// Say in a few lines where a log stands
+    Status(StatusArgs),
     /// Show the contracts' state, rebuilt from the log alone
     State(StateArgs),
     /// Say who owns the contracts, and who did before
@@ -62,6 +73,8 @@ pub(crate) enum Command {
     Ledger(LedgerCommand),
     /// Say why a block, or a sequencer in an epoch, earned what it did
     Explain(ExplainArgs),
+    /// Say what the owner of a sequencer asks first: what it has, gets, and can do, and why its rate is what it is
+    Sequencer(SequencerArgs),
     /// Say who the sequencers are, and what they are called
     Sequencers(SequencersArgs),
     /// Say who made the blocks that it was to make, and who made them in its place

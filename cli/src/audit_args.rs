@@ -3,7 +3,7 @@
 use crate::shared_args::{L1Endpoints, L2Endpoints, LogArg, PlainFormat, RpcArgs, ThreadsArg};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use tally_audit::SAMPLE_BLOCKS_MAX;
+use tally_audit::{SAMPLE_BLOCKS_MAX, Severity};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
@@ -24,6 +24,15 @@ pub(crate) struct AuditChainArgs {
     /// How the blocks of a batch are counted
     #[arg(long, env = "TALLY_COUNT_RULE", value_enum, default_value_t = RuleArg::Scheduled)]
     pub(crate) count_rule: RuleArg,
+    /// Report this batch only, with what happened since the batch before it
+    #[arg(long, env = "TALLY_BATCH", value_name = "BATCH", conflicts_with_all = ["from_batch", "to_batch"])]
+    pub(crate) batch: Option<u64>,
+    /// Report what is about this sequencer only: its id, its name by the registry, or any address of it
+    #[arg(long, env = "TALLY_SEQUENCER", value_name = "N|NAME|ADDRESS")]
+    pub(crate) sequencer: Option<String>,
+    /// The least severity to report [default: warning as text, note as JSON]
+    #[arg(long, env = "TALLY_SEVERITY", value_enum)]
+    pub(crate) severity: Option<SeverityArg>,
     /// Report from this batch on, with what happened since the batch before it [default: from the beginning]
     #[arg(long, env = "TALLY_FROM_BATCH", value_name = "BATCH")]
     pub(crate) from_batch: Option<u64>,
@@ -98,6 +107,27 @@ pub(crate) enum RuleArg {
     Scheduled,
     /// By who signed; blocks that nobody signed by the spans
     Signed,
+}
+
+/// How much a finding matters, at least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SeverityArg {
+    /// What the chain claims is not so
+    Error,
+    /// Also what somebody should look at
+    Warning,
+    /// Also what is worth knowing
+    Note,
+}
+
+impl From<SeverityArg> for Severity {
+    fn from(severity: SeverityArg) -> Self {
+        match severity {
+            SeverityArg::Error => Self::Error,
+            SeverityArg::Warning => Self::Warning,
+            SeverityArg::Note => Self::Note,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

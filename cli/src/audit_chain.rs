@@ -2,13 +2,15 @@
 
 use crate::audit_args::{AuditChainArgs, ReportFormat, RuleArg};
 use crate::format::table;
-use crate::names::Names;
+use crate::names::{Names, given};
 use crate::out_file::write_file;
 use crate::{DIFFERENT, DONE, FAILED, Output, WrongUsage};
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
-use tally_audit::{AuditOptions, BatchAudit, ChainAudit, CountRule, Finding, Severity, Verdict, audit_chain};
-use tally_engine::BatchId;
+use tally_audit::{
+    AuditOptions, BatchAudit, ChainAudit, Code, CountRule, Finding, Severity, Verdict, audit_chain,
+};
+use tally_engine::{BatchId, SequencerId};
 use tally_text::metis;
 
 pub(crate) fn run(args: &AuditChainArgs, output: &mut Output<'_>) -> Result<u8> {
@@ -22,11 +24,21 @@ pub(crate) fn run(args: &AuditChainArgs, output: &mut Output<'_>) -> Result<u8> 
         RuleArg::Scheduled => CountRule::Scheduled,
         RuleArg::Signed => CountRule::Signed,
     };
-    let (from_batch, to_batch) = (args.from_batch.map(BatchId), args.to_batch.map(BatchId));
+    let from_batch = args.batch.or(args.from_batch).map(BatchId);
+    let to_batch = args.batch.or(args.to_batch).map(BatchId);
     let options = AuditOptions { rule, from_batch, to_batch };
-    let audit = audit_chain(&log, options)?;
+    let mut audit = audit_chain(&log, options)?;
+    let only = args.sequencer.as_deref().map(|asked| given(asked, &log, output)).transpose()?;
+    let verdict = (audit.verdict(), verdict_line(&audit));
+    let least = args.severity.map_or_else(|| args.report_format.least(), Severity::from);
+    let hidden = keep(&mut audit, only, least);
     let report = match args.report_format {
-        ReportFormat::Text => report_text(&audit, rule, &Names::load(output, &log)?)?,
+        ReportFormat::Text => {
+            let mut text = format!("{}\n", verdict.1);
+            text.push_str(&report_text(&audit, rule, &Names::load(output, &log)?)?);
+            text.push_str(&hidden_line(hidden));
+            text
+        }
         ReportFormat::Json => {
             let report = tally_wire::ChainAuditReport::from(((&log).try_into()?, &audit, rule));
             serde_json::to_string_pretty(&report)? + "\n"
@@ -37,21 +49,68 @@ pub(crate) fn run(args: &AuditChainArgs, output: &mut Output<'_>) -> Result<u8> 
         Some(path) => {
             let written = write_file(path, |file| file.write_all(report.as_bytes()));
             written.with_context(|| format!("--report {}", path.display()))?;
-            writeln!(output.out, "{}", verdict_line(&audit))?;
+            writeln!(output.out, "{}", verdict.1)?;
         }
     }
-    Ok(match audit.verdict() {
+    Ok(match verdict.0 {
         Verdict::Verified => DONE,
         Verdict::Different => DIFFERENT,
         Verdict::Unverified => FAILED,
     })
 }
 
+impl ReportFormat {
+    /// The least severity that is reported unless another one is asked for: people ask for notes when they want them.
+    const fn least(self) -> Severity {
+        match self {
+            Self::Text => Severity::Warning,
+            Self::Json => Severity::Note,
+        }
+    }
+}
+
+/// Keeps what is about this sequencer and severe enough; returns how many findings are not shown for their severity.
+fn keep(audit: &mut ChainAudit, only: Option<SequencerId>, least: Severity) -> usize {
+    if let Some(only) = only {
+        audit.findings.retain(|finding| finding.sequencer == Some(only));
+        for batch in &mut audit.batches {
+            batch.sequencers.retain(|id, _| *id == only);
+        }
+    }
+    let before = audit.findings.len();
+    audit.findings.retain(|finding| finding.code.severity() >= least);
+    before.saturating_sub(audit.findings.len())
+}
+
+/// What is not shown.
+fn hidden_line(hidden: usize) -> String {
+    match hidden {
+        0 => String::new(),
+        hidden => format!("{hidden} less severe findings are not shown: --severity note shows all\n"),
+    }
+}
+
 fn report_text(audit: &ChainAudit, rule: CountRule, names: &Names) -> Result<String> {
     let mut text = String::new();
+    let totals = &audit.totals;
+    let of_rewards = [totals.distributed, totals.liquidated, totals.relocked, totals.open].map(metis);
+    let [distributed, liquidated, relocked, open] = of_rewards;
+    writeln!(
+        text,
+        "METIS distributed {distributed}: paid out {liquidated}, relocked {relocked}, open {open}"
+    )?;
+    if let Some(escrow) = totals.escrow {
+        let [locked, open, donated] = [totals.locked, totals.open, totals.donated].map(metis);
+        let escrow = metis(escrow);
+        writeln!(
+            text,
+            "METIS in the escrow {escrow}: stakes {locked}, open rewards {open}, gifts {donated}"
+        )?;
+    }
+    writeln!(text)?;
     for severity in [Severity::Error, Severity::Warning, Severity::Note] {
         for finding in audit.findings.iter().filter(|finding| finding.code.severity() == severity) {
-            writeln!(text, "{}", finding_line(finding, rule, names))?;
+            writeln!(text, "{}", finding_line(finding, audit, rule, names)?)?;
         }
     }
     for batch in audit.batches.iter().filter(|batch| batch.errors > 0) {
@@ -68,29 +127,36 @@ fn report_text(audit: &ChainAudit, rule: CountRule, names: &Names) -> Result<Str
     if let Some(stopped) = &audit.stopped {
         writeln!(text, "stopped: {stopped}")?;
     }
-    let totals = &audit.totals;
-    let of_rewards = [totals.distributed, totals.liquidated, totals.relocked, totals.open].map(metis);
-    let [distributed, liquidated, relocked, open] = of_rewards;
-    writeln!(
-        text,
-        "METIS distributed {distributed}: paid out {liquidated}, relocked {relocked}, open {open}"
-    )?;
-    if let Some(escrow) = totals.escrow {
-        let [locked, open, donated] = [totals.locked, totals.open, totals.donated].map(metis);
-        let escrow = metis(escrow);
-        writeln!(
-            text,
-            "METIS in the escrow {escrow}: stakes {locked}, open rewards {open}, gifts {donated}"
-        )?;
-    }
-    writeln!(text, "{}", verdict_line(audit))?;
     Ok(text)
 }
 
-fn finding_line(finding: &Finding, rule: CountRule, names: &Names) -> String {
+/// What a batch paid in blocks, in words and with the money that is short or too much; `None` for other findings.
+fn in_words(finding: &Finding, audit: &ChainAudit, names: &Names) -> Result<Option<String>> {
+    let is_of_blocks = matches!(finding.code, Code::PostedBlocks | Code::SignerLeftOut);
+    let batch = audit.batches.iter().find(|batch| Some(batch.batch) == finding.batch);
+    let (true, Some(batch), Some(sequencer)) = (is_of_blocks, batch, finding.sequencer) else {
+        return Ok(None);
+    };
+    let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<u64>().ok());
+    let Some(counted) = number(&finding.expected) else { return Ok(None) };
+    let paid = number(&finding.found).unwrap_or_default();
+    let (more, less) = (counted.max(paid), counted.min(paid));
+    let money = metis(batch.reward_per_block.times(more.saturating_sub(less))?);
+    let short = if paid < counted { "short" } else { "too much" };
+    let label = names.label(sequencer);
+    Ok(Some(format!(
+        "batch {} paid sequencer {label} for {paid} blocks, and {counted} are counted: {money} METIS {short}",
+        batch.batch
+    )))
+}
+
+fn finding_line(finding: &Finding, audit: &ChainAudit, rule: CountRule, names: &Names) -> Result<String> {
+    let words = in_words(finding, audit, names)?;
     let mut places = Vec::new();
-    places.extend(finding.batch.map(|batch| format!("batch {batch}")));
-    places.extend(finding.sequencer.map(|sequencer| format!("sequencer {}", names.label(sequencer))));
+    if words.is_none() {
+        places.extend(finding.batch.map(|batch| format!("batch {batch}")));
+        places.extend(finding.sequencer.map(|sequencer| format!("sequencer {}", names.label(sequencer))));
+    }
     places.extend(finding.span.map(|span| format!("span {span}")));
     places.extend(finding.l2_blocks.as_ref().map(|blocks| match (blocks.start(), blocks.end()) {
         (first, last) if first == last => format!("L2 block {first}"),
@@ -101,8 +167,10 @@ fn finding_line(finding: &Finding, rule: CountRule, names: &Names) -> String {
     places.extend(finding.l2_transaction.map(|hash| format!("L2 transaction {hash}")));
     let mut values = Vec::new();
     values.extend(finding.field.map(ToOwned::to_owned));
-    values.extend(finding.expected.as_ref().map(|expected| format!("expected {expected}")));
-    values.extend(finding.found.as_ref().map(|found| format!("found {found}")));
+    if words.is_none() {
+        values.extend(finding.expected.as_ref().map(|expected| format!("expected {expected}")));
+        values.extend(finding.found.as_ref().map(|found| format!("found {found}")));
+    }
     values.extend(finding.other_count.map(|count| {
         let other = match rule {
             CountRule::Scheduled => "signed",
@@ -111,12 +179,12 @@ fn finding_line(finding: &Finding, rule: CountRule, names: &Names) -> String {
         format!("{other} {count}")
     }));
     let (severity, code) = (finding.code.severity().as_str(), finding.code.as_str());
-    let meaning = finding.code.meaning();
+    let meaning = words.unwrap_or_else(|| finding.code.meaning().into());
     let mut line = format!("{severity} {code}: {meaning}");
     for part in [places, values].into_iter().filter(|part| !part.is_empty()) {
         line = format!("{line}; {}", part.join(", "));
     }
-    line
+    Ok(line)
 }
 
 fn batch_table(batch: &BatchAudit, names: &Names) -> String {

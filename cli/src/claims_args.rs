@@ -1,13 +1,13 @@
 //! The command line of claims: what the pool owes and pays.
 
 use crate::claims_call_args::CallArgs;
-use crate::range::decimal;
 use crate::shared_args::{Format, L1Endpoints, LogArg, PlainFormat, PolicyArg, RpcArgs, ThreadsArg};
 use alloy_primitives::U256;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use tally_claims::{BlockSecs, CreditRule, METIS_DECIMALS};
 use tally_engine::{Mrr, Wei};
+use tally_text::{given_amount, given_rate, trimmed};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClaimsCommand {
@@ -117,8 +117,8 @@ pub(crate) struct RateArgs {
     /// The seconds from one block to the next
     #[arg(long, env = "TALLY_BLOCK_SECS", value_name = "SECS")]
     pub(crate) block_secs: BlockSecs,
-    /// The target mining reward rate, as 0.20
-    #[arg(long, env = "TALLY_MRR", value_name = "RATE", value_parser = Mrr::from_decimal, required_unless_present = "percent")]
+    /// The target mining reward rate, as 20% or 0.20
+    #[arg(long, env = "TALLY_MRR", value_name = "RATE", value_parser = mrr, required_unless_present = "percent")]
     pub(crate) mrr: Option<Mrr>,
     /// The target mining reward rate in whole percents, as 20
     #[arg(long, env = "TALLY_PERCENT", value_name = "N", conflicts_with = "mrr")]
@@ -168,7 +168,12 @@ pub(crate) struct MerkleArgs {
 
 /// An amount of METIS or ETH.
 pub(crate) fn of_18_decimals(text: &str) -> Result<Wei, String> {
-    decimal(text).map(Wei::new)
+    given_amount(text).map(Wei::new)
+}
+
+/// A mining reward rate.
+fn mrr(text: &str) -> Result<Mrr, String> {
+    Mrr::from_decimal(&trimmed(given_rate(text)?)).map_err(|error| error.to_string())
 }
 
 fn wei(text: &str) -> Result<Wei, String> {

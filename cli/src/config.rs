@@ -74,9 +74,9 @@ fn values_of(name: &str, value: toml::Value) -> Result<Vec<String>> {
                 list.into_iter().map(|value| values_of(name, value)).collect();
             Ok(values?.concat())
         }
-        toml::Value::Datetime(_) | toml::Value::Table(_) => {
-            bail!("{name} is neither text, number, flag nor list")
-        }
+        // As it would be written after the flag.
+        toml::Value::Datetime(time) => Ok(vec![time.to_string()]),
+        toml::Value::Table(_) => bail!("{name} is neither text, number, flag, date nor list"),
     }
 }
 

@@ -2,19 +2,19 @@
 
 use crate::format::mrr_percent;
 use crate::ledger::check_locked;
-use crate::names::Names;
+use crate::names::{Names, given};
+use crate::sequencer::print_reason;
 use crate::shared_args::{LogArg, PlainFormat, PolicyArg};
 use crate::{DONE, Output, json, kept};
 use anyhow::{Context, Result};
 use clap::Args;
 use std::io::Write;
 use tally_engine::{
-    Allocation, Division, EpochIndex, EpochLedger, L2Block, OperatorsRate, Policy, Rate, SequencerId, Wei,
-    realised_mrr,
+    Allocation, Division, EpochIndex, EpochLedger, L2Block, OperatorsRate, Policy, Rate, Wei, realised_mrr,
 };
 use tally_replay::{
-    BlockExplanation, BlockLedger, EpochExplanation, Outcome, Place, Replayed, RewardSource, SpanPlace,
-    StakeFacts, explain_block, explain_epoch,
+    BlockExplanation, BlockLedger, EpochExplanation, Outcome, Place, RateReason, Replayed, RewardSource,
+    SpanPlace, StakeFacts, explain_block, explain_epoch,
 };
 use tally_text::{address, exact_metis, time};
 
@@ -27,9 +27,9 @@ pub(crate) struct ExplainArgs {
     /// Explain what this block earned
     #[arg(long, env = "TALLY_BLOCK", value_name = "BLOCK", required_unless_present = "sequencer", conflicts_with_all = ["sequencer", "epoch"])]
     pub(crate) block: Option<u64>,
-    /// This sequencer, in the epoch given
-    #[arg(long, env = "TALLY_SEQUENCER", value_name = "ID", requires = "epoch")]
-    pub(crate) sequencer: Option<u64>,
+    /// This sequencer, in the epoch given: its id, its name by the registry, or any address of it
+    #[arg(long, env = "TALLY_SEQUENCER", value_name = "N|NAME|ADDRESS", requires = "epoch")]
+    pub(crate) sequencer: Option<String>,
     /// The epoch in which to explain the sequencer's reward
     #[arg(long, env = "TALLY_EPOCH", value_name = "N", requires = "sequencer")]
     pub(crate) epoch: Option<u64>,
@@ -67,10 +67,11 @@ pub(crate) fn run(args: &ExplainArgs, output: &mut Output<'_>) -> Result<u8> {
         return Ok(DONE);
     }
     let (sequencer, epoch) =
-        args.sequencer.zip(args.epoch).context("neither a block nor a sequencer is given")?;
-    check_locked(SequencerId(sequencer), &replayed)?;
+        args.sequencer.as_deref().zip(args.epoch).context("neither a block nor a sequencer is given")?;
+    let sequencer = given(sequencer, &log, output)?;
+    check_locked(sequencer, &replayed)?;
     let epochs = replayed.ledger.epochs.len();
-    let explained = explain_epoch(&ledger, SequencerId(sequencer), EpochIndex(epoch))?
+    let explained = explain_epoch(&ledger, sequencer, EpochIndex(epoch))?
         .with_context(|| format!("epoch {epoch} is asked for, but there are {epochs}, from 0 on"))?;
     match args.format {
         PlainFormat::Json => {
@@ -281,5 +282,7 @@ fn print_epoch(
     line(out, "blocks", earned.blocks)?;
     line(out, "reward", format_args!("{} wei = {}", earned.reward, metis(earned.reward)))?;
     line(out, "capped stake", format_args!("{secs} wei·s"))?;
-    line(out, "realised MRR", mrr_percent(realised_mrr(earned.reward, secs)?))
+    line(out, "realised MRR", mrr_percent(realised_mrr(earned.reward, secs)?))?;
+    writeln!(out)?;
+    print_reason(explained, &RateReason::of(explained)?, replayed.policy.allocation(), out)
 }

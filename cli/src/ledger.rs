@@ -2,7 +2,7 @@
 
 use crate::format::{or_dash, policy_line};
 use crate::ledger_args::LedgerShowArgs;
-use crate::names::Names;
+use crate::names::{Names, given};
 use crate::shared_args::Format;
 use crate::{DONE, Output, json, kept};
 use anyhow::{Context, Result, bail};
@@ -28,7 +28,8 @@ pub(crate) fn show(args: &LedgerShowArgs, output: &mut Output<'_>) -> Result<u8>
     let log = args.log.open()?;
     let replayed = kept::replayed(&log, &policy)?;
     let ledger = BlockLedger::new(&log, &replayed)?;
-    let selection = Selection::new(args, &ledger)?;
+    let sequencer = args.sequencer.as_deref().map(|asked| given(asked, &log, output)).transpose()?;
+    let selection = Selection::new(args, sequencer, &ledger)?;
     match args.format {
         Format::Json => {
             let head = tally_wire::LedgerHead::from(((&log).try_into()?, &replayed));
@@ -53,8 +54,11 @@ pub(crate) fn check_locked(sequencer: SequencerId, replayed: &Replayed) -> Resul
 }
 
 impl Selection {
-    fn new(args: &LedgerShowArgs, ledger: &BlockLedger<'_, LogReader>) -> Result<Self> {
-        let sequencer = args.sequencer.map(SequencerId);
+    fn new(
+        args: &LedgerShowArgs,
+        sequencer: Option<SequencerId>,
+        ledger: &BlockLedger<'_, LogReader>,
+    ) -> Result<Self> {
         if let Some(id) = sequencer {
             check_locked(id, ledger.replayed())?;
         }

@@ -25,9 +25,9 @@ pub(crate) struct LedgerShowArgs {
     /// The blocks of this epoch only
     #[arg(long, env = "TALLY_EPOCH", value_name = "N")]
     pub(crate) epoch: Option<u64>,
-    /// The blocks of this sequencer only
-    #[arg(long, env = "TALLY_SEQUENCER", value_name = "ID")]
-    pub(crate) sequencer: Option<u64>,
+    /// The blocks of this sequencer only: its id, its name by the registry, or any address of it
+    #[arg(long, env = "TALLY_SEQUENCER", value_name = "N|NAME|ADDRESS")]
+    pub(crate) sequencer: Option<String>,
     /// How to print them
     #[arg(long, env = "TALLY_LEDGER_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,

@@ -52,6 +52,7 @@ mod range;
 mod receipt_difference;
 mod replay;
 mod schema;
+mod sequencer;
 mod sequencers;
 mod serve;
 mod serve_args;
@@ -60,8 +61,11 @@ mod sink;
 mod sink_args;
 mod state;
 mod statement;
+mod status;
 mod synth;
+mod units;
 mod watch;
+mod what_if_stake;
 mod whatif;
 
 use accounts_args::AccountsCommand;
@@ -117,7 +121,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
             // Help and version are no errors, and belong on the standard output.
             let is_error = error.use_stderr();
             // The values of variables are in a help, and those of flags in an error.
-            let text = without_secrets(&error.render().to_string(), &given);
+            let text = without_secrets(&in_words(&error.render().to_string()), &given);
             // With nowhere to write to, the status has to do.
             let _ = if is_error { write!(err, "{text}") } else { write!(out, "{text}") };
             return if is_error { USAGE } else { DONE };
@@ -128,6 +132,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         }
     };
     let mut out = UntilClosed { out, is_closed: false };
+    let mut out = units::Units::new(&mut out, cli.unit, cli.time);
     let mut output = Output { out: &mut out, err, registry: cli.registry.as_deref() };
     let status = match &cli.command {
         Command::Ingest(args) => ingest::run(args, &mut output),
@@ -135,10 +140,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Whatif(args) => whatif::run(args, &mut output),
         Command::Synth(args) => synth::run(args, &mut output),
         Command::State(args) => state::run(args, &mut output),
+        Command::Status(args) => status::run(args, &mut output),
         Command::Owners(args) => owners::run(args, &mut output),
         Command::Ledger(LedgerCommand::Show(args)) => ledger::show(args, &mut output),
         Command::Ledger(LedgerCommand::Export(args)) => ledger_export::run(args, &mut output),
         Command::Explain(args) => explain::run(args, &mut output),
+        Command::Sequencer(args) => sequencer::run(args, &mut output),
         Command::Sequencers(args) => sequencers::run(args, &mut output),
         Command::Production(args) => production::run(args, &mut output),
         Command::Accounts(args) => match &args.command {
@@ -174,13 +181,27 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Command::Man(args) => generated::man(args, Cli::command(), &mut output),
     };
     let status = status.and_then(|status| {
-        output.out.flush()?;
+        out.finish()?;
         Ok(status)
     });
     status.unwrap_or_else(|error| {
-        let _ = writeln!(output.err, "error: {}", without_secrets(&chain_text(&error), &given));
+        let _ = writeln!(err, "error: {}", without_secrets(&chain_text(&error), &given));
         if error.is::<WrongUsage>() { USAGE } else { FAILED }
     })
+}
+
+/// What the parser of numbers says, in the words of whoever writes one.
+fn in_words(text: &str) -> String {
+    [
+        ("invalid digit found in string", "a whole number is expected, such as 12"),
+        (
+            "cannot parse integer from empty string",
+            "a whole number is expected, such as 12, and nothing is given",
+        ),
+        ("number too large to fit in target type", "the number is too large"),
+    ]
+    .into_iter()
+    .fold(text.to_owned(), |text, (parser, people)| text.replace(parser, people))
 }
 
 /// A text for people without the secrets of URLs that were `given`, by mistake, where something else should

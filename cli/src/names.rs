@@ -47,11 +47,19 @@ impl Names {
 }
 
 /// The sequencer that is meant by an id, a name of the registry, or an address.
-pub(crate) fn find(asked: &str, log: &LogReader, output: &mut Output<'_>) -> Result<SequencerId> {
+pub(crate) fn find(asked: &str, log: &LogReader, output: &Output<'_>) -> Result<SequencerId> {
     let sequencers = sequencers(log)?;
-    let names = Names::of(output, &sequencers)?;
+    // What is wrong with entries is told with the table that names are for.
+    let mut quiet =
+        Output { out: &mut std::io::sink(), err: &mut std::io::sink(), registry: output.registry };
+    let names = Names::of(&mut quiet, &sequencers)?;
     find_sequencer(asked, &sequencers, &names.0)
         .map_err(|error| WrongUsage(format!("--sequencer: {error}")).into())
+}
+
+/// The same, but a number is an id, whether or not there is such a sequencer: the command itself says what there is.
+pub(crate) fn given(asked: &str, log: &LogReader, output: &Output<'_>) -> Result<SequencerId> {
+    asked.parse().map_or_else(|_| find(asked, log, output), |id| Ok(SequencerId(id)))
 }
 
 /// The registry in a file, and the digest of its bytes. Entries that cannot be used are told as warnings.

@@ -53,7 +53,14 @@ fn target(path: &Path) -> Result<Target, Error> {
         };
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         // The links in it are followed, so that a link that it holds is taken from where it really is.
-        let parent = parent.unwrap_or(Path::new(".")).canonicalize()?;
+        let parent = parent.unwrap_or(Path::new("."));
+        let parent = parent.canonicalize().map_err(|error| {
+            if error.kind() != ErrorKind::NotFound {
+                return error;
+            }
+            let text = format!("there is no directory {}: make it first", parent.display());
+            Error::new(ErrorKind::NotFound, text)
+        })?;
         let found = match parent.join(name).symlink_metadata() {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Target::File(path)),

@@ -256,6 +256,9 @@ fn print_tables(args: &ProductionArgs, found: &Found, names: &Names, output: &mu
         By::Epoch => Some("epoch"),
         By::Span => Some("span"),
     };
+    // Of a span neither is counted.
+    let is_of_span = args.by == By::Span;
+    let is_shown = |column: &str| !is_of_span || !["for others", "recommits"].contains(&column);
     let columns = [
         "scheduled",
         "by itself",
@@ -266,7 +269,8 @@ fn print_tables(args: &ProductionArgs, found: &Found, names: &Names, output: &mu
         "longest gap",
         "last made",
     ];
-    let header: Vec<&str> = std::iter::once("sequencer").chain(place).chain(columns).collect();
+    let shown = columns.into_iter().filter(|column| is_shown(column));
+    let header: Vec<&str> = std::iter::once("sequencer").chain(place).chain(shown).collect();
     let mut rows = table(&header, 1);
     for Line { maker, epoch, span, row, .. } in lines(args, found) {
         let place = match args.by {
@@ -284,7 +288,8 @@ fn print_tables(args: &ProductionArgs, found: &Found, names: &Names, output: &mu
             row.longest_gap.map_or("-".into(), |Gap { secs, .. }| duration(secs)),
             row.last_made.map_or("-".into(), |made| time(made.time)),
         ];
-        rows.add_row(std::iter::once(label(maker, names)).chain(place).chain(cells));
+        let cells = columns.into_iter().zip(cells).filter(|(column, _)| is_shown(column));
+        rows.add_row(std::iter::once(label(maker, names)).chain(place).chain(cells.map(|(_, cell)| cell)));
     }
     writeln!(out, "{rows}")?;
     let mut by_whom = table(&["scheduled for", "signed by", "blocks"], 2);

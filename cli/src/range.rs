@@ -1,10 +1,7 @@
-//! Ranges of decimal fractions on the command line: `A`, or `A:B:STEP`.
+//! Ranges on the command line: `A`, or `A:B:STEP`.
 
 use alloy_primitives::U256;
-use std::str::FromStr;
-
-/// How many decimals a value may have: a METIS is 10^18 wei, and rates have as many.
-pub(crate) const DECIMALS: usize = 18;
+use tally_text::{given_amount, given_rate};
 
 /// One value, or several at equal distances, both ends included where the last falls on one. In units
 /// of 10^-18, so exact.
@@ -29,15 +26,23 @@ impl Range {
     }
 }
 
-impl FromStr for Range {
-    type Err = String;
+impl Range {
+    /// A range of amounts, such as `50k:150k:10k`.
+    pub(crate) fn of_amounts(text: &str) -> Result<Self, String> {
+        Self::parse(text, given_amount)
+    }
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    /// A range of rates, such as `10%:30%:0.5%` or `0.10:0.30:0.005`.
+    pub(crate) fn of_rates(text: &str) -> Result<Self, String> {
+        Self::parse(text, given_rate)
+    }
+
+    fn parse(text: &str, value: fn(&str) -> Result<U256, String>) -> Result<Self, String> {
         let parts: Vec<&str> = text.split(':').collect();
         match parts[..] {
-            [value] => Ok(Self { first: decimal(value)?, step: U256::ZERO, count: 1 }),
-            [first, last, step] => between(decimal(first)?, decimal(last)?, decimal(step)?),
-            _ => Err("neither a value A, nor a range A:B:STEP".into()),
+            [only] => Ok(Self { first: value(only)?, step: U256::ZERO, count: 1 }),
+            [first, last, step] => between(value(first)?, value(last)?, value(step)?),
+            _ => Err(format!("{text:?} is neither a value A, nor a range A:B:STEP")),
         }
     }
 }
@@ -49,21 +54,6 @@ fn between(first: U256, last: U256, step: U256) -> Result<Range, String> {
     let steps = distance.checked_div(step).ok_or("its step is 0")?;
     let count = u64::try_from(steps).ok().and_then(|steps| steps.checked_add(1));
     count.map(|count| Range { first, step, count }).ok_or_else(|| "it has more than 2^64 - 1 values".into())
-}
-
-/// A decimal fraction, of digits and at most one point, in units of 10^-18.
-pub(crate) fn decimal(text: &str) -> Result<U256, String> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_number(whole) || !is_number(fraction) {
-        return Err(format!("{text:?} is not a decimal fraction such as 0.20"));
-    }
-    let fraction = fraction.trim_end_matches('0');
-    if fraction.len() > DECIMALS {
-        return Err(format!("{text} has more than {DECIMALS} decimals"));
-    }
-    let digits = format!("{whole}{fraction:0<DECIMALS$}");
-    U256::from_str_radix(&digits, 10).map_err(|_| format!("{text} is too large"))
 }
 
 #[cfg(test)]
@@ -90,42 +80,39 @@ mod tests {
             ("50000:150000:50000", "50000 100000 150000"),
             ("0.5:2:0.5", "0.5 1 1.5 2"),
         ] {
-            let range: Range = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+            let range = Range::of_amounts(text).unwrap_or_else(|error| panic!("{text}: {error}"));
             let values: Vec<String> = range.values().map(trimmed).collect();
             assert_eq!(values.join(" "), expected, "{text}");
             assert_eq!(u64::try_from(values.len()), Ok(range.count()), "{text}");
         }
-        let range: Range = "0.10:0.30:0.005".parse().unwrap();
+        let range = Range::of_rates("10%:0.30:0.5%").unwrap();
         assert_eq!((range.count(), range.values().last().map(trimmed)), (41, Some("0.3".into())));
     }
 
     #[test]
     fn what_is_no_range_is_refused() {
         for (text, expected) in [
-            ("", "\"\" is not a decimal fraction"),
-            (".5", "\".5\" is not a decimal fraction"),
-            ("5.", "\"5.\" is not a decimal fraction"),
-            ("-0.1", "\"-0.1\" is not a decimal fraction"),
-            ("+1", "is not a decimal fraction"),
-            ("1e3", "is not a decimal fraction"),
-            ("1_000", "is not a decimal fraction"),
-            ("1.2.3", "is not a decimal fraction"),
-            (" 1", "is not a decimal fraction"),
-            ("٣", "is not a decimal fraction"),
-            ("20 %", "is not a decimal fraction"),
-            ("0.0000000000000000001", "0.0000000000000000001 has more than 18 decimals"),
+            ("", "\"\" is no amount"),
+            (".5", "\".5\" is no amount"),
+            ("5.", "\"5.\" is no amount"),
+            ("-0.1", "\"-0.1\" is no amount"),
+            ("+1", "is no amount"),
+            ("1e3", "is no amount"),
+            ("1.2.3", "is no amount"),
+            ("٣", "is no amount"),
+            ("20 %", "is no amount"),
+            ("0.0000000000000000001", "more than 18 decimals"),
             ("1:2", "neither a value A, nor a range A:B:STEP"),
             ("1:2:1:1", "neither a value A, nor a range A:B:STEP"),
-            ("1:2:", "\"\" is not a decimal fraction"),
+            ("1:2:", "\"\" is no amount"),
             ("1:2:0", "its step is 0"),
             ("1:1:0", "its step is 0"),
             ("2:1:1", "it ends before it begins"),
             ("0:100:0.000000000000000001", "it has more than 2^64 - 1 values"),
         ] {
-            let error = text.parse::<Range>().expect_err(text);
+            let error = Range::of_amounts(text).expect_err(text);
             assert!(error.contains(expected), "{text}: {error}");
         }
-        let error = "9".repeat(78).parse::<Range>().expect_err("above 2^256");
-        assert!(error.ends_with("is too large"), "{error}");
+        assert!(Range::of_rates("10%:30:5%").is_err(), "a rate of 30 is a mistake");
     }
 }

@@ -63,7 +63,7 @@ pub(crate) struct ServeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct TokenArgs {
-    /// What the token is called in the file: letters, digits, -, _ and .
+    /// What the token is called in the file: letters, digits, dots, - and _
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
 }

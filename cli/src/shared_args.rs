@@ -5,9 +5,10 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
-use tally_engine::Policy;
-use tally_eventlog::{LogError, LogReader};
+use tally_engine::{Policy, UnixTime};
+use tally_eventlog::{LogError, LogReader, LogView};
 use tally_ingest::Endpoints;
+use tally_text::GivenTime;
 
 #[derive(Debug, Args)]
 pub(crate) struct LogArg {
@@ -25,6 +26,13 @@ impl LogArg {
 
 /// How `--sequencer` says which one is meant.
 pub(crate) const SEQUENCER_HELP: &str = "The sequencer: its id, its name by the registry, or an address that owns it, signs for it or gets its rewards";
+
+/// The second that is meant: the latest is the last up to which the log has both chains.
+pub(crate) fn second(given: GivenTime, log: &LogReader) -> UnixTime {
+    let reach = log.reach();
+    let times = [reach.l1.map(|head| head.timestamp), reach.l2.map(|head| head.timestamp)];
+    given.second(times.into_iter().flatten().min().unwrap_or_default())
+}
 
 /// The policy of a command that works by one.
 #[derive(Debug, Args)]

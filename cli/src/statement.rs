@@ -2,13 +2,13 @@
 
 use crate::accounts_args::StatementArgs;
 use crate::format::{or_nothing, policy_line, table};
-use crate::names::Names;
-use crate::shared_args::Format;
+use crate::names::{Names, given};
+use crate::shared_args::{Format, second};
 use crate::{DONE, Output, json, policies};
 use anyhow::Result;
-use tally_claims::{LedgerAccount, Statement, StatementEntry, StatementRange, statement};
-use tally_engine::{SequencerId, UnixTime};
-use tally_text::{address, metis, signed_metis, time};
+use tally_claims::{ClaimsError, LedgerAccount, Statement, StatementEntry, StatementRange, statement};
+use tally_engine::UnixTime;
+use tally_text::{GivenTime, address, metis, signed_metis, time};
 use tally_wire::Movement;
 
 /// The columns of CSV.
@@ -19,9 +19,21 @@ const CSV_HEADER: &str = "\
 pub(crate) fn run(args: &StatementArgs, output: &mut Output<'_>) -> Result<u8> {
     let policy = args.policy.as_deref().map(policies::load_one).transpose()?;
     let log = args.log.open()?;
-    let range = StatementRange { from: args.from.map(UnixTime), to: args.to.map(UnixTime) };
-    let id = SequencerId(args.sequencer);
-    let found = statement(&log, id, policy.as_ref(), range, args.threads.count())?;
+    let from = args.from.map(|from| second(from, &log));
+    // Up to the latest is everything.
+    let to = args.to.filter(|to| *to != GivenTime::BeforeLatest(0)).map(|to| second(to, &log));
+    let range = StatementRange { from, to };
+    let id = given(&args.sequencer, &log, output)?;
+    let found = statement(&log, id, policy.as_ref(), range, args.threads.count()).map_err(|error| {
+        let is_beyond = matches!(error, ClaimsError::BeyondLog { .. }) && range.to.is_some();
+        let error = anyhow::Error::from(error);
+        if is_beyond {
+            error
+                .context("--to lies after the end of the log: leave it out, and everything in the log counts")
+        } else {
+            error
+        }
+    })?;
     output.warn(&found.discrepancies)?;
     match args.format {
         Format::Json => {

@@ -5,6 +5,7 @@ use crate::names::Names;
 use crate::range::Range;
 use crate::replay::print_extent;
 use crate::shared_args::{Format, LogArg, PoliciesArg, ThreadsArg};
+use crate::what_if_stake::{self, StakeArg, stake_arg};
 use crate::{DONE, Output, WrongUsage, json, policies};
 use alloy_primitives::U256;
 use anyhow::Result;
@@ -12,7 +13,7 @@ use clap::{Args, ValueEnum};
 use std::collections::BTreeSet;
 use tally_engine::{Allocation, L2Block, Mrr, Policy, Wei};
 use tally_replay::{ReplayOptions, Variation, WhatIf};
-use tally_text::{exact_metis, metis, metis_difference, trimmed};
+use tally_text::{GivenTime, exact_metis, given_time, metis, metis_difference, trimmed};
 use tally_wire::sole_target;
 
 #[derive(Debug, Args)]
@@ -23,7 +24,7 @@ use tally_wire::sole_target;
 )))]
 #[command(
     after_help = "RANGE is a value A, or A:B:STEP for A, A + STEP and so on up to B, or a list of these, with \
-                        commas; values are decimal fractions of at most 18 decimals. One run evaluates at most \
+                        commas; rates are written as 15% or 0.15, amounts as 100000 or 100k. One run evaluates at most \
                         100,000 combinations."
 )]
 pub(crate) struct WhatIfArgs {
@@ -33,14 +34,27 @@ pub(crate) struct WhatIfArgs {
     pub(crate) policies: PoliciesArg,
     /// Target mining reward rates, as 0.10:0.30:0.005; each holds at all times [default: the base
     /// policy's, with their dates]
-    #[arg(long, env = "TALLY_MRR", value_name = "RANGE", value_delimiter = ',')]
+    #[arg(long, env = "TALLY_MRR", value_name = "RANGE", value_delimiter = ',', value_parser = Range::of_rates)]
     pub(crate) mrr: Vec<Range>,
     /// Caps in METIS, as 50000:150000:10000: stake above it does not count [default: the base policy's]
-    #[arg(long, env = "TALLY_CAP", value_name = "RANGE", value_delimiter = ',')]
+    #[arg(long, env = "TALLY_CAP", value_name = "RANGE", value_delimiter = ',', value_parser = Range::of_amounts)]
     pub(crate) cap: Vec<Range>,
     /// How the rewards of an epoch are shared [default: as the base policy does]
     #[arg(long, env = "TALLY_ALLOCATION", value_enum, value_delimiter = ',')]
     pub(crate) allocation: Vec<AllocationArg>,
+    /// Instead: what if a sequencer had had more or less stake, as 7=+10000 or 7=-5k
+    #[arg(long, env = "TALLY_WHATIF_STAKE", value_name = "ID=+METIS", value_parser = stake_arg, conflicts_with_all = ["mrr", "cap", "allocation"])]
+    pub(crate) stake: Option<StakeArg>,
+    /// With --stake: from when on, as 2024-07-01 or -30d [default: all the time]
+    #[arg(
+        long,
+        env = "TALLY_WHATIF_FROM",
+        value_name = "TIME",
+        value_parser = given_time,
+        allow_hyphen_values = true,
+        requires = "stake"
+    )]
+    pub(crate) from: Option<GivenTime>,
     /// The last L2 block to count [default: as far as the log allows]
     #[arg(long, env = "TALLY_TO", value_name = "BLOCK")]
     pub(crate) to: Option<u64>,
@@ -73,6 +87,9 @@ pub(crate) fn run(args: &WhatIfArgs, output: &mut Output<'_>) -> Result<u8> {
     };
     let base = policies::load_one(base)?;
     policies::check_has_activity(&base)?;
+    if let Some(stake) = &args.stake {
+        return what_if_stake::run(args, stake, &base, output);
+    }
     let variants = variants(&base, args)?;
     let log = args.log.open()?;
     let options =

@@ -17,7 +17,9 @@ pub(crate) fn make_whole<T, E: From<LogError>>(
 ) -> Result<T, E> {
     let files = |what, source| LogError::Files { path: path.into(), what, source };
     if path.exists() {
-        return Err(files("making a log", std::io::ErrorKind::AlreadyExists.into()).into());
+        let there = "something is there already: take another name, or move it away";
+        let there = std::io::Error::new(std::io::ErrorKind::AlreadyExists, there);
+        return Err(files("making a log", there).into());
     }
     let parent = parent_of(path);
     // Beside it, so that it can be renamed; gone again if anything fails.

@@ -12,7 +12,7 @@ use tally_eventlog::{Chain, LogError};
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     /// A file that cannot be read to its end.
-    #[error("{}, line {line}: {source}", path.display())]
+    #[error("{}{}: {source}", path.display(), after(*line))]
     File {
         /// The path of the file.
         path: PathBuf,
@@ -201,4 +201,9 @@ pub enum IngestError {
     /// A task of the ingest that ended before it should.
     #[error("{0}")]
     Broken(&'static str),
+}
+
+/// Where in a file that is, if any of it could be read.
+fn after(line: u64) -> String {
+    if line == 0 { String::new() } else { format!(", line {line}") }
 }

@@ -1,7 +1,9 @@
 //! What can stop a replay, or be wrong with a receipt.
 
 use alloy_primitives::B256;
-use tally_engine::{FoldError, L1Block, L2Block, Policy, PolicyError, PoolError, SpanError};
+use tally_engine::{
+    Difference, FoldError, L1Block, L2Block, Policy, PolicyError, PoolError, SequencerId, SpanError, Wei,
+};
 use tally_eventlog::LogError;
 
 /// A replay that could not be carried out, or a receipt that is none or not sound. There is no partial result.
@@ -29,6 +31,21 @@ pub enum ReplayError {
     NoActivity {
         /// The name of the policy.
         policy: String,
+    },
+    /// A stake that is to be another one is not there.
+    #[error(
+        "sequencer {sequencer}: its stake cannot be {} by {} wei: {}",
+        if more.is_negative() { "less" } else { "more" },
+        more.size(),
+        found.map_or("it had none then".into(), |found| format!("it was {found} wei"))
+    )]
+    NoSuchStake {
+        /// The sequencer whose stake it is.
+        sequencer: SequencerId,
+        /// How much more it was to be, or less.
+        more: Difference,
+        /// The stake that there was; `None` if it had none.
+        found: Option<Wei>,
     },
     /// The contracts' state cannot take a record.
     #[error(transparent)]

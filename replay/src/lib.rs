@@ -53,6 +53,7 @@ mod state;
 mod survey;
 mod tail;
 mod threads;
+mod what_if_stake;
 mod whatif;
 
 pub use activity::{ReplayedActivity, activity, replay_with_activity};
@@ -63,8 +64,8 @@ pub use by_block::{
 };
 pub use error::ReplayError;
 pub use explain::{
-    BlockExplanation, EpochExplanation, Paid, Place, RewardSource, Segment, SpanPlace, StakeFacts,
-    explain_block, explain_epoch,
+    BlockExplanation, EpochExplanation, Paid, Place, RateReason, RewardSource, Segment, SpanPlace,
+    StakeFacts, explain_block, explain_epoch,
 };
 pub use horizon::Stop;
 pub use options::ReplayOptions;
@@ -79,4 +80,5 @@ pub use receipt::{
 pub use run::{Replay, Replayed, replay};
 pub use saved::{RESULTS, SAVED_BYTES_MAX, restore, save};
 pub use state::{StateAt, check_l1_block, state_at};
+pub use what_if_stake::{StakeChange, StakeWhatIf, what_if_stake};
 pub use whatif::{Compared, Variation, WhatIf};

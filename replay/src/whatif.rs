@@ -43,7 +43,7 @@ pub struct Compared {
 }
 
 impl Compared {
-    fn new(earned: Earned, base: Earned) -> Self {
+    pub(crate) fn new(earned: Earned, base: Earned) -> Self {
         Self { earned, difference: Difference::new(earned.reward, base.reward) }
     }
 }

@@ -107,7 +107,7 @@ fn a_truncated_gzip_file() {
 fn a_file_that_is_missing_or_no_gzip() {
     let recording = copy();
     std::fs::remove_file(recording.path().join("l2_logs.jsonl.gz")).unwrap();
-    assert!(refused(recording.path()).starts_with("l2_logs.jsonl.gz, line 0: No such file"));
+    assert!(refused(recording.path()).starts_with("l2_logs.jsonl.gz: No such file"));
     let recording = copy();
     std::fs::write(recording.path().join("l2_logs.jsonl.gz"), "<html>").unwrap();
     assert!(refused(recording.path()).starts_with("l2_logs.jsonl.gz, line 1: "));

@@ -536,7 +536,7 @@ fn flags_can_be_given_in_a_config_file_and_in_the_environment() {
     for (line, message) in [
         ("speed = 1", "no command has a flag speed"),
         ("l2-to = [1, 2]", "l2-to takes one value, and has 2"),
-        ("l2-to = 1979-05-27", "l2-to is neither text, number, flag nor list"),
+        ("l2-to = 1979-05-27", "a whole number is expected, such as 12"),
         ("l1-rpc = https://unquoted-secret", "line 2: "),
         ("l2-confirmations = \"many\"", "invalid value 'many' for '--l2-confirmations"),
     ] {

@@ -272,7 +272,7 @@ fn what_is_not_there_is_not_explained() {
         ),
         (&[], 2, "required arguments"),
         (&["--sequencer", "1"], 2, "--epoch <N>"),
-        (&["--epoch", "0"], 2, "--sequencer <ID>"),
+        (&["--epoch", "0"], 2, "--sequencer <N|NAME|ADDRESS>"),
         (&["--block", "1500", "--epoch", "0"], 2, "cannot be used with"),
         (&["--block", "1500", "--sequencer", "1", "--epoch", "0"], 2, "cannot be used with"),
         (&["--block", "1500", "--format", "csv"], 2, "invalid value 'csv'"),

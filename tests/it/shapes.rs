@@ -91,6 +91,8 @@ fn what_each_command_prints_is_of_its_shape() {
         let call = format!("--sequencer {sequencer} {log}");
         check_shape::<tally_wire::MemberCallOfLog>(&format!("claims call claim {call}"));
         check_shape::<tally_wire::MemberCallOfLog>(&format!("claims call increase --amount 1 {call}"));
+        check_shape::<tally_wire::SequencerOverview>(&format!("sequencer {sequencer} {log}"));
+        check_shape::<tally_wire::WhatIfStake>(&format!("whatif {log} --stake {sequencer}=+1"));
         for by in ["sequencer", "span", "epoch"] {
             check_shape::<tally_wire::ProductionOfLog>(&format!("production --by {by} {log}"));
         }

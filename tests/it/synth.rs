@@ -158,7 +158,7 @@ fn the_command_makes_a_log_once_and_says_what_it_cannot_make() {
     assert_eq!((status, err.as_str()), (0, ""));
     assert_eq!(out, "9000 blocks in 2 chunks, 50 pool events, 46 span events\n");
     let (status, _, err) = synth(&["--blocks", "9000"]);
-    assert!(status == 1 && err.contains("entity already exists"), "{status} {err}");
+    assert!(status == 1 && err.contains("something is there already: take another name"), "{status} {err}");
     assert_eq!(tally(&["log", "verify", "--log", path]).0, 0);
 }
 

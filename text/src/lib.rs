@@ -21,14 +21,19 @@
 //! assert_eq!(tally_text::duration(1_138_000), "13 d 4 h");
 //! ```
 //!
-//! Nothing here fails: a time that has no date of four digits is shown as its number of seconds.
+//! [`given_time`], [`given_amount`] and [`given_rate`] read what people write: `2024-07-01`, `-14d`, `100k`, `15%`; their errors
+//! say what is accepted.
+//!
+//! Nothing else here fails: a time that has no date of four digits is shown as its number of seconds.
 
 mod address;
 mod amount;
+mod given;
 mod time;
 
 pub use address::{address, given_address, given_pubkey, short_address};
 pub use amount::{
     exact_metis, fraction, metis, metis_difference, metis_to_the_wei, percent, signed_metis, trimmed,
 };
+pub use given::{GivenTime, given_amount, given_rate, given_time};
 pub use time::{date, duration, minute, time};

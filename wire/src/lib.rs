@@ -50,6 +50,7 @@ mod flat;
 mod ledger;
 mod log;
 mod member;
+mod overview;
 mod owners;
 mod production;
 mod recipients;
@@ -99,6 +100,7 @@ pub use member::{
     CallArgument, CallChange, CallCondition, CallQuestion, CallValue, CallWarning, CallWithValue, MemberCall,
     MemberCallOfLog,
 };
+pub use overview::{CreditedEpoch, EpochRateReason, MrrReason, SequencerOverview, StakeLimits, UnpaidBlocks};
 pub use owners::{ContractOwners, OwnerChange};
 pub use production::{
     BlockGap, BlockMaker, BlocksBy, EpochProduction, MadeBlock, Produced, Production, ProductionOfLog,
@@ -109,7 +111,7 @@ pub use schema::{require_all, schema, schemas};
 pub use sequencers::{Sequencer, SequencerWithAccounts, Sequencers, SettledAccount, Signer};
 pub use state::{ContractState, CurrentBatch, SequencerTuple, SignerOf, StateAt, StatusCounts};
 pub use text::{Address, Amount, Fraction, Hash, SignedAmount};
-pub use whatif::{Base, Combination, SequencerDifference, WhatIf, WhatIfHead, sole_target};
+pub use whatif::{Base, Combination, SequencerDifference, WhatIf, WhatIfHead, WhatIfStake, sole_target};
 pub use words::{
     AuditVerdict, CallChangeKind, CallVerdict, CallWarningKind, ConditionKind, CountRule, CreditRule,
     MemberAction, MovementKind, NoProofReason, NotClaimable, RateSource, SequencerStatus, Severity,

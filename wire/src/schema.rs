@@ -3,8 +3,8 @@
 use crate::{
     Accounts, AccountsComparison, BundleAudit, ChainAuditReport, ContractOwners, Distribution, ExplainBlock,
     ExplainEpoch, LedgerShow, LiveAudit, LogInfo, MemberCallOfLog, NextBatchOfLog, NextRateOfLog,
-    ProductionOfLog, ReceiptComparison, Recipients, Replay, RewardPerBlock, Sequencers, StateAt, Statement,
-    WhatIf,
+    ProductionOfLog, ReceiptComparison, Recipients, Replay, RewardPerBlock, SequencerOverview, Sequencers,
+    StateAt, Statement, WhatIf, WhatIfStake,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -20,12 +20,14 @@ const DEFINITIONS: &str = "#/$defs/";
 type Printed = (&'static str, &'static str, fn() -> Value);
 
 /// Everything that commands print as JSON.
-const PRINTED: [Printed; 23] = [
+const PRINTED: [Printed; 25] = [
     ("replay", "tally replay --format json", listed::<Replay>),
     ("whatif", "tally whatif --format json", object::<WhatIf>),
+    ("whatif-stake", "tally whatif --stake ID=+METIS --format json", object::<WhatIfStake>),
     ("ledger-show", "tally ledger show --format json", object::<LedgerShow>),
     ("explain-block", "tally explain --block BLOCK --format json", object::<ExplainBlock>),
     ("explain-epoch", "tally explain --sequencer ID --epoch EPOCH --format json", object::<ExplainEpoch>),
+    ("sequencer", "tally sequencer SEQUENCER --format json", object::<SequencerOverview>),
     ("production", "tally production --format json", object::<ProductionOfLog>),
     ("sequencers", "tally sequencers --format json", object::<Sequencers>),
     ("accounts", "tally accounts --format json", object::<Accounts>),

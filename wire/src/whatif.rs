@@ -74,6 +74,34 @@ shapes! {
         difference_wei: SignedAmount = own.difference.into(),
     }
 
+    /// What a policy would have paid if a sequencer had had more or less stake. The blocks are those that were made.
+    pub struct WhatIfStake from
+        (log, policy, found): (Log, &tally_engine::Policy, &tally_replay::StakeWhatIf)
+    {
+        /// The log that was replayed.
+        log: Log = log,
+        /// The policy by which rewards are computed.
+        policy: Policy = policy.into(),
+        /// The sequencer whose stake is another one.
+        sequencer: u64 = found.change.sequencer.0,
+        /// How much more its stake is, in wei.
+        more_wei: SignedAmount = found.change.more.into(),
+        /// From when on, in Unix seconds; `null` for all the time.
+        from: Option<u64> = found.change.from.map(|from| from.0),
+        /// The last block that is folded; `null` if there is none.
+        horizon: Option<Horizon> = found.horizon.map(Into::into),
+        /// Why no block after the horizon is folded.
+        stopped: Stopped = found.stop.into(),
+        /// How many blocks are rewarded.
+        blocks: u64 = found.total.earned.blocks,
+        /// What these blocks would have earned, in wei.
+        total_wei: Amount = found.total.earned.reward.into(),
+        /// How much more that is than with the stake that there was, in wei.
+        difference_wei: SignedAmount = found.total.difference.into(),
+        /// What each sequencer with rewarded blocks would have earned, by id.
+        sequencers: Vec<SequencerDifference> = list(&found.sequencers, Into::into),
+    }
+
     /// What other targets, caps and allocations would have paid. Each combination is written as one line when it is known;
     /// if the exit status is not 0, the output is incomplete.
     pub struct WhatIf {

@@ -69,11 +69,11 @@ impl MemberBasis {
         last.next().ok_or_else(|| self.unknown(last))
     }
 
-    pub(super) fn sequencer(&self, id: SequencerId) -> Result<&SequencerState, ClaimsError> {
+    pub(crate) fn sequencer(&self, id: SequencerId) -> Result<&SequencerState, ClaimsError> {
         self.pool.sequencers.get(&id).ok_or_else(|| self.unknown(id))
     }
 
-    fn unknown(&self, asked: SequencerId) -> ClaimsError {
+    pub(crate) fn unknown(&self, asked: SequencerId) -> ClaimsError {
         let known = self.pool.sequencers.len();
         ClaimsError::UnknownSequencer { asked, block: self.head.block, known }
     }

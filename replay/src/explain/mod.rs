@@ -4,7 +4,9 @@
 mod block;
 mod epoch;
 mod places;
+mod reason;
 
 pub use block::{BlockExplanation, explain_block};
 pub use epoch::{EpochExplanation, Paid, Segment, explain_epoch};
 pub use places::{Place, RewardSource, SpanPlace, StakeFacts};
+pub use reason::RateReason;

@@ -38,6 +38,11 @@ impl Chains {
     /// Sends a call that Tally prepared, as it is, from `who`; returns its transaction, or nothing if it was refused.
     pub(super) fn send(&self, who: Address, call: &Value) -> Option<B256> {
         assert_eq!(call["contract"].as_str().unwrap().parse::<Address>().unwrap(), self.pool);
+        self.send_to(who, call)
+    }
+
+    /// The same to whichever contract it is for.
+    pub(super) fn send_to(&self, who: Address, call: &Value) -> Option<B256> {
         let transaction = json!({
             "from": who, "to": call["contract"], "input": call["calldata"], "gas": "0x2dc6c0", "gasPrice": "0x77359400",
         });
@@ -78,8 +83,8 @@ fn entry(who: u8, sequencer: u64, blocks: u64) -> Value {
 }
 
 /// Chains with three sequencers, and a log of them.
-struct Story {
-    chains: Chains,
+pub(super) struct Story {
+    pub(super) chains: Chains,
     dir: TempDir,
     l1_url: String,
     l2_url: String,
@@ -87,7 +92,7 @@ struct Story {
 
 impl Story {
     /// The spans are ids, first and last blocks, and signers.
-    fn of(spans: &[(u64, [u64; 2], u8)]) -> Self {
+    pub(super) fn of(spans: &[(u64, [u64; 2], u8)]) -> Self {
         let chains = Chains::start();
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("network.toml"), chains.network()).unwrap();
@@ -107,7 +112,7 @@ impl Story {
         self.dir.path().join(name).to_str().unwrap().to_owned()
     }
 
-    fn ingest(&self) {
+    pub(super) fn ingest(&self) {
         let (network, log) = (self.path("network.toml"), self.path("log"));
         let mut args =
             vec!["ingest", "--network", &network, "--l1-rpc", &self.l1_url, "--l2-rpc", &self.l2_url];
@@ -117,13 +122,13 @@ impl Story {
     }
 
     /// What a command says as JSON, and what it warns of.
-    fn said(&self, args: &[&str]) -> (Value, String) {
+    pub(super) fn said(&self, args: &[&str]) -> (Value, String) {
         let (status, out, err) = tally(&[args, &["--log", &self.path("log"), "--format", "json"]].concat());
         assert_eq!(status, 0, "{err}");
         (serde_json::from_str(&out).unwrap(), err)
     }
 
-    fn claims(&self, args: &[&str]) -> Value {
+    pub(super) fn claims(&self, args: &[&str]) -> Value {
         let (json, err) = self.said(&[&["claims"], args].concat());
         assert_eq!(err, "");
         json

@@ -3,6 +3,7 @@
 
 mod claims;
 mod l2geth;
+mod members;
 mod node;
 mod practice;
 

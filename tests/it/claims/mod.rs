@@ -2,6 +2,7 @@
 
 mod batch;
 mod both_checks;
+mod conditions;
 mod credit;
 mod cut;
 mod live;

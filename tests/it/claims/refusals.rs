@@ -205,9 +205,9 @@ fn the_command_refuses_with_a_status() {
         (vec!["next-rate", "--log", log, "--policy", policy], 2, "policy hourly pays by the allocation"),
         (vec!["next-rate", "--log", log, "--decimals", "19"], 2, "19 is not in 0..=18"),
         (vec!["rate", "--stake", "1", "--block-secs", "0", "--mrr", "0.2"], 2, "is no number of seconds"),
-        (vec!["rate", "--stake", "1", "--block-secs", "2", "--mrr", "20 %"], 2, "a decimal fraction"),
+        (vec!["rate", "--stake", "1", "--block-secs", "2", "--mrr", "20"], 2, "did you mean 20 % or 0.2?"),
         (vec!["rate", "--stake", "-1", "--block-secs", "2", "--mrr", "0.2"], 2, "--stake"),
-        (vec!["rate", "--stake", "1e5", "--block-secs", "2", "--mrr", "0.2"], 2, "is not a decimal fraction"),
+        (vec!["rate", "--stake", "1e5", "--block-secs", "2", "--mrr", "0.2"], 2, "is no amount: write it as"),
     ] {
         let (found, out, err) = tally(&[&["claims"], &args[..]].concat());
         assert_eq!((found, out.as_str()), (status, ""), "{args:?}: {err}");
