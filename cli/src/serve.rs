@@ -93,6 +93,7 @@ fn http_options(args: &ServeArgs) -> Result<HttpOptions> {
         is_h2c: args.h2c,
         cors_origins: args.cors_origin.clone(),
         is_ready_public: args.public_readyz,
+        has_sessions: true,
     })
 }
 

@@ -4,10 +4,9 @@ use crate::api::{Api, described_answers, health_router, router};
 use crate::error::FeedError;
 use crate::folder::Folder;
 use crate::health::Health;
-use crate::http::{Access, Bound, HttpMetrics, HttpOptions, Timeouts, bind};
+use crate::http::{Access, Bound, HttpMetrics, HttpOptions, bind};
 use crate::metrics::FeedMetrics;
 use crate::view::View;
-use crate::watched::METRICS_CONNECTIONS_MAX;
 use alloy_primitives::B256;
 use axum::Router;
 use axum::http::header;
@@ -104,24 +103,14 @@ impl Server {
             _ = stop.wait_for(|stop| *stop) => return Ok(None),
         };
         let first = first?;
-        let http_is_ready_public = http.is_ready_public;
+        let is_ready_public = http.is_ready_public;
         let bound = bind(http).await?;
         let metrics_bound = match watched {
             None => None,
-            Some((listen, access)) => Some(
-                bind(HttpOptions {
-                    listen,
-                    tls: None,
-                    access,
-                    requests_per_sec: None,
-                    connections_max: METRICS_CONNECTIONS_MAX,
-                    timeouts: Timeouts::default(),
-                    is_h2c: false,
-                    cors_origins: Vec::new(),
-                    is_ready_public: http_is_ready_public,
-                })
-                .await?,
-            ),
+            Some((listen, access)) => {
+                let options = HttpOptions { is_ready_public, ..HttpOptions::watched(listen, access) };
+                Some(bind(options).await?)
+            }
         };
         let health = Health::new(ingest.as_ref().map(|(_, metrics)| metrics.clone()), options.ready_lag_secs);
         let (views, viewed) = watch::channel(first);

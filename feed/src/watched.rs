@@ -1,15 +1,12 @@
 //! Metrics of another process than a server, by the rules that its own are served by.
 
 use crate::error::FeedError;
-use crate::http::{Access, Bound, HttpMetrics, HttpOptions, Timeouts, bind};
+use crate::http::{Access, Bound, HttpMetrics, HttpOptions, bind};
 use axum::Router;
 use axum::http::header;
 use axum::routing::get;
 use std::net::SocketAddr;
 use tokio::sync::watch;
-
-/// How many connections may ask for metrics.
-pub(crate) const METRICS_CONNECTIONS_MAX: usize = 64;
 
 /// A socket at which metrics are asked for, under `/metrics`.
 pub struct MetricsServer {
@@ -23,15 +20,7 @@ impl MetricsServer {
     ///
     /// [`FeedError`] if it cannot listen there.
     pub async fn bind(listen: SocketAddr, access: Access) -> Result<Self, FeedError> {
-        let options = HttpOptions {
-            listen,
-            tls: None,
-            access,
-            requests_per_sec: None,
-            connections_max: METRICS_CONNECTIONS_MAX,
-            timeouts: Timeouts::default(),
-        };
-        Ok(Self { bound: bind(options).await? })
+        Ok(Self { bound: bind(HttpOptions::watched(listen, access)).await? })
     }
 
     /// The address that it listens on.

@@ -204,7 +204,9 @@ shapes! {
         at: At,
         /// The epoch of the policy that the blocks are of, if one was asked for; else `null`.
         epoch: Option<u64>,
-        /// The blocks, and by whom they were made.
+        /// Whether all of the blocks are final.
+        is_final: bool,
+        /// All blocks of the range, and by whom they were made; `makers` has only the sequencer, if one was asked for.
         production: Production,
         /// A page of the spans that cover these blocks, in order of their blocks.
         spans: Vec<SpanProduction>,

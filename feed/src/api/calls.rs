@@ -1,10 +1,9 @@
 //! The calls that members of the pool make: what each does, whether the contract would take it, and the call itself.
 
-use super::input::{Asked, CommonParams, bad};
+use super::input::{Asked, CommonParams, Word, bad};
 use super::{Moment, broken, refusal};
 use crate::http::Problem;
 use alloy_primitives::{Address, Bytes, U256};
-use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -22,7 +21,7 @@ pub(super) struct CallParams {
     /// The id of the sequencer; for all calls but `join`.
     sequencer: Option<u64>,
     /// An amount of METIS, in wei: for `increase`, `withdraw` and `join`.
-    #[param(required = false, value_type = String, pattern = "^[0-9]{1,78}$")]
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,77}$")]
     amount_wei: Option<Amount>,
     /// Whether all unclaimed rewards are moved into the stake: for `increase`.
     with_rewards: Option<bool>,
@@ -43,7 +42,7 @@ pub(super) struct CallParams {
     #[param(required = false, value_type = String, pattern = "^0x[0-9a-fA-F]{40}$")]
     sender: Option<GivenAddress>,
     /// The ETH for the bridge to L2, in wei, which only a node can tell: for `claim`, `unlock` and `finish`.
-    #[param(required = false, value_type = String, pattern = "^[0-9]{1,78}$")]
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,77}$")]
     eth_wei: Option<Amount>,
     /// How much gas the bridge may take on L2; 200,000, if nothing is said.
     l2_gas: Option<u32>,
@@ -124,8 +123,8 @@ async fn made(action: String, asked: &Asked<CallParams>) -> Result<MemberCall, P
         eth: params.eth_wei.map(|amount| amount.0),
         l2_gas: params.l2_gas.unwrap_or(Sending::L2_GAS),
     };
-    let worked = moment.clone();
-    api.heavy(move || {
+    let (is_for_bridge, worked) = (params.eth_wei.is_some() || params.l2_gas.is_some(), moment.clone());
+    let call = api.heavy(move || {
         let policy = worked.policy();
         let basis = MemberBasis::of(&worked.view.log).map_err(|error| refusal(policy, error))?;
         let id = wanted.sequencer();
@@ -133,14 +132,22 @@ async fn made(action: String, asked: &Asked<CallParams>) -> Result<MemberCall, P
             return Err(super::sequencers::unknown(&worked, id.0));
         }
         member_call(&basis, wanted, sending).map_err(|error| refusal(policy, error))
-    })
-    .await
+    });
+    let call = call.await?;
+    if is_for_bridge && !call.call.is_payable {
+        let action = call.action.code();
+        let detail = format!(
+            "{action} takes no `eth_wei` and no `l2_gas`: only claim, unlock and finish pay the bridge"
+        );
+        return Err(bad("bad-combination", detail));
+    }
+    Ok(call)
 }
 
 /// A call of a member of the pool, judged as the contract would take it after the log's last L1 block: what it does, what
 /// the contract asks for and whether that is so, and the call itself. Nothing is sent.
 #[utoipa::path(get, path = "/v1/calls/{action}", operation_id = "call", tag = "calls", params(("action" = tally_wire::MemberAction, Path, description = "What is to be done."), CommonParams, CallParams), responses((status = 200, description = "The call.", body = MemberCallAnswer)))]
-pub(super) async fn one(Path(action): Path<String>, asked: Asked<CallParams>) -> Result<Response, Problem> {
+pub(super) async fn one(Word(action): Word, asked: Asked<CallParams>) -> Result<Response, Problem> {
     let call = made(action, &asked).await?;
     asked.answer(&MemberCallAnswer { at: asked.moment.policy().at.clone(), call: (&call).into() })
 }
@@ -148,7 +155,7 @@ pub(super) async fn one(Path(action): Path<String>, asked: Asked<CallParams>) ->
 /// The same call, after an approval where it needs one, as a file for the transaction builder of a Safe wallet. A call
 /// that takes ETH along needs `eth_wei`.
 #[utoipa::path(get, path = "/v1/calls/{action}/safe", operation_id = "safe_call", tag = "calls", params(("action" = tally_wire::MemberAction, Path, description = "What is to be done."), CommonParams, CallParams), responses((status = 200, description = "The file.", body = serde_json::Value)))]
-pub(super) async fn safe(Path(action): Path<String>, asked: Asked<CallParams>) -> Result<Response, Problem> {
+pub(super) async fn safe(Word(action): Word, asked: Asked<CallParams>) -> Result<Response, Problem> {
     let call = made(action, &asked).await?;
     let file = safe_of(&asked.moment, &call)?;
     asked.answer(&file)

@@ -7,6 +7,7 @@ use super::table::MOVEMENTS;
 use super::{not_final, refusal};
 use crate::http::Problem;
 use alloy_primitives::B256;
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use tally_claims::{Cut, StatementRange, accounts};
@@ -161,7 +162,11 @@ pub(super) async fn accounts_at(asked: Asked<AccountsParams>) -> Result<Response
             let found = accounts(&view.log, cut, policies, Some(1));
             let found = found.map_err(|error| refusal(policy, error))?;
             if let Some(id) = only.filter(|id| !found.chain.sequencers.contains_key(id)) {
-                return Err(unknown(&worked, id.0));
+                if !view.contracts.sequencers.contains_key(&id) {
+                    return Err(unknown(&worked, id.0));
+                }
+                let detail = format!("sequencer {id} had not locked by then");
+                return Err(Problem::new(StatusCode::NOT_FOUND, "unknown-sequencer", detail));
             }
             let log = policy.at.log.clone();
             Ok(AccountsAnswer { at: policy.at.clone(), accounts: Accounts::from((log, &found, only)) })

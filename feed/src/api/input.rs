@@ -220,6 +220,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Number {
     }
 }
 
+/// A word in a path.
+pub(super) struct Word(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Word {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
+        let word = path.ok().map(|axum::extract::Path(word)| Self(word));
+        word.ok_or_else(|| bad("bad-path", "the path is no text in UTF-8"))
+    }
+}
+
 /// Digits alone: `u64::from_str` takes a sign, too.
 pub(super) fn parse(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()

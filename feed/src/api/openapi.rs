@@ -4,7 +4,7 @@ use super::{
     calls, changes, claims, distributions, epochs, facts, feed, pool, production, proof, sequencers, status,
 };
 use crate::cursor::CURSOR_PATTERN;
-use crate::http::{COOKIE_PLAIN, COOKIE_SECURE, session};
+use crate::http::{COOKIE_PLAIN, COOKIE_SECURE, STREAMS, session};
 use axum::http::header;
 use axum::response::IntoResponse;
 use serde::Serialize;
@@ -242,6 +242,13 @@ fn add_answers(path: &str, operation: &mut Operation) {
     }
     add(operation, "400", "A parameter is unknown, or out of its range.", &[]);
     add(operation, "404", "There is nothing of that name or number.", &[]);
+    if STREAMS.contains(&path) {
+        let about = "A ticket, instead of a token.";
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9a-f]{64}$")).build();
+        let ticket = ParameterBuilder::new().name("ticket").parameter_in(ParameterIn::Query);
+        let ticket = ticket.required(Required::False).description(Some(about)).schema(Some(text));
+        operation.parameters.get_or_insert_default().push(RefOr::T(ticket.build()));
+    }
     if path == "/v1/changes" {
         return;
     }

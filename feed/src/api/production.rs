@@ -141,6 +141,8 @@ fn page_of(
     let page: Vec<_> = spans.by_ref().take(limit).map(Into::into).collect();
     let end = u64::try_from(page.len()).ok().and_then(|count| position.checked_add(count));
     let next = end.filter(|_| spans.next().is_some()).map(|end| next_cursor(end, policy.state()));
+    let last = made.range.map(|(_, last)| last.block);
+    let is_final = last <= moment.view.final_reach.l2.map(|head| head.block);
     let production = Production::of(&made, only).map_err(failed)?;
-    Ok(ProductionAnswer { at: policy.at.clone(), epoch, production, spans: page, next })
+    Ok(ProductionAnswer { at: policy.at.clone(), epoch, is_final, production, spans: page, next })
 }

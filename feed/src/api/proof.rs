@@ -5,10 +5,10 @@ use super::{Moment, broken, in_turn_held};
 use crate::error::FeedError;
 use crate::http::Problem;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Method, header};
 use axum::response::Response;
 use std::io::{self, Write};
-use tally_eventlog::{LogError, LogReader, LogView, write_archive};
+use tally_eventlog::{LogError, LogView, write_archive};
 use tally_replay::Receipt;
 use tokio::sync::mpsc;
 
@@ -58,45 +58,70 @@ pub(super) async fn receipt(asked: Asked) -> Result<Response, Problem> {
 /// is checked on the way, and the answer breaks off where the log is damaged. A bundle that breaks off is refused by who
 /// reads it.
 #[utoipa::path(get, path = "/v1/bundle", operation_id = "bundle", tag = "proof", params(super::input::CommonParams), responses((status = 200, description = "The bundle.", body = Vec<u8>, content_type = "application/octet-stream")))]
-pub(super) async fn bundle(asked: Asked) -> Result<Response, Problem> {
+pub(super) async fn bundle(method: Method, asked: Asked) -> Result<Response, Problem> {
+    let Asked { api, moment, .. } = &asked;
     if let Some(response) = asked.not_modified() {
         return Ok(response);
     }
+    let answer = |body| file(moment, body, "application/octet-stream", "bundle");
+    if method == Method::HEAD {
+        return Ok(answer(Body::empty()));
+    }
+    let worked = moment.clone();
+    let receipt = api.heavy(move || Ok(receipt_of(&worked)?.to_bytes())).await?;
     let (pieces, taken) = mpsc::channel(PIECES_AHEAD);
-    let worked = asked.moment.clone();
-    in_turn_held(&asked.api.bundles, move || {
-        let Err(error) = write(&worked, &mut Pieces { piece: Vec::new(), pieces: pieces.clone() }) else {
-            return;
-        };
-        tracing::warn!("a bundle broke off: {error}");
-        // Nobody may take what was sent for the whole. Where the client is gone, nobody does.
-        let _ = pieces.blocking_send(Err(io::Error::other("the bundle broke off")));
+    let worked = moment.clone();
+    in_turn_held(&api.bundles, move || {
+        match write(&worked, &receipt, Pieces { piece: Vec::new(), pieces }) {
+            Ok(()) => {}
+            Err(FeedError::Log(LogError::BundleWrite(_))) => {
+                tracing::debug!("the client did not take all of a bundle")
+            }
+            Err(error) => tracing::error!("a bundle broke off: {error}"),
+        }
     })
     .await?;
-    let taken = futures_util::stream::unfold(taken, async |mut taken| Some((taken.recv().await?, taken)));
-    Ok(file(&asked.moment, Body::from_stream(taken), "application/octet-stream", "bundle"))
+    let state = Some((taken, api.stop.clone()));
+    let whole = futures_util::stream::unfold(state, async |state| {
+        let (mut taken, mut stop) = state?;
+        let piece = tokio::select! {
+            piece = taken.recv() => piece,
+            _ = stop.wait_for(|stop| *stop) => None,
+        };
+        match piece {
+            Some(Some(bytes)) => Some((Ok(bytes), Some((taken, stop)))),
+            Some(None) => None,
+            // Nobody may take what was sent for the whole.
+            None => Some((Err(io::Error::other("the bundle broke off")), None)),
+        }
+    });
+    Ok(answer(Body::from_stream(whole)))
 }
 
 /// Writes a bundle from beginning to end.
-fn write(moment: &Moment, out: &mut Pieces) -> Result<(), FeedError> {
-    let log: &LogReader = &moment.view.log;
-    let policy = &moment.policy().replayed.policy;
-    let receipt = Receipt::new(log.identity(), log.heads(), None, &moment.policy().replayed)?;
-    write_archive(&log.prefix(None)?, &policy.to_toml(), &receipt.to_bytes(), out)?;
-    Ok(out.send().map_err(LogError::from)?)
+fn write(moment: &Moment, receipt: &[u8], mut out: Pieces) -> Result<(), FeedError> {
+    let prefix = moment.view.log.prefix(None)?;
+    write_archive(&prefix, &moment.policy().replayed.policy.to_toml(), receipt, &mut out)?;
+    out.send().and_then(|()| out.pass(None)).map_err(LogError::from)?;
+    Ok(())
 }
 
 /// Sends what is written in pieces, as the client takes them.
 struct Pieces {
     piece: Vec<u8>,
-    pieces: mpsc::Sender<io::Result<Bytes>>,
+    /// Each is some of it, and after the last comes `None`.
+    pieces: mpsc::Sender<Option<Bytes>>,
 }
 
 impl Pieces {
     fn send(&mut self) -> io::Result<()> {
-        let piece = Bytes::from(std::mem::take(&mut self.piece));
+        let piece = std::mem::take(&mut self.piece);
+        self.pass(Some(piece.into()))
+    }
+
+    fn pass(&self, piece: Option<Bytes>) -> io::Result<()> {
         let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the client is gone");
-        self.pieces.blocking_send(Ok(piece)).map_err(gone)
+        self.pieces.blocking_send(piece).map_err(gone)
     }
 }
 

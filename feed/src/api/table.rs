@@ -161,8 +161,11 @@ fn cell(row: &Value, column: &str) -> Result<String, FeedError> {
     }
     match value {
         Value::Array(parts) => {
-            let parts = parts.iter().map(|part| part.as_str().unwrap_or_default());
-            Ok(parts.collect::<Vec<_>>().join(" "))
+            let text = |part: &Value| part.as_str().map(str::to_owned).ok_or(());
+            let parts: Result<Vec<String>, ()> = parts.iter().map(text).collect();
+            let parts = parts
+                .map_err(|()| FeedError::Broken(format!("the field {column} is no list of texts: {row}")));
+            Ok(parts?.join(" "))
         }
         Value::Null => Ok(String::new()),
         Value::String(text) => Ok(text.clone()),

@@ -4,9 +4,10 @@ use super::coding::{IfWorthIt, tag, take_suffixes};
 use super::guard::{Guard, HEALTH, SESSION_END_PATH, SESSION_PATH, TICKETS_PATH};
 use super::limiter::Limiter;
 use super::metrics::Route;
+use super::pump::pumped;
 use super::session::FORM_BYTES_MAX;
 use super::{HttpMetrics, Problem};
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, HttpBody};
 use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::{HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
@@ -37,11 +38,22 @@ pub(super) struct GateRules {
     pub(super) limiter: Option<Limiter>,
     /// How long a handler may take to begin its answer.
     pub(super) handler: Duration,
+    /// How long a form may take to come, with its answer.
+    pub(super) form: Duration,
+    /// How long a client may take nothing of an answer.
+    pub(super) write: Duration,
     /// The counters of requests and refusals.
     pub(super) metrics: HttpMetrics,
     /// Permits for answers under way over HTTP/2, where a connection can have many: there are as many as connections, so
     /// that they take no more memory than those over HTTP/1.
     pub(super) answers: Arc<Semaphore>,
+    /// Permits to send a form, for which nobody has to show a token.
+    pub(super) forms: Arc<Semaphore>,
+}
+
+/// Whether a request brings the form of a session.
+fn is_form(request: &Request) -> bool {
+    request.uri().path() == SESSION_PATH && request.method() == Method::POST
 }
 
 impl GateRules {
@@ -68,7 +80,7 @@ impl GateRules {
             let detail = "nothing can be changed here: only GET and HEAD are answered";
             return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail));
         }
-        let is_form = path == SESSION_PATH && request.method() == Method::POST;
+        let is_form = is_form(request);
         let bytes = request.body().size_hint();
         let bytes_max = if is_form { u64::from(FORM_BYTES_MAX) } else { 0 };
         if bytes.lower() > bytes_max || (!is_form && bytes.upper() != Some(0)) {
@@ -86,41 +98,20 @@ impl GateRules {
         Ok(())
     }
 
-    /// A permit for the answer to a request that needs one.
-    fn permit(&self, request: &Request) -> Result<Option<OwnedSemaphorePermit>, Problem> {
-        if request.version() != Version::HTTP_2 {
+    /// A permit for a request that needs one, and whether it is for the answer.
+    fn permit(&self, request: &Request) -> Result<Option<(OwnedSemaphorePermit, bool)>, Problem> {
+        let is_form = is_form(request);
+        let permits = if is_form {
+            &self.forms
+        } else if request.version() == Version::HTTP_2 && request.uri().path() != HEALTH {
+            &self.answers
+        } else {
             return Ok(None);
-        }
-        Arc::clone(&self.answers).try_acquire_owned().map(Some).map_err(|_| {
+        };
+        Arc::clone(permits).try_acquire_owned().map(|permit| Some((permit, !is_form))).map_err(|_| {
             let detail = "too many answers are under way";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(1)
         })
-    }
-}
-
-/// The body of an answer that counts as under way until the client has it.
-struct Counted {
-    body: Body,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl HttpBody for Counted {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
     }
 }
 
@@ -206,6 +197,7 @@ where
                 return Box::pin(ready(Ok(response)));
             }
         };
+        let wait = if is_form(&request) { rules.form } else { rules.handler };
         let suffixed = take_suffixes(request.headers_mut());
         // Who asks for no coding is not to pay for it.
         let answer = if request.headers().contains_key(header::ACCEPT_ENCODING) {
@@ -216,18 +208,21 @@ where
         };
         Box::pin(async move {
             let answer = AssertUnwindSafe(answer).catch_unwind();
-            let mut response = match tokio::time::timeout(rules.handler, answer).await {
+            let mut response = match tokio::time::timeout(wait, answer).await {
                 Ok(Ok(Ok(response))) => response,
                 Ok(Ok(Err(never))) => match never {},
                 Ok(Err(panic)) => panicked(&route, panic.as_ref()).into_response(),
                 Err(_) => {
-                    let detail = format!("no answer within {} s", rules.handler.as_secs());
+                    let detail = format!("no answer within {} s", wait.as_secs());
                     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail).into_response()
                 }
             };
             finish(&mut response, &suffixed, is_public);
-            if let Some(permit) = permit {
-                response = response.map(|body| Body::new(Counted { body, _permit: permit }));
+            if let Some((permit, true)) = permit {
+                if let Some(bytes) = response.body().size_hint().exact() {
+                    response.headers_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| bytes.into());
+                }
+                response = response.map(|body| pumped(body, permit, rules.write));
             }
             rules.metrics.answered(route, response.status().as_u16(), Some(since.elapsed()));
             Ok(response)

@@ -14,7 +14,7 @@ const SESSION: Duration = Duration::from_hours(12);
 const TICKET: Duration = Duration::from_mins(1);
 
 /// Where streams are, which a ticket opens.
-const STREAMS: [&str; 2] = ["/v1/feed", "/v1/changes"];
+pub(crate) const STREAMS: [&str; 2] = ["/v1/feed", "/v1/changes"];
 
 /// The name of the cookie of a session over plain HTTP.
 pub(crate) const COOKIE_PLAIN: &str = "tally_session";
@@ -71,6 +71,9 @@ impl Guard {
 
     /// Whether a request may be answered. Its ticket is taken out, so that handlers see only what is theirs.
     pub(super) fn admits(&self, request: &mut Request) -> bool {
+        // Wherever it is shown, a handler would not know what it is.
+        let is_stream = STREAMS.contains(&request.uri().path());
+        let ticket = is_stream.then(|| take_ticket(request.uri_mut())).flatten();
         let Some(tokens) = self.tokens() else { return true };
         let path = request.uri().path();
         // Whoever begins a session shows the token in the form, and an end takes nothing.
@@ -82,8 +85,7 @@ impl Guard {
         if session_cookies(request.headers()).any(|pass| self.sessions.admits(pass.as_bytes())) {
             return true;
         }
-        STREAMS.contains(&path)
-            && take_ticket(request.uri_mut()).is_some_and(|ticket| self.tickets.admits(ticket.as_bytes()))
+        ticket.is_some_and(|ticket| self.tickets.admits(ticket.as_bytes()))
     }
 }
 
@@ -97,14 +99,14 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii_start())
 }
 
-/// What a request's cookies say of its session.
+/// What a request's cookies say of its session. Another host of the same domain can plant the plain one, but not the one
+/// that is for TLS: where that is shown, it alone counts.
 pub(super) fn session_cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs
-        .filter(|(name, _)| [COOKIE_PLAIN, COOKIE_SECURE].contains(name))
-        .map(|(_, pass)| pass)
-        .take(COOKIES_MAX)
+    let is_secure = pairs.clone().any(|(name, _)| name == COOKIE_SECURE);
+    let name = if is_secure { COOKIE_SECURE } else { COOKIE_PLAIN };
+    pairs.filter(move |(found, _)| *found == name).map(|(_, pass)| pass).take(COOKIES_MAX)
 }
 
 /// Takes the ticket out of a query, if there is just one.

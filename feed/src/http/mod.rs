@@ -18,6 +18,7 @@ mod origin;
 mod passes;
 mod problem;
 mod prompt;
+mod pump;
 mod server;
 pub(crate) mod session;
 #[cfg(test)]
@@ -26,7 +27,7 @@ mod tls;
 mod tokens;
 
 pub use access::Access;
-pub(crate) use guard::{COOKIE_PLAIN, COOKIE_SECURE};
+pub(crate) use guard::{COOKIE_PLAIN, COOKIE_SECURE, STREAMS};
 pub(crate) use metrics::HttpMetrics;
 pub use origin::Origin;
 pub(crate) use problem::Problem;

@@ -1,7 +1,9 @@
 //! Pages of other origins that may ask, from browsers (CORS).
 
 use crate::error::FeedError;
-use axum::http::header::{ACCEPT, AUTHORIZATION, ETAG, IF_NONE_MATCH, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_DISPOSITION, ETAG, IF_NONE_MATCH, LINK, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use std::str::FromStr;
 use std::time::Duration;
@@ -54,7 +56,7 @@ pub(super) fn cors(origins: &[Origin]) -> Option<CorsLayer> {
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::HEAD, Method::POST])
         .allow_headers([ACCEPT, AUTHORIZATION, IF_NONE_MATCH, LAST_EVENT_ID])
-        .expose_headers([ETAG, RETRY_AFTER, WWW_AUTHENTICATE])
+        .expose_headers([CONTENT_DISPOSITION, ETAG, LINK, RETRY_AFTER, WWW_AUTHENTICATE])
         .max_age(REMEMBERED);
     Some(layer)
 }

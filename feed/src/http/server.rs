@@ -26,7 +26,13 @@ use tower::util::option_layer;
 const HEAD_BYTES_MAX: u16 = 16 * 1024;
 
 /// How many requests may be under way on a connection of HTTP/2: more than a browser's tabs have at a time.
-const REQUESTS_MAX: u32 = 64;
+const REQUESTS_MAX: u32 = 32;
+
+/// How many forms of sessions may be under way.
+const FORMS_MAX: usize = 64;
+
+/// How many connections may ask for metrics.
+const WATCHING_CONNECTIONS_MAX: usize = 64;
 
 /// How many bytes of an answer are taken in advance for a client of HTTP/2.
 const SENT_BYTES_MAX: usize = 64 * 1024;
@@ -53,6 +59,26 @@ pub struct HttpOptions {
     pub cors_origins: Vec<Origin>,
     /// Whether everybody may ask for `/readyz`, as for `/healthz`.
     pub is_ready_public: bool,
+    /// Whether browsers get sessions here, and their pages tickets.
+    pub has_sessions: bool,
+}
+
+impl HttpOptions {
+    /// For whoever watches a process: few connections, plain HTTP, and nothing for browsers.
+    pub fn watched(listen: SocketAddr, access: Access) -> Self {
+        Self {
+            listen,
+            tls: None,
+            access,
+            requests_per_sec: None,
+            connections_max: WATCHING_CONNECTIONS_MAX,
+            timeouts: Timeouts::default(),
+            is_h2c: false,
+            cors_origins: Vec::new(),
+            is_ready_public: false,
+            has_sessions: false,
+        }
+    }
 }
 
 /// How long the parts of a request may take.
@@ -128,10 +154,14 @@ impl Bound {
             guard: Arc::clone(&guard),
             limiter,
             handler: timeouts.handler,
+            form: timeouts.headers,
+            write: timeouts.write,
             metrics: metrics.clone(),
             answers: Arc::new(Semaphore::new(connections_max)),
+            forms: Arc::new(Semaphore::new(FORMS_MAX)),
         };
-        let router = router.merge(session::router(guard)).fallback(not_found);
+        let router = if self.options.has_sessions { router.merge(session::router(guard)) } else { router };
+        let router = router.fallback(not_found);
         let service =
             router.layer(GateLayer(Arc::new(rules))).layer(option_layer(cors(&self.options.cors_origins)));
         let service = service.into_make_service_with_connect_info::<SocketAddr>();

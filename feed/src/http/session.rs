@@ -9,7 +9,7 @@ use super::{Problem, Tokens};
 use axum::Router;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{DefaultBodyLimit, Form, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, ORIGIN, SET_COOKIE};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, LOCATION, ORIGIN, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -146,7 +146,9 @@ fn refuse_other_site(headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
 
 /// What comes after a session began or ended: for a person the first page, and for a program nothing.
 fn next(headers: &HeaderMap) -> Response {
-    let is_person = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+    // Browsers say where a request comes from to hosts with TLS alone, but always what they can show.
+    let accepted = headers.get(ACCEPT).map_or(&[][..], |accepted| accepted.as_bytes());
+    let is_person = accepted.windows(9).any(|part| part == b"text/html");
     let mut response = if is_person {
         (StatusCode::SEE_OTHER, [(LOCATION, "/")]).into_response()
     } else {
@@ -159,8 +161,8 @@ fn next(headers: &HeaderMap) -> Response {
 /// A cookie that scripts cannot read and that is sent for pages of this site alone. It is for TLS alone if the browser
 /// uses that: with this server, or with a proxy before it.
 fn cookie(guard: &Guard, headers: &HeaderMap, pass: &str, age_secs: u64) -> HeaderValue {
-    let is_tls_of_proxy =
-        headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
+    let is_tls_of_proxy = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https")
+        || headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
     let is_secure = guard.is_tls || is_tls_of_proxy;
     let (name, secure) = if is_secure { (COOKIE_SECURE, "; Secure") } else { (COOKIE_PLAIN, "") };
     let text = format!("{name}={pass}; Path=/; Max-Age={age_secs}; HttpOnly; SameSite=Strict{secure}");

@@ -175,6 +175,13 @@ fn calls_of_members_are_those_of_the_command() {
         ("recipient?sequencer=1&recipient=0xD54c868362C2098E0E46F12E7D924C6A332952DD", 400, "bad-query"),
         ("withdraw?sequencer=1&amount_wei=-1", 400, "bad-query"),
         ("withdraw?sequencer=1&amount_wei=1&eth_wei=1", 400, "bad-range"),
+        ("withdraw?sequencer=1&amount_wei=1&eth_wei=0", 400, "bad-combination"),
+        (
+            "recipient?sequencer=1&recipient=0xd54c868362c2098e0e46f12e7d924c6a332952dd&l2_gas=1",
+            400,
+            "bad-combination",
+        ),
+        ("%ff?sequencer=1", 400, "bad-path"),
     ] {
         let answer = served.get(&format!("/v1/calls/{path}"));
         let expected = format!("urn:tally:problem:{kind}");

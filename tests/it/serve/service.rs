@@ -1,8 +1,10 @@
 //! The claim service of docs/claim-service.md: its very code, killed at random, pays each sequencer once.
 
 use super::{Served, log_of};
+use crate::live::Live;
 use crate::support::{Tool, in_tests, wait_for};
 use fastrand::Rng;
+use replay_node::{Options, Reorg};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -51,31 +53,41 @@ fn report(dir: &Path) -> Option<(Vec<(String, String, u128)>, u64)> {
     Some((paid.into_iter().map(|(key, to, amount)| (key, to, amount.parse().unwrap())).collect(), calls))
 }
 
-#[test]
-fn the_service_of_the_page_pays_once_whenever_it_is_killed() {
-    if !Tool::Python.is_there() {
-        return;
-    }
+/// A directory with the page's code, and a bank that ends it.
+fn service() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let page = std::fs::read_to_string(in_tests("../docs/claim-service.md")).unwrap();
     std::fs::write(dir.path().join("schema.sql"), code(&page, "sql")).unwrap();
     std::fs::write(dir.path().join("service.py"), code(&page, "python")).unwrap();
     std::fs::write(dir.path().join("payments.py"), PAYMENTS).unwrap();
-    let served = Served::start(&log_of("pool-a", dir.path()), &[]);
-    let distributions = served.json("/v1/distributions?limit=1000");
-    let last = distributions["distributions"].as_array().unwrap().last().unwrap();
-    let leaves = served.json(&format!("/v1/distributions/{}/leaves?limit=1000", last["epoch"]));
-    let owed: BTreeMap<String, u128> = leaves["leaves"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|leaf| (leaf["sequencer"].to_string(), amount(&leaf["cumulative_wei"])))
-        .collect();
-    assert!(owed.len() > 3);
+    dir
+}
 
-    let (mut rng, mut kills) = (Rng::with_seed(19), 0_u64);
-    let (paid, calls) = wait_for("everything is paid", || {
-        let mut service = start(dir.path(), &served.url());
+/// What the last distribution owes each sequencer.
+fn owed(served: &Served) -> BTreeMap<String, u128> {
+    let distributions = served.json("/v1/distributions?limit=1000");
+    let all = distributions["distributions"].as_array().unwrap();
+    let last = all.iter().rev().find(|one| !one["root"].is_null()).unwrap();
+    let leaves = served.json(&format!("/v1/distributions/{}/leaves?limit=1000", last["epoch"]));
+    let leaves = leaves["leaves"].as_array().unwrap().iter();
+    leaves.map(|leaf| (leaf["sequencer"].to_string(), amount(&leaf["cumulative_wei"]))).collect()
+}
+
+/// What each sequencer was paid.
+fn sums(paid: &[(String, String, u128)]) -> BTreeMap<String, u128> {
+    let mut sums: BTreeMap<String, u128> = BTreeMap::new();
+    for (key, _, amount) in paid {
+        *sums.entry(key.split('-').nth(1).unwrap().to_owned()).or_default() += amount;
+    }
+    sums
+}
+
+/// Runs the service and kills it again and again, until everybody has what is `expected` and all of it is known to be sent;
+/// nobody may have more at any time. Then some times more. Returns how often it was killed.
+fn run(dir: &Path, url: &str, expected: &BTreeMap<String, u128>, seed: u64) -> u64 {
+    let (mut rng, mut kills, mut since) = (Rng::with_seed(seed), 0_u64, 0);
+    wait_for("everything is paid", || {
+        let mut service = start(dir, url);
         // It is killed wherever it is, unless its bank ends it before; on a busy machine it gets further the next time.
         for _ in 0..rng.u64(0..30 + 5 * kills) {
             if service.try_wait().unwrap().is_some() {
@@ -87,24 +99,68 @@ fn the_service_of_the_page_pays_once_whenever_it_is_killed() {
         let _ = service.kill();
         service.wait().unwrap();
         kills += 1;
-        let (paid, calls) = report(dir.path()).ok_or("nothing is paid")?;
-        let mut sums: BTreeMap<String, u128> = BTreeMap::new();
-        for (key, _, amount) in &paid {
-            *sums.entry(key.split('-').nth(1).unwrap().to_owned()).or_default() += amount;
-        }
+        let (paid, calls) = report(dir).ok_or("nothing is paid")?;
+        let sums = sums(&paid);
         for (sequencer, sum) in &sums {
-            assert!(*sum <= owed[sequencer], "sequencer {sequencer} got {sum}");
+            assert!(
+                expected.get(sequencer).is_some_and(|owed| sum <= owed),
+                "sequencer {sequencer} got {sum}"
+            );
         }
-        if sums == owed && kills >= 20 { Ok((paid, calls)) } else { Err(format!("{sums:?}")) }
-    });
-    let made = u64::try_from(paid.len()).unwrap();
-    assert!(calls >= 3 * made, "{calls} calls for {made} payments");
-    // Whoever starts it once more pays nothing more.
-    let mut service = start(dir.path(), &served.url());
-    std::thread::sleep(Duration::from_millis(500));
-    service.kill().unwrap();
-    service.wait().unwrap();
-    assert_eq!(report(dir.path()).unwrap().0, paid);
+        let is_done = sums == *expected && calls >= 3 * u64::try_from(paid.len()).unwrap();
+        since += u64::from(is_done);
+        if since >= 5 && kills >= 20 { Ok(kills) } else { Err(format!("{sums:?} for {expected:?}")) }
+    })
+}
+
+#[test]
+fn the_service_of_the_page_pays_once_whenever_it_is_killed() {
+    if !Tool::Python.is_there() {
+        return;
+    }
+    let dir = service();
+    let served = Served::start(&log_of("pool-a", dir.path()), &[]);
+    let owed = owed(&served);
+    assert!(owed.len() > 3);
+    run(dir.path(), &served.url(), &owed, 19);
+
+    // Of another policy, or other chains, it pays nothing.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = Served::start(&log_of("small-a", elsewhere.path()), &[]);
+    let before = report(dir.path());
+    let done =
+        Command::new("python3").args(["service.py", &other.url(), "guide"]).current_dir(dir.path()).output();
+    let done = done.unwrap();
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(!done.status.success() && said.contains("nothing is paid"), "{said}");
+    assert_eq!(report(dir.path()), before);
+}
+
+/// What was paid for facts that are taken back counts towards what is owed afterwards.
+#[test]
+fn the_service_of_the_page_pays_on_after_a_rollback() {
+    if !Tool::Python.is_there() {
+        return;
+    }
+    let reorg = Some(Reorg { at: 19_430_589, depth: 70, calls: 100_000 });
+    let live = Live::start("pool-a", &Options { reorg, finalized_lag_blocks: 0, ..Options::default() });
+    let (status, _, err) = live.ingest(&["--l1-to", "19430589", "--l2-to", "15217000"]);
+    assert_eq!(status, 0, "{err}");
+    let dir = service();
+    let feed_dir = dir.path().join("journals");
+    let more = ["--feed-dir", feed_dir.to_str().unwrap()];
+    let served = Served::start(&live.log(), &more);
+    let before = owed(&served);
+    run(dir.path(), &served.url(), &before, 20);
+    drop(served);
+
+    let served = Served::start(&log_of("pool-a", dir.path()), &more);
+    let facts = served.facts("guide", "0");
+    assert!(facts.iter().any(|fact| fact["type"] == "rollback"));
+    let after = owed(&served);
+    // Nobody is owed less by the longer history, and who was paid too much would keep it.
+    let expected = after.iter().map(|(id, owed)| (id.clone(), *owed.max(before.get(id).unwrap_or(&0))));
+    run(dir.path(), &served.url(), &expected.collect(), 21);
 }
 
 fn amount(value: &Value) -> u128 {

@@ -91,6 +91,7 @@ fn options() -> HttpOptions {
         is_h2c: false,
         cors_origins: Vec::new(),
         is_ready_public: false,
+        has_sessions: true,
     }
 }
 
