@@ -4,10 +4,10 @@ use crate::api::{Api, described_answers, health_router, router};
 use crate::error::FeedError;
 use crate::folder::Folder;
 use crate::health::Health;
-use crate::http::{Access, Bound, HttpMetrics, HttpOptions, Timeouts, bind};
+use crate::http::{Access, Bound, HttpMetrics, HttpOptions, bind};
 use crate::metrics::FeedMetrics;
 use crate::view::View;
-use crate::watched::METRICS_CONNECTIONS_MAX;
+use crate::watched::bind_metrics;
 use alloy_primitives::B256;
 use axum::Router;
 use axum::http::header;
@@ -107,17 +107,7 @@ impl Server {
         let bound = bind(http).await?;
         let metrics_bound = match watched {
             None => None,
-            Some((listen, access)) => Some(
-                bind(HttpOptions {
-                    listen,
-                    tls: None,
-                    access,
-                    requests_per_sec: None,
-                    connections_max: METRICS_CONNECTIONS_MAX,
-                    timeouts: Timeouts::default(),
-                })
-                .await?,
-            ),
+            Some((listen, access)) => Some(bind_metrics(listen, access).await?),
         };
         let health = Health::new(ingest.as_ref().map(|(_, metrics)| metrics.clone()), options.ready_lag_secs);
         let (views, viewed) = watch::channel(first);

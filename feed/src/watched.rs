@@ -9,7 +9,14 @@ use std::net::SocketAddr;
 use tokio::sync::watch;
 
 /// How many connections may ask for metrics.
-pub(crate) const METRICS_CONNECTIONS_MAX: usize = 64;
+const METRICS_CONNECTIONS_MAX: usize = 64;
+
+/// Opens a socket at which metrics are asked for.
+pub(crate) async fn bind_metrics(listen: SocketAddr, access: Access) -> Result<Bound, FeedError> {
+    let connections_max = METRICS_CONNECTIONS_MAX;
+    let (tls, requests_per_sec, timeouts) = (None, None, Timeouts::default());
+    bind(HttpOptions { listen, tls, access, requests_per_sec, connections_max, timeouts }).await
+}
 
 /// A socket at which metrics are asked for, under `/metrics`.
 pub struct MetricsServer {
@@ -23,15 +30,7 @@ impl MetricsServer {
     ///
     /// [`FeedError`] if it cannot listen there.
     pub async fn bind(listen: SocketAddr, access: Access) -> Result<Self, FeedError> {
-        let options = HttpOptions {
-            listen,
-            tls: None,
-            access,
-            requests_per_sec: None,
-            connections_max: METRICS_CONNECTIONS_MAX,
-            timeouts: Timeouts::default(),
-        };
-        Ok(Self { bound: bind(options).await? })
+        Ok(Self { bound: bind_metrics(listen, access).await? })
     }
 
     /// The address that it listens on.
