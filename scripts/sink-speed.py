@@ -1,6 +1,6 @@
 """Of scripts/sink-speed.sh: facts in a second from a server, and how long after a server told it a fact is in the tables."""
 import json
-import os
+import resource
 import signal
 import subprocess
 import sys
@@ -39,10 +39,12 @@ began = time.monotonic()
 subprocess.run([tally, "sink", "postgres", "--database", database, "--from", url, "--compare-secs", "0", "--level", "error"],
                check=True, stdout=subprocess.DEVNULL)
 secs = time.monotonic() - began
+# No other process that was started here has ended yet.
+peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 end(server)
 with psycopg.connect(database, autocommit=True) as db:
     facts = db.execute("SELECT facts FROM tally.feed").fetchone()[0]
-    say(f"{facts} facts from a server", f"{secs:.2f} s, {int(facts / secs)} facts/s")
+    say(f"{facts} facts from a server", f"{secs:.2f} s, {int(facts / secs)} facts/s, {peak_kib} KiB")
 
     # The log of a recording grows step by step; a reader of the feed and the sink wait for the same.
     log = f"{work}/live"

@@ -75,7 +75,6 @@ rm -f "$work/rows"
 peak=0
 timed "$tally" sink postgres --database "$database" --log "$work/facts" --compare-secs 0 --level error
 facts=$(sql -c 'SELECT facts FROM tally.feed')
-say "$facts facts from a log" "$secs s, $(awk -v n="$facts" -v s="$secs" 'BEGIN { printf "%d", n / s }') facts/s"
+say "$facts facts from a log" "$secs s, $(awk -v n="$facts" -v s="$secs" 'BEGIN { printf "%d", n / s }') facts/s, $peak KiB"
 sql -c 'DROP SCHEMA tally CASCADE' 2>/dev/null
 tests/payer/venv/bin/python scripts/sink-speed.py "$tally" "$work" "$database"
-say "most memory of a sink, facts" "$peak KiB"

@@ -5,13 +5,12 @@
 )]
 
 use super::cluster::Cluster;
-use super::{check, ledger, sink, tables};
+use super::{branch, check, ledger, sink, tables};
 use crate::live::Live;
 use crate::process::{self, Process};
 use crate::serve::consumer::a_bad_day;
 use crate::serve::{Served, log_of};
 use crate::support::{times, wait_for};
-use replay_node::{Options, Reorg};
 use std::path::Path;
 use std::time::Duration;
 
@@ -197,10 +196,7 @@ fn follow(cluster: &Cluster, schema: &str, source: &[&str]) -> Process {
 #[test]
 fn a_final_block_that_goes_is_undone_however_often_everything_is_killed() {
     let Some(mut cluster) = Cluster::start() else { return };
-    let reorg = Some(Reorg { at: 19_430_589, depth: 70, calls: 100_000 });
-    let live = Live::start("pool-a", &Options { reorg, finalized_lag_blocks: 0, ..Options::default() });
-    let (status, _, err) = live.ingest(&["--l1-to", "19430589", "--l2-to", "15217000"]);
-    assert_eq!(status, 0, "{err}");
+    let live = branch();
     let dir = tempfile::tempdir().unwrap();
     let right = log_of("pool-a", dir.path());
     let place = dir.path().join("place");

@@ -11,8 +11,10 @@ mod stores;
 mod tables;
 mod troubles;
 
+use crate::live::Live;
 use crate::support::{tally, wait_for};
 use cluster::Cluster;
+use replay_node::{Options, Reorg};
 use std::path::Path;
 
 /// Runs a command of `tally sink` on a database.
@@ -38,6 +40,15 @@ fn write_log(cluster: &Cluster, schema: &str, log: &Path, more: &[&str]) {
     words.extend(more);
     let (status, _, err) = sink(cluster, &words);
     assert_eq!(status, 0, "{err}");
+}
+
+/// A log of a branch that did not last, all of which was final for its server.
+fn branch() -> Live {
+    let reorg = Some(Reorg { at: 19_430_589, depth: 70, calls: 100_000 });
+    let live = Live::start("pool-a", &Options { reorg, finalized_lag_blocks: 0, ..Options::default() });
+    let (status, _, err) = live.ingest(&["--l1-to", "19430589", "--l2-to", "15217000"]);
+    assert_eq!(status, 0, "{err}");
+    live
 }
 
 /// What `tally sink check` says.

@@ -7,7 +7,7 @@
 use super::cluster::{Cluster, TABLES};
 use super::{sink, write_log};
 use crate::serve::log_of;
-use crate::support::{Tool, in_tests, times};
+use crate::support::{Tool, in_tests, times, wait_for};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -66,26 +66,29 @@ fn the_service_of_the_page_pays_each_exactly_what_it_may_claim_however_often_it_
     let mut random = fastrand::Rng::with_seed(seed);
     let kills_wanted = times(50, 200);
     let (mut kills, mut killed_at_work) = (0_usize, 0);
+    let open = || cluster.sql("SELECT count(*) FROM tally.payouts WHERE payments = 0") != "0";
     for epoch in 0..closed {
         go_back_to(&cluster, epoch);
-        let mut patience_millis = 0;
         while kills < kills_wanted * (epoch + 1) / closed {
             // Two at once, now and then.
             let mut running: Vec<Child> =
                 (0..random.usize(1..3)).map(|_| start(&cluster, bank.path())).collect();
-            std::thread::sleep(Duration::from_millis(random.u64(20..300) + patience_millis));
+            let has_ended = |child: &mut Child| child.try_wait().unwrap().is_some();
+            if random.u8(0..4) > 0 {
+                // At work: something is planned and not paid yet.
+                wait_for("the service", || {
+                    if open() || running.iter_mut().all(has_ended) { Ok(()) } else { Err("not yet".into()) }
+                });
+            }
+            std::thread::sleep(Duration::from_millis(random.u64(0..100)));
             for child in &mut running {
-                if child.try_wait().unwrap().is_none() {
+                if !has_ended(child) {
                     child.kill().unwrap();
                     kills += 1;
-                    let open = cluster.sql("SELECT count(*) FROM tally.payouts WHERE payments = 0");
-                    killed_at_work += usize::from(open != "0");
-                } else {
-                    patience_millis = 0;
+                    killed_at_work += usize::from(open());
                 }
                 child.wait().unwrap();
             }
-            patience_millis += 5;
         }
         if random.bool() {
             pay(&cluster, bank.path());
@@ -197,6 +200,9 @@ fn what_was_paid_wrongly_is_listed_and_a_payment_of_what_is_void_stops_the_sink(
     assert_eq!(faults(), format!("too late|{sequencer}|"));
     cluster.sql("DELETE FROM tally.payment; INSERT INTO tally.payment TABLE public.payment");
     // The sink of these tables has nothing against it, until more was paid than is owed.
+    let as_told: String =
+        TABLES.iter().map(|table| format!("UPDATE tally.{table} SET void_by = NULL;")).collect();
+    cluster.sql(&as_told);
     write_log(&cluster, "tally", &log, &[]);
     cluster.sql(
         "INSERT INTO tally.payout (policy, sequencer, cumulative_wei, previous_wei, recipient, epoch) \

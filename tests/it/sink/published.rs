@@ -1,20 +1,15 @@
 //! Another feed goes into a fresh schema, while readers stay on the old one until it has caught up.
 
 use super::cluster::Cluster;
-use super::{check, write_log};
-use crate::live::Live;
+use super::{branch, check, write_log};
 use crate::serve::log_of;
 use crate::support::{in_tests, tally};
-use replay_node::{Options, Reorg};
 
 #[test]
 fn readers_stay_on_the_old_tables_until_the_new_ones_have_caught_up() {
     let Some(cluster) = Cluster::start() else { return };
     // Another history, whose journals are lost: its cursors are none of the chain's.
-    let reorg = Some(Reorg { at: 19_430_589, depth: 70, calls: 100_000 });
-    let live = Live::start("pool-a", &Options { reorg, finalized_lag_blocks: 0, ..Options::default() });
-    let (status, _, err) = live.ingest(&["--l1-to", "19430589", "--l2-to", "15217000"]);
-    assert_eq!(status, 0, "{err}");
+    let live = branch();
     let dir = tempfile::tempdir().unwrap();
     let log = log_of("pool-a", dir.path());
     write_log(&cluster, "tally", &live.log(), &[]);

@@ -1,11 +1,9 @@
 //! What is in the tables is what the other commands say of the same log.
 
 use super::cluster::{Cluster, TABLES};
-use super::{check, sink, sink_as, write_log};
-use crate::live::Live;
+use super::{branch, check, sink, sink_as, write_log};
 use crate::serve::{Served, log_of};
 use crate::support::tally;
-use replay_node::{Options, Reorg};
 use serde_json::Value;
 use std::path::Path;
 
@@ -175,10 +173,7 @@ fn the_tables_of_a_log_and_of_its_server_are_what_the_commands_say() {
 #[test]
 fn what_was_final_and_is_not_is_void_and_stays_to_be_seen() {
     let Some(cluster) = Cluster::start() else { return };
-    let reorg = Some(Reorg { at: 19_430_589, depth: 70, calls: 100_000 });
-    let live = Live::start("pool-a", &Options { reorg, finalized_lag_blocks: 0, ..Options::default() });
-    let (status, _, err) = live.ingest(&["--l1-to", "19430589", "--l2-to", "15217000"]);
-    assert_eq!(status, 0, "{err}");
+    let live = branch();
     let dir = tempfile::tempdir().unwrap();
     let journals = dir.path().join("journals");
     let more = ["--feed-dir", journals.to_str().unwrap()];
