@@ -153,18 +153,17 @@ impl CallArgs {
             ("--pubkey", self.pubkey.is_some()),
             ("--signer", self.signer.is_some()),
         ];
-        for (flag, _) in given.into_iter().filter(|(flag, is_given)| *is_given && !self.action.takes(flag)) {
-            let action = self.action.word();
-            let text = match flag {
-                "--recipient" => format!(
-                    "{action} takes no --recipient: rewards go to the recipient that is set, so first make the call \
-                     `tally claims call recipient --recipient ADDRESS`"
-                ),
-                _ => format!("{action} takes no {flag}"),
-            };
-            return Err(WrongUsage(text).into());
-        }
-        Ok(())
+        let ignored = given.into_iter().find(|(flag, is_given)| *is_given && !self.action.takes(flag));
+        let Some((flag, _)) = ignored else { return Ok(()) };
+        let action = self.action.word();
+        let text = match flag {
+            "--recipient" => format!(
+                "{action} takes no --recipient: rewards go to the recipient that is set, so first make the call \
+                 `tally claims call recipient --recipient ADDRESS`"
+            ),
+            _ => format!("{action} takes no {flag}"),
+        };
+        Err(WrongUsage(text).into())
     }
 
     /// How the call is to be sent.
