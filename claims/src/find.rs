@@ -60,11 +60,11 @@ fn known(sequencers: &BTreeMap<SequencerId, SequencerFacts>, names: &Names) -> S
     let Some((last, _)) = sequencers.last_key_value() else {
         return "the log knows no sequencer".into();
     };
-    let named: Vec<&str> = sequencers.keys().filter_map(|id| names.get(*id)).collect();
-    let named = if named.is_empty() {
+    let called: Vec<&str> = sequencers.keys().filter_map(|id| names.get(*id)).collect();
+    let of_names = if called.is_empty() {
         "no names, as no registry is given (--registry FILE)".into()
     } else {
-        format!("the names {}", named.join(", "))
+        format!("the names {}", called.join(", "))
     };
-    format!("the log knows the ids 1 to {last}, and {named}")
+    format!("the log knows the ids 1 to {last}, and {of_names}")
 }

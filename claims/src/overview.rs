@@ -108,7 +108,7 @@ pub fn overview<L: LogView>(
     let (min, max, cap) = (basis.pool.min_lock, basis.pool.max_lock, replayed.policy.cap());
     // What is not above or below a limit is nothing.
     let over = |one: Wei, other: Wei| one.checked_sub(other).unwrap_or(Wei::ZERO);
-    let stake = StakeRoom {
+    let room = StakeRoom {
         min,
         max,
         cap,
@@ -120,7 +120,7 @@ pub fn overview<L: LogView>(
     Ok(Overview {
         id,
         as_of: basis.head,
-        stake,
+        stake: room,
         running: running.transpose()?,
         unpaid: of_policy(1).and_then(|account| account.pending).unwrap_or_default(),
         policy: replayed.policy.clone(),

@@ -12,7 +12,7 @@ pub(crate) struct AccountsArgs {
     pub(crate) command: Option<AccountsCommand>,
     /// The directory of the log
     // A field of its own, and optional: with a subcommand it is not needed.
-    #[arg(long, env = "TALLY_LOG", value_name = "DIR", required = true)]
+    #[arg(long, short, env = "TALLY_LOG", value_name = "DIR", required = true)]
     pub(crate) log: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) policies: PoliciesArg,

@@ -85,6 +85,9 @@ pub(crate) struct NextRateArgs {
     pub(crate) log: LogArg,
     #[command(flatten)]
     pub(crate) policy: PolicyArg,
+    /// Another target than the policy has, at all times, as 15% or 0.15
+    #[arg(long, env = "TALLY_MRR", value_name = "RATE", value_parser = mrr)]
+    pub(crate) mrr: Option<Mrr>,
     /// Round what is proposed to so many decimals of METIS: to the nearest, ties up [default: exact to the wei]
     #[arg(long, env = "TALLY_DECIMALS", value_name = "N", value_parser = decimals())]
     pub(crate) decimals: Option<u8>,
@@ -109,7 +112,7 @@ pub(crate) struct RateArgs {
     #[arg(long, env = "TALLY_STAKE_WEI", value_name = "WEI", value_parser = wei, conflicts_with = "stake")]
     pub(crate) stake_wei: Option<Wei>,
     /// Unless a stake is given: the directory of a log, of which everything that is locked is the stake
-    #[arg(long, env = "TALLY_LOG", value_name = "DIR")]
+    #[arg(long, short, env = "TALLY_LOG", value_name = "DIR")]
     pub(crate) log: Option<PathBuf>,
     /// With a log: what is locked after this L1 block [default: the log's last]
     #[arg(long, env = "TALLY_AT_L1_BLOCK", value_name = "BLOCK")]

@@ -18,9 +18,9 @@ pub(crate) fn run(args: &CallArgs, output: &mut Output<'_>) -> Result<u8> {
     let log = args.log.open()?;
     let action = args.action(|asked| find(asked, &log, output))?;
     let basis = MemberBasis::of(&log)?;
-    let made = member_call(&basis, action, args.sending()).map_err(|error| match error {
-        ClaimsError::TakesNoEth { .. } => WrongUsage(format!("--eth: {error}")).into(),
-        error => anyhow::Error::from(error),
+    let made = member_call(&basis, action, args.sending()).map_err(|error| {
+        let is_usage = matches!(error, ClaimsError::TakesNoEth { .. });
+        if is_usage { WrongUsage(format!("--eth: {error}")).into() } else { anyhow::Error::from(error) }
     })?;
     output.warn(&basis.discrepancies)?;
     write_safe(&made, args, &log, output)?;

@@ -8,13 +8,20 @@ use crate::shared_args::{Format, PlainFormat};
 use crate::{DONE, Output, WrongUsage, json};
 use anyhow::{Context, Result};
 use tally_claims::{ClaimsError, NextRate, RateFormula, RoundedWei, draw, next_rate};
-use tally_engine::{L1Block, Mrr, OperatorsRate, Rate, Wei};
+use tally_engine::{L1Block, Mrr, OperatorsRate, Rate, UnixTime, Wei};
 use tally_eventlog::LogReader;
 use tally_replay::{StateAt, state_at};
 use tally_text::{exact_metis, metis, metis_difference, time, trimmed};
 
 pub(crate) fn next(args: &NextRateArgs, output: &mut Output<'_>) -> Result<u8> {
     let policy = args.policy.load()?;
+    let policy = match args.mrr {
+        None => policy,
+        Some(mrr) => {
+            let variant = policy.variant(Some(mrr), policy.cap(), policy.allocation());
+            variant.map_err(|error| WrongUsage(format!("--mrr: {error}")))?
+        }
+    };
     let log = args.log.open()?;
     let rate = next_rate(&log, &policy, args.decimals).map_err(|error| {
         let is_usage = matches!(error, ClaimsError::NotFlat { .. });
@@ -127,6 +134,13 @@ fn print_tables(rate: &NextRate, output: &mut Output<'_>) -> Result<()> {
     let NextRate { policy, closed, .. } = rate;
     writeln!(out, "policy           {} {} ({})", policy.name(), policy.version(), policy.digest())?;
     writeln!(out, "epoch            {}, from {} to {}", closed.epoch, time(closed.start), time(closed.end))?;
+    if let Some(end) = closed.end.0.checked_add(policy.epoch_secs()).map(UnixTime) {
+        let (epoch, from, end) = (closed.epoch.0.saturating_add(1), time(closed.end), time(end));
+        writeln!(
+            out,
+            "sets the rate of epoch {epoch}, for blocks from {from} on; a newer window is there on {end}"
+        )?;
+    }
     writeln!(out, "stake Q          {} wei·s", closed.stake_seconds)?;
     writeln!(out, "blocks N         {}, {} a year", closed.blocks, closed.blocks_a_year)?;
     writeln!(out, "realised MRR     {}", mrr_percent(closed.realised_mrr))?;

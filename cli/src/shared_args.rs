@@ -13,7 +13,7 @@ use tally_text::GivenTime;
 #[derive(Debug, Args)]
 pub(crate) struct LogArg {
     /// The directory of the log
-    #[arg(long, env = "TALLY_LOG", value_name = "DIR")]
+    #[arg(long, short, env = "TALLY_LOG", value_name = "DIR")]
     pub(crate) log: PathBuf,
 }
 

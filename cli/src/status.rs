@@ -61,10 +61,9 @@ pub(crate) fn run(args: &StatusArgs, output: &mut Output<'_>) -> Result<u8> {
     }
     let basis = MemberBasis::of(&log)?;
     let pool = &basis.pool;
-    let paid = log.l1_records()?.iter().rev().find_map(|record| match record.event {
-        PoolEvent::DistributeReward { .. } => Some(record.timestamp),
-        _ => None,
-    });
+    let records = log.l1_records()?;
+    let batches = records.iter().filter(|record| matches!(record.event, PoolEvent::DistributeReward { .. }));
+    let paid = batches.last().map(|record| record.timestamp);
     match paid {
         Some(at) => writeln!(
             out,

@@ -44,9 +44,9 @@ pub(crate) fn run(
     let options =
         ReplayOptions { to: args.to.map(L2Block), threads: args.threads.count(), ..ReplayOptions::default() };
     let change = StakeChange { sequencer, more: stake.more, from };
-    let found = what_if_stake(&log, policy, change, options).map_err(|error| match error {
-        error @ ReplayError::NoSuchStake { .. } => WrongUsage(format!("--stake: {error}")).into(),
-        error => anyhow::Error::from(error),
+    let found = what_if_stake(&log, policy, change, options).map_err(|error| {
+        let is_usage = matches!(error, ReplayError::NoSuchStake { .. });
+        if is_usage { WrongUsage(format!("--stake: {error}")).into() } else { anyhow::Error::from(error) }
     })?;
     match args.format {
         Format::Json => {

@@ -81,12 +81,12 @@ pub fn what_if_stake<L: LogView>(
 fn changed_records(records: Vec<L1Record>, change: StakeChange) -> Result<Vec<L1Record>, ReplayError> {
     let id = change.sequencer;
     let is_later = |time: UnixTime| change.from.is_none_or(|from| time >= from);
-    let none = |found: Option<Wei>| ReplayError::NoSuchStake { sequencer: id, more: change.more, found };
+    let missing = |found: Option<Wei>| ReplayError::NoSuchStake { sequencer: id, more: change.more, found };
     let apply = |stake: Wei| {
         let size = change.more.size();
         let changed =
             if change.more.is_negative() { stake.checked_sub(size) } else { stake.checked_add(size) };
-        changed.map_err(|_| none(Some(stake)))
+        changed.map_err(|_| missing(Some(stake)))
     };
     let mut stake: Option<Wei> = None;
     let mut is_changed = false;
@@ -112,27 +112,17 @@ fn changed_records(records: Vec<L1Record>, change: StakeChange) -> Result<Vec<L1
             is_changed = true;
         }
         let is_counted = is_later(record.timestamp);
-        match &mut record.event {
-            PoolEvent::Locked { sequencer, amount, .. } if *sequencer == id => {
-                stake = Some(*amount);
-                if is_counted {
-                    *amount = apply(*amount)?;
-                    is_changed = true;
-                }
+        if let PoolEvent::Locked { sequencer, amount: own, .. }
+        | PoolEvent::LockUpdate { sequencer, new_amount: own, .. } = &mut record.event
+            && *sequencer == id
+        {
+            stake = Some(*own);
+            if is_counted {
+                *own = apply(*own)?;
+                is_changed = true;
             }
-            PoolEvent::LockUpdate { sequencer, new_amount, .. } if *sequencer == id => {
-                stake = Some(*new_amount);
-                if is_counted {
-                    *new_amount = apply(*new_amount)?;
-                    is_changed = true;
-                }
-            }
-            event => {
-                let is_gone = event.changes().any(|(of, kind)| of == id && kind == ChangeKind::Left);
-                if is_gone {
-                    stake = None;
-                }
-            }
+        } else if record.event.changes().any(|(of, kind)| of == id && kind == ChangeKind::Left) {
+            stake = None;
         }
         found.push(record);
     }
@@ -149,7 +139,7 @@ fn changed_records(records: Vec<L1Record>, change: StakeChange) -> Result<Vec<L1
         });
         is_changed = true;
     }
-    if is_changed { Ok(found) } else { Err(none(None)) }
+    if is_changed { Ok(found) } else { Err(missing(None)) }
 }
 
 /// A log with other records of L1.

@@ -258,3 +258,20 @@ fn errors_are_told_in_the_users_words() {
     let help = said(&["token", "--help"]);
     assert!(help.contains("letters, digits, dots, - and _"), "{help}");
 }
+
+/// The story: 15 % from the next epoch on is voted on. The rate that it takes is three quarters of that of 20 %.
+#[test]
+fn the_next_rate_can_be_tried_with_another_target() {
+    let (dir, _) = ingested("pool-a");
+    let log = dir.path().to_str().unwrap();
+    let rate = |more: &[&str]| json_of(&[&["claims", "next-rate", "-l", log], more].concat());
+    let reward = |rate: &Value| rate["reward_per_block_wei"].as_str().unwrap().parse::<u128>().unwrap();
+    let (as_it_is, same, less) = (rate(&[]), rate(&["--mrr", "20%"]), rate(&["--mrr", "15%"]));
+    assert_eq!(reward(&as_it_is), reward(&same));
+    assert!((reward(&same) * 3 / 4..=reward(&same) * 3 / 4 + 1).contains(&reward(&less)));
+    assert_eq!(less["target_mrr"], "0.15");
+    let table = said(&["claims", "next-rate", "-l", log]);
+    let sets = "sets the rate of epoch 12, for blocks from 2024-08-29 08:50:24Z on; a newer window is there on \
+                2024-09-12 08:50:24Z";
+    assert!(table.lines().any(|line| line == sets), "{table}");
+}

@@ -139,8 +139,14 @@ mod tests {
         assert!(are_all(Severity::ALL, [Of::Note, Of::Warning, Of::Error].map(Of::as_str)));
         let conditions: Vec<&str> = tally_claims::ConditionKind::ALL.iter().map(|kind| kind.code()).collect();
         assert_eq!(ConditionKind::ALL, conditions);
-        assert_eq!(CallChangeKind::ALL, tally_claims::CallChangeKind::ALL.map(|kind| kind.code()));
-        assert_eq!(CallWarningKind::ALL, tally_claims::CallWarningKind::ALL.map(|kind| kind.code()));
+        assert_eq!(
+            CallChangeKind::ALL,
+            tally_claims::CallChangeKind::ALL.map(tally_claims::CallChangeKind::code)
+        );
+        assert_eq!(
+            CallWarningKind::ALL,
+            tally_claims::CallWarningKind::ALL.map(tally_claims::CallWarningKind::code)
+        );
         let statuses = [Status::Inactive, Status::Active, Status::Unlocked];
         assert!(are_all(SequencerStatus::ALL, statuses.map(crate::status_name)));
     }

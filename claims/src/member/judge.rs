@@ -127,9 +127,9 @@ impl Judge<'_> {
                 let is_some = !amount.is_zero() || !rewards.is_zero();
                 let added = amount.checked_add(rewards).ok();
                 self.is(Kind::AmountNotZero, is_some, None, added.map(CallValue::Metis));
-                let stake = added.and_then(|added| state.amount.checked_add(added).ok());
+                let raised = added.and_then(|added| state.amount.checked_add(added).ok());
                 // A sum that does not fit in 256 bits is above any maximum.
-                self.at_most_max(stake.unwrap_or(Wei::new(alloy_primitives::U256::MAX)));
+                self.at_most_max(raised.unwrap_or(Wei::new(alloy_primitives::U256::MAX)));
             }
             MemberAction::Withdraw { amount, .. } => {
                 self.is(Kind::AmountNotZero, !amount.is_zero(), None, Some(CallValue::Metis(*amount)));
@@ -181,8 +181,8 @@ impl Judge<'_> {
 
     /// An address may own one sequencer at a time.
     fn free(&mut self, kind: Kind, owner: Address) {
-        let owned: Option<SequencerId> = self.case.basis.pool.owners.get(&owner).copied().flatten();
-        self.is(kind, owned.is_none(), None, owned.map(CallValue::Sequencer));
+        let held: Option<SequencerId> = self.case.basis.pool.owners.get(&owner).copied().flatten();
+        self.is(kind, held.is_none(), None, held.map(CallValue::Sequencer));
     }
 
     fn key(&mut self, pubkey: &Bytes, signer: Option<Address>) {

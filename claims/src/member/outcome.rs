@@ -170,30 +170,7 @@ fn of_sequencer(
     let reward = exact_metis(state.reward);
     let to = || address(state.reward_recipient);
     Ok(match action {
-        MemberAction::Increase { amount: added, with_rewards, .. } => {
-            let rewards = if *with_rewards { state.reward } else { Wei::ZERO };
-            let Ok(stake) = added.checked_add(rewards).and_then(|added| state.amount.checked_add(added))
-            else {
-                return Ok(("Nothing: the stake would not fit into 256 bits.".into(), vec![]));
-            };
-            let left = state.reward.checked_sub(rewards)?;
-            let moved_rewards = if *with_rewards {
-                format!(", and {reward} METIS, all of its unclaimed rewards,")
-            } else {
-                String::new()
-            };
-            let summary = format!(
-                "Moves {} METIS of the owner{moved_rewards} into the stake, which is {} METIS then.",
-                exact_metis(*added),
-                exact_metis(stake)
-            );
-            let mut changes =
-                vec![moved(ChangeKind::Taken, *added), amount(ChangeKind::Stake, state.amount, stake)];
-            if *with_rewards {
-                changes.push(amount(ChangeKind::Unclaimed, state.reward, left));
-            }
-            (summary, changes)
-        }
+        MemberAction::Increase { amount, with_rewards, .. } => increase(state, *amount, *with_rewards)?,
         MemberAction::Withdraw { amount: taken, .. } => {
             let Ok(left) = state.amount.checked_sub(*taken) else {
                 let (asked, held) = (exact_metis(*taken), exact_metis(state.amount));
@@ -273,6 +250,33 @@ fn of_sequencer(
         // It names no sequencer that there is.
         MemberAction::Join { .. } => (String::new(), vec![]),
     })
+}
+
+/// Raises the stake by METIS of the owner, and by the unclaimed rewards if they are to be moved.
+fn increase(
+    state: &SequencerState,
+    added: Wei,
+    with_rewards: bool,
+) -> Result<(String, Vec<CallChange>), AmountError> {
+    let rewards = if with_rewards { state.reward } else { Wei::ZERO };
+    let Ok(raised) = added.checked_add(rewards).and_then(|more| state.amount.checked_add(more)) else {
+        return Ok(("Nothing: the stake would not fit into 256 bits.".into(), vec![]));
+    };
+    let moved_rewards = if with_rewards {
+        format!(", and {} METIS, all of its unclaimed rewards,", exact_metis(state.reward))
+    } else {
+        String::new()
+    };
+    let summary = format!(
+        "Moves {} METIS of the owner{moved_rewards} into the stake, which is {} METIS then.",
+        exact_metis(added),
+        exact_metis(raised)
+    );
+    let mut changes = vec![moved(ChangeKind::Taken, added), amount(ChangeKind::Stake, state.amount, raised)];
+    if with_rewards {
+        changes.push(amount(ChangeKind::Unclaimed, state.reward, state.reward.checked_sub(rewards)?));
+    }
+    Ok((summary, changes))
 }
 
 fn amount_of_status(before: Status, after: Status) -> CallChange {

@@ -162,17 +162,17 @@ impl Tally<'_> {
         };
         let mut cursor = self.cursor;
         for piece in cursor.pieces(first, L2Block(last)) {
-            let timed = self.time(&piece, times)?;
+            let stretch = self.time(&piece, times)?;
             let Some(count) = piece.blocks() else { continue };
             let scheduled = piece.span.map(|span| (span, Maker::of(&span.signer, book)));
-            self.made.count(count, scheduled.map(|(_, maker)| maker), by, timed)?;
+            self.made.count(count, scheduled.map(|(_, maker)| maker), by, stretch)?;
             if let Some((span, maker)) = scheduled {
                 let open = self.made.spans.last().is_some_and(|open| open.span == *span);
                 if !open {
-                    self.made.spans.push(SpanProduction::new(*span, maker, spans.holds(span), timed.first));
+                    self.made.spans.push(SpanProduction::new(*span, maker, spans.holds(span), stretch.first));
                 }
                 if let Some(own) = self.made.spans.last_mut() {
-                    own.take(count, by, timed)?;
+                    own.take(count, by, stretch)?;
                 }
             }
         }
