@@ -49,10 +49,11 @@ def main():
     """Pays until it is killed."""
     base, database, path = sys.argv[1:]
     client, store, contract = Client(base), Store(database), Contract(path)
-    done = None
+    done = wait_secs = None
     while True:
         try:
-            page = client.get("/v1/feed", after=store.cursor(), types=KIND, limit=1, wait_secs=2)
+            page = client.get("/v1/feed", after=store.cursor(), types=KIND, limit=1, wait_secs=wait_secs)
+            wait_secs = 2 if page["is_end"] else None
             store.apply(page["facts"], page["cursor"])
             print("page", len(page["facts"]), page["cursor"], flush=True)
             for fact in unpaid(store, contract):

@@ -15,7 +15,7 @@ from keccak import root_of
 def distributions(client, cursor):
     """Returns the `at` of the distributions that contain a cursor, and for each epoch its head and its leaves."""
     at, heads = client.whole_list("/v1/distributions", "distributions", at_least=cursor, wait_secs=25, limit=3)
-    found = {}
+    found, cursor = {}, at["feed"]["cursor"]
     for head in heads:
         _, leaves = client.whole_list(f"/v1/distributions/{head['epoch']}/leaves", "leaves", at_least=cursor, wait_secs=25, limit=100)
         found[head["epoch"]] = (head, {leaf["sequencer"]: leaf for leaf in leaves})
