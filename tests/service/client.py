@@ -73,7 +73,7 @@ class Client:
                 time.sleep(PAUSE_SECS)
 
     def whole_list(self, path, rows, **parameters):
-        """Returns the `at` of a list and all its rows, from the beginning again whenever its state has moved."""
+        """Returns the last page of a list and all its rows, from the beginning again whenever its state has moved."""
         while True:
             found, cursor = [], None
             try:
@@ -82,7 +82,7 @@ class Client:
                     found += page[rows]
                     cursor = page["next"]
                     if cursor is None:
-                        return page["at"], found
+                        return page, found
             except Problem as problem:
                 if problem.kind != "moved":
                     raise
