@@ -45,14 +45,21 @@ class Client:
         return request
 
     def _open(self, path, accept, parameters):
-        """Opens an answer, and asks again as long as no server can give one."""
+        """Opens an answer, and asks again as long as no server can give one.
+
+        The first time that a server is behind, another one is asked at once, since there may be one at the same address."""
+        were_behind = 0
         while True:
             try:
                 return urllib.request.urlopen(self._request(path, accept, parameters), timeout=SILENCE_SECS)
             except urllib.error.HTTPError as error:
+                with error:
+                    problem = _problem(error)
                 if error.code not in ASK_AGAIN:
-                    raise _problem(error) from None
-                time.sleep(float(error.headers.get("Retry-After", PAUSE_SECS)))
+                    raise problem from None
+                were_behind += problem.kind == "behind"
+                if problem.kind != "behind" or were_behind % 2 == 0:
+                    time.sleep(float(error.headers.get("Retry-After", PAUSE_SECS)))
             except (OSError, http.client.HTTPException):
                 time.sleep(PAUSE_SECS)
 
@@ -66,7 +73,7 @@ class Client:
                 time.sleep(PAUSE_SECS)
 
     def whole_list(self, path, rows, **parameters):
-        """Returns the `at` of a list and all its rows, from the beginning again whenever its state has moved."""
+        """Returns the last page of a list and all its rows, from the beginning again whenever its state has moved."""
         while True:
             found, cursor = [], None
             try:
@@ -75,7 +82,7 @@ class Client:
                     found += page[rows]
                     cursor = page["next"]
                     if cursor is None:
-                        return page["at"], found
+                        return page, found
             except Problem as problem:
                 if problem.kind != "moved":
                     raise

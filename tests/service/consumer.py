@@ -8,9 +8,11 @@ from store import Store
 
 
 def read_pages(client, store, limit):
-    """Follows the feed by pages, for ever."""
+    """Follows the feed by pages, for ever, and waits only where there was nothing more."""
+    wait_secs = None
     while True:
-        page = client.get("/v1/feed", after=store.cursor(), limit=limit, wait_secs=2)
+        page = client.get("/v1/feed", after=store.cursor(), limit=limit, wait_secs=wait_secs)
+        wait_secs = 2 if page["is_end"] else None
         store.apply(page["facts"], page["cursor"])
         print("page", len(page["facts"]), page["cursor"], flush=True)
 

@@ -14,9 +14,18 @@ KIND = "distribution_ready"
 
 
 def pay(client, contract, fact):
-    """Publishes the root of a distribution and claims all its leaves; every part of it may be done again."""
+    """Publishes the root of a distribution and claims all its leaves; every part of it may be done again.
+
+    Says whether it was done: a server that has taken the fact back tells nothing or another distribution for that epoch."""
     epoch, root = fact["epoch"], fact["root"]
-    _, leaves = client.whole_list(f"/v1/distributions/{epoch}/leaves", "leaves", at_least=fact["cursor"], wait_secs=25, limit=5)
+    try:
+        page, leaves = client.whole_list(f"/v1/distributions/{epoch}/leaves", "leaves", at_least=fact["cursor"], wait_secs=25, limit=5)
+    except Problem as problem:
+        if problem.kind != "gap":
+            raise
+        return False
+    if page["root"] != root:
+        return False
     total = sum(int(leaf["cumulative_wei"]) for leaf in leaves)
     if total != int(fact["leaves_wei"]):
         raise SystemExit(f"the leaves of epoch {epoch} have {total} wei, but its fact says {fact['leaves_wei']}")
@@ -24,6 +33,7 @@ def pay(client, contract, fact):
     for leaf in leaves:
         amount = contract.claim(leaf["sequencer"], leaf["recipient"], int(leaf["cumulative_wei"]), leaf["proof"])
         print("paid", epoch, leaf["sequencer"], amount, flush=True)
+    return True
 
 
 def unpaid(store, contract):
@@ -49,16 +59,19 @@ def main():
     """Pays until it is killed."""
     base, database, path = sys.argv[1:]
     client, store, contract = Client(base), Store(database), Contract(path)
-    done = None
+    done = wait_secs = None
     while True:
         try:
-            page = client.get("/v1/feed", after=store.cursor(), types=KIND, limit=1, wait_secs=2)
+            page = client.get("/v1/feed", after=store.cursor(), types=KIND, limit=1, wait_secs=wait_secs)
+            wait_secs = 2 if page["is_end"] else None
             store.apply(page["facts"], page["cursor"])
             print("page", len(page["facts"]), page["cursor"], flush=True)
             for fact in unpaid(store, contract):
-                if fact["cursor"] != done:
-                    pay(client, contract, fact)
-                    done = fact["cursor"]
+                if fact["cursor"] == done:
+                    continue
+                if not pay(client, contract, fact):
+                    break
+                done = fact["cursor"]
         except Problem as problem:
             if problem.kind != "other-feed":
                 raise

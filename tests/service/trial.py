@@ -4,8 +4,9 @@
 trial.py BINARY SOURCE SEED [--rollback] [--kills N] [--keep DIR]
 
 SOURCE is a recording, of which the logs of both servers grow at different paces; or a log, of which both servers have a
-copy; or NETWORK,L1_URL,L2_URL, which both servers follow. With --rollback, for a recording, both servers tell another
-history first, and get logs of the recording itself, one after the other, while they keep their feeds."""
+copy; or NETWORK,L1_URL,L2_URL,L1_BLOCK, endpoints that both servers follow, whose last final block is L1_BLOCK. With
+--rollback, for a recording, both servers tell another history first, and get logs of the recording itself, one after the
+other, while they keep their feeds."""
 
 import argparse
 import collections
@@ -13,6 +14,7 @@ import json
 import pathlib
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -88,16 +90,16 @@ class Server(Process):
     """A server with a log and a feed of its own."""
 
     def __init__(self, trial, name):
-        self.trial, self.port, self.step = trial, free_port(), 0
+        self.trial, self.recording, self.port, self.step = trial, trial.recording, free_port(), 0
         self.log, self.feed = trial.folder / f"{name}.log", trial.folder / f"{name}.feed"
         command = [trial.binary, "serve", "--log", self.log, "--feed-dir", self.feed, "--listen", f"127.0.0.1:{self.port}"]
-        super().__init__(name, trial.folder, command + trial.live)
+        super().__init__(name, trial.folder, command + ["--policy", trial.options.policy] + trial.live)
         self.client = Client(f"http://127.0.0.1:{self.port}")
 
     def grow(self, steps):
         """Ingests more of the recording, and sometimes kills the first try."""
         self.step = min(STEPS, self.step + steps)
-        command = [self.trial.binary, "ingest", "--recording", self.trial.recording, "--log", self.log, "--progress", "lines"]
+        command = [self.trial.binary, "ingest", "--recording", self.recording, "--log", self.log, "--progress", "lines"]
         for chain in ("l1", "l2"):
             first, last = (self.trial.manifest[chain][f"{end}_block"] for end in ("first", "last"))
             command += [f"--{chain}-to", first + (last - first) * self.step // STEPS]
@@ -112,16 +114,21 @@ class Server(Process):
         if done.returncode:
             raise Wrong(f"the ingest of {self.name} ended with {done.returncode}: {done.stderr[-2000:]}")
 
-    def replace_log(self, step):
-        """Puts another log, that of the recording up to a step, in the place of the log, and keeps the feed."""
+    def replace_log(self, recording, step):
+        """Puts another log, that of a recording up to a step, in the place of the log, and keeps the feed."""
         shutil.rmtree(self.log)
-        self.step = 0
+        self.recording, self.step = recording, 0
         self.grow(step)
 
     def place(self):
         """Returns how far its feed is, as (cursor, digest of the log)."""
         at = self.client.get("/v1/status")["policies"][0]["at"]
         return at["feed"]["cursor"], at["log"]["head_digest"]
+
+    def final_l1_block(self):
+        """Returns the last L1 block that it has and that is final, or 0."""
+        head = self.client.get("/v1/status")["policies"][0]["at"]["final_l1_head"]
+        return head["block"] if head else 0
 
 
 class Trial:
@@ -133,7 +140,7 @@ class Trial:
         self.recording = self.manifest = None
         self.live, self.ingest_kills = [], 0
         if "," in options.source:
-            network, l1, l2 = options.source.split(",")
+            network, l1, l2, self.l1_block = options.source.split(",")
             self.live = ["--follow", "--network", network, "--l1-rpc", l1, "--l2-rpc", l2, "--poll-secs", "1"]
         elif (manifest := pathlib.Path(options.source, "manifest.json")).exists():
             self.recording, self.manifest = pathlib.Path(options.source), json.loads(manifest.read_text())
@@ -212,7 +219,7 @@ class Trial:
         """Says whether a server that follows the chains has everything that they will give."""
         if self.recording:
             return all(server.step == STEPS for server in self.servers)
-        return not self.live or all(server.client.get("/v1/status")["is_ready"] for server in self.servers)
+        return not self.live or all(server.final_l1_block() >= int(self.l1_block) for server in self.servers)
 
     def stop(self):
         """Ends everything."""
@@ -319,12 +326,14 @@ def run(trial):
 
 def run_rollback(trial):
     """Runs a trial in which both servers tell another history first."""
-    rng, true = trial.rng, trial.recording
+    rng = trial.rng
     l1, l2 = trial.manifest["l1"], trial.manifest["l2"]
     part = rng.uniform(0.3, 0.6)
-    trial.recording = trial.folder / "other"
+    other = trial.folder / "other"
     starts = [int(chain["first_block"] + part * (chain["last_block"] - chain["first_block"])) for chain in (l1, l2)]
-    histories.make(true, trial.recording, *starts)
+    histories.make(trial.recording, other, *starts)
+    for server in trial.servers:
+        server.recording = other
     trial.begin()
     trial.kill_some(trial.options.kills // 2)
     trial.grow_all()
@@ -333,10 +342,9 @@ def run_rollback(trial):
     void = collections.Counter()
     for payment in payments:
         void[payment["sequencer"]] += payment["amount_wei"]
-    trial.recording = true
     for server in rng.sample(trial.servers, 2):
         server.kill()
-        server.replace_log(rng.randint(1, STEPS))
+        server.replace_log(trial.recording, rng.randint(1, STEPS))
         server.start()
         until(lambda: server.place(), *trial.processes)
         if server.step < STEPS:
@@ -345,8 +353,17 @@ def run_rollback(trial):
         # What one server calls void the other one still tells, so each client is thrown from one to the other.
         trial.kill_some(rest)
     trial.settle()
-    facts = check_facts(trial)
-    return facts, check_payments(trial, len(payments), void), reconcile(trial)
+    facts, findings = check_facts(trial), reconcile(trial)
+    after = check_payments(trial, len(payments), void)
+    owed = {leaf["sequencer"]: int(leaf["cumulative_wei"]) for leaf in leaves_of(trial.servers[0].client)[-1][1]}
+    roots = {head["root"] for head, _ in leaves_of(trial.servers[0].client)}
+    wanted = {
+        "void_root": sum(payment["root"] not in roots for payment in payments),
+        "too_much": sum(void[sequencer] > owed[sequencer] for sequencer in owed),
+    }
+    if any(findings[kind] != count for kind, count in wanted.items()) or findings["paid_twice"] or findings["unpaid"]:
+        raise Wrong(f"the reconciler finds {dict(findings)}, and not {wanted}")
+    return facts, after, findings
 
 
 def main():
@@ -357,11 +374,13 @@ def main():
     parser.add_argument("seed", type=int)
     parser.add_argument("--rollback", action="store_true")
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--policy", default="guide")
     parser.add_argument("--keep", type=pathlib.Path)
     options = parser.parse_args()
     folder = options.keep or pathlib.Path(tempfile.mkdtemp(prefix="tally-service-"))
     folder.mkdir(parents=True, exist_ok=True)
     trial = Trial(options, folder)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(f"ended by a signal; what everybody wrote is in {folder}"))
     try:
         facts, payments, findings = (run_rollback if options.rollback else run)(trial)
     except (Wrong, Problem) as wrong:
