@@ -82,6 +82,23 @@ impl Feed {
         }
     }
 
+    /// Whether what was told up to this cursor holds here: then the reader is after it. What was taken back does not, and never
+    /// will; what is not there yet may.
+    pub(crate) fn holding(&self, cursor: &Cursor) -> Place {
+        let Some(index) = cursor.facts.checked_sub(1) else {
+            return Place::After(0);
+        };
+        let is_void = self.void.iter().any(|(void, _)| *void == cursor.tag);
+        match usize::try_from(index).ok().and_then(|index| self.live.get(index)) {
+            Some((sequence, tag)) if *tag == cursor.tag && *sequence <= self.last() => {
+                Place::After(*sequence)
+            }
+            Some((_, tag)) if *tag != cursor.tag => Place::Other,
+            None if is_void => Place::Other,
+            Some(_) | None => Place::Behind,
+        }
+    }
+
     /// The sequence number of the last fact that was told; 0 before the first. A log that was restored may not be as far
     /// as its journal.
     pub(crate) fn last(&self) -> u64 {

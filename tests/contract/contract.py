@@ -116,7 +116,10 @@ def main() -> int:
     document = sys.argv[2] if len(sys.argv) > 2 else f"{url}/openapi.json"
     config = str(HERE / "schemathesis.toml")
     try:
-        command(["--config-file", config, "run", document, "--url", url, "--no-color"])
+        # A stream goes on for an hour, calls take other parameters for each action, and a server for everybody has no
+        # sessions: these have tests of their own.
+        left_out = ["--exclude-path-regex", "^/v1/(changes$|calls/)", "--exclude-method", "POST"]
+        command(["--config-file", config, "run", document, "--url", url, "--no-color", *left_out])
     except SystemExit as ended:
         status = ended.code
     seen = Counter()

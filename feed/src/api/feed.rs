@@ -159,16 +159,18 @@ pub(super) async fn feed(
 }
 
 /// That what the reader has read is of another history, if it is.
-pub(super) fn refuse_other(moment: &Moment, cursor: &Cursor) -> Result<(), Problem> {
-    if moment.policy().feed.place(cursor) != Place::Other {
-        return Ok(());
-    }
+fn refuse_other(moment: &Moment, cursor: &Cursor) -> Result<(), Problem> {
+    if moment.policy().feed.place(cursor) == Place::Other { Err(other_feed(moment, cursor)) } else { Ok(()) }
+}
+
+/// That what the reader has read does not hold here.
+pub(super) fn other_feed(moment: &Moment, cursor: &Cursor) -> Problem {
     let detail = format!(
         "the {} facts that were read up to {cursor} are not those that are told here: this feed has to be read from the \
          beginning",
         cursor.facts
     );
-    Err(Problem::new(StatusCode::CONFLICT, "other-feed", detail).with("feed", json!(moment.policy().at.feed)))
+    Problem::new(StatusCode::CONFLICT, "other-feed", detail).with("feed", json!(moment.policy().at.feed))
 }
 
 /// That this server has not got as far as the reader.

@@ -1,7 +1,7 @@
 //! What requests say, taken strictly.
 
 use super::accept::{Form, wanted};
-use super::feed::{WAIT_SECS_MAX, behind, refuse_other};
+use super::feed::{WAIT_SECS_MAX, behind, other_feed};
 use super::table::{Columns, csv};
 use super::{Api, Moment, PAGE, PAGE_MAX, Shared, broken};
 use crate::cursor::Cursor;
@@ -84,7 +84,7 @@ impl CommonParams {
                 )),
             };
         };
-        let is_behind = |feed: &Feed| feed.place(&cursor) == Place::Behind;
+        let is_behind = |feed: &Feed| feed.holding(&cursor) == Place::Behind;
         let moment = if wait_secs > 0 && is_behind(&moment.policy().feed) {
             let index = moment.index;
             // Nobody holds on to an old moment while they wait.
@@ -94,7 +94,9 @@ impl CommonParams {
         } else {
             moment
         };
-        refuse_other(&moment, &cursor)?;
+        if moment.policy().feed.holding(&cursor) == Place::Other {
+            return Err(other_feed(&moment, &cursor));
+        }
         if is_behind(&moment.policy().feed) {
             return Err(behind(&moment, &cursor));
         }

@@ -46,6 +46,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tally_claims::ClaimsError;
+use tally_replay::ReplayError;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -301,7 +302,8 @@ fn refusal(policy: &PolicyView, error: ClaimsError) -> Problem {
         ClaimsError::Backwards { .. }
         | ClaimsError::TakesNoEth { .. }
         | ClaimsError::SeveralSequencers { .. } => bad("bad-range", error.to_string()),
-        ClaimsError::BeyondLog { .. }
+        ClaimsError::Replay(ReplayError::L1OutOfRange { .. })
+        | ClaimsError::BeyondLog { .. }
         | ClaimsError::BeyondHorizon { .. }
         | ClaimsError::NoSuchSequencer { .. }
         | ClaimsError::UnknownSequencer { .. } => gap(policy, error.to_string()),

@@ -28,9 +28,9 @@ pub(super) struct ProductionParams {
     /// The last so many blocks of the log.
     #[param(required = false, minimum = 1)]
     last_blocks: Option<u64>,
-    /// The first of the blocks; with `to`.
+    /// The first of the blocks; the log's first, if only `to` is given.
     from: Option<u64>,
-    /// The last of the blocks; with `from`.
+    /// The last of the blocks; the log's last, if only `from` is given.
     to: Option<u64>,
     /// Where a page of spans begins: the `next` of the page before.
     #[param(required = false, value_type = String, pattern = "^[0-9]{1,20}-[0-9a-f]{16}$")]
@@ -99,18 +99,19 @@ fn range_of(moment: &Moment, params: &ProductionParams) -> Result<Wanted, Proble
             let from = head.0.checked_sub(before).unwrap_or(first.0);
             Ok(Wanted::Blocks(first.max(L2Block(from))..=head))
         }
-        (None, None, Some(from), Some(to)) if from > to => {
-            Err(bad("bad-range", format!("blocks {from} to {to} are asked for, which are none")))
-        }
-        (None, None, Some(from), Some(to)) => {
-            if *from < first.0 || *to > head.0 {
+        (None, None, from, to) => {
+            let (from, to) = (from.unwrap_or(first.0), to.unwrap_or(head.0));
+            if from.min(to) < first.0 || from.max(to) > head.0 {
                 let detail =
                     format!("blocks {from} to {to} are asked for, but the log has {first} to {head}");
                 return Err(gap(policy, detail));
             }
-            Ok(Wanted::Blocks(L2Block(*from)..=L2Block(*to)))
+            if from > to {
+                return Err(bad("bad-range", format!("blocks {from} to {to} are asked for, which are none")));
+            }
+            Ok(Wanted::Blocks(L2Block(from)..=L2Block(to)))
         }
-        _ => Err(bad("bad-combination", "`epoch`, or `last_blocks`, or `from` with `to` is given")),
+        _ => Err(bad("bad-combination", "`epoch`, or `last_blocks`, or `from` and `to` are given, not both")),
     }
 }
 

@@ -23,7 +23,9 @@ pub(super) async fn readyz(State(api): State<Shared>) -> Response {
     let not_ready = api.health.not_ready(api.views.borrow().as_deref());
     match not_ready {
         None => healthz().await.into_response(),
-        Some(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", why).into_response(),
+        Some(why) => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", why).retry_after(5).into_response()
+        }
     }
 }
 

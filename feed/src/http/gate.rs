@@ -7,7 +7,7 @@ use super::metrics::Route;
 use super::pump::pumped;
 use super::session::FORM_BYTES_MAX;
 use super::{HttpMetrics, Problem};
-use axum::body::{Body, HttpBody};
+use axum::body::HttpBody;
 use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::{HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};

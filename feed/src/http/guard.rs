@@ -102,11 +102,13 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 /// What a request's cookies say of its session. Another host of the same domain can plant the plain one, but not the one
 /// that is for TLS: where that is shown, it alone counts.
 pub(super) fn session_cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let is_secure = pairs.clone().any(|(name, _)| name == COOKIE_SECURE);
+    let pairs = || {
+        let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='))
+    };
+    let is_secure = pairs().any(|(name, _)| name == COOKIE_SECURE);
     let name = if is_secure { COOKIE_SECURE } else { COOKIE_PLAIN };
-    pairs.filter(move |(found, _)| *found == name).map(|(_, pass)| pass).take(COOKIES_MAX)
+    pairs().filter(move |(found, _)| *found == name).map(|(_, pass)| pass).take(COOKIES_MAX)
 }
 
 /// Takes the ticket out of a query, if there is just one.

@@ -10,11 +10,14 @@ use std::path::Path;
 /// The first fact of pool-a.
 const FACT: &str = "event:0x82e4233a071a8af38ed3a2886805cd0ae223417540c6327b5e503470e937d847:2";
 
-/// The paths of the API, by its description, with numbers in them.
+/// The paths of what can be read, by the description of the API, with numbers in them.
 fn paths() -> Vec<String> {
     let description: Value = serde_json::from_str(tally_feed::openapi_json()).unwrap();
-    let paths = description["paths"].as_object().unwrap().keys();
+    let paths = description["paths"].as_object().unwrap().iter();
     paths
+        .filter(|(_, item)| item.get("get").is_some())
+        .map(|(path, _)| path.replace("{action}/safe", "claim/safe?sequencer=1&eth_wei=1"))
+        .map(|path| path.replace("{action}", "claim?sequencer=1"))
         .map(|path| path.replace("{id}", "1").replace("{fact}", FACT))
         .map(|path| path.replace("blocks/{n}", "blocks/3000").replace("batches/{n}", "batches/2"))
         .map(|path| path.replace("{n}", "0"))
@@ -29,7 +32,7 @@ fn the_description_of_the_api_is_kept_in_step() {
     assert!(kept == tally_feed::openapi_json(), "`tally openapi > docs/openapi.json` brings it in step");
     let description: Value = serde_json::from_str(&kept).unwrap();
     assert_eq!(description["openapi"], "3.1.0");
-    assert_eq!(paths().len(), 23);
+    assert_eq!(paths().len(), 31);
     let (status, out, _) = tally(&["openapi"]);
     assert_eq!((status, out), (0, kept));
 }
@@ -113,6 +116,10 @@ fn an_answer_that_is_still_the_same_is_not_sent_again() {
     };
     let mut same = 0;
     for path in paths().iter().map(|path| path.replace("blocks/3000", "blocks/15230000")) {
+        if path == "/v1/changes" {
+            // It goes on for an hour.
+            continue;
+        }
         let answer = with(&path, &format!("If-None-Match: \"x\", {etag}"));
         if answer.status == 304 {
             same += 1;
@@ -120,7 +127,7 @@ fn an_answer_that_is_still_the_same_is_not_sent_again() {
         }
         assert_eq!(with(&path, "If-None-Match: \"x\"").status / 100, 2, "{path}");
     }
-    assert_eq!(same, 18, "all but the feed, the description and what tells of the server itself");
+    assert_eq!(same, 25, "all but the feed, the description and what tells of the server itself");
     let other = with("/v1/sequencers/1?policy=locking-pool", &format!("If-None-Match: {etag}"));
     assert_eq!(other.status, 200, "another policy is another answer");
     // What is not there is not the same either.

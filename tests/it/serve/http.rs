@@ -35,9 +35,10 @@ pub(crate) fn request(address: &str, text: &str) -> std::io::Result<Answer> {
     stream.write_all(text.as_bytes())?;
     let mut reader = BufReader::new(stream);
     let (status, headers) = head(&mut reader)?;
-    let mut body = String::new();
-    reader.read_to_string(&mut body)?;
-    Ok(Answer { status, headers, body })
+    let mut body = Vec::new();
+    reader.read_to_end(&mut body)?;
+    // What is no text is looked at by whoever asks for its bytes.
+    Ok(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
 /// The body of an answer that may be no text, with a client that knows no chunks.

@@ -92,8 +92,8 @@ fn accounts_at_any_time_are_those_of_the_command() {
             let command = said(&log, &["accounts", "--policy", policy, "--at-time", &time]);
             assert_eq!(without_at(answer), command, "{policy} {time}");
         }
-        let answer = served.json(&format!("/v1/accounts?policy={policy}&sequencer=3&at_l1_block=19000000"));
-        let args = ["accounts", "--policy", policy, "--sequencer", "3", "--at-l1-block", "19000000"];
+        let answer = served.json(&format!("/v1/accounts?policy={policy}&sequencer=3&at_l1_block=19430000"));
+        let args = ["accounts", "--policy", policy, "--sequencer", "3", "--at-l1-block", "19430000"];
         assert_eq!(without_at(answer), said(&log, &args));
         let answer = served.json(&format!("/v1/accounts?policy={policy}"));
         assert_eq!(without_at(answer), said(&log, &["accounts", "--policy", policy]));
@@ -219,8 +219,9 @@ fn production_is_that_of_the_command() {
     for (query, status, kind) in [
         ("epoch=99", 409, "gap"),
         ("epoch=1&last_blocks=5", 400, "bad-combination"),
-        ("from=1", 400, "bad-combination"),
-        ("from=2&to=1", 400, "bad-range"),
+        ("from=15214503&last_blocks=3", 400, "bad-combination"),
+        ("to=1", 409, "gap"),
+        ("from=15214600&to=15214503", 400, "bad-range"),
         ("from=1&to=2", 409, "gap"),
         ("last_blocks=0", 400, "bad-range"),
     ] {
