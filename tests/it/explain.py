@@ -656,6 +656,34 @@ def block_json(fold, wanted):
     }
 
 
+def decimals(units):
+    return None if units is None else f"{units // 10**18}.{units % 10**18:018}"
+
+
+def reason_json(fold, epoch, blocks, stake, mrr):
+    """Why a rate is what it is: parts of the pool, and how many blocks the rate was made for."""
+    start, end = fold.bounds(epoch)
+    pool = [
+        reward
+        for block, assessed, reward in zip(fold.blocks, fold.assessed, fold.rewards)
+        if assessed.why is None and fold.epoch(block.time) == epoch
+    ]
+    pool_stake = sum(fold.stake_seconds(sequencer, start, end) for sequencer in fold.recording.stakes)
+    rate, is_flat = fold.rates[epoch], not fold.by_contract and not fold.by_stake
+    is_of_window = is_flat and not fold.by_operators and rate is not None and len(rate) == 7
+    return {
+        "target_mrr": fold.target(start)[2],
+        "realised_mrr": decimals(mrr),
+        "pool_mrr": decimals(10**18 * sum(pool) * YEAR // pool_stake) if pool_stake else None,
+        "blocks": blocks,
+        "pool_blocks": len(pool),
+        "share_of_blocks": decimals(10**18 * blocks // len(pool)) if pool else None,
+        "share_of_stake": decimals(10**18 * stake // pool_stake) if pool_stake else None,
+        "ratio": decimals(10**18 * blocks * pool_stake // (len(pool) * stake)) if is_flat and pool and stake else None,
+        "assumed_blocks": str(rate[5] * pool_stake // rate[4]) if is_of_window else None,
+    }
+
+
 def sequencer_json(fold, sequencer, epoch):
     start, end = fold.bounds(epoch)
     segments = fold.segments(sequencer, start, end)
@@ -699,8 +727,9 @@ def sequencer_json(fold, sequencer, epoch):
         "blocks": len(earned),
         "reward_wei": str(sum(earned)),
         "stake_seconds": str(stake_seconds),
-        "realised_mrr": None if mrr is None else f"{mrr // 10**18}.{mrr % 10**18:018}",
+        "realised_mrr": decimals(mrr),
         "unrewarded": unrewarded,
+        "reason": reason_json(fold, epoch, len(earned), stake_seconds, mrr),
     }
 
 
