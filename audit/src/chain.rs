@@ -9,6 +9,7 @@ use crate::schedule::{Schedule, Wanted};
 use crate::{event, transaction};
 use alloy_primitives::Address;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use tally_engine::{BatchId, L1Block, L1Record, L2Block, Policy, PoolEvent, PoolState, SignerBook, UnixTime};
 use tally_eventlog::{LogError, LogView};
 use tally_replay::{ReplayError, Stop, first_blocks_at};
@@ -31,6 +32,8 @@ pub struct ChainAudit {
     pub findings: Vec<Finding>,
     /// The batches, in order.
     pub batches: Vec<BatchAudit>,
+    /// The first and the last batch that the log has, whichever were asked for; `None` if it has none.
+    pub paid: Option<RangeInclusive<BatchId>>,
     /// The pool's money after the last event.
     pub totals: Totals,
     /// The last L1 block of the log.
@@ -138,9 +141,11 @@ pub fn audit_chain<L: LogView>(log: &L, options: AuditOptions) -> Result<ChainAu
     let AuditRun { findings, batches, totals, stopped, pool, .. } = audit;
     let on_l2 = || "a span event does not fit those before it".to_owned();
     let stopped = stopped.or_else(|| schedule.is_stopped.then(on_l2));
+    let paid = batches.first().zip(batches.last()).map(|(first, last)| first.batch..=last.batch);
     let mut audit = ChainAudit {
         findings,
         batches,
+        paid,
         totals,
         l1_block: log.reach().l1.map(|head| head.block),
         l2_block: production.last,

@@ -42,8 +42,8 @@ pub struct StakeRoom {
     pub min: Wei,
     /// The greatest that the contract lets be locked.
     pub max: Wei,
-    /// What of a stake counts at most, by the policy.
-    pub cap: Wei,
+    /// What of a stake counts at most, by the policy; `None` if all of it counts.
+    pub cap: Option<Wei>,
     /// How much can be taken out and leave the least.
     pub above_min: Wei,
     /// How much more can be locked.
@@ -111,7 +111,7 @@ pub fn overview<L: LogView>(
     let room = StakeRoom {
         min,
         max,
-        cap,
+        cap: Some(cap).filter(|cap| *cap != Policy::NO_CAP),
         above_min: over(state.amount, min),
         below_max: over(max, state.amount),
         below_cap: over(cap.min(max), state.amount),
@@ -146,6 +146,7 @@ fn reason<L: LogView>(
     let Some(explained) = explain_epoch(&ledger, id, epoch)? else {
         return Ok(None);
     };
-    let reason = RateReason::of(&explained).map_err(ClaimsError::amount("the rate that it reached"))?;
+    let reason = RateReason::of(&explained, replayed.policy.allocation());
+    let reason = reason.map_err(ClaimsError::amount("the rate that it reached"))?;
     Ok(Some((explained, reason)))
 }

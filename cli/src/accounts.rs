@@ -26,7 +26,7 @@ pub(crate) fn run(args: &AccountsArgs, output: &mut Output<'_>) -> Result<u8> {
     let log = LogReader::open(args.log.as_deref().context("no log is given")?)?;
     let cut = match (args.at_l1_block, args.at_time) {
         (Some(block), _) => Cut::L1Block(L1Block(block)),
-        (None, Some(time)) => Cut::Time(second(time, &log)),
+        (None, Some(time)) => Cut::Time(second("--at", time, &log)?),
         (None, None) => Cut::End,
     };
     let found = accounts(&log, cut, &policies, args.threads.count())?;
@@ -136,7 +136,7 @@ fn print_policy(
     }
     writeln!(out, "{closed_epochs} epochs are closed\n")?;
     let is_on_chain = totals.pending.is_some();
-    let last = if is_on_chain { "pending METIS" } else { "settled METIS" };
+    let last = if is_on_chain { "pending METIS" } else { "closed METIS" };
     let mut rows = table(&["sequencer", "blocks", "accrued METIS", last], 1);
     let row = |name: String, account: &PolicyAccount| {
         let last = account.pending.map(|pending| pending.reward).or(account.claimable);

@@ -2,7 +2,7 @@
 
 use crate::audit_args::{AuditChainArgs, ReportFormat, RuleArg};
 use crate::format::table;
-use crate::names::{Names, given};
+use crate::names::{Names, find};
 use crate::out_file::write_file;
 use crate::{DIFFERENT, DONE, FAILED, Output, WrongUsage};
 use anyhow::{Context, Result};
@@ -28,19 +28,24 @@ pub(crate) fn run(args: &AuditChainArgs, output: &mut Output<'_>) -> Result<u8> 
     let to_batch = args.batch.or(args.to_batch).map(BatchId);
     let options = AuditOptions { rule, from_batch, to_batch };
     let mut audit = audit_chain(&log, options)?;
-    let only = args.sequencer.as_deref().map(|asked| given(asked, &log, output)).transpose()?;
+    check_batches(args, &audit)?;
+    let only = args.sequencer.as_deref().map(|asked| find(asked, &log, output)).transpose()?;
+    // The verdict and its counts are of all that was checked, whatever of it is shown.
     let verdict = (audit.verdict(), verdict_line(&audit));
+    let head = tally_wire::ChainAudit::from((&audit, rule));
+    let names = Names::load(output, &log)?;
+    let scope = only.map_or(String::new(), |only| scope_line(&audit, only, &names));
     let least = args.severity.map_or_else(|| args.report_format.least(), Severity::from);
     let hidden = keep(&mut audit, only, least);
     let report = match args.report_format {
         ReportFormat::Text => {
-            let mut text = format!("{}\n", verdict.1);
-            text.push_str(&report_text(&audit, rule, &Names::load(output, &log)?)?);
+            let mut text = format!("{scope}{}\n", verdict.1);
+            text.push_str(&report_text(&audit, rule, &names)?);
             text.push_str(&hidden_line(hidden));
             text
         }
         ReportFormat::Json => {
-            let report = tally_wire::ChainAuditReport::from(((&log).try_into()?, &audit, rule));
+            let report = tally_wire::ChainAuditReport::from(((&log).try_into()?, head, &audit));
             serde_json::to_string_pretty(&report)? + "\n"
         }
     };
@@ -49,7 +54,7 @@ pub(crate) fn run(args: &AuditChainArgs, output: &mut Output<'_>) -> Result<u8> 
         Some(path) => {
             let written = write_file(path, |file| file.write_all(report.as_bytes()));
             written.with_context(|| format!("--report {}", path.display()))?;
-            writeln!(output.out, "{}", verdict.1)?;
+            writeln!(output.out, "{scope}{}", verdict.1)?;
         }
     }
     Ok(match verdict.0 {
@@ -57,6 +62,35 @@ pub(crate) fn run(args: &AuditChainArgs, output: &mut Output<'_>) -> Result<u8> 
         Verdict::Different => DIFFERENT,
         Verdict::Unverified => FAILED,
     })
+}
+
+/// A batch that the log has not is a mistake: nothing would be wrong with it. What came after the last batch is of the one
+/// that is to come.
+fn check_batches(args: &AuditChainArgs, audit: &ChainAudit) -> Result<()> {
+    let known = audit.paid.as_ref();
+    let (first, last) = (known.map(|known| known.start().0), known.map(|known| known.end().0));
+    let is_paid =
+        |batch: u64| first.is_some_and(|first| first <= batch) && last.is_some_and(|last| batch <= last);
+    let next = last.map_or(Some(0), |last| last.checked_add(1));
+    let wrong = [
+        ("--batch", args.batch.filter(|batch| !is_paid(*batch))),
+        ("--from-batch", args.from_batch.filter(|batch| next.is_none_or(|next| next < *batch))),
+        ("--to-batch", args.to_batch.filter(|batch| first.is_none_or(|first| *batch < first))),
+    ];
+    let wrong = wrong.into_iter().find_map(|(flag, batch)| Some((flag, batch?)));
+    // An audit that could not go on does not know all batches, and says so by its verdict.
+    let Some((flag, batch)) = wrong.filter(|_| audit.stopped.is_none()) else {
+        return Ok(());
+    };
+    let has =
+        first.zip(last).map_or("no batch".into(), |(first, last)| format!("the batches {first} to {last}"));
+    Err(WrongUsage(format!("{flag} {batch}: the log has {has}")).into())
+}
+
+/// That what is shown is not all that was found.
+fn scope_line(audit: &ChainAudit, only: SequencerId, names: &Names) -> String {
+    let others = audit.findings.iter().filter(|finding| finding.sequencer != Some(only)).count();
+    format!("only what is about sequencer {}; {others} findings of others are not shown\n", names.label(only))
 }
 
 impl ReportFormat {
@@ -113,7 +147,7 @@ fn report_text(audit: &ChainAudit, rule: CountRule, names: &Names) -> Result<Str
             writeln!(text, "{}", finding_line(finding, audit, rule, names)?)?;
         }
     }
-    for batch in audit.batches.iter().filter(|batch| batch.errors > 0) {
+    for batch in audit.batches.iter().filter(|batch| batch.errors > 0 && !batch.sequencers.is_empty()) {
         write!(text, "\n{}\n", batch_table(batch, names))?;
     }
     for batch in &audit.batches {
@@ -138,10 +172,10 @@ fn in_words(finding: &Finding, audit: &ChainAudit, names: &Names) -> Result<Opti
         return Ok(None);
     };
     let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<u64>().ok());
-    let Some(counted) = number(&finding.expected) else { return Ok(None) };
-    let paid = number(&finding.found).unwrap_or_default();
-    let (more, less) = (counted.max(paid), counted.min(paid));
-    let money = metis(batch.reward_per_block.times(more.saturating_sub(less))?);
+    let (Some(counted), Some(paid)) = (number(&finding.expected), number(&finding.found)) else {
+        return Ok(None);
+    };
+    let money = metis(batch.reward_per_block.times(counted.abs_diff(paid))?);
     let short = if paid < counted { "short" } else { "too much" };
     let label = names.label(sequencer);
     Ok(Some(format!(

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use tally_claims::{BlockSecs, CreditRule, METIS_DECIMALS};
 use tally_engine::{Mrr, Wei};
-use tally_text::{given_amount, given_rate, trimmed};
+use tally_text::{AmountUnit, given_amount, given_rate, trimmed};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClaimsCommand {
@@ -44,7 +44,7 @@ pub(crate) struct NextBatchArgs {
     #[arg(long, env = "TALLY_MIN_INTERVAL_SECS", value_name = "SECS")]
     pub(crate) min_interval_secs: Option<u64>,
     /// How much ETH the MPC address has to have
-    #[arg(long, env = "TALLY_MIN_MPC_ETH", value_name = "ETH", default_value = "0.1", value_parser = of_18_decimals)]
+    #[arg(long, env = "TALLY_MIN_MPC_ETH", value_name = "ETH", default_value = "0.1", value_parser = eth_amount)]
     pub(crate) min_mpc_eth: Wei,
     #[command(flatten)]
     pub(crate) l1: L1Endpoints,
@@ -106,7 +106,7 @@ pub(crate) struct NextRateArgs {
 #[command(group = ArgGroup::new("locked").args(["stake", "stake_wei", "log"]).required(true).multiple(true))]
 pub(crate) struct RateArgs {
     /// The stake of the pool, in METIS
-    #[arg(long, env = "TALLY_STAKE", value_name = "METIS", value_parser = of_18_decimals)]
+    #[arg(long, env = "TALLY_STAKE", value_name = "METIS", value_parser = metis_amount)]
     pub(crate) stake: Option<Wei>,
     /// The stake of the pool, in wei
     #[arg(long, env = "TALLY_STAKE_WEI", value_name = "WEI", value_parser = wei, conflicts_with = "stake")]
@@ -169,9 +169,14 @@ pub(crate) struct MerkleArgs {
     pub(crate) format: PlainFormat,
 }
 
-/// An amount of METIS or ETH.
-pub(crate) fn of_18_decimals(text: &str) -> Result<Wei, String> {
-    given_amount(text).map(Wei::new)
+/// An amount of METIS.
+pub(crate) fn metis_amount(text: &str) -> Result<Wei, String> {
+    given_amount(text, AmountUnit::Metis).map(Wei::new)
+}
+
+/// An amount of ETH.
+pub(crate) fn eth_amount(text: &str) -> Result<Wei, String> {
+    given_amount(text, AmountUnit::Eth).map(Wei::new)
 }
 
 /// A mining reward rate.

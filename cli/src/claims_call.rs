@@ -9,7 +9,9 @@ use crate::{DONE, Output, WrongUsage, json};
 use alloy_primitives::Address;
 use anyhow::Result;
 use std::io::Write;
-use tally_claims::{CallValue, ClaimsError, MemberBasis, MemberCall, PreparedCall, Verdict, member_call};
+use tally_claims::{
+    CallValue, ClaimsError, MemberBasis, MemberCall, PreparedCall, Question, Verdict, member_call,
+};
 use tally_eventlog::LogReader;
 use tally_text::{address, exact_metis, time};
 use tally_wire::MemberCallOfLog;
@@ -22,6 +24,7 @@ pub(crate) fn run(args: &CallArgs, output: &mut Output<'_>) -> Result<u8> {
         let is_usage = matches!(error, ClaimsError::TakesNoEth { .. });
         if is_usage { WrongUsage(format!("--eth: {error}")).into() } else { anyhow::Error::from(error) }
     })?;
+    args.check_bridge(made.call.is_payable)?;
     output.warn(&basis.discrepancies)?;
     write_safe(&made, args, &log, output)?;
     match args.format {
@@ -68,6 +71,9 @@ fn print(made: &MemberCall, names: &Names, out: &mut dyn Write) -> Result<()> {
     }
     for warning in &made.warnings {
         writeln!(out, "\nnote: {}", warning.text)?;
+        if let Some(question) = &warning.question {
+            print_question(question, call, out)?;
+        }
     }
     if let Some(approval) = &made.approval {
         writeln!(out, "\nfirst, unless so much is approved already: METIS' approve of the exact amount")?;
@@ -102,13 +108,35 @@ fn print_conditions(made: &MemberCall, out: &mut dyn Write) -> Result<()> {
         None => "nothing that the log knows is against it; to be asked:",
     };
     writeln!(out, "{verdict}")?;
-    for question in made.conditions.iter().filter_map(|condition| condition.question.as_ref()) {
-        writeln!(out, "? {}", question.text)?;
+    for condition in made.conditions.iter().filter(|condition| condition.verdict == Verdict::Unknown) {
+        match &condition.question {
+            Some(question) => print_question(question, &made.call, out)?,
+            None => writeln!(
+                out,
+                "? {}: to be asked with the ETH that goes along (--eth)",
+                condition.kind.text()
+            )?,
+        }
     }
-    if let Some(from) = made.conditions.iter().find_map(|condition| condition.holds_from) {
+    if let Some(from) = made.possible_from() {
         writeln!(out, "it is possible from {} on", time(from))?;
     }
     Ok(())
+}
+
+/// What to ask a node, and the request itself.
+fn print_question(question: &Question, call: &PreparedCall, out: &mut dyn Write) -> Result<()> {
+    let Question { text, chain_id, method, from, to, data, value } = question;
+    writeln!(out, "? {text}")?;
+    let mut parts = vec![format!("to {}", address(*to))];
+    parts.extend(from.map(|from| format!("from {}", address(from))));
+    if data.as_ref() == Some(&call.calldata) {
+        parts.push("data as the calldata below".into());
+        parts.push(value.map_or("value the ETH to be tried".into(), |wei| format!("value {wei} wei")));
+    } else {
+        parts.extend(data.as_ref().map(|data| format!("data {data}")));
+    }
+    Ok(writeln!(out, "  {method} on chain {chain_id}: {}", parts.join(", "))?)
 }
 
 /// A call with its arguments and its ETH.

@@ -1,7 +1,7 @@
 //! The command line of members' calls.
 
 use crate::WrongUsage;
-use crate::claims_args::of_18_decimals;
+use crate::claims_args::{eth_amount, metis_amount};
 use crate::shared_args::{LogArg, PlainFormat, SEQUENCER_HELP};
 use alloy_primitives::{Address, Bytes};
 use anyhow::Result;
@@ -22,7 +22,7 @@ pub(crate) struct CallArgs {
     #[arg(long, env = "TALLY_SEQUENCER", value_name = "N|NAME|ADDRESS", help = SEQUENCER_HELP)]
     pub(crate) sequencer: Option<String>,
     /// How much METIS (increase, withdraw, join)
-    #[arg(long, env = "TALLY_AMOUNT", value_name = "METIS", value_parser = of_18_decimals)]
+    #[arg(long, env = "TALLY_AMOUNT", value_name = "METIS", value_parser = metis_amount)]
     pub(crate) amount: Option<Wei>,
     /// Also move all unclaimed rewards into the stake (increase)
     #[arg(long, env = "TALLY_WITH_REWARDS")]
@@ -40,11 +40,11 @@ pub(crate) struct CallArgs {
     #[arg(long, env = "TALLY_SIGNER", value_name = "ADDRESS", value_parser = given_address)]
     pub(crate) signer: Option<Address>,
     /// How much ETH goes along for the bridge to L2, as 0.005: only a node can tell how much it takes (claim, unlock, finish)
-    #[arg(long, env = "TALLY_BRIDGE_ETH", value_name = "ETH", value_parser = of_18_decimals)]
+    #[arg(long, env = "TALLY_BRIDGE_ETH", value_name = "ETH", value_parser = eth_amount)]
     pub(crate) eth: Option<Wei>,
-    /// How much gas the bridge may take on L2 (claim, unlock, finish)
-    #[arg(long, env = "TALLY_L2_GAS", value_name = "GAS", default_value_t = Sending::L2_GAS)]
-    pub(crate) l2_gas: u32,
+    /// How much gas the bridge may take on L2 (claim, unlock, finish) [default: 200000]
+    #[arg(long, env = "TALLY_L2_GAS", value_name = "GAS")]
+    pub(crate) l2_gas: Option<u32>,
     /// Who is to send the call, to be judged [default: who has to]
     #[arg(long, env = "TALLY_SENDER", value_name = "ADDRESS", value_parser = given_address)]
     pub(crate) sender: Option<Address>,
@@ -126,6 +126,19 @@ impl CallArgs {
 
     /// How the call is to be sent.
     pub(crate) fn sending(&self) -> Sending {
-        Sending { sender: self.sender, eth: self.eth, l2_gas: self.l2_gas }
+        Sending { sender: self.sender, eth: self.eth, l2_gas: self.l2_gas.unwrap_or(Sending::L2_GAS) }
+    }
+
+    /// Refuses what is only for calls that pay through the bridge, beside one that does not.
+    pub(crate) fn check_bridge(&self, is_payable: bool) -> Result<()> {
+        let given = [("--eth", self.eth.is_some()), ("--l2-gas", self.l2_gas.is_some())];
+        match given.into_iter().find(|(_, is_given)| *is_given && !is_payable) {
+            None => Ok(()),
+            Some((flag, _)) => {
+                let action = self.action.word();
+                let why = "only claim, unlock and finish pay through the bridge";
+                Err(WrongUsage(format!("{action} takes no {flag}: {why}")).into())
+            }
+        }
     }
 }

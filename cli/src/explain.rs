@@ -73,13 +73,16 @@ pub(crate) fn run(args: &ExplainArgs, output: &mut Output<'_>) -> Result<u8> {
     let epochs = replayed.ledger.epochs.len();
     let explained = explain_epoch(&ledger, sequencer, EpochIndex(epoch))?
         .with_context(|| format!("epoch {epoch} is asked for, but there are {epochs}, from 0 on"))?;
+    let reason = RateReason::of(&explained, replayed.policy.allocation())?;
     match args.format {
         PlainFormat::Json => {
             let explanation = (&replayed.policy, &explained).try_into()?;
-            json::print(&tally_wire::ExplainEpoch { head, explanation }, output)?;
+            json::print(&tally_wire::ExplainEpoch { head, explanation, reason: (&reason).into() }, output)?;
         }
         PlainFormat::Table => {
-            print_epoch(&replayed, &explained, &Names::load(output, &log)?, output.out)?;
+            let names = Names::load(output, &log)?;
+            print_epoch(&replayed, &explained, &names, output.out)?;
+            print_reason(&explained, &reason, output.out)?;
         }
     }
     Ok(DONE)
@@ -283,6 +286,5 @@ fn print_epoch(
     line(out, "reward", format_args!("{} wei = {}", earned.reward, metis(earned.reward)))?;
     line(out, "capped stake", format_args!("{secs} wei·s"))?;
     line(out, "realised MRR", mrr_percent(realised_mrr(earned.reward, secs)?))?;
-    writeln!(out)?;
-    print_reason(explained, &RateReason::of(explained)?, replayed.policy.allocation(), out)
+    Ok(writeln!(out)?)
 }

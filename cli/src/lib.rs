@@ -28,6 +28,7 @@ mod config;
 mod explain;
 mod format;
 mod generated;
+mod ignored;
 mod ingest;
 mod ingest_args;
 mod json;
@@ -115,8 +116,8 @@ impl Output<'_> {
 pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
     let given: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
-    let cli = match config::command(&args).map(|command| parse(command, args)) {
-        Ok(Ok(cli)) => cli,
+    let (cli, is_rewritten) = match config::command(&args).map(|command| parse(command, args)) {
+        Ok(Ok(parsed)) => parsed,
         Ok(Err(error)) => {
             // Help and version are no errors, and belong on the standard output.
             let is_error = error.use_stderr();
@@ -132,7 +133,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         }
     };
     let mut out = UntilClosed { out, is_closed: false };
-    let mut out = units::Units::new(&mut out, cli.unit, cli.time);
+    let (unit, time) = if is_rewritten { (cli.unit, cli.time) } else { Default::default() };
+    let mut out = units::Units::new(&mut out, unit, time);
     let mut output = Output { out: &mut out, err, registry: cli.registry.as_deref() };
     let status = match &cli.command {
         Command::Ingest(args) => ingest::run(args, &mut output),
@@ -217,8 +219,16 @@ fn without_secrets(text: &str, given: &[String]) -> String {
     mask_urls(&text)
 }
 
-fn parse(command: clap::Command, args: Vec<OsString>) -> Result<Cli, clap::Error> {
-    Cli::from_arg_matches(&command.try_get_matches_from(args)?)
+/// What is wrong with a command line, which is not run; `None` if nothing is. The first of `args` is the program's name.
+pub fn usage_error(args: impl IntoIterator<Item = OsString>) -> Option<String> {
+    parse(Cli::command(), args.into_iter().collect()).err().map(|error| error.to_string())
+}
+
+/// The command, and whether amounts and times in what it prints are rewritten.
+fn parse(command: clap::Command, args: Vec<OsString>) -> Result<(Cli, bool), clap::Error> {
+    let matches = command.try_get_matches_from(args)?;
+    let is_rewritten = ignored::check(&matches)?;
+    Ok((Cli::from_arg_matches(&matches)?, is_rewritten))
 }
 
 /// Output that nobody may be reading to its end: what comes after a closed pipe goes nowhere, and the

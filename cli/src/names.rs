@@ -46,20 +46,40 @@ impl Names {
     }
 }
 
-/// The sequencer that is meant by an id, a name of the registry, or an address.
+/// The sequencer that `--sequencer` means by an id, a name of the registry, or an address.
 pub(crate) fn find(asked: &str, log: &LogReader, output: &Output<'_>) -> Result<SequencerId> {
+    find_by("--sequencer", asked, log, output)
+}
+
+/// The same of another argument, whose name an error gives.
+pub(crate) fn find_by(
+    argument: &str,
+    asked: &str,
+    log: &LogReader,
+    output: &Output<'_>,
+) -> Result<SequencerId> {
     let sequencers = sequencers(log)?;
     // What is wrong with entries is told with the table that names are for.
     let mut quiet =
         Output { out: &mut std::io::sink(), err: &mut std::io::sink(), registry: output.registry };
     let names = Names::of(&mut quiet, &sequencers)?;
     find_sequencer(asked, &sequencers, &names.0)
-        .map_err(|error| WrongUsage(format!("--sequencer: {error}")).into())
+        .map_err(|error| WrongUsage(format!("{argument}: {error}")).into())
 }
 
-/// The same, but a number is an id, whether or not there is such a sequencer: the command itself says what there is.
+/// As [`find`], but a number is an id, whether or not there is such a sequencer: the command itself says what there is.
 pub(crate) fn given(asked: &str, log: &LogReader, output: &Output<'_>) -> Result<SequencerId> {
-    asked.parse().map_or_else(|_| find(asked, log, output), |id| Ok(SequencerId(id)))
+    given_by("--sequencer", asked, log, output)
+}
+
+/// The same of another argument, whose name an error gives.
+pub(crate) fn given_by(
+    argument: &str,
+    asked: &str,
+    log: &LogReader,
+    output: &Output<'_>,
+) -> Result<SequencerId> {
+    asked.parse().map_or_else(|_| find_by(argument, asked, log, output), |id| Ok(SequencerId(id)))
 }
 
 /// The registry in a file, and the digest of its bytes. Entries that cannot be used are told as warnings.

@@ -272,7 +272,16 @@ fn print_tables(args: &ProductionArgs, found: &Found, names: &Names, output: &mu
     let shown = columns.into_iter().filter(|column| is_shown(column));
     let header: Vec<&str> = std::iter::once("sequencer").chain(place).chain(shown).collect();
     let mut rows = table(&header, 1);
-    for Line { maker, epoch, span, row, .. } in lines(args, found) {
+    let lines = lines(args, found);
+    if let (Some(only), true) = (found.only, lines.is_empty()) {
+        writeln!(
+            out,
+            "sequencer {}: no block of these was scheduled for it, and it made none",
+            names.label(only)
+        )?;
+        return Ok(());
+    }
+    for Line { maker, epoch, span, row, .. } in lines {
         let place = match args.by {
             By::Sequencer => None,
             By::Epoch => Some(epoch.map_or("before 0".into(), |epoch| epoch.to_string())),

@@ -1,7 +1,7 @@
 //! Ranges on the command line: `A`, or `A:B:STEP`.
 
 use alloy_primitives::U256;
-use tally_text::{given_amount, given_rate};
+use tally_text::{AmountUnit, given_amount, given_rate};
 
 /// One value, or several at equal distances, both ends included where the last falls on one. In units
 /// of 10^-18, so exact.
@@ -27,9 +27,9 @@ impl Range {
 }
 
 impl Range {
-    /// A range of amounts, such as `50k:150k:10k`.
+    /// A range of amounts of METIS, such as `50k:150k:10k`.
     pub(crate) fn of_amounts(text: &str) -> Result<Self, String> {
-        Self::parse(text, given_amount)
+        Self::parse(text, |amount| given_amount(amount, AmountUnit::Metis))
     }
 
     /// A range of rates, such as `10%:30%:0.5%` or `0.10:0.30:0.005`.
@@ -44,6 +44,29 @@ impl Range {
             [first, last, step] => between(value(first)?, value(last)?, value(step)?),
             _ => Err(format!("{text:?} is neither a value A, nor a range A:B:STEP")),
         }
+    }
+}
+
+/// Ranges of amounts with commas between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Amounts(pub(crate) Vec<Range>);
+
+impl Amounts {
+    /// `50k,100k:150k:10k`; what may as well be one number with its thousands parted is refused.
+    pub(crate) fn of(text: &str) -> Result<Self, String> {
+        let parts: Vec<&str> = text.split(',').collect();
+        let is_group = |part: &&str| part.len() == 3 && part.bytes().all(|byte| byte.is_ascii_digit());
+        if let [first, rest @ .., last] = &parts[..] {
+            let (whole, _) = last.split_once('.').unwrap_or((last, ""));
+            let begins = (1..=3).contains(&first.len()) && first.bytes().all(|byte| byte.is_ascii_digit());
+            if begins && rest.iter().all(is_group) && is_group(&whole) {
+                let (one, several) = (parts.join("_"), parts.join(" and "));
+                return Err(format!(
+                    "{text} is one amount, {one}, or several, {several}: write {one}, or give the flag twice"
+                ));
+            }
+        }
+        parts.into_iter().map(Range::of_amounts).collect::<Result<_, _>>().map(Self)
     }
 }
 
@@ -114,5 +137,13 @@ mod tests {
             assert!(error.contains(expected), "{text}: {error}");
         }
         assert!(Range::of_rates("10%:30:5%").is_err(), "a rate of 30 is a mistake");
+        for text in ["150,500", "1,150,500", "150,500.5"] {
+            let error = Amounts::of(text).expect_err(text);
+            assert!(error.contains("is one amount"), "{text}: {error}");
+        }
+        for text in ["50000,100000", "50k,100k", "1:3:1,2", "150", "1500,500"] {
+            let count = text.split(',').count();
+            assert_eq!(Amounts::of(text).map(|ranges| ranges.0.len()), Ok(count), "{text}");
+        }
     }
 }

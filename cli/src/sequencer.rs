@@ -1,7 +1,7 @@
 //! `tally sequencer`: one page for the owner of a sequencer.
 
 use crate::format::mrr_percent;
-use crate::names::{Names, find};
+use crate::names::{Names, find_by};
 use crate::shared_args::{LogArg, PlainFormat, PolicyArg, ThreadsArg};
 use crate::{DONE, Output, WrongUsage, json, kept};
 use alloy_primitives::U256;
@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::Args;
 use std::io::Write;
 use tally_claims::{MemberCall, Overview, StakeRoom, overview};
-use tally_engine::{Allocation, EpochIndex, Status};
+use tally_engine::{EpochIndex, Status};
 use tally_replay::{EpochExplanation, RateReason};
 use tally_text::{address, exact_metis, fraction, metis, percent, time};
 use tally_wire::{SequencerOverview, status_name};
@@ -39,7 +39,7 @@ pub(crate) struct SequencerArgs {
 pub(crate) fn run(args: &SequencerArgs, output: &mut Output<'_>) -> Result<u8> {
     let policy = args.policy.load()?;
     let log = args.log.open()?;
-    let id = find(&args.sequencer, &log, output)?;
+    let id = find_by("the sequencer", &args.sequencer, &log, output)?;
     let replayed = kept::replayed(&log, &policy)?;
     let found = overview(&log, id, &replayed, args.epoch.map(EpochIndex), args.threads.count())?;
     if let (Some(epoch), None) = (args.epoch, &found.rate) {
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &SequencerArgs, output: &mut Output<'_>) -> Result<u8> {
             }
             if let Some((explained, reason)) = &found.rate {
                 writeln!(out)?;
-                print_reason(explained, reason, found.policy.allocation(), out)?;
+                print_reason(explained, reason, out)?;
             }
         }
     }
@@ -88,10 +88,14 @@ fn print_who(found: &Overview, names: &Names, out: &mut dyn Write) -> Result<()>
     line(out, "  least, greatest", format_args!("{} and {} METIS", exact_metis(min), exact_metis(max)))?;
     line(out, "  may be taken out", format_args!("{} METIS", metis(above_min)))?;
     line(out, "  may be added", format_args!("{} METIS", metis(below_max)))?;
-    let counts = if above_cap.is_zero() {
-        format!("{} METIS, up to {}", metis(below_cap), exact_metis(cap))
-    } else {
-        format!("nothing: {} METIS are above {} and earn nothing", metis(above_cap), exact_metis(cap))
+    let counts = match cap {
+        None => format!("{} METIS: the policy has no cap", metis(below_cap)),
+        Some(cap) if above_cap.is_zero() => {
+            format!("{} METIS, up to {}", metis(below_cap), exact_metis(cap.min(max)))
+        }
+        Some(cap) => {
+            format!("nothing: {} METIS are above {} and earn nothing", metis(above_cap), exact_metis(cap))
+        }
     };
     line(out, "  more that counts", counts)
 }
@@ -117,8 +121,8 @@ fn print_contract(found: &Overview, out: &mut dyn Write) -> Result<()> {
     let policy = &found.policy;
     writeln!(out, "\nwhat the policy {} would give, in METIS: a rule, not what is paid", policy.name())?;
     line(out, "accrued", format_args!("{:>18}", metis(found.under_policy.accrued.reward)))?;
-    if let Some(settled) = found.under_policy.claimable {
-        line(out, "  settled", format_args!("{:>18} in epochs that are over", metis(settled)))?;
+    if let Some(closed) = found.under_policy.claimable {
+        line(out, "  closed", format_args!("{:>18} in epochs that are over", metis(closed)))?;
     }
     Ok(())
 }
@@ -156,7 +160,6 @@ fn print_way_out(way_out: &MemberCall, out: &mut dyn Write) -> Result<()> {
 pub(crate) fn print_reason(
     explained: &EpochExplanation,
     reason: &RateReason,
-    allocation: Allocation,
     out: &mut dyn Write,
 ) -> Result<()> {
     let epoch = &explained.epoch;
@@ -185,7 +188,7 @@ pub(crate) fn print_reason(
             format!("the rate assumed {assumed} blocks of the pool, and {} were made", reason.pool_blocks);
         line(out, "    because", made)?;
     }
-    if let (Some(ratio), Allocation::Flat) = (reason.ratio, allocation) {
+    if let Some(ratio) = reason.ratio {
         let of = format!("x {} of the pool's {}", times(ratio), mrr_percent(reason.pool));
         line(out, "  so", format_args!("{of} = {}", mrr_percent(reason.realised)))?;
     }

@@ -1,6 +1,6 @@
 //! Arguments that several commands share: each is declared here, once, with what a command makes of it.
 
-use crate::policies;
+use crate::{WrongUsage, policies};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -28,10 +28,18 @@ impl LogArg {
 pub(crate) const SEQUENCER_HELP: &str = "The sequencer: its id, its name by the registry, or an address that owns it, signs for it or gets its rewards";
 
 /// The second that is meant: the latest is the last up to which the log has both chains.
-pub(crate) fn second(given: GivenTime, log: &LogReader) -> UnixTime {
-    let reach = log.reach();
-    let times = [reach.l1.map(|head| head.timestamp), reach.l2.map(|head| head.timestamp)];
-    given.second(times.into_iter().flatten().min().unwrap_or_default())
+pub(crate) fn second(flag: &str, given: GivenTime, log: &LogReader) -> Result<UnixTime> {
+    let latest = || {
+        let reach = log.reach();
+        let times = [reach.l1.map(|head| head.timestamp), reach.l2.map(|head| head.timestamp)];
+        let latest = times.into_iter().flatten().min();
+        latest.ok_or_else(|| WrongUsage(format!("{flag}: the log is empty, so nothing is the latest in it")))
+    };
+    let second = match given {
+        GivenTime::At(time) => return Ok(time),
+        GivenTime::BeforeLatest(_) => given.second(latest()?),
+    };
+    second.map_err(|error| WrongUsage(format!("{flag}: {error}")).into())
 }
 
 /// The policy of a command that works by one.

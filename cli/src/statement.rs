@@ -19,9 +19,10 @@ const CSV_HEADER: &str = "\
 pub(crate) fn run(args: &StatementArgs, output: &mut Output<'_>) -> Result<u8> {
     let policy = args.policy.as_deref().map(policies::load_one).transpose()?;
     let log = args.log.open()?;
-    let from = args.from.map(|from| second(from, &log));
+    let from = args.from.map(|from| second("--from", from, &log)).transpose()?;
     // Up to the latest is everything.
-    let to = args.to.filter(|to| *to != GivenTime::BeforeLatest(0)).map(|to| second(to, &log));
+    let to = args.to.filter(|to| *to != GivenTime::BeforeLatest(0));
+    let to = to.map(|to| second("--to", to, &log)).transpose()?;
     let range = StatementRange { from, to };
     let id = given(&args.sequencer, &log, output)?;
     let found = statement(&log, id, policy.as_ref(), range, args.threads.count()).map_err(|error| {

@@ -48,6 +48,13 @@ const TIMES: [&str; 13] = [
     "until",
 ];
 
+/// The amounts of ETH, which are no METIS: what goes along with a call.
+const OF_ETH: [&str; 1] = ["value_wei"];
+
+/// The units of values that are told with theirs, and what they are called in METIS and in UTC.
+const UNIT_OF_METIS: (&str, &str) = ("metis_wei", "metis");
+const UNIT_OF_TIME: (&str, &str) = ("unix_secs", "utc");
+
 /// How a field ends that is an amount, and how it ends in METIS.
 const WEI: &str = "_wei";
 const METIS: &str = "_metis";
@@ -123,7 +130,7 @@ impl<'a> Units<'a> {
         }
         let names: Vec<&str> = header.trim_end().split(',').collect();
         let columns = names.iter().map(|name| match *name {
-            name if self.unit == Unit::Metis && name.ends_with(WEI) => Column::Amount,
+            name if self.is_metis(name) => Column::Amount,
             name if self.time == TimeForm::Utc && TIMES.contains(&name) => Column::Time,
             _ => Column::Other,
         });
@@ -161,8 +168,30 @@ impl<'a> Units<'a> {
     /// What a field is called then.
     fn name(&self, name: &str) -> String {
         match name.strip_suffix(WEI) {
-            Some(start) if self.unit == Unit::Metis => format!("{start}{METIS}"),
+            Some(start) if self.is_metis(name) => format!("{start}{METIS}"),
             _ => name.into(),
+        }
+    }
+
+    /// Whether a field is an amount of METIS that is to be rewritten.
+    fn is_metis(&self, name: &str) -> bool {
+        self.unit == Unit::Metis && name.ends_with(WEI) && !OF_ETH.contains(&name)
+    }
+
+    /// Rewrites a value that is told with its unit.
+    fn convert_with_unit(&self, members: &mut Map<String, Value>) {
+        let text = |name: &str| members.get(name).and_then(Value::as_str);
+        let (Some(unit), Some(value)) = (text("unit"), text("value")) else { return };
+        let (name, value) = if self.unit == Unit::Metis && unit == UNIT_OF_METIS.0 {
+            (UNIT_OF_METIS.1, metis(value))
+        } else if self.time == TimeForm::Utc && unit == UNIT_OF_TIME.0 {
+            (UNIT_OF_TIME.1, value.parse().ok().map(utc))
+        } else {
+            return;
+        };
+        if let Some(value) = value {
+            members.insert("unit".into(), name.into());
+            members.insert("value".into(), value.into());
         }
     }
 
@@ -170,12 +199,12 @@ impl<'a> Units<'a> {
         match value {
             Value::Array(values) => values.iter_mut().for_each(|value| self.convert(value)),
             Value::Object(members) => {
+                self.convert_with_unit(members);
                 let is_span = members.contains_key("signer");
                 let old = std::mem::replace(members, Map::new());
                 for (name, mut value) in old {
                     self.convert(&mut value);
-                    if self.unit == Unit::Metis
-                        && name.ends_with(WEI)
+                    if self.is_metis(&name)
                         && let Some(amount) = value.as_str().and_then(metis)
                     {
                         value = amount.into();
@@ -266,6 +295,21 @@ mod tests {
             "x": [{
                 "stake_metis": "0.000000000000000001", "difference_metis": null, "start": 5, "end": 6, "signer": "0x",
             }],
+        });
+        assert_eq!(found, expected);
+    }
+
+    /// ETH is no METIS, and a value that is told with its unit keeps both together.
+    #[test]
+    fn eth_stays_wei_and_units_follow_their_values() {
+        let json = r#"{"value_wei":"5","found":{"unit":"metis_wei","value":"15","shown":"x"},
+            "eth":{"unit":"eth_wei","value":"5"},"at":{"unit":"unix_secs","value":"1719792000"}}"#;
+        let found: Value = serde_json::from_str(&through(json, Unit::Metis, TimeForm::Utc)).expect("JSON");
+        let expected = serde_json::json!({
+            "value_wei": "5",
+            "found": { "unit": "metis", "value": "0.000000000000000015", "shown": "x" },
+            "eth": { "unit": "eth_wei", "value": "5" },
+            "at": { "unit": "utc", "value": "2024-07-01T00:00:00Z" },
         });
         assert_eq!(found, expected);
     }

@@ -1,7 +1,7 @@
 //! `tally whatif --stake`: what a policy would have paid if a sequencer had had more or less stake.
 
 use crate::format::{policy_line, table};
-use crate::names::{Names, given};
+use crate::names::{Names, given_by};
 use crate::shared_args::{Format, second};
 use crate::whatif::WhatIfArgs;
 use crate::{DONE, Output, WrongUsage, json};
@@ -9,7 +9,7 @@ use anyhow::Result;
 use tally_engine::{Difference, L2Block, Policy, Wei};
 use tally_eventlog::LogReader;
 use tally_replay::{Compared, ReplayError, ReplayOptions, StakeChange, StakeWhatIf, what_if_stake};
-use tally_text::{given_amount, metis, metis_difference, time};
+use tally_text::{AmountUnit, given_amount, metis, metis_difference, time};
 
 /// A stake that is to be another one, as it is written: whose, and how much more or less.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +22,9 @@ pub(crate) struct StakeArg {
 pub(crate) fn stake_arg(text: &str) -> Result<StakeArg, String> {
     let example = || format!("{text:?} is no change of a stake: write it as 7=+10000 or 7=-5k");
     let (sequencer, change) =
-        text.split_once('=').filter(|(who, _)| !who.trim().is_empty()).ok_or_else(example)?;
+        text.rsplit_once('=').filter(|(who, _)| !who.trim().is_empty()).ok_or_else(example)?;
     let (more, less) = (change.strip_prefix('+'), change.strip_prefix('-'));
-    let amount = Wei::new(given_amount(more.or(less).ok_or_else(example)?)?);
+    let amount = Wei::new(given_amount(more.or(less).ok_or_else(example)?, AmountUnit::Metis)?);
     let more = match less {
         Some(_) => Difference::new(Wei::ZERO, amount),
         None => Difference::new(amount, Wei::ZERO),
@@ -39,8 +39,8 @@ pub(crate) fn run(
     output: &mut Output<'_>,
 ) -> Result<u8> {
     let log = args.log.open()?;
-    let sequencer = given(&stake.sequencer, &log, output)?;
-    let from = args.from.map(|from| second(from, &log));
+    let sequencer = given_by("--stake", &stake.sequencer, &log, output)?;
+    let from = args.from.map(|from| second("--from", from, &log)).transpose()?;
     let options =
         ReplayOptions { to: args.to.map(L2Block), threads: args.threads.count(), ..ReplayOptions::default() };
     let change = StakeChange { sequencer, more: stake.more, from };

@@ -2,7 +2,7 @@
 
 use crate::format::table;
 use crate::names::Names;
-use crate::range::Range;
+use crate::range::{Amounts, Range};
 use crate::replay::print_extent;
 use crate::shared_args::{Format, LogArg, PoliciesArg, ThreadsArg};
 use crate::what_if_stake::{self, StakeArg, stake_arg};
@@ -37,8 +37,8 @@ pub(crate) struct WhatIfArgs {
     #[arg(long, env = "TALLY_MRR", value_name = "RANGE", value_delimiter = ',', value_parser = Range::of_rates)]
     pub(crate) mrr: Vec<Range>,
     /// Caps in METIS, as 50000:150000:10000: stake above it does not count [default: the base policy's]
-    #[arg(long, env = "TALLY_CAP", value_name = "RANGE", value_delimiter = ',', value_parser = Range::of_amounts)]
-    pub(crate) cap: Vec<Range>,
+    #[arg(long, env = "TALLY_CAP", value_name = "RANGE", value_parser = Amounts::of)]
+    pub(crate) cap: Vec<Amounts>,
     /// How the rewards of an epoch are shared [default: as the base policy does]
     #[arg(long, env = "TALLY_ALLOCATION", value_enum, value_delimiter = ',')]
     pub(crate) allocation: Vec<AllocationArg>,
@@ -127,8 +127,9 @@ fn variants(base: &Policy, args: &WhatIfArgs) -> Result<Vec<Policy>> {
     if allocations.is_empty() {
         allocations.push(base.allocation());
     }
+    let cap: Vec<Range> = args.cap.iter().flat_map(|ranges| ranges.0.iter().copied()).collect();
     let count = count(&args.mrr)
-        .and_then(|mrrs| mrrs.checked_mul(count(&args.cap)?))
+        .and_then(|mrrs| mrrs.checked_mul(count(&cap)?))
         .and_then(|pairs| pairs.checked_mul(u64::try_from(allocations.len()).ok()?));
     if count.is_none_or(|count| count > COMBINATIONS_MAX) {
         let count = count.map_or("more than 2^64 - 1".into(), |count| count.to_string());
@@ -145,7 +146,7 @@ fn variants(base: &Policy, args: &WhatIfArgs) -> Result<Vec<Policy>> {
         // Those of the base policy, with their dates.
         targets.push(None);
     }
-    let mut caps: Vec<Wei> = values("--cap", &args.cap)?.into_iter().map(Wei::new).collect();
+    let mut caps: Vec<Wei> = values("--cap", &cap)?.into_iter().map(Wei::new).collect();
     if caps.is_empty() {
         caps.push(base.cap());
     }

@@ -481,8 +481,8 @@ fn what_cannot_be_told_is_refused() {
         &format!("sequencer 9 is asked for, but up to L1 block {head} there are 8, from 1 on"),
     );
     refused(
-        &["statement", "--sequencer", "1", "--from", "7", "--to", "6"],
-        "a statement from time 7 to time 6 is asked for, which ends before it begins",
+        &["statement", "--sequencer", "1", "--from", "1700000007", "--to", "1700000006"],
+        "a statement from time 1700000007 to time 1700000006 is asked for, which ends before it begins",
     );
     // Without a policy L2 does not matter.
     let (status, _, err) =

@@ -118,6 +118,39 @@ fn the_examples_of_the_policies_are_what_the_commands_print() {
     check_examples("docs/policies.md", 2);
 }
 
+/// The command lines of a document's blocks of shell, without what a shell does with them.
+fn command_lines(text: &str) -> Vec<String> {
+    let blocks = text.split("\n```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+    let joined: Vec<String> = blocks.map(|block| block.replace("\\\n", " ")).collect();
+    let lines = joined.iter().flat_map(|block| block.lines());
+    let commands = lines.map(str::trim).filter(|line| line.starts_with("tally "));
+    let ends = [" > ", " >> ", " 2> ", " 2>> ", " | ", " && ", " # ", " < ", "; "];
+    commands
+        .map(|line| ends.iter().fold(line, |line, end| line.split(end).next().unwrap()).to_owned())
+        .collect()
+}
+
+/// What a reader copies has the flags that there are. It is parsed, and not run.
+#[test]
+fn the_command_lines_of_the_documents_are_command_lines() {
+    assert_eq!(
+        command_lines("a\n```sh\ntally a \\\n  b > c\nls\ntally d | e\n```\n"),
+        ["tally a    b".to_owned(), "tally d".into()]
+    );
+    let mut checked = 0;
+    for document in documents() {
+        for line in command_lines(&std::fs::read_to_string(&document).unwrap()) {
+            let words = line.split_whitespace().map(|word| word.trim_matches(['"', '\'']).into());
+            let wrong = tally_cli::usage_error(words);
+            assert_eq!(wrong, None, "{}: {line}", document.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 8, "only {checked} were found");
+    let wrong = tally_cli::usage_error(["tally", "serve", "--log", "a", "--tokens", "b"].map(Into::into));
+    assert!(wrong.is_some_and(|wrong| wrong.contains("unexpected argument '--tokens'")));
+}
+
 /// What each policy gives on each recording, as the page has it.
 #[test]
 fn the_figures_of_the_policies_are_what_they_give() {

@@ -371,6 +371,7 @@ class Fold:
         self.by_contract = policy["allocation"] == "on-chain"
         self.by_stake = policy["allocation"] == "stake-weighted"
         self.by_operators = policy.get("rate") == "operators"
+        self.pools = []
         self.scheduled = self.by_contract or policy.get("attribution") == "scheduled"
         genesis = policy.get("genesis", "first-lock")
         if genesis in ("first-lock", "first-payable"):
@@ -478,6 +479,21 @@ class Fold:
     def bounds(self, epoch):
         start = self.genesis + epoch * self.length
         return start, min(start + self.length, max(self.horizon, start))
+
+    def pool(self, epoch):
+        """All rewarded blocks of an epoch, what they earned, and the capped stake over it."""
+        if not self.pools:
+            sums = [[0, 0] for _ in self.rates]
+            for block, assessed, reward in zip(self.blocks, self.assessed, self.rewards):
+                if assessed.why is None:
+                    own = sums[self.epoch(block.time)]
+                    own[0], own[1] = own[0] + 1, own[1] + reward
+            stakes = [
+                sum(self.stake_seconds(sequencer, *self.bounds(at)) for sequencer in self.recording.stakes)
+                for at in range(len(sums))
+            ]
+            self.pools = [(*own, stake) for own, stake in zip(sums, stakes)]
+        return self.pools[epoch]
 
     def target(self, time):
         target = self.policy["target_mrr"]
@@ -656,6 +672,31 @@ def block_json(fold, wanted):
     }
 
 
+def decimals(units):
+    return None if units is None else f"{units // 10**18}.{units % 10**18:018}"
+
+
+def reason_json(fold, epoch, blocks, stake, mrr):
+    """Why a rate is what it is: parts of the pool, and how many blocks the rate was made for."""
+    start, _ = fold.bounds(epoch)
+    pool_blocks, pool_reward, pool_stake = fold.pool(epoch)
+    rate, is_flat = fold.rates[epoch], not fold.by_contract and not fold.by_stake
+    is_of_window = is_flat and not fold.by_operators and rate is not None and len(rate) == 7
+    return {
+        "target_mrr": fold.target(start)[2],
+        "realised_mrr": decimals(mrr),
+        "pool_mrr": decimals(10**18 * pool_reward * YEAR // pool_stake) if pool_stake else None,
+        "blocks": blocks,
+        "pool_blocks": pool_blocks,
+        "share_of_blocks": decimals(10**18 * blocks // pool_blocks) if pool_blocks else None,
+        "share_of_stake": decimals(10**18 * stake // pool_stake) if pool_stake else None,
+        "ratio": (
+            decimals(10**18 * blocks * pool_stake // (pool_blocks * stake)) if is_flat and pool_blocks and stake else None
+        ),
+        "assumed_blocks": str(rate[5] * pool_stake // rate[4]) if is_of_window else None,
+    }
+
+
 def sequencer_json(fold, sequencer, epoch):
     start, end = fold.bounds(epoch)
     segments = fold.segments(sequencer, start, end)
@@ -699,8 +740,9 @@ def sequencer_json(fold, sequencer, epoch):
         "blocks": len(earned),
         "reward_wei": str(sum(earned)),
         "stake_seconds": str(stake_seconds),
-        "realised_mrr": None if mrr is None else f"{mrr // 10**18}.{mrr % 10**18:018}",
+        "realised_mrr": decimals(mrr),
         "unrewarded": unrewarded,
+        "reason": reason_json(fold, epoch, len(earned), stake_seconds, mrr),
     }
 
 

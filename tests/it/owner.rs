@@ -32,6 +32,52 @@ fn the_page_says_why_the_rate_is_not_the_target() {
     assert!(explained.ends_with(reason), "explain ends with it, too: {explained}");
 }
 
+/// The same reason is in the JSON of both commands. Where blocks do not all earn the same, the number of blocks explains
+/// nothing, and is not said to.
+#[test]
+fn the_reason_is_told_alike_and_only_where_it_holds() {
+    let (dir, _) = ingested("pool-a");
+    let log = dir.path().to_str().unwrap();
+    for (policy, is_flat) in [("guide", true), ("stake-weighted", false), ("locking-pool", false)] {
+        let of_epoch = ["--epoch", "12", "--policy", policy, "--log", log];
+        let explained = json_of(&[&["explain", "--sequencer", "7"], &of_epoch[..]].concat());
+        let page = json_of(&[&["sequencer", "7"], &of_epoch[..]].concat());
+        let reason = explained["reason"].as_object().unwrap();
+        for (member, value) in reason {
+            assert_eq!(&page["rate"][member], value, "{policy}: {member}");
+        }
+        assert_eq!(reason["realised_mrr"], explained["realised_mrr"], "{policy}");
+        for member in ["assumed_blocks", "ratio"] {
+            assert_eq!(reason[member].is_string(), is_flat, "{policy}: {member}");
+        }
+        let page = said(&[&["sequencer", "7"], &of_epoch[..]].concat());
+        assert_eq!(page.contains("because"), is_flat, "{page}");
+    }
+}
+
+/// A policy without a cap says so, and not the greatest number that there is.
+#[test]
+fn a_policy_without_a_cap_has_none() {
+    let (dir, _) = ingested("pool-a");
+    let log = dir.path().to_str().unwrap();
+    let (_, built_in, _) = tally(&["policy", "show", "guide"]);
+    let uncapped: String =
+        built_in
+            .lines()
+            .map(|line| {
+                if line.starts_with("cap_wei") { "cap_wei = \"none\"\n".into() } else { format!("{line}\n") }
+            })
+            .collect();
+    let file = dir.path().join("uncapped.toml");
+    std::fs::write(&file, uncapped).unwrap();
+    let args = ["sequencer", "7", "--log", log, "--policy", file.to_str().unwrap()];
+    let page = said(&args);
+    assert!(page.contains("METIS: the policy has no cap\n") && !page.contains("115792089"), "{page}");
+    let stake = &json_of(&args)["stake"];
+    assert_eq!((&stake["cap_wei"], &stake["below_cap_wei"]), (&Value::Null, &stake["below_max_wei"]));
+    assert_eq!(stake["above_cap_wei"], "0");
+}
+
 /// Each number of the page is that of the command that is about it.
 #[test]
 fn the_page_says_what_the_other_commands_say() {
@@ -274,4 +320,67 @@ fn the_next_rate_can_be_tried_with_another_target() {
     let sets = "sets the rate of epoch 12, for blocks from 2024-08-29 08:50:24Z on; a newer window is there on \
                 2024-09-12 08:50:24Z";
     assert!(table.lines().any(|line| line == sets), "{table}");
+}
+
+/// What a command would not look at is refused where somebody writes it, and nothing is damaged where a variable has it.
+#[test]
+fn what_would_be_ignored_is_refused() {
+    let (dir, _) = ingested("pool-a");
+    let log = dir.path().to_str().unwrap();
+    let out = dir.path().join("out");
+    let out = out.to_str().unwrap();
+    for (args, why) in [
+        (&["state", "--format", "json", "--unit", "metis"][..], "--unit does nothing for `tally state`"),
+        (
+            &["ledger", "export", "--out", out, "--time", "utc"],
+            "--time does nothing for `tally ledger export`",
+        ),
+        (
+            &["claims", "merkle", "--out", out, "--unit", "metis"],
+            "--unit does nothing for `tally claims merkle`",
+        ),
+        (&["audit", "chain", "--report", out, "--unit", "metis"], "`tally audit chain` with --report"),
+        (&["production", "--policy", "guide"], "it needs --epoch or --by epoch"),
+        (&["claims", "call", "join", "--sequencer", "7"], "join takes no --sequencer"),
+    ] {
+        let (status, said, err) = tally(&[args, &["--log", log]].concat());
+        assert!(status == 2 && said.is_empty() && err.contains(why), "{args:?}: {err}");
+    }
+    assert_eq!(tally(&["schema", "state", "--unit", "metis"]).0, 2);
+    assert_eq!(tally(&["openapi", "--time", "utc"]).0, 2);
+    let config = dir.path().join("tally.toml");
+    std::fs::write(&config, "unit = \"metis\"\ntime = \"utc\"\npolicy = \"guide\"\n").unwrap();
+    let config = ["--config", config.to_str().unwrap()];
+    for args in [&["schema", "claims-call"][..], &["openapi"], &["state", "--format", "json", "--log", log]] {
+        assert_eq!(said(&[args, &config].concat()), said(args), "{args:?}");
+    }
+    said(&[&["production", "--log", log], &config[..]].concat());
+    let call = ["claims", "call", "claim", "--log", log, "--sequencer", "7", "--eth", "0.005"];
+    let call = json_of(&[&call[..], &config].concat());
+    assert_eq!(call["call"]["value_wei"], "5000000000000000", "ETH is no METIS");
+    let claimed = &call["changes"].as_array().unwrap()[0]["after"];
+    assert_eq!((&claimed["unit"], &claimed["value"]), (&json!("metis"), &json!("284.7109359402711848")));
+}
+
+/// A sequencer without a block in a range is told, and is no empty table; and a flag is named by its name.
+#[test]
+fn nothing_is_told_as_nothing() {
+    let (dir, _) = ingested("pool-a");
+    let log = dir.path().to_str().unwrap();
+    let made = said(&["production", "--log", log, "--sequencer", "7", "--last-blocks", "1000"]);
+    assert!(
+        made.ends_with("\nsequencer 7: no block of these was scheduled for it, and it made none\n"),
+        "{made}"
+    );
+    for (args, start) in [
+        (&["whatif", "--stake", "nobody=+1"][..], "error: --stake: no sequencer is"),
+        (&["whatif", "--stake", "no=body=+1"], "error: --stake: no sequencer is \"no=body\""),
+        (&["sequencer", "nobody"], "error: the sequencer: no sequencer is"),
+        (&["accounts", "--sequencer", "nobody"], "error: --sequencer: no sequencer is"),
+        (&["accounts", "--at", "20240701"], "error: invalid value '20240701' for '--at"),
+        (&["accounts", "--at", "-99999d"], "error: --at: 8639913600 s before the latest, 2024-09-"),
+    ] {
+        let (status, said, err) = tally(&[args, &["--log", log]].concat());
+        assert!(status == 2 && said.is_empty() && err.starts_with(start), "{args:?}: {err}");
+    }
 }

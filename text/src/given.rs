@@ -10,6 +10,9 @@ const DECIMALS: usize = 18;
 /// The units of a time before the latest, with their seconds.
 const AGO_SECS: [(char, u64); 5] = [('w', 604_800), ('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
+/// Below this, digits are no Unix seconds that anybody means (they lie before 1973), but a year or a day. 0 is the beginning.
+const UNIX_SECS_MIN: u64 = 100_000_000;
+
 /// A time as it is written: by itself, or before the latest that there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GivenTime {
@@ -21,11 +24,44 @@ pub enum GivenTime {
 
 impl GivenTime {
     /// The second that is meant, where `latest` is the latest.
-    pub const fn second(self, latest: UnixTime) -> UnixTime {
+    ///
+    /// # Errors
+    ///
+    /// Both values, in a sentence, if that would be before 1970.
+    pub fn second(self, latest: UnixTime) -> Result<UnixTime, String> {
         match self {
-            Self::At(time) => time,
-            // Before the beginning of time there is nothing, as at it.
-            Self::BeforeLatest(secs) => UnixTime(latest.0.saturating_sub(secs)),
+            Self::At(time) => Ok(time),
+            Self::BeforeLatest(secs) => latest.0.checked_sub(secs).map(UnixTime).ok_or_else(|| {
+                format!("{secs} s before the latest, {}, is before 1970: ask for less", crate::time(latest))
+            }),
+        }
+    }
+}
+
+/// What an amount is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AmountUnit {
+    /// METIS, of which large amounts are written: thousands (`k`) and millions (`M`) are taken.
+    Metis,
+    /// ETH, of which small amounts are written.
+    Eth,
+}
+
+impl AmountUnit {
+    const ALL: [Self; 2] = [Self::Metis, Self::Eth];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Metis => "METIS",
+            Self::Eth => "ETH",
+        }
+    }
+
+    /// How an amount of it is written.
+    const fn examples(self) -> &'static str {
+        match self {
+            Self::Metis => "0.5, 100000, 100_000, 100k, 1.5M or 10 METIS",
+            Self::Eth => "0.005 or 0.005 ETH",
         }
     }
 }
@@ -48,7 +84,11 @@ pub fn given_time(text: &str) -> Result<GivenTime, String> {
         return Ok(GivenTime::BeforeLatest(0));
     }
     if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {
-        return asked.parse().map(|secs| GivenTime::At(UnixTime(secs))).map_err(|_| no_time());
+        let secs: u64 = asked.parse().map_err(|_| no_time())?;
+        if (1..UNIX_SECS_MIN).contains(&secs) {
+            return Err(not_unix_secs(asked));
+        }
+        return Ok(GivenTime::At(UnixTime(secs)));
     }
     if let Some(ago) = asked.strip_prefix('-') {
         let unit =
@@ -65,26 +105,52 @@ pub fn given_time(text: &str) -> Result<GivenTime, String> {
     u64::try_from(secs).map(|secs| GivenTime::At(UnixTime(secs))).map_err(|_| no_time())
 }
 
-/// An amount of METIS or ETH in units of 10^-18: `100000`, `100_000`, `100,000`, `100k`, `1.5M`, `10 METIS`.
+/// Digits that are a year or a day rather than Unix seconds.
+fn not_unix_secs(digits: &str) -> String {
+    let day = match digits.len() {
+        4 => Some(format!("{digits}-01-01")),
+        6 => digits.split_at_checked(4).map(|(year, month)| format!("{year}-{month}-01")),
+        8 => digits.split_at_checked(4).and_then(|(year, rest)| {
+            rest.split_at_checked(2).map(|(month, day)| format!("{year}-{month}-{day}"))
+        }),
+        _ => None,
+    };
+    let meant = day.filter(|day| NaiveDate::parse_from_str(day, "%Y-%m-%d").is_ok());
+    let meant = meant.unwrap_or_else(|| "2024-07-01".into());
+    format!("{digits} as Unix seconds lies before 1973, long before the pool: did you mean {meant}?")
+}
+
+/// An amount in units of 10^-18, of METIS as `100000`, `100_000`, `100k`, `1.5M` or `10 METIS`, of ETH as `0.005` or
+/// `0.005 ETH`. A comma is refused: some read it as a decimal point, and others as nothing.
 ///
 /// # Errors
 ///
 /// What is accepted, in a sentence.
-pub fn given_amount(text: &str) -> Result<U256, String> {
+pub fn given_amount(text: &str, unit: AmountUnit) -> Result<U256, String> {
     let no_amount = |why: &str| {
-        Err(format!("{text:?} is no amount{why}: write it as 0.5, 100000, 100_000, 100k, 1.5M or 10 METIS"))
+        let (name, examples) = (unit.name(), unit.examples());
+        Err(format!("{text:?} is no amount of {name}{why}: write it as {examples}"))
     };
-    let mut number = text.trim();
-    for unit in ["METIS", "ETH"] {
-        let start = number.len().checked_sub(unit.len());
-        let unit_at =
-            start.filter(|start| number.get(*start..).is_some_and(|end| end.eq_ignore_ascii_case(unit)));
-        number = unit_at.and_then(|start| number.get(..start)).map_or(number, str::trim_end);
+    if text.contains(',') {
+        return no_amount(", as it has a comma (decimals begin with a point, and _ may part thousands)");
     }
-    let (number, zeros) = match number.char_indices().last() {
-        Some((end, 'k' | 'K')) => (&number[..end], 3),
-        Some((end, 'm' | 'M')) => (&number[..end], 6),
-        _ => (number, 0),
+    let mut number = text.trim();
+    for named in AmountUnit::ALL {
+        let start = number.len().checked_sub(named.name().len());
+        let is_named =
+            |start: &usize| number.get(*start..).is_some_and(|end| end.eq_ignore_ascii_case(named.name()));
+        let Some(start) = start.filter(is_named) else { continue };
+        if named != unit {
+            return no_amount(&format!(", as it is of {}", named.name()));
+        }
+        number = number.get(..start).map_or(number, str::trim_end);
+        break;
+    }
+    let (number, zeros) = match (unit, number.char_indices().last()) {
+        (AmountUnit::Metis, Some((end, 'k' | 'K'))) => (&number[..end], 3),
+        (AmountUnit::Metis, Some((end, 'M'))) => (&number[..end], 6),
+        (AmountUnit::Metis, Some((_, 'm'))) => return no_amount(", as m is no millions (M is)"),
+        (AmountUnit::Metis | AmountUnit::Eth, _) => (number, 0),
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let Some(whole) = ungrouped(whole).filter(|_| is_digits(fraction)) else {
@@ -111,7 +177,7 @@ pub fn given_rate(text: &str) -> Result<U256, String> {
     let plain = |number: &str| {
         let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
         let is_plain = is_digits(whole) && is_digits(fraction);
-        is_plain.then(|| given_amount(number)).ok_or_else(|| no_rate(String::new()))
+        is_plain.then(|| given_amount(number, AmountUnit::Metis)).ok_or_else(|| no_rate(String::new()))
     };
     if let Some(number) = asked.strip_suffix('%') {
         let units = plain(number.trim_end())?.map_err(|_| no_rate(", as it has too many digits".into()))?;
@@ -144,15 +210,8 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The digits of a whole number, which may have `_` between digits, or `,` before each three.
+/// The digits of a whole number, which may have `_` between digits.
 fn ungrouped(text: &str) -> Option<String> {
-    let groups: Vec<&str> = text.split(',').collect();
-    if let [first, rest @ ..] = &groups[..]
-        && !rest.is_empty()
-    {
-        let fits = (1..=3).contains(&first.len()) && rest.iter().all(|group| group.len() == 3);
-        return (fits && groups.iter().all(|group| is_digits(group))).then(|| groups.concat());
-    }
     let parts: Vec<&str> = text.split('_').collect();
     parts.iter().all(|part| is_digits(part)).then(|| parts.concat())
 }
@@ -163,48 +222,67 @@ mod tests {
 
     #[test]
     fn amounts_are_read_as_people_write_them() {
+        use AmountUnit::{Eth, Metis};
         let metis = U256::from(10_u64).pow(U256::from(18_u64));
-        for (text, whole) in [
-            ("10", 10_u64),
-            ("010", 10),
-            ("100_000", 100_000),
-            ("100,000", 100_000),
-            ("1,234,567", 1_234_567),
-            ("100k", 100_000),
-            ("100K METIS", 100_000),
-            ("1.5M", 1_500_000),
-            ("10 METIS", 10),
-            ("10metis", 10),
-            (" 7 ETH ", 7),
+        for (text, unit, whole) in [
+            ("10", Metis, 10_u64),
+            ("010", Metis, 10),
+            ("100_000", Metis, 100_000),
+            ("1_234_567", Metis, 1_234_567),
+            ("100k", Metis, 100_000),
+            ("100K METIS", Metis, 100_000),
+            ("1.5M", Metis, 1_500_000),
+            ("10 METIS", Metis, 10),
+            ("10metis", Metis, 10),
+            (" 7 ETH ", Eth, 7),
+            ("7", Eth, 7),
         ] {
-            assert_eq!(given_amount(text), Ok(metis * U256::from(whole)), "{text}");
+            assert_eq!(given_amount(text, unit), Ok(metis * U256::from(whole)), "{text}");
         }
-        assert_eq!(given_amount("0.000000000000000001"), Ok(U256::from(1_u64)));
-        assert_eq!(given_amount("0.000000000000000000001k"), Ok(U256::from(1_u64)));
+        assert_eq!(given_amount("0.000000000000000001", Metis), Ok(U256::from(1_u64)));
+        assert_eq!(given_amount("0.005", Eth), Ok(U256::from(5_000_000_000_000_000_u64)));
+        assert_eq!(given_amount("0.000000000000000000001k", Metis), Ok(U256::from(1_u64)));
         for (text, why) in [
-            ("", "is no amount: write it as"),
-            ("METIS", "is no amount: write"),
-            ("k", "is no amount: write"),
-            ("-1", "is no amount: write"),
-            ("+1", "is no amount: write"),
-            ("1e5", "is no amount: write"),
-            ("1,00", "is no amount: write"),
-            ("1,0000", "is no amount: write"),
-            (",100", "is no amount: write"),
-            ("1__0", "is no amount: write"),
-            ("_1", "is no amount: write"),
-            ("1.2.3", "is no amount: write"),
-            ("1.", "is no amount: write"),
-            (".5", "is no amount: write"),
-            ("10%", "is no amount: write"),
-            ("٣", "is no amount: write"),
-            ("ä", "is no amount: write"),
+            ("", "is no amount of METIS: write it as"),
+            ("METIS", "is no amount of METIS: write"),
+            ("k", "is no amount of METIS: write"),
+            ("-1", "is no amount of METIS: write"),
+            ("+1", "is no amount of METIS: write"),
+            ("1e5", "is no amount of METIS: write"),
+            ("0,005", "it has a comma"),
+            ("100,000", "it has a comma"),
+            ("1,00", "it has a comma"),
+            (",100", "it has a comma"),
+            ("1__0", "is no amount of METIS: write"),
+            ("_1", "is no amount of METIS: write"),
+            ("1.2.3", "is no amount of METIS: write"),
+            ("1.", "is no amount of METIS: write"),
+            (".5", "is no amount of METIS: write"),
+            ("10%", "is no amount of METIS: write"),
+            ("٣", "is no amount of METIS: write"),
+            ("ä", "is no amount of METIS: write"),
+            ("5m", "m is no millions"),
+            ("5 ETH", "it is of ETH: write it as 0.5"),
+            ("10 ETH METIS", "is no amount of METIS: write"),
+            ("10 METIS METIS", "is no amount of METIS: write"),
             ("0.0000000000000000001", "more than 18 decimals"),
         ] {
-            let error = given_amount(text).expect_err(text);
+            let error = given_amount(text, Metis).expect_err(text);
             assert!(error.contains(why), "{text}: {error}");
         }
-        assert!(given_amount(&"9".repeat(78)).expect_err("above 2^256").contains("too large"));
+        // A price in METIS, or thousands, beside a flag for ETH is a mistake, and a costly one.
+        for (text, why) in [
+            ("0,005", "it has a comma"),
+            ("10 METIS", "it is of METIS: write it as 0.005"),
+            ("10 METIS ETH", "is no amount of ETH"),
+            ("10 ETH METIS", "it is of METIS"),
+            ("1k", "is no amount of ETH: write it as 0.005"),
+            ("1M", "is no amount of ETH"),
+        ] {
+            let error = given_amount(text, Eth).expect_err(text);
+            assert!(error.contains(why), "{text}: {error}");
+        }
+        assert!(given_amount(&"9".repeat(78), Metis).expect_err("above 2^256").contains("too large"));
     }
 
     #[test]
@@ -234,6 +312,7 @@ mod tests {
             ("2024-07-01 00:00:00Z", 1_719_792_000),
             ("2024-07-01T02:00:00+02:00", 1_719_792_000),
             ("1719792000", 1_719_792_000),
+            ("100000000", 100_000_000),
             ("0", 0),
         ] {
             assert_eq!(given_time(text), Ok(GivenTime::At(UnixTime(secs))), "{text}");
@@ -243,7 +322,21 @@ mod tests {
         {
             assert_eq!(given_time(text), Ok(GivenTime::BeforeLatest(secs)), "{text}");
         }
-        assert_eq!(GivenTime::BeforeLatest(10).second(UnixTime(100)), UnixTime(90));
+        assert_eq!(GivenTime::BeforeLatest(10).second(UnixTime(100)), Ok(UnixTime(90)));
+        assert_eq!(GivenTime::At(UnixTime(7)).second(UnixTime(100)), Ok(UnixTime(7)));
+        let error = GivenTime::BeforeLatest(101).second(UnixTime(100)).expect_err("before 1970");
+        assert!(error.contains("101 s before the latest, 1970-01-01 00:01:40Z, is before 1970"), "{error}");
+        for (text, meant) in [
+            ("2024", "2024-01-01"),
+            ("202407", "2024-07-01"),
+            ("20240701", "2024-07-01"),
+            ("20241301", "2024-07-01"),
+            ("1", "2024-07-01"),
+            ("99999999", "2024-07-01"),
+        ] {
+            let error = given_time(text).expect_err(text);
+            assert!(error.ends_with(&format!("did you mean {meant}?")), "{text}: {error}");
+        }
         for text in [
             "",
             "today",

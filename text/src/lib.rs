@@ -35,5 +35,5 @@ pub use address::{address, given_address, given_pubkey, short_address};
 pub use amount::{
     exact_metis, fraction, metis, metis_difference, metis_to_the_wei, percent, signed_metis, trimmed,
 };
-pub use given::{GivenTime, given_amount, given_rate, given_time};
+pub use given::{AmountUnit, GivenTime, given_amount, given_rate, given_time};
 pub use time::{date, duration, minute, time};

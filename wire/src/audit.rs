@@ -35,18 +35,19 @@ shapes! {
     }
 
     /// The report of an audit of the chain, as the command writes it.
+    /// The verdict is of all that was audited, whichever findings and batches are shown.
     pub struct ChainAuditReport from
-        (log, audit, rule): (Log, &tally_audit::ChainAudit, CountRule)
+        (log, head, shown): (Log, ChainAudit, &tally_audit::ChainAudit)
     {
         /// The log that was audited.
         log: Log = log,
         /// The verdict of the audit, with its counts and totals.
         #[serde(flatten)]
-        audit: ChainAudit = (audit, rule).into(),
-        /// Everything that was found, in the order of L1, then of L2.
-        findings: Vec<Finding> = list(&audit.findings, Into::into),
+        audit: ChainAudit = head,
+        /// Everything that was found, or what of it was asked for, in the order of L1, then of L2.
+        findings: Vec<Finding> = list(&shown.findings, Into::into),
         /// The batches that were audited, in order.
-        batches: Vec<BatchAudit> = list(&audit.batches, Into::into),
+        batches: Vec<BatchAudit> = list(&shown.batches, Into::into),
     }
 
     /// The money of the pool after the last event.

@@ -2,7 +2,9 @@
 
 use crate::ledger::{operators, window};
 use crate::shape::list;
-use crate::{Address, Amount, BlockEntry, Fraction, Hash, Log, OperatorsRate, Policy, Rate, Unrewarded};
+use crate::{
+    Address, Amount, BlockEntry, Fraction, Hash, Log, MrrReason, OperatorsRate, Policy, Rate, Unrewarded,
+};
 use tally_engine::{AmountError, EpochLedger, UnrewardedBlocks};
 use tally_replay::{Paid, Replayed, SpanPlace, StakeFacts};
 
@@ -37,6 +39,8 @@ shapes! {
         /// Everything that decides what the sequencer earned.
         #[serde(flatten)]
         explanation: EpochExplanation,
+        /// Why its rate is what it is.
+        reason: MrrReason,
     }
 
     /// An explanation: a block, and everything that decides what it earned.

@@ -25,7 +25,7 @@ shapes! {
         summary: String = made.summary.clone(),
         /// What the contract asks for, in order.
         conditions: Vec<CallCondition> = list(&made.conditions, Into::into),
-        /// What the call changes and moves; empty where nothing can come of it.
+        /// What the call changes and moves; empty where the contract would refuse it.
         changes: Vec<CallChange> = list(&made.changes, Into::into),
         /// From when on the stake can be taken out, in Unix seconds: of an exit that has begun, or that begins right after
         /// the L1 block; else `null`.
@@ -83,7 +83,8 @@ shapes! {
         found: Option<CallValue> = condition.found.as_ref().map(Into::into),
         /// From when on it holds, in Unix seconds, if time alone makes it hold; else `null`.
         holds_from: Option<u64> = condition.holds_from.map(|time| time.0),
-        /// What to ask a node; `null` unless it is unknown.
+        /// What to ask a node; `null` unless it is unknown, and until the ETH that goes along is known if the answer hangs on
+        /// that.
         ask: Option<CallQuestion> = condition.question.as_ref().map(Into::into),
     }
 
@@ -124,13 +125,13 @@ shapes! {
         text: String = question.text.into(),
         /// The id of the chain whose node to ask.
         chain_id: u64 = question.chain_id,
-        /// The method: `eth_call` or `eth_getCode`.
+        /// The method: `eth_call`, `eth_getCode` or `eth_getTransactionCount`.
         method: String = question.method.into(),
         /// Who calls; `null` where that makes no difference.
         from: Option<Address> = question.from.map(Into::into),
         /// The contract or account to ask about.
         to: Address = question.to.into(),
-        /// The input of the call, as `0x` and hexadecimal digits; `null` for `eth_getCode`.
+        /// The input of the call, as `0x` and hexadecimal digits; `null` for the other methods.
         data: Option<String> = question.data.as_ref().map(ToString::to_string),
         /// The ETH that goes along, in wei; `null` where there is none, or where it is what has to be found out.
         value_wei: Option<Amount> = question.value.map(Into::into),

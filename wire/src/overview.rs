@@ -46,8 +46,8 @@ shapes! {
         min_wei: Amount = room.min.into(),
         /// The greatest that the contract lets be locked, in wei.
         max_wei: Amount = room.max.into(),
-        /// What of a stake counts at most by the policy, in wei.
-        cap_wei: Amount = room.cap.into(),
+        /// What of a stake counts at most by the policy, in wei; `null` if all of it counts.
+        cap_wei: Option<Amount> = room.cap.map(Into::into),
         /// How much can be taken out and leave the least, in wei.
         above_min_wei: Amount = room.above_min.into(),
         /// How much more can be locked, in wei.
@@ -107,10 +107,10 @@ shapes! {
         /// The sequencer's part of the pool's capped stake; `null` if there is none.
         share_of_stake: Option<Fraction> = reason.share_of_stake.map(Fraction::realised),
         /// The first share over the second: where every block earns the same, the sequencer reached so many times the pool's
-        /// rate; `null` without stake or blocks.
+        /// rate; `null` without stake or blocks, and where blocks do not all earn the same.
         ratio: Option<Fraction> = reason.ratio.map(Fraction::realised),
         /// How many blocks the rate assumed for the epoch's stake: with so many the pool would have reached the target. `null`
-        /// where the rate comes from no window.
+        /// where the rate comes from no window, or blocks do not all earn the same.
         assumed_blocks: Option<Amount> = reason.assumed_blocks.map(Into::into),
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::ClaimsError;
 use alloy_primitives::Address;
 use std::collections::BTreeSet;
-use tally_engine::{BatchId, Discrepancy, PoolEvent, PoolState, SequencerId, SequencerState, Wei};
+use tally_engine::{BatchId, Discrepancy, PoolEvent, PoolState, SequencerId, SequencerState};
 use tally_eventlog::{L1Head, LogIdentity, LogView};
 
 /// What a log knows of what members' calls depend on, after its last L1 block. One basis serves any number of calls.
@@ -76,11 +76,6 @@ impl MemberBasis {
     pub(crate) fn unknown(&self, asked: SequencerId) -> ClaimsError {
         let known = self.pool.sequencers.len();
         ClaimsError::UnknownSequencer { asked, block: self.head.block, known }
-    }
-
-    /// How much more a sequencer's stake may grow before the contract refuses it.
-    pub fn room_to_max(&self, state: &SequencerState) -> Wei {
-        self.pool.max_lock.checked_sub(state.amount).unwrap_or(Wei::ZERO)
     }
 
     /// The first batch in which a sequencer may change its signer again; `None` if there is none that fits in 64 bits.

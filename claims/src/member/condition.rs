@@ -17,7 +17,8 @@ pub struct Condition {
     pub found: Option<CallValue>,
     /// Of one that fails now: from when on it holds, if time alone makes it hold.
     pub holds_from: Option<UnixTime>,
-    /// Of one that is unknown: what to ask a node.
+    /// Of one that is unknown: what to ask a node; `None` until the ETH that goes along is known, without which the answer
+    /// would tell nothing.
     pub question: Option<Question>,
 }
 
@@ -137,7 +138,7 @@ pub struct Question {
     pub text: &'static str,
     /// The chain whose node knows.
     pub chain_id: u64,
-    /// The method of JSON-RPC: `eth_call`, `eth_getCode`.
+    /// The method of JSON-RPC: `eth_call`, `eth_getCode` or `eth_getTransactionCount`.
     pub method: &'static str,
     /// Who calls, where that matters.
     pub from: Option<Address>,

@@ -26,8 +26,8 @@ pub(super) fn conditions(case: &Case<'_>, sending: Sending, call: &PreparedCall)
     match case.action {
         MemberAction::Join { owner, signer, pubkey, amount, .. } => {
             judge.free(Kind::OwnerIsFree, *owner);
-            judge.at_least_min(*amount);
-            judge.at_most_max(*amount);
+            judge.at_least_min(Some(*amount));
+            judge.at_most_max(Some(*amount));
             judge.key(pubkey, Some(*signer));
             judge.signer_is_new(*signer);
         }
@@ -67,16 +67,14 @@ impl Judge<'_> {
         self.found.push(Condition { kind, verdict, wanted, found, holds_from: None, question: None });
     }
 
-    fn unknown(&mut self, kind: Kind, wanted: Option<CallValue>, question: Question) {
-        let (verdict, found) = (Verdict::Unknown, None);
-        self.found.push(Condition {
-            kind,
-            verdict,
-            wanted,
-            found,
-            holds_from: None,
-            question: Some(question),
-        });
+    fn unknown(
+        &mut self,
+        kind: Kind,
+        (wanted, found): (Option<CallValue>, Option<CallValue>),
+        question: Option<Question>,
+    ) {
+        let verdict = Verdict::Unknown;
+        self.found.push(Condition { kind, verdict, wanted, found, holds_from: None, question });
     }
 
     /// Who sends it, and whether that address may.
@@ -127,13 +125,13 @@ impl Judge<'_> {
                 let is_some = !amount.is_zero() || !rewards.is_zero();
                 let added = amount.checked_add(rewards).ok();
                 self.is(Kind::AmountNotZero, is_some, None, added.map(CallValue::Metis));
-                let raised = added.and_then(|added| state.amount.checked_add(added).ok());
-                // A sum that does not fit in 256 bits is above any maximum.
-                self.at_most_max(raised.unwrap_or(Wei::new(alloy_primitives::U256::MAX)));
+                // A sum that does not fit in 256 bits is above any maximum, and no stake.
+                self.at_most_max(added.and_then(|added| state.amount.checked_add(added).ok()));
             }
             MemberAction::Withdraw { amount, .. } => {
                 self.is(Kind::AmountNotZero, !amount.is_zero(), None, Some(CallValue::Metis(*amount)));
-                self.at_least_min(state.amount.checked_sub(*amount).unwrap_or(Wei::ZERO));
+                // More than is locked leaves no stake, and so less than any minimum.
+                self.at_least_min(state.amount.checked_sub(*amount).ok());
                 let batch = CallValue::Batch;
                 let next = state.updated_batch.next();
                 let is_later = basis.pool.batch.id > state.updated_batch;
@@ -167,16 +165,16 @@ impl Judge<'_> {
         });
     }
 
-    fn at_least_min(&mut self, stake: Wei) {
+    fn at_least_min(&mut self, stake: Option<Wei>) {
         let min = self.case.basis.pool.min_lock;
-        let (wanted, found) = (CallValue::Metis(min), CallValue::Metis(stake));
-        self.is(Kind::StakeAtLeastMin, stake >= min, Some(wanted), Some(found));
+        let holds = stake.is_some_and(|stake| stake >= min);
+        self.is(Kind::StakeAtLeastMin, holds, Some(CallValue::Metis(min)), stake.map(CallValue::Metis));
     }
 
-    fn at_most_max(&mut self, stake: Wei) {
+    fn at_most_max(&mut self, stake: Option<Wei>) {
         let max = self.case.basis.pool.max_lock;
-        let (wanted, found) = (CallValue::Metis(max), CallValue::Metis(stake));
-        self.is(Kind::StakeAtMostMax, stake <= max, Some(wanted), Some(found));
+        let holds = stake.is_some_and(|stake| stake <= max);
+        self.is(Kind::StakeAtMostMax, holds, Some(CallValue::Metis(max)), stake.map(CallValue::Metis));
     }
 
     /// An address may own one sequencer at a time.
@@ -211,7 +209,7 @@ impl Judge<'_> {
         else {
             return;
         };
-        let wanted = || Some(CallValue::Metis(amount));
+        let wanted = || (Some(CallValue::Metis(amount)), None);
         let ask = |text: &'static str, data: Vec<u8>| Question {
             text,
             chain_id: identity.l1_chain_id,
@@ -225,13 +223,13 @@ impl Judge<'_> {
             "ask METIS for balanceOf(owner): it has to be that much",
             balanceOfCall { account: owner }.abi_encode(),
         );
-        self.unknown(Kind::MetisBalance, wanted(), balance);
+        self.unknown(Kind::MetisBalance, wanted(), Some(balance));
         let spender = identity.locking_info;
         let allowance = ask(
             "ask METIS for allowance(owner, LockingInfo): it has to be that much, else send the approval first",
             allowanceCall { owner, spender }.abi_encode(),
         );
-        self.unknown(Kind::MetisAllowance, wanted(), allowance);
+        self.unknown(Kind::MetisAllowance, wanted(), Some(allowance));
     }
 
     fn ask_for_eth(&mut self, call: &PreparedCall) {
@@ -249,11 +247,13 @@ impl Judge<'_> {
         };
         let text = "the bridge to L2 takes ETH for gas there, and a log does not know how much: let a node try the call \
                     with an amount; if it does not revert, that is enough";
-        self.unknown(Kind::BridgeEth, call.value.map(CallValue::Eth), try_it(text));
+        // How much is wanted is what nobody knows; what is given is only what there is.
+        self.unknown(Kind::BridgeEth, (None, call.value.map(CallValue::Eth)), Some(try_it(text)));
         if let MemberAction::Unlock { .. } = self.case.action {
             let text = "mainnet's contract has a check of two thirds on unlocks that its published source has not: let a \
                         node try the call; if it does not revert, that passes";
-            self.unknown(Kind::UnpublishedCheck, None, try_it(text));
+            // Without the ETH the call would revert at the bridge, and tell nothing of this check.
+            self.unknown(Kind::UnpublishedCheck, (None, None), call.value.map(|_| try_it(text)));
         }
     }
 }

@@ -44,7 +44,7 @@ pub struct MemberCall {
     pub conditions: Vec<Condition>,
     /// What the call does, in a sentence.
     pub summary: String,
-    /// What it changes; empty where the contract would refuse it for an amount.
+    /// What it changes; empty where the contract would refuse it.
     pub changes: Vec<CallChange>,
     /// From when on the stake can be taken out: of an exit that has begun, or begins with the call right after `as_of`.
     pub stake_free_at: Option<UnixTime>,
@@ -81,6 +81,18 @@ impl MemberCall {
             Some(true)
         }
     }
+
+    /// From when on the contract would take a call that it refuses now; `None` unless time alone is against it.
+    pub fn possible_from(&self) -> Option<UnixTime> {
+        possible_from(&self.conditions)
+    }
+}
+
+/// When the last of the failing conditions holds, if all of them will by themselves.
+fn possible_from(conditions: &[Condition]) -> Option<UnixTime> {
+    let failing = conditions.iter().filter(|condition| condition.verdict == Verdict::Fails);
+    let from: Option<Vec<UnixTime>> = failing.map(|condition| condition.holds_from).collect();
+    from?.into_iter().max()
 }
 
 /// An action with what the log knows of those that it concerns.
@@ -111,7 +123,7 @@ pub fn member_call(
     let case = Case { basis, action: &action, id, state, by };
     let (call, approval) = encode::calls(&case, sending)?;
     let conditions = judge::conditions(&case, sending, &call);
-    let Outcome { summary, changes, stake_free_at } = outcome::outcome(&case)?;
+    let Outcome { summary, changes, stake_free_at } = outcome::outcome(&case, &conditions)?;
     let warnings = warning::warnings(&case, &changes);
     let as_of = basis.head;
     Ok(MemberCall {

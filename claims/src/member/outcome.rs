@@ -1,9 +1,10 @@
 //! What a call does: in a sentence, and as amounts before and after.
 
 use super::action::MemberAction;
+use super::condition::{Condition, ConditionKind, Verdict};
 use super::encode::signer_of;
 use super::value::CallValue;
-use super::{Case, ClaimsError};
+use super::{Case, ClaimsError, possible_from};
 use alloy_primitives::Address;
 use tally_engine::{AmountError, SequencerState, Status, UnixTime, Wei};
 use tally_text::{address, exact_metis, time};
@@ -115,10 +116,58 @@ fn addressed(kind: ChangeKind, before: Address, after: Address) -> CallChange {
     )
 }
 
-/// What comes of the call, if the contract takes it right after the log's last L1 block.
-pub(super) fn outcome(case: &Case<'_>) -> Result<Outcome, ClaimsError> {
+/// What comes of the call right after the log's last L1 block: nothing, with the reason, if a condition fails.
+pub(super) fn outcome(case: &Case<'_>, conditions: &[Condition]) -> Result<Outcome, ClaimsError> {
+    let (summary, changes) = if_taken(case)?;
+    let is_active = case.state.is_some_and(|state| state.status == Status::Active);
+    let is_refused = conditions.iter().any(|condition| condition.verdict == Verdict::Fails);
+    let stake_free_at = match (case.action, case.state) {
+        (MemberAction::Unlock { .. }, Some(_)) if is_active && !is_refused => {
+            case.basis.head.timestamp.0.checked_add(case.basis.pool.exit_delay_secs).map(UnixTime)
+        }
+        (_, Some(state)) if state.status == Status::Inactive => Some(state.unlock_claim_time),
+        _ => None,
+    };
+    if is_refused {
+        let summary = if summary.starts_with("Nothing:") { summary } else { refused(&summary, conditions) };
+        return Ok(Outcome { summary, changes: Vec::new(), stake_free_at });
+    }
+    let summary = match (case.action, stake_free_at) {
+        (MemberAction::Unlock { .. }, Some(at)) => {
+            format!("{summary} The stake can be taken out from {} on, at the earliest.", time(at))
+        }
+        _ => summary,
+    };
+    Ok(Outcome { summary, changes, stake_free_at })
+}
+
+/// What a call does that the contract refuses now, and why.
+fn refused(if_taken: &str, conditions: &[Condition]) -> String {
+    if let Some(from) = possible_from(conditions) {
+        let mut rest = if_taken.chars();
+        let first = rest.next().map(|first| first.to_ascii_lowercase());
+        let later: String = first.into_iter().chain(rest).collect();
+        return format!("Nothing before {}; from then on it {later}", time(from));
+    }
+    let failing = conditions.iter().filter(|condition| condition.verdict == Verdict::Fails);
+    let reasons = failing.map(|condition| match (condition.kind, &condition.found) {
+        (ConditionKind::RecipientIsSet, _) => "it needs a recipient first".to_owned(),
+        (kind, Some(found)) => format!("it takes that {} (found: {})", kind.text(), found.shown()),
+        (kind, None) => format!("it takes that {}", kind.text()),
+    });
+    format!("Nothing: the contract refuses it. {}.", sentence(&reasons.collect::<Vec<_>>().join("; ")))
+}
+
+/// A text that begins with a capital letter.
+fn sentence(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(rest).collect()
+}
+
+/// What comes of the call, if the contract takes it.
+fn if_taken(case: &Case<'_>) -> Result<(String, Vec<CallChange>), ClaimsError> {
     let id = case.id;
-    let (summary, changes) = match (case.action, case.state) {
+    Ok(match (case.action, case.state) {
         (MemberAction::Join { owner, signer, amount, recipient, .. }, _) => {
             let mut changes = vec![
                 moved(ChangeKind::Taken, *amount),
@@ -142,24 +191,7 @@ pub(super) fn outcome(case: &Case<'_>) -> Result<Outcome, ClaimsError> {
             .map_err(ClaimsError::amount(format!("what the call makes of sequencer {id}")))?,
         // Every other action names a sequencer, which was found before.
         (_, None) => (String::new(), Vec::new()),
-    };
-    let stake_free_at = match (case.action, case.state) {
-        (MemberAction::Unlock { .. }, Some(_)) => {
-            case.basis.head.timestamp.0.checked_add(case.basis.pool.exit_delay_secs).map(UnixTime)
-        }
-        (_, Some(state)) if state.status == Status::Inactive => Some(state.unlock_claim_time),
-        _ => None,
-    };
-    let summary = match (case.action, stake_free_at) {
-        (MemberAction::Unlock { .. }, Some(at)) => {
-            format!("{summary} The stake can be taken out from {} on, at the earliest.", time(at))
-        }
-        (MemberAction::Finish { .. }, Some(at)) if at > case.basis.head.timestamp => {
-            format!("{summary} That is possible from {} on.", time(at))
-        }
-        _ => summary,
-    };
-    Ok(Outcome { summary, changes, stake_free_at })
+    })
 }
 
 /// What the action makes of a sequencer that there is.
@@ -190,14 +222,10 @@ fn of_sequencer(
             ("Nothing: there are no unclaimed rewards.".into(), vec![])
         }
         MemberAction::Claim { .. } => {
-            let summary = if state.reward_recipient.is_zero() {
-                format!("Nothing: {reward} METIS are unclaimed, and nobody is named who gets them.")
-            } else {
-                format!(
-                    "Pays {reward} METIS, all of the unclaimed rewards, to {} on L2 through the bridge.",
-                    to()
-                )
-            };
+            let summary = format!(
+                "Pays {reward} METIS, all of the unclaimed rewards, to {} on L2 through the bridge.",
+                to()
+            );
             (summary, paid_out(state).into())
         }
         MemberAction::Unlock { .. } => {

@@ -149,21 +149,34 @@ fn of_recipient(basis: &MemberBasis, recipient: Address) -> Vec<CallWarning> {
             "rewards that go to a wrong address, or to a contract that cannot move them, are lost: {shown} is an address on \
              L2, whatever it is on L1"
         ),
-        question: Some(Question {
-            text: "ask L2 for the code of the recipient: an account has none (0x)",
-            chain_id: basis.identity.l2_chain_id,
-            method: "eth_getCode",
-            from: None,
-            to: recipient,
-            data: None,
-            value: None,
-        }),
+        question: Some(of_l2(basis, recipient)),
     }];
     if !basis.paid_recipients.contains(&recipient) {
-        let text = format!("the pool never paid rewards to {shown} so far: compare it letter by letter");
-        found.push(warning(WarningKind::NewRecipient, text));
+        found.push(CallWarning {
+            kind: WarningKind::NewRecipient,
+            text: format!("the pool never paid rewards to {shown} so far: compare it letter by letter"),
+            question: Some(Question {
+                text: "ask L2 how many transactions the recipient has sent: with none (0x0) nobody has shown there that \
+                       they hold its key",
+                method: "eth_getTransactionCount",
+                ..of_l2(basis, recipient)
+            }),
+        });
     }
     found
+}
+
+/// Whether the recipient is a contract.
+fn of_l2(basis: &MemberBasis, recipient: Address) -> Question {
+    Question {
+        text: "ask L2 for the code of the recipient: an account has none (0x)",
+        chain_id: basis.identity.l2_chain_id,
+        method: "eth_getCode",
+        from: None,
+        to: recipient,
+        data: None,
+        value: None,
+    }
 }
 
 /// What of the stake after the call earns nothing, by the cap of the guide.

@@ -338,8 +338,41 @@ fn the_command_s_reports_say_what_was_found() {
     assert!(all.contains("\nnote ") && !all.contains("not shown"), "{all}");
     let (status, one, _) = tally(&["audit", "chain", "--log", log, "--batch", "10", "--sequencer", "4"]);
     assert!(status == 3 && one.contains(short) && !one.contains("sequencer 5"), "{one}");
-    // The verdict is of all that was checked, whatever is shown of it.
-    assert_eq!(tally(&["audit", "chain", "--log", log, "--sequencer", "12"]).0, 3);
+    // The verdict is of all that was checked, whatever is shown of it, and what is left out is told.
+    let of_all = tally(&["audit", "chain", "--log", log, "--report-format", "json"]).1;
+    let of_all: Value = serde_json::from_str(&of_all).unwrap();
+    let args = ["audit", "chain", "--log", log, "--sequencer", "12"];
+    let (status, text, _) = tally(&args);
+    let count = |report: &Value| report["findings"].as_array().unwrap().len();
+    let (json_status, of_one, _) = tally(&[&args[..], &["--report-format", "json"]].concat());
+    let of_one: Value = serde_json::from_str(&of_one).unwrap();
+    assert_eq!((status, json_status), (3, 3));
+    for field in ["verdict", "errors", "warnings", "notes", "totals"] {
+        assert_eq!(of_one[field], of_all[field], "{field}");
+    }
+    assert!(of_one["findings"].as_array().unwrap().iter().all(|finding| finding["sequencer"] == 12));
+    let others = count(&of_all) - count(&of_one);
+    let scope =
+        format!("only what is about sequencer 12; {others} findings of others are not shown\nDIFFERENT: ");
+    assert!(text.starts_with(&scope) && others > 10, "{text}");
+    assert!(!text.contains("posted  scheduled"), "no table without rows: {text}");
+    // What the log has not is a mistake, and nothing that is verified.
+    for (more, why) in [
+        (["--batch", "9999"], "--batch 9999: the log has the batches 2 to 44"),
+        (["--batch", "45"], "--batch 45: the log has the batches 2 to 44"),
+        (["--batch", "1"], "--batch 1: the log has the batches 2 to 44"),
+        (["--from-batch", "46"], "--from-batch 46: the log has the batches 2 to 44"),
+        (["--to-batch", "1"], "--to-batch 1: the log has the batches 2 to 44"),
+        (["--sequencer", "99"], "no sequencer is \"99\""),
+    ] {
+        let (status, out, err) = tally(&[&["audit", "chain", "--log", log][..], &more].concat());
+        assert!(status == 2 && out.is_empty() && err.contains(why), "{more:?}: {status} {err}");
+    }
+    assert_eq!(
+        tally(&["audit", "chain", "--log", log, "--from-batch", "45"]).0,
+        0,
+        "what came after the last"
+    );
     let report = dir.path().join("report.json");
     let path = report.to_str().unwrap();
     let args = ["audit", "chain", "--log", log, "--report-format", "json"];

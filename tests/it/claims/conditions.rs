@@ -179,3 +179,103 @@ fn what_to_know_before_is_told() {
     let nothing = kinds(&basis, MemberAction::Claim { sequencer: id });
     assert!(nothing.contains(&CallWarningKind::NothingUnclaimed), "{nothing:?}");
 }
+
+/// What a call says that it does is what it does: nothing where the contract refuses it.
+#[test]
+fn a_call_that_is_refused_does_nothing_and_says_why() {
+    let (basis, id) = able();
+    let (unlock, finish) = (MemberAction::Unlock { sequencer: id }, MemberAction::Finish { sequencer: id });
+    let claim = MemberAction::Claim { sequencer: id };
+    let made = |change: &dyn Fn(&mut engine::SequencerState), action: &MemberAction| {
+        let mut basis = basis.clone();
+        change(basis.pool.sequencers.get_mut(&id).unwrap());
+        let made = member_call(&basis, action.clone(), Sending::default()).unwrap();
+        (made.summary.clone(), made.changes.len(), made.stake_free_at, made.possible_from())
+    };
+    let now = basis.head.timestamp;
+    let later = UnixTime(now.0 + 1_000);
+    let leaving = |state: &mut engine::SequencerState| {
+        (state.status, state.unlock_claim_time) = (Status::Inactive, later);
+    };
+    // An exit that has begun does not begin again, and its stake is free when it was before.
+    let (summary, changes, free_at, from) = made(&leaving, &unlock);
+    assert_eq!(
+        summary,
+        "Nothing: the contract refuses it. It takes that the sequencer is active (found: Inactive)."
+    );
+    assert_eq!((changes, free_at, from), (0, Some(later), None));
+    let (summary, changes, free_at, from) = made(&|_| (), &finish);
+    assert!(
+        summary
+            .starts_with("Nothing: the contract refuses it. It takes that the sequencer has begun its exit")
+    );
+    assert_eq!((changes, free_at, from), (0, None, None));
+    // Time alone is against it: it says what comes then.
+    let (summary, changes, free_at, from) = made(&leaving, &finish);
+    assert!(summary.starts_with("Nothing before ") && summary.contains("from then on it returns the stake"));
+    assert_eq!((changes, free_at, from), (0, Some(later), Some(later)));
+    // Time is against it, and something else, too: no date can be told.
+    let nowhere = |state: &mut engine::SequencerState| {
+        leaving(state);
+        state.reward_recipient = Address::ZERO;
+    };
+    let (summary, changes, _, from) = made(&nowhere, &finish);
+    assert!(summary.contains("it needs a recipient first") && !summary.contains("0x0000"), "{summary}");
+    assert_eq!((changes, from), (0, None));
+    let unnamed = |state: &mut engine::SequencerState| state.reward_recipient = Address::ZERO;
+    for action in [&claim, &unlock] {
+        let (summary, changes, free_at, _) = made(&unnamed, action);
+        assert_eq!(summary, "Nothing: the contract refuses it. It needs a recipient first.");
+        assert_eq!((changes, free_at), (0, None));
+    }
+    let withdraw = |amount| MemberAction::Withdraw { sequencer: id, amount };
+    let (summary, changes, ..) = made(&|_| (), &withdraw(metis(10_001)));
+    assert!(summary.contains("the stake is minLock at least (found: 19,999 METIS)"), "{summary}");
+    assert_eq!(changes, 0);
+    let increase = MemberAction::Increase { sequencer: id, amount: metis(70_001), with_rewards: false };
+    assert_eq!(made(&|_| (), &increase).1, 0);
+    // Taken, it does what it says.
+    let (summary, changes, free_at, from) = made(&|_| (), &unlock);
+    assert!(summary.starts_with("Pays 5 METIS"), "{summary}");
+    assert_eq!((changes, from), (3, None));
+    assert_eq!(free_at, Some(UnixTime(now.0 + basis.pool.exit_delay_secs)));
+}
+
+/// A stake that there is not is no zero, nor the greatest number.
+#[test]
+fn what_does_not_fit_has_no_value() {
+    let (basis, id) = able();
+    let found = |action, kind| {
+        let made = member_call(&basis, action, Sending::default()).unwrap();
+        made.conditions.into_iter().find(|condition| condition.kind == kind).unwrap().found
+    };
+    let withdraw = MemberAction::Withdraw { sequencer: id, amount: metis(30_001) };
+    assert_eq!(found(withdraw, ConditionKind::StakeAtLeastMin), None);
+    let increase = MemberAction::Increase { sequencer: id, amount: Wei::new(U256::MAX), with_rewards: false };
+    assert_eq!(found(increase, ConditionKind::StakeAtMostMax), None);
+}
+
+/// The ETH that is given is what there is, not what is wanted; the check of unlocks is asked only with it; and of a recipient
+/// that was never paid L2 is asked whether anybody uses it.
+#[test]
+fn questions_are_asked_that_an_answer_decides() {
+    let (basis, id) = able();
+    let unlock = MemberAction::Unlock { sequencer: id };
+    let of = |eth, kind| {
+        let made = member_call(&basis, unlock.clone(), Sending { eth, ..Sending::default() }).unwrap();
+        made.conditions.into_iter().find(|condition| condition.kind == kind).unwrap()
+    };
+    let eth = Some(metis(1));
+    let bridge = of(eth, ConditionKind::BridgeEth);
+    assert_eq!((bridge.wanted, bridge.found), (None, Some(tally_claims::CallValue::Eth(metis(1)))));
+    assert_eq!(bridge.question.unwrap().value, eth);
+    assert_eq!(of(eth, ConditionKind::UnpublishedCheck).question.unwrap().value, eth);
+    let unasked = of(None, ConditionKind::UnpublishedCheck);
+    assert_eq!((unasked.verdict, unasked.question), (Verdict::Unknown, None));
+    let recipient = MemberAction::Recipient { sequencer: id, recipient: Address::repeat_byte(0x11) };
+    let made = member_call(&basis, recipient, Sending::default()).unwrap();
+    let asked: Vec<_> = made.warnings.iter().map(|warning| warning.question.as_ref().unwrap()).collect();
+    let asked: Vec<_> = asked.iter().map(|ask| (ask.method, ask.chain_id, ask.to)).collect();
+    let (l2, to) = (basis.identity.l2_chain_id, Address::repeat_byte(0x11));
+    assert_eq!(asked, [("eth_getCode", l2, to), ("eth_getTransactionCount", l2, to)]);
+}

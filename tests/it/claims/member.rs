@@ -333,6 +333,13 @@ fn the_command_prepares_calls_for_wallets() {
             "recipient --sequencer 7 --eth 1 --recipient 0x0000000000000000000000000000000000000009",
             "--eth: setSequencerRewardRecipient takes no ETH",
         ),
+        (
+            "withdraw --sequencer 7 --amount 1 --eth 0",
+            "withdraw takes no --eth: only claim, unlock and finish",
+        ),
+        ("withdraw --sequencer 7 --amount 1 --l2-gas 1", "withdraw takes no --l2-gas: only claim"),
+        ("claim --sequencer 7 --eth 0,005", "it has a comma"),
+        ("join --sequencer 7", "join takes no --sequencer"),
         ("join --amount 20000 --pubkey 0x00", "a public key has 64 bytes"),
         ("steal", "invalid value 'steal'"),
     ] {

@@ -207,7 +207,11 @@ fn the_command_refuses_with_a_status() {
         (vec!["rate", "--stake", "1", "--block-secs", "0", "--mrr", "0.2"], 2, "is no number of seconds"),
         (vec!["rate", "--stake", "1", "--block-secs", "2", "--mrr", "20"], 2, "did you mean 20 % or 0.2?"),
         (vec!["rate", "--stake", "-1", "--block-secs", "2", "--mrr", "0.2"], 2, "--stake"),
-        (vec!["rate", "--stake", "1e5", "--block-secs", "2", "--mrr", "0.2"], 2, "is no amount: write it as"),
+        (
+            vec!["rate", "--stake", "1e5", "--block-secs", "2", "--mrr", "0.2"],
+            2,
+            "is no amount of METIS: write it as",
+        ),
     ] {
         let (found, out, err) = tally(&[&["claims"], &args[..]].concat());
         assert_eq!((found, out.as_str()), (status, ""), "{args:?}: {err}");
