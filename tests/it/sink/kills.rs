@@ -66,7 +66,7 @@ fn a_sink_that_is_killed_like_its_server_and_its_database_ends_with_the_ledger()
     let (mut kills, mut patience_millis, mut had) = ([0_u32; 3], 0, 0);
     let mut served = Served::with_args(&args);
     let mut sunk = start_sink(&cluster, &served);
-    while kills.iter().sum::<u32>() < times(12, 100) || kills.contains(&0) || had < 50 {
+    while kills.iter().sum::<u32>() < times(6, 100) || kills.contains(&0) || had < 50 {
         std::thread::sleep(Duration::from_millis(random.u64(20..600) + patience_millis));
         let has = facts(&cluster);
         // However slow the machine is, some time a sink lives to write something. One that has everything is killed all the
@@ -227,7 +227,7 @@ fn a_final_block_that_goes_is_undone_however_often_everything_is_killed() {
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut kills, mut patience_millis, mut had) = ([0_u32; 4], 0, Err(String::new()));
-    let wanted = times(20, 100);
+    let wanted = times(8, 100);
     let mut is_replaced = false;
     loop {
         let killed = kills.iter().sum::<u32>();
