@@ -45,12 +45,26 @@ fn a_server_that_lies_about_a_sum_ends_the_sink_and_what_was_not_compared_is_not
     let dir = tempfile::tempdir().unwrap();
     let log = log_of("pool-a", dir.path());
     let served = Served::start(&log, &["--policy", "guide", "--policy", "locking-pool"]);
+    let database = cluster.url();
+    // What it tells is on the standard error of a process of its own.
     let run = |url: &str, policy: &str| {
-        sink(&cluster, &["postgres", "--from", url, "--policy", policy, "--level", "debug"])
+        let args = [
+            "sink",
+            "postgres",
+            "--database",
+            &database,
+            "--from",
+            url,
+            "--policy",
+            policy,
+            "--level",
+            "debug",
+        ];
+        process::start(&args, &[]).end()
     };
     for policy in ["guide", "locking-pool"] {
         let (status, _, err) = run(&served.url(), policy);
-        assert!(status == 0 && err.contains(&format!("policy {policy}: {EQUAL}")), "{err}");
+        assert!(status.success() && err.contains(&format!("policy {policy}: {EQUAL}")), "{err}");
     }
     let lies = between(&served, |path, status, mut body| {
         if path.starts_with("/v1/sequencers") {
@@ -61,7 +75,7 @@ fn a_server_that_lies_about_a_sum_ends_the_sink_and_what_was_not_compared_is_not
         (status, body)
     });
     let (status, _, err) = run(&lies, "guide");
-    assert_eq!(status, 3, "{err}");
+    assert_eq!(status.code(), Some(3), "{err}");
     assert!(
         err.contains("its earned is ") && err.contains(" in the tables and 1 wei at the source"),
         "{err}"
@@ -74,7 +88,7 @@ fn a_server_that_lies_about_a_sum_ends_the_sink_and_what_was_not_compared_is_not
         (status, body)
     });
     let (status, _, err) = run(&open, "locking-pool");
-    assert!(status == 0 && !err.contains(EQUAL), "{err}");
+    assert!(status.success() && !err.contains(EQUAL), "{err}");
     // One that does not give the sums to everybody is not the end of the facts.
     let refuses = between(&served, |path, status, body| {
         if path.starts_with("/v1/sequencers") {
@@ -83,7 +97,7 @@ fn a_server_that_lies_about_a_sum_ends_the_sink_and_what_was_not_compared_is_not
         (status, body)
     });
     let (status, _, err) = run(&refuses, "guide");
-    assert!(status == 0 && !err.contains(EQUAL), "{err}");
+    assert!(status.success() && !err.contains(EQUAL), "{err}");
     assert!(err.contains("policy guide: the sums were not compared: the server: HTTP status 403"), "{err}");
 }
 

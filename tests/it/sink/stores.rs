@@ -21,9 +21,14 @@ struct Teller {
 impl Teller {
     /// One whose answers are of a moment that there was.
     fn new() -> Self {
+        Self::of("small-a")
+    }
+
+    /// The same, with all facts of a recorded log.
+    fn of(name: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let policies = vec![Policy::built_in("guide").unwrap()];
-        let mut feed = LogFeed::new(log_of("small-a", dir.path()), None, policies);
+        let mut feed = LogFeed::new(log_of(name, dir.path()), None, policies);
         assert!(feed.advance().unwrap());
         let page = feed.page(0, Cursor::default(), 1_000).unwrap().unwrap();
         Self { at: page.at, told: page.facts, sequence: 0, holds: Vec::new() }
@@ -203,7 +208,7 @@ fn a_rollback_makes_void_what_it_says_and_nothing_is_lost() {
 #[test]
 fn an_epoch_whose_sums_do_not_add_up_is_refused() {
     let Some(cluster) = Cluster::start() else { return };
-    let of_log = Teller::new();
+    let of_log = Teller::of("pool-a");
     let is_epoch = |fact: &&NumberedFact| matches!(&fact.fact.kind, FactKind::EpochClosed { rows, .. } if !rows.is_empty());
     let epochs: Vec<FactKind> =
         of_log.told.iter().filter(is_epoch).map(|fact| fact.fact.kind.clone()).collect();
