@@ -30,7 +30,8 @@ pub(crate) fn run(command: &SinkCommand, output: &mut Output<'_>) -> Result<u8> 
         }
         SinkCommand::Publish(args) => {
             let shown = usage(Schema::new(&args.shown))?;
-            write!(output.out, "{}", tally_sink::publish_sql(&args.schema.get()?, &shown))?;
+            let former = args.take_over.as_deref().map(|name| usage(Schema::new(name))).transpose()?;
+            write!(output.out, "{}", tally_sink::publish_sql(&args.schema.get()?, &shown, former.as_ref()))?;
             Ok(DONE)
         }
         SinkCommand::Check(args) => check(args, output),
@@ -38,6 +39,7 @@ pub(crate) fn run(command: &SinkCommand, output: &mut Output<'_>) -> Result<u8> 
 }
 
 fn postgres(args: &SinkPostgresArgs, output: &mut Output<'_>) -> Result<u8> {
+    let _bars = tell(ProgressArg::Lines, args.level);
     let source = if let Some(url) = &args.from {
         let server = ServerFeed::new(url, args.policy.clone(), args.from_token_file.clone());
         Source::server(usage(server)?)
@@ -52,13 +54,13 @@ fn postgres(args: &SinkPostgresArgs, output: &mut Output<'_>) -> Result<u8> {
         source,
         follow: args.follow,
         blocks: args.blocks,
+        add_version: args.add_version,
         notify: args.notify,
         compare_every: (args.compare_secs > 0).then(|| Duration::from_secs(args.compare_secs)),
     };
     let metrics_access =
         args.metrics.listen.map(|listen| Ok::<_, anyhow::Error>((listen, access(&args.metrics, listen)?)));
     let metrics_access = metrics_access.transpose()?;
-    let _bars = tell(ProgressArg::Lines, args.level);
     let metrics = SinkMetrics::default();
     let runtime = runtime()?;
     let applied = runtime.block_on(async {
@@ -110,7 +112,7 @@ fn access(args: &SinkMetricsArgs, listen: SocketAddr) -> Result<Access> {
 fn migrate(args: &SinkMigrateArgs, output: &mut Output<'_>) -> Result<u8> {
     let schema = args.database.schema.get()?;
     if args.print {
-        write!(output.out, "{}", tally_sink::migrations_sql(&schema))?;
+        write!(output.out, "{}", usage(tally_sink::migrations_sql(&schema, args.from_version))?)?;
         return Ok(DONE);
     }
     let database = args.database.get()?;

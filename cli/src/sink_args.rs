@@ -104,6 +104,9 @@ pub(crate) struct SinkPostgresArgs {
     /// Keep the ledger by block of each epoch that is over, too; it comes from a log alone
     #[arg(long, env = "TALLY_SINK_BLOCKS", value_parser = BoolishValueParser::new(), conflicts_with = "from")]
     pub(crate) blocks: bool,
+    /// Take up a policy under a name that the tables have with other rules, too: for readers who tell policies by their digest
+    #[arg(long, env = "TALLY_SINK_ADD_VERSION", value_parser = BoolishValueParser::new())]
+    pub(crate) add_version: bool,
     /// Send a NOTIFY with the sequence number in each transaction that brings facts, at the channel that has the schema's name
     #[arg(long, env = "TALLY_SINK_NOTIFY", value_parser = BoolishValueParser::new())]
     pub(crate) notify: bool,
@@ -147,6 +150,15 @@ pub(crate) struct SinkMigrateArgs {
     /// Print the migrations as a script, and touch no database
     #[arg(long, env = "TALLY_SINK_PRINT", value_parser = BoolishValueParser::new())]
     pub(crate) print: bool,
+    /// With --print: the version of the tables that the script is for; 0: there are none yet
+    #[arg(
+        long,
+        env = "TALLY_SINK_FROM_VERSION",
+        value_name = "VERSION",
+        default_value_t = 0,
+        requires = "print"
+    )]
+    pub(crate) from_version: i64,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
 }
@@ -164,6 +176,9 @@ pub(crate) struct SinkPublishArgs {
     /// The schema that readers know, whose views are made or replaced
     #[arg(long = "as", env = "TALLY_SINK_AS", value_name = "NAME")]
     pub(crate) shown: String,
+    /// A schema whose payouts and payments are taken over in the same transaction; nothing may be paid by it any more
+    #[arg(long, env = "TALLY_SINK_TAKE_OVER", value_name = "NAME")]
+    pub(crate) take_over: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,9 @@
 -- What the feed told, as it was told: nothing in these tables may still change, but that a rollback marks rows as void.
 
-CREATE DOMAIN wei AS numeric(78, 0)
-    CHECK (VALUE >= 0 AND VALUE <= 115792089237316195423570985008687907853269984665640564039457584007913129639935);
+-- Without a scale, which would round what is given with decimals in silence.
+CREATE DOMAIN wei AS numeric
+    CHECK (VALUE >= 0 AND VALUE <= 115792089237316195423570985008687907853269984665640564039457584007913129639935
+        AND scale(VALUE) = 0);
 COMMENT ON DOMAIN wei IS 'An amount in wei, 10^-18 METIS: a whole number from 0 to 2^256 - 1.';
 CREATE DOMAIN account AS bytea CHECK (octet_length(VALUE) = 20);
 COMMENT ON DOMAIN account IS 'The 20 bytes of an address.';
@@ -53,6 +55,7 @@ CREATE TABLE fact (
     log_index bigint,
     body json NOT NULL,
     void_by bigint,
+    committed_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (policy, entry),
     FOREIGN KEY (policy, void_by) REFERENCES fact,
     CHECK ((position IS NULL) = (link IS NULL)),
@@ -75,6 +78,7 @@ COMMENT ON COLUMN fact.transaction IS 'The hash of the L1 transaction of the eve
 COMMENT ON COLUMN fact.log_index IS 'The index of the event among the logs of its block.';
 COMMENT ON COLUMN fact.body IS 'All of the fact, by the byte as it was told: its link is of this text.';
 COMMENT ON COLUMN fact.void_by IS 'The entry of the rollback that made it void; null while it holds.';
+COMMENT ON COLUMN fact.committed_at IS 'When it was written, by the clock of the database: of a rollback, when what it made void became void here.';
 
 CREATE TABLE epoch (
     policy integer NOT NULL, entry bigint NOT NULL, void_by bigint,

@@ -19,7 +19,7 @@ COMMENT ON VIEW facts IS 'The facts that hold.';
 
 CREATE VIEW rollbacks AS
 SELECT f.policy, p.name AS policy_name, f.entry, f.sequence,
-    (SELECT count(*) FROM fact v WHERE v.policy = f.policy AND v.void_by = f.entry) AS voided_facts
+    (SELECT count(*) FROM fact v WHERE v.policy = f.policy AND v.void_by = f.entry) AS voided_facts, f.committed_at
 FROM fact f JOIN feed p USING (policy)
 WHERE f.type = 'rollback';
 COMMENT ON VIEW rollbacks IS 'The rollbacks, and how many facts each made void here.';
@@ -138,7 +138,8 @@ WITH last_epoch AS (
     WHERE r.void_by IS NULL AND r.cumulative_wei > 0
     ORDER BY r.policy, r.sequencer, r.epoch DESC
 )
-SELECT o.policy, p.name AS policy_name, 'distribution'::text AS basis, o.sequencer, hex(named.address) AS recipient,
+SELECT o.policy, p.name AS policy_name, p.version AS policy_version, hex(p.policy_digest) AS policy_digest,
+    'distribution'::text AS basis, o.sequencer, hex(named.address) AS recipient,
     o.cumulative_wei AS amount_wei, metis(o.cumulative_wei) AS amount_metis, o.epoch AS up_to_epoch, NULL::bigint AS up_to_batch,
     hex(d.root) AS root
 FROM owed o JOIN feed p USING (policy)
@@ -147,10 +148,10 @@ LEFT JOIN LATERAL (SELECT address FROM role_change c
     WHERE c.policy = o.policy AND c.sequencer = o.sequencer AND c.role = 'recipient' AND c.void_by IS NULL AND c.entry < o.entry
     ORDER BY c.entry DESC LIMIT 1) named ON true
 UNION ALL
-SELECT b.policy, b.policy_name, 'contract', b.sequencer, hex(named.address),
+SELECT b.policy, b.policy_name, q.version, hex(q.policy_digest), 'contract', b.sequencer, hex(named.address),
     b.unclaimed_wei, b.unclaimed_metis, NULL,
     (SELECT max(batch) FROM batch c WHERE c.policy = b.policy AND c.void_by IS NULL), NULL
-FROM balances b
+FROM balances b JOIN feed q USING (policy)
 LEFT JOIN LATERAL (SELECT address FROM role_change c
     WHERE c.policy = b.policy AND c.sequencer = b.sequencer AND c.role = 'recipient' AND c.void_by IS NULL
     ORDER BY c.entry DESC LIMIT 1) named ON true
@@ -206,6 +207,9 @@ BEGIN
             ('l1_block', 'The number of the L1 block.'),
             ('transaction', 'The hash of the L1 transaction.'),
             ('log_index', 'The index of the event among the logs of its block.'),
+            ('committed_at', 'When it was written, and what it made void became void here, by the clock of the database.'),
+            ('policy_version', 'The version of that policy.'),
+            ('policy_digest', 'The digest of all rules of that policy: rows of another digest are of other rules.'),
             ('voided_facts', 'How many facts it made void that were told here.'),
             ('epoch', 'The number of the epoch, from 0.'),
             ('starts', 'When the epoch began, in Unix seconds.'),

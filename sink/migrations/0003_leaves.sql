@@ -57,7 +57,8 @@ WITH last_epoch AS (
     WHERE r.void_by IS NULL AND r.cumulative_wei > 0
     ORDER BY r.policy, r.sequencer, r.epoch DESC
 )
-SELECT o.policy, p.name AS policy_name, 'distribution'::text AS basis, o.sequencer, hex(named.address) AS recipient,
+SELECT o.policy, p.name AS policy_name, p.version AS policy_version, hex(p.policy_digest) AS policy_digest,
+    'distribution'::text AS basis, o.sequencer, hex(named.address) AS recipient,
     o.cumulative_wei AS amount_wei, metis(o.cumulative_wei) AS amount_metis, o.epoch AS up_to_epoch, NULL::bigint AS up_to_batch,
     hex(d.root) AS root, hashes(l.proof) AS proof
 FROM owed o JOIN feed p USING (policy)
@@ -67,10 +68,10 @@ LEFT JOIN LATERAL (SELECT address FROM role_change c
     WHERE c.policy = o.policy AND c.sequencer = o.sequencer AND c.role = 'recipient' AND c.void_by IS NULL AND c.entry < o.entry
     ORDER BY c.entry DESC LIMIT 1) named ON true
 UNION ALL
-SELECT b.policy, b.policy_name, 'contract', b.sequencer, hex(named.address),
+SELECT b.policy, b.policy_name, q.version, hex(q.policy_digest), 'contract', b.sequencer, hex(named.address),
     b.unclaimed_wei, b.unclaimed_metis, NULL,
     (SELECT max(batch) FROM batch c WHERE c.policy = b.policy AND c.void_by IS NULL), NULL, NULL
-FROM balances b
+FROM balances b JOIN feed q USING (policy)
 LEFT JOIN LATERAL (SELECT address FROM role_change c
     WHERE c.policy = b.policy AND c.sequencer = b.sequencer AND c.role = 'recipient' AND c.void_by IS NULL
     ORDER BY c.entry DESC LIMIT 1) named ON true

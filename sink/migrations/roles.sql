@@ -29,9 +29,14 @@ GRANT USAGE ON SCHEMA "{schema}" TO "{schema}_writer", "{schema}_reader", "{sche
 GRANT SELECT ON ALL TABLES IN SCHEMA "{schema}" TO "{schema}_writer", "{schema}_reader", "{schema}_payer";
 -- The writer adds rows, marks them as void, and moves the cursor. It deletes nothing and changes no amount.
 GRANT INSERT ON {tables} TO "{schema}_writer";
-GRANT UPDATE ON "{schema}".feed TO "{schema}_writer";
+-- A script of before gave it the whole of feed: whose name and digest say who is paid by which rules.
+REVOKE UPDATE ON "{schema}".feed FROM "{schema}_writer";
+GRANT UPDATE (entry, sequence, facts, link, cursor, log_digest, final_l1_block, final_l2_block, committed_at)
+    ON "{schema}".feed TO "{schema}_writer";
 {voids}
 GRANT EXECUTE ON FUNCTION "{schema}".ledger_begin, "{schema}".ledger_end TO "{schema}_writer";
 -- The payer writes down what it is going to pay and what was paid, and changes neither.
 GRANT INSERT (policy, sequencer, cumulative_wei, previous_wei, recipient, epoch) ON "{schema}".payout TO "{schema}_payer";
-GRANT INSERT ON "{schema}".payment TO "{schema}_payer";
+REVOKE INSERT ON "{schema}".payment FROM "{schema}_payer";
+GRANT INSERT (reference, policy, sequencer, cumulative_wei, recipient, amount_wei, paid_at) ON "{schema}".payment TO "{schema}_payer";
+GRANT EXECUTE ON FUNCTION "{schema}".supersede TO "{schema}_payer";

@@ -32,6 +32,8 @@ pub(crate) struct Writing {
     pub(crate) channel: Option<String>,
     /// Where the ledger by block comes from, if it is kept.
     pub(crate) ledger: Option<Arc<Mutex<LogFeed>>>,
+    /// Whether a policy is taken up under a name that the tables have with other rules.
+    pub(crate) adds_versions: bool,
 }
 
 /// A transaction of the database.
@@ -127,10 +129,15 @@ impl PostgresBatch<'_> {
 impl PostgresBatch<'_> {
     /// Adds what follows from several facts: the leaves of distributions, and the ledger by block of epochs.
     async fn add_derived(&self, entries: &[Entry]) -> Result<(), SinkError> {
+        let policy = (self.number, self.policy.name.as_str());
+        let is_epoch = |entry: &&Entry| matches!(entry.fact.fact.kind, FactKind::EpochClosed { .. });
+        if let Some(first) = entries.iter().find(is_epoch) {
+            derived::check_sums(&self.transaction, self.patience, policy, signed(first.entry, "entry")?)
+                .await?;
+        }
         let is_distribution =
             |entry: &&Entry| matches!(entry.fact.fact.kind, FactKind::DistributionReady { .. });
         if let Some(first) = entries.iter().find(is_distribution) {
-            let policy = (self.number, self.policy.name.as_str());
             derived::add_leaves(&self.transaction, self.patience, policy, signed(first.entry, "entry")?)
                 .await?;
         }

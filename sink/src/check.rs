@@ -71,7 +71,7 @@ pub async fn check(
 }
 
 async fn check_feed(session: &Session, policy: &Policy, told: &Told<'_>) -> Result<Checked, SinkError> {
-    let statement = "SELECT policy, entry, sequence, facts, link, cursor FROM feed WHERE policy_digest = $1";
+    let statement = "SELECT policy, entry, sequence, facts, link, cursor, name, version FROM feed WHERE policy_digest = $1";
     let name = policy.name().to_owned();
     let digest = policy.digest();
     let digest = digest.as_slice();
@@ -84,7 +84,15 @@ async fn check_feed(session: &Session, policy: &Policy, told: &Told<'_>) -> Resu
     let number = row.try_get(0)?;
     let mut walk = Walk::new(session, number);
     let stands = standing_of(&row, 1)?;
-    walk.all(&stands).await?;
+    let (its_name, its_version): (&str, i64) = (row.try_get(6)?, row.try_get(7)?);
+    if (its_name, its_version) == (policy.name(), i64::from(policy.version())) {
+        walk.all(&stands).await?;
+    } else {
+        walk.difference = Some(format!(
+            "feed: it is called {its_name}@{its_version}, and the policy of its digest is {name}@{}",
+            policy.version()
+        ));
+    }
     let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
     let mut rows: Vec<(&'static str, u64)> = TABLES.iter().map(|table| table.name).zip(walk.rows).collect();
     let (mut missing, mut without_blocks) = (0, 0);
@@ -243,7 +251,16 @@ impl<'a> Walk<'a> {
             if position.is_some() || found_link.is_some() || told.rollback.is_none() {
                 return Ok(Err("it is a rollback, and has the place of a fact".into()));
             }
+            let kept = Cursor { rollback: None, ..told };
+            let is_of_it = told.facts <= at.facts;
             self.roll_back(told.facts, entry, at);
+            // One of facts that were never told here cannot be looked at.
+            if is_of_it && kept != Cursor::after(at.facts, &at.link) {
+                let should_be = Cursor::after(at.facts, &at.link);
+                return Ok(Err(format!(
+                    "its cursor {cursor} does not begin with {should_be}, to which it goes back"
+                )));
+            }
             at.cursor = after_rollback(at.facts, &at.link, &told);
         } else {
             at.facts = at.facts.saturating_add(1);

@@ -5,7 +5,7 @@ use crate::blocks::{BlockSums, HEADER, TRAILER, column_names, encode};
 use crate::database::Patience;
 use crate::error::SinkError;
 use crate::leaves::prove;
-use crate::rows::{hex_of, signed, unsigned};
+use crate::rows::{amount_of, hex_of, signed, unsigned};
 use alloy_primitives::{Address, B256, U256};
 use bytes::Bytes;
 use futures_util::SinkExt;
@@ -14,6 +14,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use tally_feed::LogFeed;
 use tally_wire::{Fact, FactKind, Policy};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Transaction};
 
 /// The distributions that hold and have no leaves yet, from an entry on.
@@ -29,6 +30,21 @@ const OWED: &str = "SELECT r.sequencer, r.cumulative_wei, named.address FROM (\
         WHERE c.policy = $1 AND c.sequencer = r.sequencer AND c.role = 'recipient' AND c.void_by IS NULL AND c.entry < $3 \
         ORDER BY c.entry DESC LIMIT 1) named ON true \
     ORDER BY r.sequencer";
+
+/// Epochs from an entry on whose rows do not add up to what the fact says.
+const UNEQUAL_EPOCH: &str = "SELECT e.entry, e.epoch, e.blocks, e.reward_wei::text, r.blocks::text, r.reward_wei::text FROM epoch e, \
+    LATERAL (SELECT coalesce(sum(blocks), 0) AS blocks, coalesce(sum(reward_wei), 0) AS reward_wei FROM epoch_reward r \
+        WHERE r.policy = e.policy AND r.entry = e.entry) r \
+    WHERE e.policy = $1 AND e.entry >= $2 AND (e.blocks, e.reward_wei) IS DISTINCT FROM (r.blocks, r.reward_wei) \
+    ORDER BY e.entry LIMIT 1";
+
+/// Rows of epochs from an entry on that hold and whose sum since the beginning is not that of before and what they earned.
+const UNEQUAL_SUM: &str = "SELECT r.entry, r.epoch, r.sequencer, r.cumulative_wei::text, before.cumulative_wei::text, r.reward_wei::text \
+    FROM epoch_reward r, LATERAL (SELECT coalesce((SELECT p.cumulative_wei FROM epoch_reward p \
+        WHERE p.policy = r.policy AND p.sequencer = r.sequencer AND p.void_by IS NULL AND p.epoch < r.epoch \
+        ORDER BY p.epoch DESC LIMIT 1), 0) AS cumulative_wei) before \
+    WHERE r.policy = $1 AND r.entry >= $2 AND r.void_by IS NULL AND r.cumulative_wei <> before.cumulative_wei + r.reward_wei \
+    ORDER BY r.entry, r.sequencer LIMIT 1";
 
 const ADD_LEAVES: &str = "INSERT INTO leaf (policy, entry, epoch, sequencer, recipient, cumulative_wei, proof) \
     SELECT $1, $2, $3, sequencer, recipient, cumulative_wei, proof \
@@ -112,6 +128,38 @@ pub(crate) async fn add_leaves(
     Ok(())
 }
 
+/// Refuses epochs from entry `from` on whose sums are not what their rows come to: what is paid goes by these sums.
+pub(crate) async fn check_sums(
+    transaction: &Transaction<'_>,
+    patience: Patience,
+    (policy, name): (i32, &str),
+    from: i64,
+) -> Result<(), SinkError> {
+    let broken = |entry, what| SinkError::Underived { policy: name.into(), entry, what };
+    let parameters: [&(dyn ToSql + Sync); 2] = [&policy, &from];
+    let found =
+        patience.within("adding epochs up", transaction.query_opt(UNEQUAL_EPOCH, &parameters)).await?;
+    if let Some(row) = found {
+        let (epoch, blocks): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
+        let [reward, row_blocks, row_reward]: [&str; 3] = [row.try_get(3)?, row.try_get(4)?, row.try_get(5)?];
+        let what = format!(
+            "epoch {epoch} earned {reward} wei for {blocks} blocks, and its rows come to {row_reward} wei for {row_blocks}"
+        );
+        return Err(broken(row.try_get(0)?, what));
+    }
+    let found = patience.within("adding sums up", transaction.query_opt(UNEQUAL_SUM, &parameters)).await?;
+    if let Some(row) = found {
+        let (epoch, sequencer): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
+        let [sum, before, reward]: [&str; 3] = [row.try_get(3)?, row.try_get(4)?, row.try_get(5)?];
+        let what = format!(
+            "sequencer {sequencer} has {sum} wei since the beginning after epoch {epoch}, and had {before} before it and \
+             earned {reward} in it"
+        );
+        return Err(broken(row.try_get(0)?, what));
+    }
+    Ok(())
+}
+
 /// What a fact says of an epoch that is over.
 pub(crate) struct Closed {
     entry: i64,
@@ -128,14 +176,7 @@ impl Closed {
         let entry = signed(entry, "entry")?;
         let mut earned = BTreeMap::new();
         for row in rows {
-            let text = row.reward_wei.as_str();
-            let expected = "an amount of wei below 2^256";
-            let reward = text.parse().map_err(|_| SinkError::Value {
-                field: "reward_wei",
-                found: text.into(),
-                expected,
-            })?;
-            earned.insert(row.sequencer, (row.blocks, reward));
+            earned.insert(row.sequencer, (row.blocks, amount_of(&row.reward_wei, "reward_wei")?));
         }
         Ok(Some(Self { entry, epoch: *epoch, digest: digest.as_str().into(), earned }))
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 use tally_feed::FeedError;
+use tokio_postgres::error::SqlState;
 
 /// Why facts do not come into the database.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,11 @@ pub enum SinkError {
         /// The limit, in bytes.
         bytes_max: usize,
     },
+    /// An answer has something that is not known here.
+    #[error(
+        "the server: an answer with something that this version does not know, {0}: take a newer `tally`"
+    )]
+    Unknown(String),
     /// An answer cannot be read.
     #[error("the server: an answer that is none: {0}")]
     NoAnswer(String),
@@ -107,6 +113,36 @@ pub enum SinkError {
         expected: String,
         /// What the payment is called.
         reference: String,
+    },
+    /// All payments of a sequencer together are more than is owed.
+    #[error(
+        "policy {policy}, sequencer {sequencer}: {paid_wei} wei were paid since the beginning, and it is owed {expected}: see the view payout_faults; say in payment.accepted why a payment is left as it is"
+    )]
+    Overpaid {
+        /// The name of the policy.
+        policy: String,
+        /// The id of the sequencer.
+        sequencer: i64,
+        /// What was paid to it.
+        paid_wei: String,
+        /// What it is owed.
+        expected: String,
+    },
+    /// The tables have other rules under the same name.
+    #[error(
+        "policy {policy}: the tables have it as version {version} with the digest {digest}, and the source tells of version {told_version} with {told}: whoever selects by name would pay by both. Write it into another schema, or say --add-version if all who read the tables tell policies by their digest"
+    )]
+    SameName {
+        /// The name of the policy.
+        policy: String,
+        /// The version that the tables have.
+        version: i64,
+        /// The digest that the tables have.
+        digest: String,
+        /// The version that the source tells of.
+        told_version: i64,
+        /// The digest that the source tells of.
+        told: String,
     },
     /// A value of a fact cannot be stored.
     #[error("{field}: {found} is not {expected}")]
@@ -221,6 +257,9 @@ impl SinkError {
             | Self::Underived { .. }
             | Self::Sums { .. }
             | Self::VoidPaid { .. }
+            | Self::Overpaid { .. }
+            | Self::SameName { .. }
+            | Self::Unknown(_)
             | Self::Held { .. }
             | Self::Newer { .. }
             | Self::Older { .. }
@@ -239,7 +278,10 @@ impl SinkError {
 impl SinkError {
     /// Whether it says that what is in the tables, or was paid, is not as it should be, rather than that something cannot be done.
     pub fn is_difference(&self) -> bool {
-        matches!(self, Self::Sums { .. } | Self::VoidPaid { .. } | Self::Underived { .. })
+        matches!(
+            self,
+            Self::Sums { .. } | Self::VoidPaid { .. } | Self::Overpaid { .. } | Self::Underived { .. }
+        )
     }
 }
 
@@ -253,7 +295,11 @@ fn is_outage(error: &tokio_postgres::Error) -> bool {
     };
     // Connections, a transaction that another one got in the way of, resources, the operator, the system.
     let classes = ["08", "40", "53", "57", "58"];
-    classes.iter().any(|class| code.code().starts_with(class))
+    // A server that can only be read from may be one that waits to take over, or that was just taken over from. A transaction
+    // that was open for too long was ended by the database.
+    let is_one =
+        [SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT].contains(code);
+    is_one || classes.iter().any(|class| code.code().starts_with(class))
 }
 
 /// What the database said, or why it could not be asked. Neither holds a password.

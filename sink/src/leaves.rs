@@ -2,6 +2,7 @@
 //! be the one that was published.
 
 use crate::error::SinkError;
+use crate::rows::amount_of;
 use alloy_primitives::{Address, B256, U256};
 use std::collections::BTreeMap;
 use tally_claims::{Leaf, MerkleTree};
@@ -40,9 +41,7 @@ impl Owed {
         let wrong = |field, found: &str, expected| SinkError::Value { field, found: found.into(), expected };
         if let FactKind::EpochClosed { rows, .. } = &fact.kind {
             for row in rows {
-                let text = row.cumulative_wei.as_str();
-                let sum = text.parse().map_err(|_| wrong("cumulative_wei", text, "an amount of wei"))?;
-                self.sums.insert(row.sequencer, sum);
+                self.sums.insert(row.sequencer, amount_of(&row.cumulative_wei, "cumulative_wei")?);
             }
         }
         if let FactKind::RecipientChanged { sequencer, recipient } = &fact.kind {

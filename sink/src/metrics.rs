@@ -36,8 +36,7 @@ pub struct SinkMetrics {
     lag_secs: Gauge<f64, AtomicU64>,
     transaction_secs: Histogram,
     retries: Counter,
-    comparisons: Counter,
-    void_paid: Gauge,
+    comparisons: Family<OfPolicy, Counter>,
     /// Since when not everything that the source tells is in the tables, as far as is known; `None` if everything is.
     behind_since: Arc<Mutex<Option<Instant>>>,
 }
@@ -49,7 +48,7 @@ impl Default for SinkMetrics {
         let (facts, rollbacks) = (Family::default(), Family::default());
         let (lag_facts, sequence): (Family<OfPolicy, Gauge>, _) = (Family::default(), Family::default());
         let (lag_secs, transaction_secs) = (Gauge::default(), Histogram::new(buckets));
-        let (retries, comparisons, void_paid) = (Counter::default(), Counter::default(), Gauge::default());
+        let (retries, comparisons): (_, Family<OfPolicy, Counter>) = (Counter::default(), Family::default());
         let mut r = Registry::with_prefix("tally_sink");
         r.register("facts", "Facts that were written", Family::clone(&facts));
         r.register("rollbacks", "Rollbacks that were written", Family::clone(&rollbacks));
@@ -65,7 +64,6 @@ impl Default for SinkMetrics {
         r.register_with_unit("transaction", help, Unit::Seconds, transaction_secs.clone());
         r.register("retries", "Times that something was tried again after an outage", retries.clone());
         r.register("comparisons", "Times that all sums were those of the source", comparisons.clone());
-        r.register("void_paid", "Whether something was paid that is void since", void_paid.clone());
         let behind_since = Arc::new(Mutex::new(Some(Instant::now())));
         Self {
             registry: Arc::new(r),
@@ -77,7 +75,6 @@ impl Default for SinkMetrics {
             transaction_secs,
             retries,
             comparisons,
-            void_paid,
             behind_since,
         }
     }
@@ -97,6 +94,7 @@ impl SinkMetrics {
     pub(crate) fn expect(&self, policy: &Policy) {
         let label = OfPolicy::from(policy);
         drop((self.facts.get_or_create(&label), self.rollbacks.get_or_create(&label)));
+        drop(self.comparisons.get_or_create(&label));
     }
 
     /// A page was written.
@@ -124,11 +122,7 @@ impl SinkMetrics {
         self.retries.inc();
     }
 
-    pub(crate) fn compared(&self) {
-        self.comparisons.inc();
-    }
-
-    pub(crate) fn set_void_paid(&self, is_paid: bool) {
-        self.void_paid.set(i64::from(is_paid));
+    pub(crate) fn compared(&self, policy: &Policy) {
+        self.comparisons.get_or_create(&OfPolicy::from(policy)).inc();
     }
 }

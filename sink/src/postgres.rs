@@ -5,7 +5,7 @@ use crate::column::Column;
 use crate::database::Database;
 use crate::derived;
 use crate::error::SinkError;
-use crate::rows::{DERIVED, TABLES, raw, unsigned};
+use crate::rows::{DERIVED, TABLES, hex_of, raw, unsigned};
 use crate::schema::Schema;
 use crate::session::{Backend, Session};
 use crate::store::{Standing, Store};
@@ -61,8 +61,10 @@ impl PostgresStore {
         let session = Session::open_alone(database, schema, former).await?;
         session.migrate().await?;
         let statements = Statements::prepare(&session).await?;
-        let writing = Writing { channel: None, ledger: None };
-        Ok(Self { session, statements, policies: BTreeMap::new(), writing })
+        let writing = Writing { channel: None, ledger: None, adds_versions: false };
+        let mut store = Self { session, statements, policies: BTreeMap::new(), writing };
+        store.fill_leaves().await?;
+        Ok(store)
     }
 
     /// The same, which tells others of each commit that brings facts: a `NOTIFY` to the channel that has the name of the schema.
@@ -76,6 +78,13 @@ impl PostgresStore {
     #[must_use]
     pub fn with_blocks(mut self, feed: Arc<Mutex<LogFeed>>) -> Self {
         self.writing.ledger = Some(feed);
+        self
+    }
+
+    /// The same, which also takes up a policy under a name that the tables have with other rules.
+    #[must_use]
+    pub fn with_versions(mut self) -> Self {
+        self.writing.adds_versions = true;
         self
     }
 
@@ -100,15 +109,24 @@ impl PostgresStore {
         Some((&self.session, *number))
     }
 
-    /// Adds what older versions, or a sink without the ledger by block, have left out of what holds. Each part of it is a
-    /// transaction of its own.
-    pub(crate) async fn fill(&mut self, policy: &Policy) -> Result<(), SinkError> {
+    /// Adds the leaves that older versions have left out, of all feeds, before anything else is written or asked for.
+    async fn fill_leaves(&mut self) -> Result<(), SinkError> {
+        let Session { connected, .. } = &mut self.session;
+        let patience = connected.patience;
+        let transaction = patience.within("beginning", connected.client.transaction()).await?;
+        let all = "SELECT policy, name FROM feed ORDER BY policy";
+        for row in patience.within("asking for feeds", transaction.query(all, &[])).await? {
+            let policy: (i32, &str) = (row.try_get(0)?, row.try_get(1)?);
+            derived::add_leaves(&transaction, patience, policy, 0).await?;
+        }
+        patience.within("committing", transaction.commit()).await
+    }
+
+    /// Adds the ledger by block that a sink without it has left out of what holds. Each epoch is a transaction of its own.
+    pub(crate) async fn fill_blocks(&mut self, policy: &Policy) -> Result<(), SinkError> {
         let Some(number) = self.policies.get(policy.digest.as_str()).copied() else { return Ok(()) };
         let Self { session, writing, .. } = self;
         let patience = session.connected.patience;
-        let transaction = patience.within("beginning", session.connected.client.transaction()).await?;
-        derived::add_leaves(&transaction, patience, (number, &policy.name), 0).await?;
-        patience.within("committing", transaction.commit()).await?;
         let Some(feed) = &writing.ledger else { return Ok(()) };
         for closed in derived::epochs_without_blocks(&session.connected.client, patience, number).await? {
             let transaction = patience.within("beginning", session.connected.client.transaction()).await?;
@@ -205,6 +223,20 @@ impl Store for PostgresStore {
             number
         } else {
             let digest = raw(policy.digest.as_str(), "digest")?;
+            if !writing.adds_versions {
+                let same = "SELECT version, policy_digest FROM feed WHERE name = $1 ORDER BY policy LIMIT 1";
+                if let Some(row) =
+                    patience.within("asking for feeds", transaction.query_opt(same, &[&policy.name])).await?
+                {
+                    return Err(SinkError::SameName {
+                        policy: policy.name.clone(),
+                        version: row.try_get(0)?,
+                        digest: hex_of(row.try_get(1)?),
+                        told_version: policy.version.into(),
+                        told: policy.digest.as_str().into(),
+                    });
+                }
+            }
             let (add, name, version) = (
                 "INSERT INTO feed (name, version, policy_digest) VALUES ($1, $2, $3::bytea) RETURNING policy",
                 &policy.name,

@@ -273,11 +273,16 @@ fn number(value: u64, field: &'static str) -> Result<Cell, SinkError> {
 }
 
 fn wei(amount: &Amount, field: &'static str) -> Result<Cell, SinkError> {
+    amount_of(amount, field).map(Cell::Wide)
+}
+
+/// An amount in wei: digits alone, and below 2^256.
+pub(crate) fn amount_of(amount: &Amount, field: &'static str) -> Result<U256, SinkError> {
     let text = amount.as_str();
     let is_number = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
     let value = U256::from_str_radix(text, 10).ok().filter(|_| is_number);
     let expected = "an amount of wei below 2^256";
-    value.map(Cell::Wide).ok_or_else(|| SinkError::Value { field, found: text.into(), expected })
+    value.ok_or_else(|| SinkError::Value { field, found: text.into(), expected })
 }
 
 fn optional(amount: Option<&Amount>, field: &'static str) -> Result<Cell, SinkError> {

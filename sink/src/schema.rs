@@ -17,11 +17,12 @@ const MIGRATIONS: [(&str, &str); 5] = [
 
 const ROLES: &str = include_str!("../migrations/roles.sql");
 const PUBLISH: &str = include_str!("../migrations/publish.sql");
+const TAKE_OVER: &str = include_str!("../migrations/take_over.sql");
 
 /// The longest name of a schema: the names of the roles are longer, and PostgreSQL takes 63 bytes.
 const NAME_BYTES_MAX: usize = 50;
 
-/// The name of a schema: small letters, digits and `_`, so that it never has to be quoted.
+/// The name of a schema: small letters, digits and `_`. Words of SQL such as `user` are among them, so that scripts quote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schema(String);
 
@@ -50,6 +51,11 @@ impl Schema {
         &self.0
     }
 
+    /// Its name as scripts have it.
+    pub(crate) fn quoted(&self) -> String {
+        format!("\"{}\"", self.0)
+    }
+
     /// The number of its lock.
     pub(crate) fn lock(&self) -> i32 {
         let digest = blake3::hash(self.0.as_bytes());
@@ -74,25 +80,41 @@ pub(crate) fn known_version() -> i64 {
     i64::try_from(MIGRATIONS.len()).expect("there are few")
 }
 
-/// All migrations as one script.
-pub fn migrations_sql(schema: &Schema) -> String {
-    let mut script =
-        format!("BEGIN;\nCREATE SCHEMA {schema};\nSET LOCAL search_path = {schema};\n{VERSIONS}\n");
-    for (version, name, sql) in migrations_after(0) {
+/// The migrations of a schema of version `found` as one script; with 0 it makes the schema.
+///
+/// # Errors
+///
+/// [`SinkError::Usage`] if there is no such version.
+pub fn migrations_sql(schema: &Schema, found: i64) -> Result<String, SinkError> {
+    let known = known_version();
+    if !(0..=known).contains(&found) {
+        let what = format!("--from-version {found}: the versions that are known here are 0 to {known}");
+        return Err(SinkError::Usage(what));
+    }
+    let mut script = "BEGIN;\n".to_owned();
+    let quoted = schema.quoted();
+    if found == 0 {
+        let _ = writeln!(script, "CREATE SCHEMA {quoted};");
+    }
+    let _ = writeln!(script, "SET LOCAL search_path = {quoted};");
+    if found == 0 {
+        let _ = writeln!(script, "{VERSIONS}");
+    }
+    for (version, name, sql) in migrations_after(found) {
         let _ = write!(script, "\n-- {name}\n{sql}\n{};\n", applied(version, name));
     }
-    script + "COMMIT;\n"
+    Ok(script + "COMMIT;\n")
 }
 
 /// A script that makes the roles of a schema and gives them their rights.
 pub fn roles_sql(schema: &Schema) -> String {
     let mut tables = vec!["fact"];
     tables.extend(TABLES.iter().map(|table| table.name).chain(DERIVED));
-    let with_schema = |table: &&str| format!("{schema}.{table}");
+    let with_schema = |table: &&str| format!("{}.{table}", schema.quoted());
     let all: Vec<String> = std::iter::once(&"feed").chain(&tables).map(with_schema).collect();
     let voids = tables.iter().map(with_schema);
     let voids: Vec<String> =
-        voids.map(|table| format!("GRANT UPDATE (void_by) ON {table} TO {schema}_writer;")).collect();
+        voids.map(|table| format!("GRANT UPDATE (void_by) ON {table} TO \"{schema}_writer\";")).collect();
     ROLES
         .replace("{schema}", &schema.0)
         .replace("{tables}", &all.join(", "))
@@ -100,9 +122,10 @@ pub fn roles_sql(schema: &Schema) -> String {
 }
 
 /// A script that makes views in the schema `shown` of everything that is for readers in `schema`, in place of those that show
-/// another schema until then.
-pub fn publish_sql(schema: &Schema, shown: &Schema) -> String {
-    PUBLISH.replace("{schema}", &schema.0).replace("{shown}", &shown.0)
+/// another schema until then. `former` is a schema whose payments are taken over in the same transaction.
+pub fn publish_sql(schema: &Schema, shown: &Schema, former: Option<&Schema>) -> String {
+    let take_over = former.map_or_else(String::new, |former| TAKE_OVER.replace("{former}", &former.0));
+    PUBLISH.replace("{take_over}", &take_over).replace("{schema}", &schema.0).replace("{shown}", &shown.0)
 }
 
 pub(crate) const VERSIONS: &str = "CREATE TABLE schema_version (

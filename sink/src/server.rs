@@ -5,6 +5,7 @@ use crate::source::Accounts;
 use reqwest::{Client, StatusCode, Url, header, redirect};
 use serde::de::DeserializeOwned;
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tally_feed::Cursor;
@@ -65,6 +66,12 @@ impl ServerFeed {
             .map_err(|error| SinkError::Unreachable(cause(&error)))?;
         if let Some(path) = &token_file {
             read_token(path)?;
+            if goes_in_clear(&url) {
+                let host = url.host_str().unwrap_or_default();
+                tracing::warn!(
+                    "the token goes to {host} without encryption: whoever is in between can read it; use https"
+                );
+            }
         }
         Ok(Self { client, url, policies, token_file })
     }
@@ -147,7 +154,9 @@ impl ServerFeed {
         url.query_pairs_mut().append_pair("policy", name).extend_pairs(more);
         let mut request = self.client.get(url).header(header::ACCEPT, "application/json");
         if let Some(path) = &self.token_file {
-            request = request.bearer_auth(read_token(path)?);
+            // Whoever exchanges it may leave it empty, or away, for a moment.
+            let token = read_token(path).map_err(|error| SinkError::Unreachable(error.to_string()))?;
+            request = request.bearer_auth(token);
         }
         let broken = |error: reqwest::Error| SinkError::Unreachable(cause(&error));
         let mut response = request.send().await.map_err(broken)?;
@@ -162,8 +171,25 @@ impl ServerFeed {
         if status != StatusCode::OK {
             return Err(refused(status, &body));
         }
-        serde_json::from_slice(&body).map_err(|error| SinkError::NoAnswer(error.to_string()))
+        serde_json::from_slice(&body).map_err(|error| unread(&error))
     }
+}
+
+/// Why an answer cannot be read. What is not known here stays unknown, however often it is asked for; anything else may be of a
+/// proxy, or have been cut off.
+fn unread(error: &serde_json::Error) -> SinkError {
+    let text = error.to_string();
+    if error.is_data() && text.starts_with("unknown variant") {
+        return SinkError::Unknown(text.chars().take(500).collect());
+    }
+    SinkError::NoAnswer(text)
+}
+
+/// Whether a token for this server could be read by those in between.
+fn goes_in_clear(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let is_near = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    url.scheme() == "http" && !is_near
 }
 
 /// What a server says of why it does not answer.
@@ -207,4 +233,39 @@ fn cause(error: &reqwest::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_goes_in_clear_to_another_machine_over_http_alone() {
+        for (url, expected) in [
+            ("http://db.example.org:8700", true),
+            ("http://192.0.2.1", true),
+            ("http://[2001:db8::1]", true),
+            ("https://db.example.org", false),
+            ("http://localhost:8700", false),
+            ("http://127.0.0.1:8700", false),
+            ("http://[::1]:8700", false),
+        ] {
+            assert_eq!(goes_in_clear(&url.parse().expect("it is a URL")), expected, "{url}");
+        }
+    }
+
+    /// What a newer server tells is not asked for again; what was cut off is.
+    #[test]
+    fn a_fact_of_an_unknown_type_does_not_pass() {
+        let of = |text: &str| {
+            let error = serde_json::from_str::<tally_wire::Fact>(text).expect_err("it is no fact");
+            unread(&error)
+        };
+        let newer = of(
+            r#"{"id":"a","time":null,"l1_block":null,"transaction":null,"log_index":null,"type":"minted"}"#,
+        );
+        assert!(!newer.is_passing() && newer.to_string().contains("take a newer `tally`"), "{newer}");
+        let cut = of(r#"{"id":"a","type":"#);
+        assert!(cut.is_passing(), "{cut}");
+    }
 }

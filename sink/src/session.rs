@@ -49,7 +49,10 @@ impl Session {
     pub(crate) async fn open(database: &Database, schema: &Schema) -> Result<Self, SinkError> {
         let connected = database.connect().await?;
         // Nothing else is found by a bare name, and no time or text depends on how the server was set up.
-        let set = format!("SET search_path = {schema}; SET timezone = 'UTC'; SET client_encoding = 'UTF8'");
+        let set = format!(
+            "SET search_path = {}; SET timezone = 'UTC'; SET client_encoding = 'UTF8'",
+            schema.quoted()
+        );
         connected.patience.within("setting up", connected.client.batch_execute(&set)).await?;
         Ok(Self { connected, schema: schema.clone(), backend: None, heard: Instant::now() })
     }
@@ -153,7 +156,7 @@ impl Session {
 
     /// The version of the schema; 0 if there is none.
     pub(crate) async fn version(&self) -> Result<i64, SinkError> {
-        let table = format!("{}.schema_version", self.schema);
+        let table = format!("{}.schema_version", self.schema.quoted());
         if !self
             .within(
                 "looking for the schema",
@@ -203,7 +206,7 @@ impl Session {
             .await?
             .try_get::<_, bool>(0)?
         {
-            let _ = writeln!(script, "CREATE SCHEMA {schema};");
+            let _ = writeln!(script, "CREATE SCHEMA {};", schema.quoted());
         }
         if found == 0 {
             script += VERSIONS;

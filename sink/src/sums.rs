@@ -1,13 +1,12 @@
-//! Whether the sums of the tables are those that the source works out by itself, and whether something was paid that is void.
+//! Whether the sums of the tables are those that the source works out by itself, and whether something was paid that is not owed.
 
 use crate::error::SinkError;
-use crate::rows::unsigned;
+use crate::rows::{amount_of, unsigned};
 use crate::session::Session;
 use crate::source::Accounts;
 use alloy_primitives::U256;
 use std::collections::BTreeMap;
 use tally_feed::Cursor;
-use tally_wire::Amount;
 
 /// The sums of each sequencer, as the views say; the cursor that they are of; and the end of the epoch after the last that is
 /// over, if one is.
@@ -16,8 +15,10 @@ const SUMS: &str = "SELECT f.cursor, (SELECT ends + (ends - starts) FROM epoch e
     b.sequencer, coalesce(b.earned_wei, 0), b.stake_wei, b.unclaimed_wei, b.credited_wei, b.claimed_wei, b.relocked_wei \
     FROM feed f LEFT JOIN balances b USING (policy) WHERE f.policy = $1";
 
-const VOID_PAID: &str = "SELECT sequencer, cumulative_wei::text, expected, reference FROM payout_faults \
-    WHERE policy = $1 AND fault = 'void' AND accepted IS NULL ORDER BY sequencer, cumulative_wei LIMIT 1";
+/// What was paid and is not owed; of one payment before all of them together.
+const OVERPAID: &str = "SELECT sequencer, cumulative_wei::text, expected, found, reference FROM payout_faults \
+    WHERE policy = $1 AND fault IN ('void', 'more than owed') AND accepted IS NULL \
+    ORDER BY fault = 'void' DESC, sequencer, cumulative_wei LIMIT 1";
 
 /// What of a sequencer is compared: first what a policy has it earn, then what the contracts owe.
 const NAMES: [&str; 6] = ["earned", "stake", "unclaimed", "credited", "claimed", "relocked"];
@@ -43,6 +44,9 @@ pub(crate) async fn compare(session: &Session, policy: i32, source: &Accounts) -
         (Some(_), None) => !has_epochs,
         (Some(until), Some(end)) => until < unsigned(end, "ends")?,
     };
+    if !has_all && !has_epochs {
+        return Ok(false);
+    }
     let compared = if has_all { NAMES.len() } else { 1 };
     let mut tables: BTreeMap<u64, [U256; NAMES.len()]> = BTreeMap::new();
     for row in &rows {
@@ -56,20 +60,19 @@ pub(crate) async fn compare(session: &Session, policy: i32, source: &Accounts) -
     let mut expected: BTreeMap<u64, [U256; NAMES.len()]> = BTreeMap::new();
     for found in &source.sequencers {
         let contract = &found.contract.sums;
-        let parse = |amount: &Amount, field| {
-            let (text, expected) = (amount.as_str(), "an amount of wei below 2^256");
-            text.parse().map_err(|_| SinkError::Value { field, found: text.into(), expected })
-        };
         let earned = found.policy.settled_wei.as_ref();
         let sums = [
-            earned.map_or(Ok(U256::ZERO), |earned| parse(earned, "settled_wei"))?,
-            parse(&contract.stake_wei, "stake_wei")?,
-            parse(&contract.unclaimed_wei, "unclaimed_wei")?,
-            parse(&contract.credited_wei, "credited_wei")?,
-            parse(&contract.claimed_wei, "claimed_wei")?,
-            parse(&contract.relocked_wei, "relocked_wei")?,
+            earned.map_or(Ok(U256::ZERO), |earned| amount_of(earned, "settled_wei"))?,
+            amount_of(&contract.stake_wei, "stake_wei")?,
+            amount_of(&contract.unclaimed_wei, "unclaimed_wei")?,
+            amount_of(&contract.credited_wei, "credited_wei")?,
+            amount_of(&contract.claimed_wei, "claimed_wei")?,
+            amount_of(&contract.relocked_wei, "relocked_wei")?,
         ];
         expected.insert(found.sequencer.sequencer, sums);
+    }
+    if tables.is_empty() && expected.is_empty() {
+        return Ok(false);
     }
     // Whoever is on one side alone has nothing on the other.
     let ids = tables.keys().chain(expected.keys());
@@ -93,22 +96,22 @@ pub(crate) async fn compare(session: &Session, policy: i32, source: &Accounts) -
     Ok(true)
 }
 
-/// Finds out whether something was paid that is void since, and nobody said that it may be.
+/// Finds out whether something was paid that is void since, or more than is owed, and nobody said that it may be.
 ///
 /// # Errors
 ///
-/// [`SinkError::VoidPaid`] if so.
+/// [`SinkError::VoidPaid`] or [`SinkError::Overpaid`] if so.
 pub(crate) async fn check_payouts(session: &Session, policy: i32, name: &str) -> Result<(), SinkError> {
     let Some(row) =
-        session.within("looking at payments", session.client().query_opt(VOID_PAID, &[&policy])).await?
+        session.within("looking at payments", session.client().query_opt(OVERPAID, &[&policy])).await?
     else {
         return Ok(());
     };
-    Err(SinkError::VoidPaid {
-        policy: name.into(),
-        sequencer: row.try_get(0)?,
-        cumulative_wei: row.try_get(1)?,
-        expected: row.try_get(2)?,
-        reference: row.try_get(3)?,
+    let (policy, sequencer, expected) = (name.to_owned(), row.try_get(0)?, row.try_get(2)?);
+    Err(match row.try_get(4)? {
+        Some(reference) => {
+            SinkError::VoidPaid { policy, sequencer, cumulative_wei: row.try_get(1)?, expected, reference }
+        }
+        None => SinkError::Overpaid { policy, sequencer, paid_wei: row.try_get(3)?, expected },
     })
 }

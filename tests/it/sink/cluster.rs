@@ -169,7 +169,14 @@ impl Cluster {
                 "ledger" => "policy, entry, block",
                 _ => "policy, entry",
             };
-            all += &self.sql(&format!("SELECT '{table}', t.* FROM {schema}.{table} t ORDER BY {order}"));
+            let columns = if table == "fact" {
+                // All but when it was written.
+                "policy, entry, position, sequence, cursor, link, id, type, time, l1_block, transaction, log_index, body, void_by"
+            } else {
+                "t.*"
+            };
+            all +=
+                &self.sql(&format!("SELECT '{table}', {columns} FROM {schema}.{table} t ORDER BY {order}"));
             all.push('\n');
         }
         all + &self.sql(&format!(

@@ -7,6 +7,7 @@ mod operating;
 mod payer;
 mod published;
 mod rights;
+mod servers;
 mod stores;
 mod tables;
 mod troubles;

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 fn start(cluster: &Cluster, bank: &Path) -> Child {
     let mut command = Tool::Payer.command();
-    command.arg(in_tests("payer/pay.py")).arg(cluster.url()).arg("guide").env("BANK", bank);
+    let digest = cluster.sql("SELECT tally.hex(policy_digest) FROM tally.feed");
+    command.arg(in_tests("payer/pay.py")).args([&cluster.url(), "tally", &digest]).env("BANK", bank);
     command.env("PYTHONDONTWRITEBYTECODE", "1").stderr(Stdio::piped()).spawn().unwrap()
 }
 
@@ -40,7 +41,10 @@ fn paid(bank: &Path) -> BTreeMap<String, (u32, u128)> {
     for entry in std::fs::read_dir(bank).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         // What a killed service left half done was not paid.
-        let Some(("guide", key)) = name.split_once('-') else { continue };
+        if name.starts_with('.') {
+            continue;
+        }
+        let (_, key) = name.split_once('-').unwrap();
         let text = std::fs::read_to_string(bank.join(&name)).unwrap();
         let amount: u128 = text.split_once(' ').unwrap().1.parse().unwrap();
         let sum = sums.entry(key.split_once('-').unwrap().0.into()).or_default();
@@ -64,7 +68,7 @@ fn the_service_of_the_page_pays_each_exactly_what_it_may_claim_however_often_it_
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let kills_wanted = times(50, 200);
+    let kills_wanted = times(16, 200);
     let (mut kills, mut killed_at_work) = (0_usize, 0);
     let open = || cluster.sql("SELECT count(*) FROM tally.payouts WHERE payments = 0") != "0";
     for epoch in 0..closed {
@@ -165,11 +169,11 @@ fn what_was_paid_wrongly_is_listed_and_a_payment_of_what_is_void_stops_the_sink(
     let cases = [
         (
             format!("INSERT INTO tally.payment SELECT 'again', policy, sequencer, {copy} {first}"),
-            format!("twice|{sequencer}|again"),
+            format!("more than owed|{sequencer}|\ntwice|{sequencer}|again"),
         ),
         (
             format!("UPDATE tally.payment SET amount_wei = amount_wei + 1 WHERE reference = {first}"),
-            of_it("too much"),
+            format!("more than owed|{sequencer}|\n{}", of_it("too much")),
         ),
         (
             format!("UPDATE tally.payment SET amount_wei = amount_wei - 1 WHERE reference = {first}"),
@@ -187,7 +191,7 @@ fn what_was_paid_wrongly_is_listed_and_a_payment_of_what_is_void_stops_the_sink(
         ),
         (
             format!("INSERT INTO tally.payment SELECT 'unheard', policy, 999, {copy} {first}"),
-            "not planned|999|unheard".into(),
+            "more than owed|999|\nnot planned|999|unheard".into(),
         ),
     ];
     cluster.sql("CREATE TABLE public.payment AS TABLE tally.payment");
@@ -222,8 +226,68 @@ fn what_was_paid_wrongly_is_listed_and_a_payment_of_what_is_void_stops_the_sink(
     // Whoever knows why says so.
     cluster.sql("UPDATE tally.payout SET accepted = 'an advance' WHERE sequencer = 1");
     write_log(&cluster, "tally", &log, &[]);
+    // All payments of one together are more than it is owed: each of them alone may look right.
+    let twice = "INSERT INTO tally.payment (reference, policy, sequencer, cumulative_wei, recipient, amount_wei) \
+        SELECT 'by hand', policy, 2, cumulative_wei, recipient, 7 FROM tally.payment WHERE sequencer = 2 LIMIT 1";
+    cluster.sql(twice);
+    let (status, _, err) = sink(&cluster, &words);
+    assert_eq!(status, 3, "{err}");
+    assert!(
+        err.contains("DIFFERENT: policy guide, sequencer 2: ")
+            && err.contains("wei were paid since the beginning"),
+        "{err}"
+    );
+    cluster.sql("UPDATE tally.payment SET accepted = 'given back' WHERE reference = 'by hand'");
+    write_log(&cluster, "tally", &log, &[]);
+    // One transaction may pay two, and what it has paid is one row each, however often it is written.
+    cluster.sql("UPDATE tally.payment SET reference = 'one transaction' WHERE sequencer IN (1, 2) AND accepted IS NULL");
+    assert_ne!(cluster.sql("SELECT count(*) FROM tally.payment WHERE reference = 'one transaction'"), "1");
+    let again = "INSERT INTO tally.payment (reference, policy, sequencer, cumulative_wei, recipient, amount_wei) \
+        SELECT reference, policy, sequencer, cumulative_wei, recipient, amount_wei FROM tally.payment";
+    assert!(cluster.ask("postgres", again).unwrap_err().contains("duplicate key"));
     assert_eq!(
         cluster.sql("SELECT DISTINCT accepted FROM tally.payout_faults WHERE fault = 'void'"),
         "an advance"
     );
+}
+
+/// After a rollback another recipient is named: nothing goes to the one before, and what was paid to it all the same is not paid
+/// to the new one as well.
+#[test]
+fn what_nobody_was_paid_yet_goes_to_the_recipient_that_is_named_since_a_rollback() {
+    if !Tool::Payer.is_there() {
+        return;
+    }
+    let Some(cluster) = Cluster::start() else { return };
+    let (dir, bank) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_log(&cluster, "tally", &log_of("pool-a", dir.path()), &[]);
+    go_back_to(&cluster, 3);
+    cluster.sql(PLAN);
+    let own = |sequencer: u64, what: &str| {
+        cluster.sql(&format!("SELECT {what} FROM tally.payouts WHERE sequencer = {sequencer}"))
+    };
+    let former = own(1, "recipient");
+    assert_eq!(own(1, "is_owed"), "t");
+    cluster.sql("UPDATE tally.leaf SET recipient = decode(repeat('07', 20), 'hex') WHERE sequencer IN (1, 2) AND epoch = 3");
+    assert_eq!([own(1, "is_owed"), own(2, "is_owed")], ["f", "f"]);
+    // The service before has paid this one, and was killed right after.
+    let digest = cluster.sql("SELECT tally.hex(policy_digest) FROM tally.feed");
+    let key = |sequencer: u64| format!("{digest}-{sequencer}-{}", own(sequencer, "cumulative_wei"));
+    let said = own(2, "recipient || ' ' || amount_wei");
+    std::fs::write(bank.path().join(key(2)), &said).unwrap();
+    let out = start(&cluster, bank.path()).wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(!out.status.success() && err.contains(&format!("has paid {said}")), "{err}");
+    // The first is paid to the new one alone.
+    let new = format!("0x{}", "07".repeat(20));
+    let paid = std::fs::read_to_string(bank.path().join(key(1))).unwrap();
+    assert_eq!(paid, format!("{new} {}", own(1, "amount_wei")));
+    assert_eq!(std::fs::read_to_string(bank.path().join(key(2))).unwrap(), said);
+    assert_eq!(
+        [own(1, "recipient || payments"), own(2, "recipient || payments")],
+        [format!("{new}1"), format!("{new}0")]
+    );
+    let superseded =
+        cluster.sql("SELECT sequencer, tally.hex(recipient) FROM tally.payout_superseded ORDER BY 1 LIMIT 1");
+    assert_eq!(superseded, format!("1|{former}"));
 }

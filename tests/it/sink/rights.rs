@@ -81,6 +81,47 @@ fn an_older_schema_is_brought_up_and_a_newer_one_refused() {
     write_log(&cluster, "older", &log, &[]);
     assert_eq!(columns("older"), columns("by_hand"));
     assert_eq!(check(&cluster, "older", &log, "guide").0, 0);
+    // One of the second version, with rows: what they lack is there before anything is asked of the source.
+    let second = script.split_once("-- 0003_leaves").unwrap().0.replace("by_hand", "second");
+    let third = tally(&["sink", "migrate", "--print", "--schema", "second", "--from-version", "2"]);
+    assert_eq!(third.0, 0, "{}", third.2);
+    cluster.sql(&format!("{second}COMMIT;"));
+    cluster.sql(&format!("{}COMMIT;", second.replace("second", "rows_too")));
+    for schema in ["second", "rows_too"] {
+        cluster.sql(&format!("INSERT INTO {schema}.feed OVERRIDING SYSTEM VALUE TABLE tally.feed"));
+        for table in TABLES.iter().filter(|table| !["leaf", "ledger_epoch"].contains(table)) {
+            cluster.sql(&format!("INSERT INTO {schema}.{table} TABLE tally.{table}"));
+        }
+    }
+    // By hand, or by the sink, which has no server to ask.
+    cluster.sql(&third.1);
+    let url = cluster.url();
+    for schema in ["second", "rows_too"] {
+        let args = [
+            "sink",
+            "postgres",
+            "--database",
+            &url,
+            "--schema",
+            schema,
+            "--from",
+            "http://127.0.0.1:1",
+            "--follow",
+        ];
+        let mut sunk = process::start(&args, &[]);
+        sunk.line_with("the server: no connection");
+        let found = cluster.sql(&format!("SELECT * FROM {schema}.leaves ORDER BY epoch, sequencer"));
+        assert_eq!(found, leaves);
+        sunk.terminate();
+        sunk.end();
+        assert_eq!(columns(schema), columns("by_hand"));
+        assert_eq!(check(&cluster, schema, &full, "guide").0, 0);
+    }
+    let (status, _, err) = tally(&["sink", "migrate", "--print", "--from-version", "6"]);
+    assert!(
+        status == 2 && err.contains("--from-version 6: the versions that are known here are 0 to 5"),
+        "{err}"
+    );
     // One of the future.
     cluster.sql("INSERT INTO by_hand.schema_version (version, name) VALUES (6, '0006_unheard_of')");
     for words in [
@@ -96,6 +137,31 @@ fn an_older_schema_is_brought_up_and_a_newer_one_refused() {
     for name in ["", "Tally", "a-b", "1a", "pg_tally", "a\"b", &"a".repeat(51)] {
         let (status, _, err) = tally(&["sink", "migrate", "--print", "--schema", name]);
         assert_eq!(status, 2, "{name}: {err}");
+    }
+}
+
+/// Words of SQL are names of schemas like all others.
+#[test]
+fn a_schema_may_be_called_by_a_word_of_sql() {
+    let Some(cluster) = Cluster::start() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_of("small-a", dir.path());
+    for name in ["user", "select", "default"] {
+        write_log(&cluster, name, &log, &["--blocks"]);
+        assert_eq!(check(&cluster, name, &log, "guide").0, 0);
+        assert_eq!(cluster.sql(&format!("SELECT facts FROM \"{name}\".feed")), "116");
+        for words in [
+            &["roles", "--schema", name][..],
+            &["publish", "--schema", name, "--as", "table"],
+            &["migrate", "--print", "--schema", &format!("{name}_all")],
+        ] {
+            let (status, script, err) = tally(&[&["sink"][..], words].concat());
+            assert_eq!(status, 0, "{err}");
+            cluster.sql(&script);
+        }
+        let (status, script, _) = tally(&["sink", "migrate", "--print", "--schema", name]);
+        assert!(status == 0 && script.contains(&format!("SET LOCAL search_path = \"{name}\";")), "{script}");
+        assert_eq!(cluster.sql("SELECT facts FROM \"table\".feed"), "116");
     }
 }
 
@@ -218,5 +284,17 @@ fn roles_may_do_what_they_are_for_and_nothing_else() {
     }
     denied("cashier", "UPDATE tally.payout SET accepted = 'so be it'".into());
     denied("cashier", "UPDATE tally.feed SET entry = 1".into());
+    // Which rules pay is not the writer's to say, nor what is accepted the payer's.
+    for column in [
+        "name = 'other'",
+        "version = 7",
+        "policy_digest = decode(repeat('07', 32), 'hex')",
+        "policy = DEFAULT",
+    ] {
+        denied("sinker", format!("UPDATE tally.feed SET {column}"));
+    }
+    denied("cashier", "INSERT INTO tally.payment SELECT * FROM tally.payment".into());
+    denied("sinker", "SELECT tally.supersede(1)".into());
+    assert_eq!(cluster.ask("cashier", "SELECT tally.supersede(policy) FROM tally.feed").unwrap(), "0");
     denied("cashier", "INSERT INTO tally.leaf SELECT * FROM tally.leaf".into());
 }

@@ -11,6 +11,8 @@ use tally_wire::{At, Fact, FactKind, FeedAnswer, NumberedFact};
 /// A feed that tells what a test wants.
 struct Teller {
     at: At,
+    /// What a log tells.
+    told: Vec<NumberedFact>,
     sequence: u64,
     /// The sequence numbers and links of the facts that hold.
     holds: Vec<(u64, Link)>,
@@ -19,12 +21,17 @@ struct Teller {
 impl Teller {
     /// One whose answers are of a moment that there was.
     fn new() -> Self {
+        Self::of("small-a")
+    }
+
+    /// The same, with all facts of a recorded log.
+    fn of(name: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let policies = vec![Policy::built_in("guide").unwrap()];
-        let mut feed = LogFeed::new(log_of("small-a", dir.path()), None, policies);
+        let mut feed = LogFeed::new(log_of(name, dir.path()), None, policies);
         assert!(feed.advance().unwrap());
-        let page = feed.page(0, Cursor::default(), 1).unwrap().unwrap();
-        Self { at: page.at, sequence: 0, holds: Vec::new() }
+        let page = feed.page(0, Cursor::default(), 1_000).unwrap().unwrap();
+        Self { at: page.at, told: page.facts, sequence: 0, holds: Vec::new() }
     }
 
     fn cursor(&self) -> Cursor {
@@ -108,8 +115,10 @@ fn amounts_up_to_the_last_of_256_bits_come_back_as_they_were() {
     // The domain has the same bounds, and METIS are exact.
     let beyond = cluster.ask("postgres", &format!("SELECT ({} + 1)::tally.wei", U256::MAX)).unwrap_err();
     assert!(beyond.contains("violates check constraint"), "{beyond}");
-    let below = cluster.ask("postgres", "SELECT (-1)::tally.wei").unwrap_err();
-    assert!(below.contains("violates check constraint"), "{below}");
+    for none in ["-1", "1.5", "0.4", "'NaN'", "'Infinity'"] {
+        let error = cluster.ask("postgres", &format!("SELECT ({none})::tally.wei")).unwrap_err();
+        assert!(error.contains("violates check constraint"), "{none}: {error}");
+    }
     let metis = cluster.sql(&format!("SELECT tally.metis({})", U256::MAX));
     assert_eq!(metis, "115792089237316195423570985008687907853269984665640564039457.584007913129639935");
 }
@@ -189,6 +198,91 @@ fn a_rollback_makes_void_what_it_says_and_nothing_is_lost() {
         cluster.sql("SELECT entry, voided_facts FROM tally.rollbacks ORDER BY entry"),
         "4|2\n7|0\n8|3\n11|1"
     );
+    // It is told since when nothing of it holds.
+    let not_before = "SELECT count(*) FROM tally.rollbacks r JOIN tally.fact v ON v.void_by = r.entry \
+        WHERE r.committed_at >= v.committed_at AND r.committed_at <= now()";
+    assert_eq!(cluster.sql(not_before), "6");
+}
+
+/// What is paid goes by the sums of epochs: each has to be that of before and what was earned.
+#[test]
+fn an_epoch_whose_sums_do_not_add_up_is_refused() {
+    let Some(cluster) = Cluster::start() else { return };
+    let of_log = Teller::of("pool-a");
+    let is_epoch = |fact: &&NumberedFact| matches!(&fact.fact.kind, FactKind::EpochClosed { rows, .. } if !rows.is_empty());
+    let epochs: Vec<FactKind> =
+        of_log.told.iter().filter(is_epoch).map(|fact| fact.fact.kind.clone()).collect();
+    assert!(epochs.len() > 1);
+    let more =
+        |amount: &tally_wire::Amount| (amount.as_str().parse::<U256>().unwrap() + U256::from(1)).into();
+    let changed = |change: &dyn Fn(&mut FactKind)| {
+        let mut epochs = epochs[..2].to_vec();
+        change(&mut epochs[1]);
+        epochs
+    };
+    let cases = [
+        (changed(&|_| ()), None),
+        (
+            changed(&|fact| {
+                let FactKind::EpochClosed { rows, .. } = fact else { return };
+                rows[0].cumulative_wei = more(&rows[0].cumulative_wei);
+            }),
+            Some(" wei since the beginning after epoch "),
+        ),
+        (
+            changed(&|fact| {
+                let FactKind::EpochClosed { reward_wei, .. } = fact else { return };
+                *reward_wei = more(reward_wei);
+            }),
+            Some(", and its rows come to "),
+        ),
+    ];
+    let database = Database::new(&cluster.url(), &Password::OfUrl, None).unwrap();
+    for (index, (epochs, expected)) in cases.into_iter().enumerate() {
+        let mut teller = Teller::new();
+        let facts = epochs.into_iter().enumerate();
+        let facts = facts.map(|(index, kind)| teller.tell(&index.to_string(), kind)).collect();
+        let page = teller.page(facts);
+        let schema = Schema::new(&format!("of_{index}")).unwrap();
+        let applied = block_on(async {
+            let mut store = PostgresStore::open(&database, &schema).await.unwrap();
+            apply(&mut store, &Standing::default(), &page).await
+        });
+        match (applied, expected) {
+            (Ok(_), None) => {}
+            (Err(error), Some(expected)) => {
+                assert!(error.is_difference() && error.to_string().contains(expected), "{error}");
+                assert_eq!(cluster.sql(&format!("SELECT count(*) FROM of_{index}.epoch_reward")), "0");
+            }
+            (applied, _) => panic!("{expected:?}: {applied:?}"),
+        }
+    }
+}
+
+/// Other rules under the same name would be paid beside those that are there, by whoever selects by name.
+#[test]
+fn other_rules_under_a_name_that_is_there_are_refused_unless_it_is_said() {
+    let Some(cluster) = Cluster::start() else { return };
+    let mut teller = Teller::new();
+    let fact = teller.tell("a", claimed(1));
+    let page = teller.page(vec![fact]);
+    let mut other = page.clone();
+    other.at.policy.digest = alloy_primitives::B256::repeat_byte(7).into();
+    other.at.policy.version += 1;
+    let database = Database::new(&cluster.url(), &Password::OfUrl, None).unwrap();
+    let schema = Schema::new("tally").unwrap();
+    block_on(async {
+        let mut store = PostgresStore::open(&database, &schema).await.unwrap();
+        apply(&mut store, &Standing::default(), &page).await.unwrap();
+        let error = apply(&mut store, &Standing::default(), &other).await.unwrap_err();
+        assert!(matches!(error, SinkError::SameName { .. }) && !error.is_passing(), "{error}");
+        assert!(error.to_string().contains("--add-version"), "{error}");
+        let mut store = store.with_versions();
+        apply(&mut store, &Standing::default(), &other).await.unwrap();
+    });
+    let digest = page.at.policy.digest.as_str();
+    let feeds = cluster.sql("SELECT version, tally.hex(policy_digest) FROM tally.feed ORDER BY policy");
+    assert_eq!(feeds, format!("1|{digest}\n2|0x{}", "07".repeat(32)));
 }
 
 /// Rollbacks of facts that a reader never saw come before what holds. There is nothing to undo then.

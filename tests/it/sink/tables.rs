@@ -193,6 +193,16 @@ fn what_was_final_and_is_not_is_void_and_stays_to_be_seen() {
     let void: u64 = cluster.sql("SELECT voided_facts FROM tally.rollbacks").parse().unwrap();
     assert!((1..told).contains(&void), "{void} of {told}");
     assert_eq!(cluster.sql("SELECT count(*) FROM tally.fact WHERE void_by IS NOT NULL"), void.to_string());
+    // The place to which a rollback goes back is one of a history.
+    let rollbacks =
+        "UPDATE tally.fact SET cursor = regexp_replace(cursor, '-[0-9a-f]{16}', {}) WHERE type = 'rollback'";
+    let tag =
+        cluster.sql("SELECT substring(cursor from '-[0-9a-f]{16}') FROM tally.fact WHERE type = 'rollback'");
+    cluster.sql(&rollbacks.replace("{}", "'-0123456789abcdef'"));
+    let (status, out, _) = check(&cluster, "tally", &log, "guide");
+    assert!(status == 3 && out.contains("to which it goes back"), "{out}");
+    cluster.sql(&rollbacks.replace("{}", &format!("'{tag}'")));
+    assert_eq!(check(&cluster, "tally", &log, "guide").0, 0);
     // Who begins now has the same facts, and nothing that is void.
     write_log(&cluster, "late", &log, &more);
     let facts = |schema: &str| {
@@ -298,6 +308,11 @@ fn a_row_that_was_changed_by_hand_is_named() {
         ),
         ("DELETE FROM tally.ledger_epoch WHERE epoch = 2", ": ledger_epoch has no row of this epoch"),
         ("UPDATE tally.feed SET sequence = sequence + 1", "feed: it says entry "),
+        ("UPDATE tally.feed SET name = 'fixed-reward'", "feed: it is called fixed-reward@1, and "),
+        (
+            "UPDATE tally.feed SET version = version + 1",
+            "feed: it is called guide@2, and the policy of its digest is guide@1",
+        ),
     ];
     // Restored by a copy of each table.
     for table in TABLES.iter().chain(&["feed", "ledger"]) {
@@ -325,7 +340,6 @@ fn restore(cluster: &Cluster) {
     for table in TABLES.into_iter().chain(["ledger"]) {
         sql += &format!("DELETE FROM tally.{table}; INSERT INTO tally.{table} TABLE public.{table};");
     }
-    sql +=
-        "UPDATE tally.feed f SET sequence = o.sequence FROM public.feed o WHERE o.policy = f.policy; COMMIT;";
+    sql += "UPDATE tally.feed f SET sequence = o.sequence, name = o.name, version = o.version FROM public.feed o WHERE o.policy = f.policy; COMMIT;";
     cluster.sql(&sql);
 }

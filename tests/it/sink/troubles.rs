@@ -186,9 +186,9 @@ fn a_database_whose_disk_is_full_is_waited_for() {
     }
 }
 
-/// The times that the database writes are for people: whatever its clock says, the same facts come into the tables.
+/// The times that the database has written are for people: whatever they say, the same facts come into the tables.
 #[test]
-fn no_clock_decides_what_is_written() {
+fn times_that_were_written_before_decide_nothing() {
     let Some(cluster) = Cluster::start() else { return };
     let dir = tempfile::tempdir().unwrap();
     let log = log_of("pool-a", dir.path());
@@ -209,6 +209,23 @@ fn no_clock_decides_what_is_written() {
         ))
     };
     assert_eq!(facts("jumping"), facts("still"));
+}
+
+/// One that can only be read from, as one that waits to take over, is waited for.
+#[test]
+fn a_database_that_can_only_be_read_from_is_waited_for() {
+    let Some(cluster) = Cluster::start() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_of("small-a", dir.path());
+    assert_eq!(sink(&cluster, &["migrate"]).0, 0);
+    cluster.sql("ALTER DATABASE postgres SET default_transaction_read_only = on");
+    let mut sunk = follow(&cluster.url(), &log, &[]);
+    let told = sunk.line_with("SQLSTATE 25006");
+    assert!(told.contains("trying again in "), "{told}");
+    cluster.sql("SET default_transaction_read_only = off; ALTER DATABASE postgres RESET default_transaction_read_only");
+    wait_for_facts(&cluster);
+    end(sunk);
+    assert_eq!(check(&cluster, "tally", &log, "guide").0, 0);
 }
 
 /// Sums that are not those of the log, at the same place of the feed, end the sink.
