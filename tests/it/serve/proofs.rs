@@ -92,8 +92,8 @@ fn accounts_at_any_time_are_those_of_the_command() {
             let command = said(&log, &["accounts", "--policy", policy, "--at-time", &time]);
             assert_eq!(without_at(answer), command, "{policy} {time}");
         }
-        let answer = served.json(&format!("/v1/accounts?policy={policy}&sequencer=3&at_l1_block=19430000"));
-        let args = ["accounts", "--policy", policy, "--sequencer", "3", "--at-l1-block", "19430000"];
+        let answer = served.json(&format!("/v1/accounts?policy={policy}&sequencer=3&at_l1_block=19432000"));
+        let args = ["accounts", "--policy", policy, "--sequencer", "3", "--at-l1-block", "19432000"];
         assert_eq!(without_at(answer), said(&log, &args));
         let answer = served.json(&format!("/v1/accounts?policy={policy}"));
         assert_eq!(without_at(answer), said(&log, &["accounts", "--policy", policy]));
