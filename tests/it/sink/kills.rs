@@ -103,7 +103,10 @@ fn a_sink_that_is_killed_like_its_server_and_its_database_ends_with_the_ledger()
             sunk = start_sink(&cluster, &served);
         }
     }
-    assert!(live.node.has_reorganized());
+    // So few kills may be over before the chain changes its mind.
+    wait_for("the reorg", || {
+        if live.node.has_reorganized() { Ok(()) } else { Err("it has not come yet".into()) }
+    });
     served.wait_for("/v1/status", |_| is_done(&served));
     // One that is left alone writes the rest.
     sunk.terminate();
