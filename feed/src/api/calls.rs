@@ -162,8 +162,12 @@ pub(super) async fn safe(Word(action): Word, asked: Asked<CallParams>) -> Result
 }
 
 fn safe_of(moment: &Moment, call: &MemberCall) -> Result<serde_json::Value, Problem> {
-    call.safe_file(moment.view.digest).map_err(|error| match error {
-        tally_claims::ClaimsError::NoValue { .. } => bad("bad-combination", format!("`eth_wei`: {error}")),
-        error => broken(&error.into()),
+    call.safe_file(moment.view.digest).map_err(|error| {
+        if matches!(error, tally_claims::ClaimsError::NoValue { .. }) {
+            let detail =
+                format!("{} takes ETH along for the bridge to L2: give it as `eth_wei`", call.call.function);
+            return bad("bad-combination", detail);
+        }
+        broken(&error.into())
     })
 }

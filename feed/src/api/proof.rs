@@ -75,7 +75,7 @@ pub(super) async fn bundle(method: Method, asked: Asked) -> Result<Response, Pro
         match write(&worked, &receipt, Pieces { piece: Vec::new(), pieces }) {
             Ok(()) => {}
             Err(FeedError::Log(LogError::BundleWrite(_))) => {
-                tracing::debug!("the client did not take all of a bundle")
+                tracing::debug!("the client did not take all of a bundle");
             }
             Err(error) => tracing::error!("a bundle broke off: {error}"),
         }

@@ -4,7 +4,7 @@ use super::passes::Passes;
 use super::{Access, Tokens};
 use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
-use axum::http::{HeaderMap, Method, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use std::time::Duration;
 
 /// How long a browser's session lasts.
@@ -133,7 +133,7 @@ pub(super) fn is_same_site(headers: &HeaderMap, uri: &Uri) -> bool {
     }
     let Some(origin) = headers.get(ORIGIN) else { return true };
     let host = uri.authority().map(|authority| authority.as_str().as_bytes());
-    let host = host.or(headers.get(HOST).map(|host| host.as_bytes()));
+    let host = host.or(headers.get(HOST).map(HeaderValue::as_bytes));
     let origin = origin.as_bytes();
     let origin = origin.strip_prefix(b"https://").or(origin.strip_prefix(b"http://"));
     origin.is_some() && origin == host

@@ -4,6 +4,7 @@ use crate::error::FeedError;
 use axum::http::header::{
     ACCEPT, AUTHORIZATION, CONTENT_DISPOSITION, ETAG, IF_NONE_MATCH, LINK, RETRY_AFTER, WWW_AUTHENTICATE,
 };
+use axum::http::uri::Authority;
 use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use std::str::FromStr;
 use std::time::Duration;
@@ -29,8 +30,7 @@ impl FromStr for Origin {
             return Ok(Self(value));
         }
         let uri: Uri = text.parse().map_err(|_| wrong())?;
-        let (scheme, host) =
-            (uri.scheme_str().unwrap_or_default(), uri.authority().map(|host| host.as_str()));
+        let (scheme, host) = (uri.scheme_str().unwrap_or_default(), uri.authority().map(Authority::as_str));
         // A browser leaves out what follows from the scheme, and writes all in lower case.
         let port = if scheme == "https" { ":443" } else { ":80" };
         let is_one = host.is_some_and(|host| {
