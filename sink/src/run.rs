@@ -28,6 +28,10 @@ const ATTEMPTS_MAX: u32 = 8;
 const LOCK_LOST_ATTEMPTS_MAX: u32 = 8;
 
 /// What a sink does.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line, and none follows from another"
+)]
 pub struct SinkOptions {
     /// The database.
     pub database: Database,
