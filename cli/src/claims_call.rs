@@ -44,9 +44,11 @@ fn write_safe(made: &MemberCall, args: &CallArgs, log: &LogReader, output: &mut 
     let Some(path) = &args.safe else {
         return Ok(());
     };
-    let file = made.safe_file(log.head_digest()?).map_err(|error| match error {
-        ClaimsError::NoValue { .. } => WrongUsage(format!("--safe needs --eth: {error}")).into(),
-        error => anyhow::Error::from(error),
+    let file = made.safe_file(log.head_digest()?).map_err(|error| {
+        if matches!(error, ClaimsError::NoValue { .. }) {
+            return WrongUsage(format!("--safe needs --eth: {error}")).into();
+        }
+        anyhow::Error::from(error)
     })?;
     write_as_safe(path, &file)?;
     if made.is_possible() == Some(false) {

@@ -40,8 +40,8 @@ impl<'a> Asked<'a> {
     fn is_rewritten(&self) -> bool {
         match self.words[..] {
             ["audit", "chain"] => !self.has("report"),
-            ["claims", "merkle"] => false,
-            ["ledger", "show"] | ["log", "info"] | ["bundle", "show"] | ["audit" | "claims", _] => true,
+            ["claims", "merkle"] | [] => false,
+            ["ledger" | "bundle", "show"] | ["log", "info"] | ["audit" | "claims", _] => true,
             [word, ..] => [
                 "replay",
                 "whatif",
@@ -54,7 +54,6 @@ impl<'a> Asked<'a> {
                 "accounts",
             ]
             .contains(&word),
-            [] => false,
         }
     }
 

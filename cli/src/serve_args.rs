@@ -36,7 +36,7 @@ pub(crate) struct ServeArgs {
     /// Speak HTTP/2 without TLS, too, to clients that begin with it; over TLS it is always spoken
     #[arg(long, env = "TALLY_H2C", value_parser = BoolishValueParser::new(), conflicts_with = "tls_cert")]
     pub(crate) h2c: bool,
-    /// An origin whose pages may ask, from browsers, such as https://pool.example; may be repeated; * for all
+    /// An origin whose pages may ask, from browsers, such as `https://pool.example`; may be repeated; * for all
     #[arg(long, env = "TALLY_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub(crate) cors_origin: Vec<Origin>,
     /// Let everybody ask for /readyz, as for /healthz, without a token

@@ -64,6 +64,10 @@ pub(crate) struct SchemaArg {
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("source").required(true).args(["log", "from"]))]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line, and none follows from another"
+)]
 pub(crate) struct SinkPostgresArgs {
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,

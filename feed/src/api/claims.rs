@@ -88,7 +88,7 @@ pub(super) struct StatementParams {
     /// The second after the last; everything in the log, if none is given.
     to: Option<u64>,
     /// Where a page of movements begins: the `next` of the page before.
-    #[param(required = false, value_type = String, pattern = "^[0-9]{1,20}-[0-9a-f]{16}$")]
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,19}-[0-9a-f]{16}$")]
     cursor: Option<PageCursor>,
     /// How many movements at most.
     #[serde(default)]

@@ -97,7 +97,7 @@ pub(super) async fn one(Number(epoch): Number, asked: Asked) -> Result<Response,
 #[into_params(parameter_in = Query)]
 pub(super) struct LeavesParams {
     /// Where a page begins: the `next` of the page before. Not for CSV, which has all leaves.
-    #[param(required = false, value_type = String, pattern = "^[0-9]{1,20}-[0-9a-f]{16}$")]
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,19}-[0-9a-f]{16}$")]
     cursor: Option<PageCursor>,
     /// How many leaves at most; 100, if nothing is said. Not for CSV.
     #[param(required = false, value_type = u32, minimum = 1, maximum = 1000)]

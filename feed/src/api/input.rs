@@ -250,7 +250,7 @@ pub(super) struct PageParams {
     #[param(required = false, default = 0, minimum = 0)]
     pub(super) from: u64,
     /// Where a page begins, instead of `from`: the `next` of the page before.
-    #[param(required = false, value_type = String, pattern = "^[0-9]{1,20}-[0-9a-f]{16}$")]
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,19}-[0-9a-f]{16}$")]
     pub(super) cursor: Option<PageCursor>,
     /// How many entries at most.
     #[serde(default)]

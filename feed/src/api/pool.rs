@@ -111,7 +111,7 @@ pub(super) async fn next_rate(asked: Asked) -> Result<Response, Problem> {
 #[into_params(parameter_in = Query)]
 pub(super) struct AuditParams {
     /// Where a page of findings begins: the `next` of the page before.
-    #[param(required = false, value_type = String, pattern = "^[0-9]{1,20}-[0-9a-f]{16}$")]
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,19}-[0-9a-f]{16}$")]
     cursor: Option<PageCursor>,
     /// How many findings at most.
     #[serde(default)]

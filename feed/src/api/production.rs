@@ -33,7 +33,7 @@ pub(super) struct ProductionParams {
     /// The last of the blocks; the log's last, if only `from` is given.
     to: Option<u64>,
     /// Where a page of spans begins: the `next` of the page before.
-    #[param(required = false, value_type = String, pattern = "^[0-9]{1,20}-[0-9a-f]{16}$")]
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,19}-[0-9a-f]{16}$")]
     cursor: Option<PageCursor>,
     /// How many spans at most.
     #[serde(default)]

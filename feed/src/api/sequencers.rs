@@ -42,7 +42,7 @@ pub(super) struct SequencersParams {
     #[param(required = false, value_type = String, pattern = "^0x[0-9a-fA-F]{40}$")]
     recipient: Option<OfAddress>,
     /// Where a page begins: the `next` of the page before.
-    #[param(required = false, value_type = String, pattern = "^[0-9]{1,20}-[0-9a-f]{16}$")]
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,19}-[0-9a-f]{16}$")]
     cursor: Option<PageCursor>,
     /// How many sequencers at most.
     #[serde(default)]
@@ -190,7 +190,7 @@ pub(super) struct LedgerParams {
     /// The last L2 block; the horizon, if none is given.
     to: Option<u64>,
     /// Where a page begins: the `next` of the page before.
-    #[param(required = false, value_type = String, pattern = "^[0-9]{1,20}-[0-9a-f]{16}$")]
+    #[param(required = false, value_type = String, pattern = "^[0-9]{1,19}-[0-9a-f]{16}$")]
     cursor: Option<PageCursor>,
     /// How many blocks at most.
     #[serde(default)]
