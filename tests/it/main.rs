@@ -5,6 +5,12 @@
     clippy::format_collect,
     reason = "a test that cannot go on has failed, and none is in a hurry"
 )]
+#![allow(
+    clippy::similar_names,
+    clippy::too_many_lines,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test tells its story from beginning to end, and looks at those events alone that it is about"
+)]
 
 mod accounts;
 mod anvil;

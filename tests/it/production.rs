@@ -136,7 +136,9 @@ fn tallies(
         }
     }
     for (_, from, to) in recommits.iter().filter(|(block, ..)| (range.0..=range.1).contains(block)) {
-        from.iter().for_each(|id| all.entry(*id).or_default().recommits.0 += 1);
+        for id in from {
+            all.entry(*id).or_default().recommits.0 += 1;
+        }
         all.entry(*to).or_default().recommits.1 += 1;
     }
     all

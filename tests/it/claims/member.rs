@@ -106,10 +106,10 @@ impl Done {
             if record.transaction_hash == transaction {
                 match &record.event {
                     PoolEvent::MetisTransfer { from, to, amount } if (*from, *to) == (owner, escrow) => {
-                        add(0, amount)
+                        add(0, amount);
                     }
                     PoolEvent::MetisTransfer { from, to, amount } if (*from, *to) == (escrow, owner) => {
-                        add(1, amount)
+                        add(1, amount);
                     }
                     PoolEvent::ClaimRewards { amount, .. } => add(2, amount),
                     _ => {}

@@ -140,7 +140,7 @@ fn a_dead_endpoint_hides_nothing_of_what_the_other_says() {
             (POOL, Odd::always(Kind::Batch { above: 3, amiss: Amiss::Null })),
         ] {
             for is_first in [true, false] {
-                let (dead, odd) = (&dead, odd.clone());
+                let (dead, odd) = (&dead, odd);
                 scope.spawn(move || {
                     let what = format!("{} with a dead endpoint, first: {is_first}", ground.recording);
                     let ingest = Ingest::from(ground, &[ground.options(&[odd])], &[]);

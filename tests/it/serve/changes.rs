@@ -46,18 +46,14 @@ fn states_come_as_the_log_grows() {
     let mut told: Vec<Value> = Vec::new();
     let mut events = Events::open(&served.address, "/v1/changes", "").unwrap();
     wait_for("a dozen states", || {
-        match events.next() {
-            Ok(event) => {
-                let state: Value = serde_json::from_str(&event.data).unwrap();
-                assert!(told.last() != Some(&state), "the same state twice: {state}");
-                told.push(state);
-            }
+        if let Ok(event) = events.next() {
+            let state: Value = serde_json::from_str(&event.data).unwrap();
+            assert!(told.last() != Some(&state), "the same state twice: {state}");
+            told.push(state);
+        } else {
             // Nothing came for a while: whoever comes back is told the present state.
-            Err(_) => {
-                told.clear();
-                events =
-                    Events::open(&served.address, "/v1/changes", "").map_err(|error| error.to_string())?;
-            }
+            told.clear();
+            events = Events::open(&served.address, "/v1/changes", "").map_err(|error| error.to_string())?;
         }
         let of_l2 = told.iter().filter(|state| head(state).is_some()).count();
         if of_l2 >= 12 { Ok(()) } else { Err(format!("{} states", told.len())) }

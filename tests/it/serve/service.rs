@@ -46,8 +46,11 @@ fn start(dir: &Path, url: &str) -> Child {
     service.args(["service.py", url, "guide"]).current_dir(dir).stdout(Stdio::null()).spawn().unwrap()
 }
 
+/// A payment: its key, its recipient, and its amount in wei.
+type Payment = (String, String, u128);
+
 /// What was paid to each recipient, and how often the bank was called; `None` before the first call.
-fn report(dir: &Path) -> Option<(Vec<(String, String, u128)>, u64)> {
+fn report(dir: &Path) -> Option<(Vec<Payment>, u64)> {
     let done = Command::new("python3").args(["-c", REPORT]).current_dir(dir).output().unwrap();
     let (paid, calls): (Vec<(String, String, String)>, u64) = serde_json::from_slice(&done.stdout).ok()?;
     Some((paid.into_iter().map(|(key, to, amount)| (key, to, amount.parse().unwrap())).collect(), calls))
@@ -74,7 +77,7 @@ fn owed(served: &Served) -> BTreeMap<String, u128> {
 }
 
 /// What each sequencer was paid.
-fn sums(paid: &[(String, String, u128)]) -> BTreeMap<String, u128> {
+fn sums(paid: &[Payment]) -> BTreeMap<String, u128> {
     let mut sums: BTreeMap<String, u128> = BTreeMap::new();
     for (key, _, amount) in paid {
         *sums.entry(key.split('-').nth(1).unwrap().to_owned()).or_default() += amount;
