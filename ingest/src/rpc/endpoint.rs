@@ -143,7 +143,7 @@ impl Endpoint {
                 match answer {
                     Some(Ok(value)) => {
                         if let Some(blamed) = blamed.take_if(|blamed| size < *blamed) {
-                            self.batch_calls.failed(to_u64(blamed), false);
+                            self.batch_calls.failed(to_u64(blamed));
                         }
                         bytes = bytes.saturating_add(value.get().len());
                         answers[*place] = Some(Ok(value));
@@ -175,8 +175,10 @@ impl Endpoint {
             }
             if size > 1 {
                 let is_too_much = fault.kind == FaultKind::TooMuch;
-                if is_too_much || fault.kind == FaultKind::Timeout {
-                    self.batch_calls.failed(to_u64(size), is_too_much);
+                if is_too_much {
+                    self.batch_calls.refused(to_u64(size));
+                } else if fault.kind == FaultKind::Timeout {
+                    self.batch_calls.failed(to_u64(size));
                 }
                 // Half of it may take as long.
                 if fault.kind == FaultKind::Timeout && !refused {
@@ -260,7 +262,7 @@ impl Endpoint {
             failures += 1;
             if part.len() > 1 {
                 if fault.kind == FaultKind::TooMuch {
-                    self.batch_calls.failed(to_u64(calls.len()), true);
+                    self.batch_calls.refused(to_u64(calls.len()));
                 }
                 is_second = !is_second && fault.kind.is_passing();
                 if !is_second {
@@ -271,7 +273,7 @@ impl Endpoint {
                 // It may be the batch that is refused, or what is asked for in it.
                 self.answers_apart(&calls).await?;
                 tracing::debug!(endpoint = self.name, "no batches of {} calls: {fault}", calls.len());
-                self.batch_calls.failed(to_u64(calls.len()), true);
+                self.batch_calls.refused(to_u64(calls.len()));
                 return Ok(None);
             }
             if part.len() == 1 || is_second || matches!(fault.kind, FaultKind::Busy | FaultKind::Connect) {

@@ -197,7 +197,7 @@ impl Rpc {
     {
         match self.ask_until(blocks, self.is_forever, what, attempt).await {
             Err(error @ RpcError::TooMuch { .. }) => {
-                size.failed(blocks, true);
+                size.refused(blocks);
                 tracing::debug!(chain = self.chain.name(), size = size.now(), "asking for less: {error}");
                 Ok(None)
             }

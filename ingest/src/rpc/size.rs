@@ -11,6 +11,10 @@ const PATIENCE_MAX: u32 = 1_024;
 /// So many failures in a row are of the size, whatever their words.
 const FAILURES_IN_A_ROW: u32 = 3;
 
+/// So many refusals of a size are of the size, if smaller ones are answered between them. One in three requests may fail for
+/// other reasons, without this being reached often.
+const REFUSALS: u32 = 5;
+
 /// A size that is halved when it was too much, and grows again while all is well, by halves of the way to what
 /// failed before.
 #[derive(Debug)]
@@ -31,6 +35,12 @@ struct State {
     patience: u32,
     /// Whether anything was given since it was made smaller.
     is_proven: bool,
+    /// A size that failed for what may have been another reason, and how often it did without being given between.
+    suspected: Option<(u64, u32)>,
+    /// What was asked for before the first of such failures; it is asked for again as soon as less is given.
+    before: Option<u64>,
+    /// Whether more is being tried than was taken for too much.
+    is_trial: bool,
 }
 
 impl Size {
@@ -45,6 +55,9 @@ impl Size {
             bad_size: 0,
             patience: 1,
             is_proven: true,
+            suspected: None,
+            before: None,
+            is_trial: false,
         };
         Self(Mutex::new(state))
     }
@@ -65,10 +78,19 @@ impl Size {
         if size >= state.bad_size {
             state.bad = 0;
         }
+        if state.suspected.is_some_and(|(suspected, _)| size >= suspected) {
+            state.suspected = None;
+        }
         // Only a full size shows that the endpoint gives so much.
         if size < state.now {
             return;
         }
+        state.is_trial = false;
+        if let Some(before) = state.before.filter(|before| size < *before) {
+            state.now = size.saturating_mul(2).min(before);
+            return;
+        }
+        state.before = None;
         state.good = state.good.saturating_add(1);
         if state.good < state.patience {
             return;
@@ -85,32 +107,60 @@ impl Size {
             None => now.saturating_mul(2),
         };
         state.now = next.min(state.max);
+        state.is_trial = state.patience > 1;
         if state.patience > PATIENCE_FIRST {
             state.patience /= 2;
         }
     }
 
-    /// So much was asked for, and failed. Where it is not sure that it was too much, it takes several failures in a row.
-    pub(crate) fn failed(&self, size: u64, is_too_much: bool) {
+    /// So much was asked for, and failed: now half of it is. That need not be for the size, whatever the words are. So the same
+    /// is asked for again as soon as smaller requests are answered, and only several such failures make it too much.
+    pub(crate) fn refused(&self, size: u64) {
+        let mut state = self.state();
+        if size > state.now || size <= 1 {
+            return;
+        }
+        let times = match state.suspected {
+            Some((suspected, times)) if suspected == size => times.saturating_add(1),
+            _ => 1,
+        };
+        if state.is_trial || times >= REFUSALS {
+            state.make_smaller(size);
+        } else {
+            state.suspected = Some((size, times));
+            state.before = state.before.or(Some(state.now));
+            state.now = size / 2;
+        }
+    }
+
+    /// So much was asked for, and failed for a reason that is hardly the size. Only after several failures in a row less is
+    /// asked for.
+    pub(crate) fn failed(&self, size: u64) {
         let mut state = self.state();
         // Of an earlier request, for more; of a much smaller one, which was hardly too much; or of the least, which has
         // another reason.
-        if size > state.now || !is_too_much && size < state.now / 4 || size <= 1 {
+        if size > state.now || size < state.now / 4 || size <= 1 {
             return;
         }
         state.bad = state.bad.saturating_add(1);
         state.bad_size = size;
-        if !is_too_much && state.bad < FAILURES_IN_A_ROW {
-            return;
+        if state.bad >= FAILURES_IN_A_ROW {
+            state.make_smaller(size);
         }
+    }
+}
+
+impl State {
+    /// Takes `size` for too much.
+    fn make_smaller(&mut self, size: u64) {
         // Several failures without a good answer between them are one.
-        if state.is_proven {
-            state.patience = state.patience.saturating_mul(2).clamp(PATIENCE_FIRST, PATIENCE_MAX);
+        if self.is_proven {
+            self.patience = self.patience.saturating_mul(2).clamp(PATIENCE_FIRST, PATIENCE_MAX);
         }
-        state.failed = Some(size);
-        state.now = (size / 2).max(1);
-        state.is_proven = false;
-        (state.good, state.bad) = (0, 0);
+        (self.failed, self.suspected, self.before, self.is_trial) = (Some(size), None, None, false);
+        self.now = (size / 2).max(1);
+        self.is_proven = false;
+        (self.good, self.bad) = (0, 0);
     }
 }
 
@@ -124,7 +174,7 @@ mod tests {
         for _ in 0..times {
             let now = size.now();
             if now > limit {
-                size.failed(now, true);
+                size.refused(now);
                 refused += 1;
             } else {
                 size.given(now);
@@ -144,6 +194,41 @@ mod tests {
         }
     }
 
+    /// Asks so often, of an endpoint that fails by itself in one of `chances` requests; returns how much it gave in all.
+    fn ask_unreliable(size: &Size, times: u32, limit: u64, chances: u32) -> u64 {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut given = 0;
+        for _ in 0..times {
+            let now = size.now();
+            if now > limit || rng.u32(..chances) == 0 {
+                size.refused(now);
+            } else {
+                size.given(now);
+                given += now;
+            }
+        }
+        given
+    }
+
+    #[test]
+    fn an_unreliable_endpoint_is_asked_for_much_all_the_same() {
+        for chances in [3, 4, 8, 20] {
+            let size = Size::new(2_000, 2_000);
+            let given = ask_unreliable(&size, 1_000, u64::MAX, chances);
+            assert!(given > 400_000, "{given} with one failure in {chances}");
+        }
+    }
+
+    #[test]
+    fn a_limit_in_words_that_nobody_knows_is_found_out() {
+        for limit in [1, 10, 700] {
+            let size = Size::new(2_000, 100_000);
+            let given = ask_unreliable(&size, 3_000, limit, 20);
+            assert!(given > 3_000 * limit / 3, "{given} at a limit of {limit}");
+            assert!(size.now() <= 2 * limit, "{}", size.now());
+        }
+    }
+
     #[test]
     fn it_grows_at_once_where_nothing_is_refused() {
         let size = Size::new(2_000, 100_000);
@@ -157,7 +242,7 @@ mod tests {
     fn an_outage_is_forgotten() {
         let size = Size::new(100, 100);
         for _ in 0..50 {
-            size.failed(size.now(), true);
+            size.refused(size.now());
         }
         assert_eq!(size.now(), 1);
         ask(&size, 500, u64::MAX);
@@ -168,11 +253,11 @@ mod tests {
     fn what_fails_by_itself_does_not_keep_it_small() {
         let size = Size::new(64, 64);
         while size.now() > 1 {
-            size.failed(size.now(), true);
+            size.refused(size.now());
         }
         for _ in 0..20 {
             size.given(1);
-            size.failed(1, true);
+            size.refused(1);
         }
         let answers = (1..1_000).find(|_| {
             size.given(size.now());
@@ -182,21 +267,23 @@ mod tests {
     }
 
     #[test]
-    fn one_failure_among_good_answers_changes_nothing_unless_it_was_too_much() {
+    fn one_failure_among_good_answers_changes_nothing_unless_it_was_refused() {
         let size = Size::new(100, 100);
         for _ in 0..100 {
             size.given(100);
             size.given(100);
-            size.failed(100, false);
+            size.failed(100);
         }
         assert_eq!(size.now(), 100);
         for _ in 0..FAILURES_IN_A_ROW {
-            size.failed(100, false);
+            size.failed(100);
         }
         assert_eq!(size.now(), 50, "several in a row do");
-        size.failed(100, true);
+        size.refused(100);
         assert_eq!(size.now(), 50, "a failure of an earlier, larger request tells nothing");
-        size.failed(50, true);
-        assert_eq!(size.now(), 25, "one that is sure counts at once");
+        size.refused(50);
+        assert_eq!(size.now(), 25, "what was refused is asked for in halves at once");
+        size.given(25);
+        assert_eq!(size.now(), 50, "and whole as soon as a half is answered");
     }
 }

@@ -30,7 +30,7 @@ impl L1 {
                 return Ok(None);
             };
             let Some(found) = self.second_opinion(&what, size, found, attempt).await else {
-                self.open_range.failed(size, true);
+                self.open_range.refused(size);
                 continue;
             };
             self.open_range.given(size);

@@ -40,7 +40,7 @@ impl L1 {
                 }
             };
             let Some(found) = self.second_opinion(&what, size, *found, again).await else {
-                self.range.failed(size, true);
+                self.range.refused(size);
                 continue;
             };
             self.range.given(size);
