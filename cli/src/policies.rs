@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use std::io::Read;
 use tally_engine::{Allocation, BUILT_IN, BUILT_IN_EARLIER, POLICY_BYTES_MAX, Policy};
 use tally_replay::ReplayError;
+use tally_text::given_rate;
 
 /// The policies of these names and files, each once. A built-in name comes before a file of that name.
 pub(crate) fn load(names: &[String]) -> Result<Vec<Policy>> {
@@ -44,5 +45,11 @@ fn read(path: &str) -> Result<Policy> {
     let mut text = String::new();
     let limit = u64::try_from(POLICY_BYTES_MAX)?.saturating_add(1);
     file.take(limit).read_to_string(&mut text).with_context(|| format!("--policy {path}"))?;
-    Policy::from_toml(&text).with_context(|| format!("--policy {path}"))
+    let policy = Policy::from_toml(&text).with_context(|| format!("--policy {path}"))?;
+    for target in policy.targets() {
+        // The engine takes any rate, so that whatever was published can be worked out again. Here it is a mistake.
+        let target = target.value.to_string();
+        given_rate(&target).map_err(|said| WrongUsage(format!("--policy {path}: target_mrr: {said}")))?;
+    }
+    Ok(policy)
 }
