@@ -2,10 +2,10 @@
 
 use crate::shape::{count, list};
 use crate::{
-    Accounts, Address, At, BlockEntry, BlockExplanation, ChainAudit, ChainHead, ContractAccount, CreditedRow,
-    DistributionHead, DistributionPart, Epoch, Finding, MemberCall, Movement, NextBatch, NextRate,
-    NumberedFact, Production, ProvenLeaf, Row, SequencerWithAccounts, SpanProduction, StatementHead,
-    Withheld,
+    Accounts, Address, At, BlockEntry, BlockExplanation, ChainAudit, ChainHead, ContractAccount, Contracts,
+    CreditedRow, DistributionHead, DistributionPart, Epoch, EpochProduction, Finding, MemberCall, Movement,
+    NextBatch, NextRate, NumberedFact, Production, ProvenLeaf, Row, SequencerWithAccounts, SpanProduction,
+    StatementHead, Withheld,
 };
 use crate::{Amount, Hash};
 use tally_engine::PoolState;
@@ -19,6 +19,8 @@ shapes! {
         l1_chain_id: u64,
         /// The chain id of L2.
         l2_chain_id: u64,
+        /// The contracts whose events the log has: with the chain ids, they tell its pool from any other.
+        contracts: Contracts,
         /// Whether the answers are up to date: what `/readyz` says.
         is_ready: bool,
         /// Why the answers are not up to date; `null` if they are.
@@ -212,6 +214,26 @@ shapes! {
         spans: Vec<SpanProduction>,
         /// Where the next page of spans begins: give it as `cursor`. `null` after the last.
         next: Option<String>,
+    }
+
+    /// Who made the blocks of each epoch.
+    pub struct ProductionEpochsAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// A page of epochs, in order; `makers` has only the sequencer, if one was asked for. Blocks before epoch 0 and
+        /// beyond the horizon are of no epoch.
+        epochs: Vec<ServedEpochProduction>,
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<String>,
+    }
+
+    /// Who made the blocks of an epoch, and whether that can change.
+    pub struct ServedEpochProduction {
+        /// The fields of the production itself.
+        #[serde(flatten)]
+        production: EpochProduction,
+        /// Whether the epoch is over and all of its blocks are final.
+        is_final: bool,
     }
 
     /// A page of the blocks of a sequencer.

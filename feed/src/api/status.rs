@@ -41,6 +41,7 @@ pub(super) async fn status(State(api): State<Shared>) -> Result<Response, Proble
         engine_version: tally_engine::VERSION.into(),
         l1_chain_id: identity.l1_chain_id,
         l2_chain_id: identity.l2_chain_id,
+        contracts: identity.into(),
         is_ready: not_ready.is_none(),
         not_ready,
         ingest,
