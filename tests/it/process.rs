@@ -1,8 +1,10 @@
 //! The command as a process of its own, to be killed, signalled and read from: this very test binary, told
 //! to be the command.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
@@ -46,6 +48,20 @@ pub(crate) fn start_with_file_limit(args: &[&str], limit_kib: u64) -> Process {
     let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", 2 * limit_kib);
     shell.args(["-c", &script]).arg(std::env::current_exe().unwrap());
     start_by(shell, args, &[])
+}
+
+/// A program in `dir` that is the command, for those that start it by themselves.
+pub(crate) fn program(dir: &Path) -> PathBuf {
+    let path = dir.join("tally");
+    let exe = std::env::current_exe().unwrap();
+    let script = format!(
+        "#!/bin/sh\nexport {ARGS}=\"$(printf '%s\\n' \"$@\")\"\n\
+         exec '{}' process::is_the_command --exact --nocapture --test-threads=1\n",
+        exe.display()
+    );
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    path
 }
 
 /// Runs the command to its end, with a file for its standard output.

@@ -36,10 +36,19 @@ class Wrong(Exception):
     """Something is not as it should be."""
 
 
+# Below those that the system gives to whoever asks for any: a server that is killed comes back at its port.
+PORTS = range(12_000, 32_000)
+
+
 def free_port():
-    """Returns a port at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    """Returns a port at which nobody listens, and that nobody is given by chance."""
+    while True:
+        try:
+            port = random.SystemRandom().choice(PORTS)
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            continue
 
 
 def until(holds, *watched):

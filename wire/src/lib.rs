@@ -69,8 +69,8 @@ pub use answers::{
     AccountsAnswer, AuditAnswer, BatchAnswer, BatchesAnswer, BlockAnswer, ClaimAnswer, DistributionAnswer,
     DistributionsAnswer, EpochAnswer, EpochsAnswer, FactAnswer, Ingesting, LeavesAnswer, LedgerAnswer,
     MemberCallAnswer, NextBatchAnswer, NextRateAnswer, PageOf, PaidBatch, PolicyStatus, ProductionAnswer,
-    SequencerAnswer, SequencerEpoch, SequencerEpochsAnswer, SequencersAnswer, ServedBlock, ServedEpoch,
-    StatementAnswer, StatusAnswer, next_cursor,
+    ProductionEpochsAnswer, SequencerAnswer, SequencerEpoch, SequencerEpochsAnswer, SequencersAnswer,
+    ServedBlock, ServedEpoch, ServedEpochProduction, StatementAnswer, StatusAnswer, next_cursor,
 };
 pub use audit::{
     AuditTotals, BatchAudit, BatchShare, BlockSample, BundleAudit, BundleDifference, ChainAudit,

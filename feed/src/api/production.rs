@@ -1,8 +1,8 @@
 //! Who made the blocks that it was to make.
 
-use super::input::{Asked, CommonParams, Limit, Number, PageCursor, bad};
+use super::input::{Asked, CommonParams, Limit, Number, PageCursor, PageParams, bad, page};
 use super::sequencers::unknown;
-use super::table::SPANS;
+use super::table::{PRODUCTION_EPOCHS, SPANS};
 use super::{Moment, broken, gap};
 use crate::error::FeedError;
 use crate::http::Problem;
@@ -12,7 +12,9 @@ use std::ops::RangeInclusive;
 use tally_engine::{EpochIndex, L2Block, SequencerId};
 use tally_eventlog::LogView;
 use tally_replay::{BlockLedger, Maker, ProductionReader, ReplayError};
-use tally_wire::{Production, ProductionAnswer, next_cursor};
+use tally_wire::{
+    EpochProduction, Production, ProductionAnswer, ProductionEpochsAnswer, ServedEpochProduction, next_cursor,
+};
 use utoipa::IntoParams;
 
 /// How many blocks are looked at, unless others are asked for.
@@ -57,6 +59,67 @@ pub(super) async fn of_sequencer(
         return Err(unknown(&asked.moment, id));
     }
     made(asked, Some(SequencerId(id))).await
+}
+
+/// Who made the blocks of each epoch of the policy, from epoch 0 on.
+#[utoipa::path(get, path = "/v1/production/epochs", operation_id = "production_epochs", tag = "pool", params(CommonParams, PageParams), responses((status = 200, description = "A page of epochs.", body = ProductionEpochsAnswer)))]
+pub(super) async fn all_by_epoch(asked: Asked<PageParams>) -> Result<Response, Problem> {
+    by_epoch(asked, None).await
+}
+
+/// The blocks of each epoch of the policy that a sequencer was to make, and those that it made.
+#[utoipa::path(get, path = "/v1/sequencers/{id}/production/epochs", operation_id = "sequencer_production_epochs", tag = "sequencers", params(("id" = u64, Path, description = "Its id."), CommonParams, PageParams), responses((status = 200, description = "A page of epochs.", body = ProductionEpochsAnswer)))]
+pub(super) async fn of_sequencer_by_epoch(
+    Number(id): Number,
+    asked: Asked<PageParams>,
+) -> Result<Response, Problem> {
+    if !asked.moment.policy().answers.contains_key(&SequencerId(id)) {
+        return Err(unknown(&asked.moment, id));
+    }
+    by_epoch(asked, Some(SequencerId(id))).await
+}
+
+async fn by_epoch(mut asked: Asked<PageParams>, only: Option<SequencerId>) -> Result<Response, Problem> {
+    let from = asked.page_from(asked.params.cursor.clone(), asked.params.from)?;
+    if let Some(response) = asked.list_not_modified() {
+        return Ok(response);
+    }
+    let (worked, limit) = (asked.moment.clone(), asked.params.limit);
+    let answer = asked.api.heavy(move || epochs_of(&worked, only, from, limit)).await?;
+    asked.list(&answer, PRODUCTION_EPOCHS, &answer.epochs, answer.next.as_deref())
+}
+
+/// Reads no more of the log than the blocks of the page's epochs.
+fn epochs_of(
+    moment: &Moment,
+    only: Option<SequencerId>,
+    from: u64,
+    limit: Limit,
+) -> Result<ProductionEpochsAnswer, Problem> {
+    let policy = moment.policy();
+    let failed = |error: ReplayError| broken(&FeedError::from(error));
+    let log = &moment.view.log;
+    let (ledger, reader) = (
+        BlockLedger::new(log, &policy.replayed).map_err(failed)?,
+        ProductionReader::new(log).map_err(failed)?,
+    );
+    let (epochs, next) = page(&policy.replayed.ledger.epochs, from, limit, |epoch| epoch.epoch.0);
+    let served = |epoch: EpochIndex| {
+        let made = match ledger.blocks_of(Some(epoch)).map_err(failed)? {
+            None => tally_replay::Production::default(),
+            Some(range) => reader.of(range).map_err(failed)?,
+        };
+        let last = made.range.map(|(_, last)| last.block);
+        // Of an epoch that is not over, blocks are still to come.
+        let is_over = policy.replayed.ledger.epochs.last().is_some_and(|last| epoch < last.epoch);
+        let is_final = is_over && last <= moment.view.final_reach.l2.map(|head| head.block);
+        let production = Production::of(&made, only).map_err(failed)?;
+        let production = EpochProduction { epoch: Some(epoch.0), production };
+        Ok(ServedEpochProduction { production, is_final })
+    };
+    let epochs = epochs.iter().map(|epoch| served(epoch.epoch)).collect::<Result<_, Problem>>()?;
+    let next = next.map(|next| next_cursor(next, policy.state()));
+    Ok(ProductionEpochsAnswer { at: policy.at.clone(), epochs, next })
 }
 
 async fn made(mut asked: Asked<ProductionParams>, only: Option<SequencerId>) -> Result<Response, Problem> {

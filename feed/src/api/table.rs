@@ -117,6 +117,20 @@ pub(super) const SPANS: Columns = &[
     "longest_gap.l2_block",
 ];
 
+pub(super) const PRODUCTION_EPOCHS: Columns = &[
+    "epoch",
+    "is_final",
+    "first.l2_block",
+    "first.timestamp",
+    "last.l2_block",
+    "last.timestamp",
+    "blocks",
+    "unscheduled_blocks",
+    "unsigned_blocks",
+    "longest_gap.secs",
+    "longest_gap.l2_block",
+];
+
 pub(super) const DISTRIBUTIONS: Columns = &[
     "epoch",
     "epoch_end",

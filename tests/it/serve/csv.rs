@@ -32,7 +32,7 @@ fn flat(row: &Value, name: &str, cells: &mut Vec<(String, String)>) {
 }
 
 /// Fields of rows that are no columns: lists of their own, and what follows from others.
-const NOT_THERE: [&str; 5] = ["signers", "rows", "others", "operators", "rate_"];
+const NOT_THERE: [&str; 6] = ["signers", "rows", "others", "operators", "makers", "rate_"];
 
 #[test]
 fn every_list_has_the_fields_of_its_rows_as_columns() {
@@ -47,6 +47,8 @@ fn every_list_has_the_fields_of_its_rows_as_columns() {
         ("/v1/sequencers/3/statement", "movements"),
         ("/v1/sequencers/3/production?last_blocks=20000", "spans"),
         ("/v1/production", "spans"),
+        ("/v1/production/epochs", "epochs"),
+        ("/v1/sequencers/3/production/epochs", "epochs"),
         ("/v1/epochs", "epochs"),
         ("/v1/epochs/2", "rows"),
         ("/v1/batches", "batches"),

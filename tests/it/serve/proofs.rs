@@ -2,7 +2,7 @@
 
 use super::{Served, http, log_of};
 use crate::support::tally;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// What a command prints as JSON.
@@ -215,6 +215,26 @@ fn production_is_that_of_the_command() {
         let one = served.json(&format!("/v1/sequencers/4/production?{query}"));
         let args = [&args[..], &["--sequencer", "4"]].concat();
         assert_eq!(one["production"]["makers"], said(&log, &args)["makers"], "{query}");
+    }
+    for (path, only) in [("/v1/production", &[][..]), ("/v1/sequencers/4/production", &["--sequencer", "4"])]
+    {
+        let (mut epochs, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = served.json(&format!("{path}/epochs?limit=5{cursor}"));
+            epochs.extend(page["epochs"].as_array().unwrap().iter().cloned());
+            let Some(next) = page["next"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        let is_final: Vec<Value> = epochs
+            .iter_mut()
+            .map(|epoch| epoch.as_object_mut().unwrap().remove("is_final").unwrap())
+            .collect();
+        // The last epoch is not over.
+        assert_eq!(is_final, [vec![json!(true); 12], vec![json!(false)]].concat());
+        let command = said(&log, &[&["production", "--by", "epoch"], only].concat());
+        let of_epochs =
+            command["epochs"].as_array().unwrap().iter().filter(|epoch| !epoch["epoch"].is_null());
+        assert!(of_epochs.eq(&epochs), "{path}");
     }
     for (query, status, kind) in [
         ("epoch=99", 409, "gap"),

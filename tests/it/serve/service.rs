@@ -2,6 +2,7 @@
 
 use super::{Served, log_of};
 use crate::live::Live;
+use crate::process;
 use crate::support::{Tool, in_tests, wait_for};
 use fastrand::Rng;
 use replay_node::{Options, Reorg};
@@ -137,6 +138,31 @@ fn the_service_of_the_page_pays_once_whenever_it_is_killed() {
     let said = String::from_utf8(done.stderr).unwrap();
     assert!(!done.status.success() && said.contains("nothing is paid"), "{said}");
     assert_eq!(report(dir.path()), before);
+}
+
+/// What others built by the documents alone: a consumer by pages and one by a stream, a payer with proofs, and a reconciler,
+/// on two servers behind one name. All of it is killed again and again, and once both servers tell another history.
+#[test]
+fn what_is_built_by_the_documents_deals_with_every_fact_once() {
+    if !Tool::Python.is_there() {
+        return;
+    }
+    let kills: u64 = if std::env::var_os("TALLY_TEST_LONG").is_some() { 100 } else { 16 };
+    let dir = tempfile::tempdir().unwrap();
+    let program = process::program(dir.path());
+    for (seed, more) in [(2, None), (5, Some("--rollback"))] {
+        let mut trial = Command::new("python3");
+        trial.arg(in_tests("service/trial.py")).arg(&program).arg(in_tests("../fixtures/pool-a"));
+        trial.arg(seed.to_string()).args(["--kills", &kills.to_string()]).args(more);
+        let done = trial.output().unwrap();
+        let said = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
+        assert!(done.status.success(), "{trial:?}: {said}");
+        let told: Value = serde_json::from_str(said.trim()).unwrap();
+        assert!(told["kills"].as_u64() >= Some(kills) && told["proofs"].as_u64() > Some(20), "{told}");
+        // What was read of the other history was undone.
+        let undone = told["undone"]["pages"].as_u64();
+        assert_eq!(undone > Some(0), more.is_some(), "{told}");
+    }
 }
 
 /// What was paid for facts that are taken back counts towards what is owed afterwards.
