@@ -1,6 +1,7 @@
 """Clients that a server has to bear with, and one that asks meanwhile: for load.sh.
 
-Usage: load.py readers|idle|slow HOST:PORT COUNT   opens connections, prints that it has, holds them until its input ends
+Usage: load.py readers|idle|slow HOST:PORT COUNT   opens connections, prints that it has, holds them until its input ends;
+                                                   every other one of the readers follows the states, the others the feed
        load.py ask HOST:PORT COUNT                 asks that often, on a connection each, and prints how long it took
        load.py bad HOST:PORT                       sends what is no proper request, and what is one
 Exit status: 0 it went as it should; 1 it did not.
@@ -62,11 +63,17 @@ async def hold(server: Server, kind: str, count: int) -> bool:
         wanted += [fact["cursor"] for fact in page["facts"]]
         cursor, is_end = page["cursor"], page["is_end"]
 
-    async def one(is_open: asyncio.Future) -> None:
+    async def one(number: int, is_open: asyncio.Future) -> None:
         nonlocal closed
         reader, writer = await server.connect()
         try:
-            if kind == "readers":
+            if kind == "readers" and number % 2:
+                writer.write(b"GET /v1/changes HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n")
+                while not (line := await reader.readuntil(b"\n")).startswith(b"data: "):
+                    pass
+                if json.loads(line[6:])["at"]["feed"]["cursor"] != cursor:
+                    raise RuntimeError(f"a reader was told {line}")
+            elif kind == "readers":
                 writer.write(b"GET /v1/feed HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n")
                 told = []
                 while len(told) < len(wanted):
@@ -93,14 +100,14 @@ async def hold(server: Server, kind: str, count: int) -> bool:
 
     loop = asyncio.get_running_loop()
     opens = [loop.create_future() for _ in range(count)]
-    tasks = [asyncio.create_task(one(is_open)) for is_open in opens]
+    tasks = [asyncio.create_task(one(number, is_open)) for number, is_open in enumerate(opens)]
     all_open = asyncio.gather(*opens)
     ended, _ = await asyncio.wait([all_open, *tasks], return_when=asyncio.FIRST_COMPLETED)
     for early in ended:
         # One that was told wrong facts says so.
         early.result()
     await asyncio.wait_for(all_open, 60)
-    facts = f", each of whom was told all {len(wanted)} facts once" if kind == "readers" else ""
+    facts = f", half of whom were told all {len(wanted)} facts once, and half the state" if kind == "readers" else ""
     print(f"{count} {kind}{facts}", flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     print(f"the server closed {closed} of {count}")

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Puts a server of the log of fixtures/pool-a under load, on this machine, and prints what it bears: requests with wrk
-# (apt-get install wrk), alone and beside 1,000 readers of the feed; its memory over many requests; 10,000 connections
-# on which nothing is asked; 1,000 whose headers never end; and what is no proper request.
+# and h2load (apt-get install wrk nghttp2-client), alone, over HTTP/2, and beside 1,000 readers of the feed and 1,000 of the
+# states; its memory over many requests; 10,000 connections on which nothing is asked; 1,000 whose headers never end; and what
+# is no proper request.
 #
 # Usage: load.sh TALLY [REQUESTS]      (REQUESTS: over how many to watch the memory, 2,000,000 by default)
 # Exit status: 0 everybody else was answered all the while; 1 not so.
@@ -10,7 +11,7 @@ cd "$(dirname "$0")/.."
 tally=$1
 requests=${2:-2000000}
 secs=10
-readers=1000
+readers=2000
 slow=1000
 idle=10000
 # Both ends of each connection are files, in two processes.
@@ -26,7 +27,7 @@ work=$(mktemp -d)
 server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 "$tally" ingest --recording fixtures/pool-a --log "$work/log" >/dev/null 2>&1
-"$tally" serve --log "$work/log" --listen 127.0.0.1:0 --requests-per-sec 0 2>"$work/told" &
+"$tally" serve --log "$work/log" --listen 127.0.0.1:0 --requests-per-sec 0 --streams-max 2500 --h2c 2>"$work/told" &
 server=$!
 address=
 for _ in $(seq 300); do
@@ -88,6 +89,10 @@ busy_beside() {
 say "memory at the start" "$(memory_kib) KiB"
 busy requests
 say "requests" "$line"
+# As many requests are under way, over 8 connections.
+h2load --h2 -t1 -c8 -m8 -D"$secs" "http://$address/v1/sequencers/1" >"$work/h2load"
+line=$(sed -n 's/^finished in [^,]*, \([^,]*\),.*/\1/p; s/^status codes: \(.*\)/\1/p' "$work/h2load" | paste -sd' ')
+say "requests over HTTP/2" "$line"
 beside readers "$readers" busy_beside
 beside idle "$idle" asked
 # Headers have to be there within 10 s.

@@ -15,7 +15,7 @@ pub struct Overview {
     pub id: SequencerId,
     /// The log's last L1 block, after which it is so.
     pub as_of: L1Head,
-    /// Who it is.
+    /// The sequencer that it is about.
     pub facts: SequencerFacts,
     /// What the contract owes it.
     pub account: ChainAccount,
@@ -59,7 +59,7 @@ pub struct StakeRoom {
 pub struct RunningEpoch {
     /// The index of the epoch.
     pub epoch: EpochIndex,
-    /// When it began.
+    /// When the epoch began.
     pub start: UnixTime,
     /// What batches credited since then.
     pub credited: Wei,
@@ -106,16 +106,18 @@ pub fn overview<L: LogView>(
     };
     let way_out = action.map(|action| member_call(&basis, action, Sending::default())).transpose()?;
     let (min, max, cap) = (basis.pool.min_lock, basis.pool.max_lock, replayed.policy.cap());
-    // What is not above or below a limit is nothing.
-    let over = |one: Wei, other: Wei| one.checked_sub(other).unwrap_or(Wei::ZERO);
+    // How far one is above the other, and nothing if it is not.
+    let over = |one: Wei, other: Wei| {
+        one.checked_sub(other.min(one)).map_err(ClaimsError::amount("the room of a stake"))
+    };
     let room = StakeRoom {
         min,
         max,
         cap: Some(cap).filter(|cap| *cap != Policy::NO_CAP),
-        above_min: over(state.amount, min),
-        below_max: over(max, state.amount),
-        below_cap: over(cap.min(max), state.amount),
-        above_cap: over(state.amount, cap),
+        above_min: over(state.amount, min)?,
+        below_max: over(max, state.amount)?,
+        below_cap: over(cap.min(max), state.amount)?,
+        above_cap: over(state.amount, cap)?,
     };
     Ok(Overview {
         id,

@@ -30,7 +30,7 @@ pub(crate) enum SinkCommand {
     Check(SinkCheckArgs),
 }
 
-/// Which database.
+/// Which database is written, and how it is connected to.
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseArgs {
     /// The database: a URL of PostgreSQL, or words like host=... dbname=...; another machine is asked with TLS

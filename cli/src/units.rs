@@ -69,7 +69,7 @@ pub(crate) struct Units<'a> {
     held: Vec<u8>,
 }
 
-/// What goes through.
+/// What the output is taken for, by its first bytes.
 enum Form {
     Unknown,
     Plain,

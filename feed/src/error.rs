@@ -175,7 +175,7 @@ pub enum FeedError {
         "`{text}` is no origin: write it as https://pool.example or http://localhost:3000, in lower case, without a path, and without the usual port; or `*` for all"
     )]
     Origin {
-        /// What was given.
+        /// What was given as an origin.
         text: String,
     },
     /// The system gives no randomness.

@@ -26,7 +26,7 @@ pub(crate) struct Told<'a> {
     pub(crate) facts: &'a [Fact],
 }
 
-/// What was found.
+/// What was compared of the rows that follow from facts, and the first difference.
 #[derive(Default)]
 pub(crate) struct Derived {
     pub(crate) leaves: u64,

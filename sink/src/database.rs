@@ -111,7 +111,7 @@ impl Database {
         Self { patience: Patience(timeout), ..self }
     }
 
-    /// A new connection.
+    /// Opens another connection to the database.
     pub(crate) async fn connect(&self) -> Result<Connected, SinkError> {
         let patience = self.patience;
         let (client, task) = if let Some(tls) = &self.tls {

@@ -216,7 +216,7 @@ pub enum SinkError {
     /// A file cannot be read.
     #[error("{path}: {source}")]
     File {
-        /// The file.
+        /// The file that cannot be read.
         path: PathBuf,
         /// The operating system's error.
         source: std::io::Error,

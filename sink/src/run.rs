@@ -33,7 +33,7 @@ const LOCK_LOST_ATTEMPTS_MAX: u32 = 8;
     reason = "each is a flag of the command line, and none follows from another"
 )]
 pub struct SinkOptions {
-    /// The database.
+    /// The database that is written.
     pub database: Database,
     /// The schema of the tables.
     pub schema: Schema,
@@ -56,7 +56,7 @@ pub struct SinkOptions {
 pub struct Applied {
     /// How many facts it wrote.
     pub facts: u64,
-    /// How many rollbacks.
+    /// How many rollbacks were applied.
     pub rollbacks: u64,
     /// How often it had to try again.
     pub retries: u64,
@@ -373,7 +373,7 @@ fn counts(facts: &[NumberedFact]) -> (u64, u64) {
     (number(facts.len().saturating_sub(rollbacks)), number(rollbacks))
 }
 
-/// What comes next.
+/// What is to be done next.
 enum Next {
     Page(usize, Box<FeedAnswer>),
     Nothing,

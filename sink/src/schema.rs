@@ -46,7 +46,7 @@ impl Schema {
         Err(SinkError::Usage(what))
     }
 
-    /// Its name.
+    /// The name of the schema.
     pub(crate) fn name(&self) -> &str {
         &self.0
     }

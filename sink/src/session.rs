@@ -39,13 +39,13 @@ pub(crate) struct Backend {
 pub(crate) struct Session {
     pub(crate) connected: Connected,
     pub(crate) schema: Schema,
-    /// Who serves it.
+    /// The process of the database that serves the connection, once it is known.
     pub(crate) backend: Option<Backend>,
     heard: Instant,
 }
 
 impl Session {
-    /// Connects, to read.
+    /// Connects to read only, without the lock.
     pub(crate) async fn open(database: &Database, schema: &Schema) -> Result<Self, SinkError> {
         let connected = database.connect().await?;
         // Nothing else is found by a bare name, and no time or text depends on how the server was set up.

@@ -38,7 +38,7 @@ impl Source {
         Self(Kind::Log { feed, policies: count, poll })
     }
 
-    /// A server.
+    /// Facts are asked of a server.
     pub fn server(server: ServerFeed) -> Self {
         Self(Kind::Server(server))
     }

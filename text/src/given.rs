@@ -16,7 +16,7 @@ const UNIX_SECS_MIN: u64 = 100_000_000;
 /// A time as it is written: by itself, or before the latest that there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GivenTime {
-    /// This second.
+    /// It is this very second.
     At(UnixTime),
     /// So many seconds before the latest.
     BeforeLatest(u64),

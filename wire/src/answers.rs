@@ -196,7 +196,7 @@ shapes! {
     pub struct MemberCallAnswer {
         /// The state that the answer is of; the call is judged after the last L1 block of its log.
         at: At,
-        /// The call.
+        /// The call, with its conditions and its data.
         call: MemberCall,
     }
 

@@ -17,7 +17,7 @@ shapes! {
 
     /// There is a new state, of which answers are from now on.
     pub struct Changed {
-        /// The state.
+        /// The state that is told.
         at: At,
     }
 

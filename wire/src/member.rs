@@ -35,7 +35,7 @@ shapes! {
         /// The call that has to be made before it, unless so much is approved already: METIS' `approve` of the exact amount
         /// to `LockingInfo`; `null` where no METIS is taken.
         approval: Option<CallWithValue> = made.approval.as_ref().map(Into::into),
-        /// The call itself.
+        /// The encoded call, ready to be sent.
         call: CallWithValue = (&made.call).into(),
     }
 

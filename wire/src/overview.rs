@@ -14,7 +14,7 @@ shapes! {
         log: Log = log,
         /// The last L1 block of the log, after which it is so.
         l1_head: Head = found.as_of.into(),
-        /// Who it is.
+        /// The sequencer that it is about.
         #[serde(flatten)]
         sequencer: Sequencer = (found.id, name, &found.facts).into(),
         /// What the contract owes to it: what it really has.
@@ -84,7 +84,7 @@ shapes! {
         start: u64,
         /// Where it ends, in Unix seconds: the next begins, or the horizon lies.
         until: u64,
-        /// The reason itself.
+        /// The parts from which the rate follows.
         #[serde(flatten)]
         reason: MrrReason,
     }

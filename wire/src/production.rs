@@ -50,7 +50,7 @@ shapes! {
 
     /// What one was to make, and made.
     pub struct Produced {
-        /// Who it is.
+        /// The sequencer or signer whose blocks are counted.
         #[serde(flatten)]
         maker: BlockMaker,
         /// The blocks that spans gave to it.
@@ -85,7 +85,7 @@ shapes! {
 
     /// How many blocks one signed.
     pub struct BlocksBy from (maker, blocks): (Maker, u64) {
-        /// Who signed them.
+        /// The sequencer or signer that signed them.
         #[serde(flatten)]
         maker: BlockMaker = maker.into(),
         /// How many blocks they are.

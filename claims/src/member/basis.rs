@@ -13,7 +13,7 @@ pub struct MemberBasis {
     pub identity: LogIdentity,
     /// The log's last L1 block.
     pub head: L1Head,
-    /// The contracts' state.
+    /// The state of the contracts after the log's last L1 block.
     pub pool: PoolState,
     /// Who is on the contract's white list.
     pub white_list: BTreeSet<Address>,

@@ -13,7 +13,7 @@ pub struct Condition {
     pub verdict: Verdict,
     /// What is asked for: the least, the most or the very value.
     pub wanted: Option<CallValue>,
-    /// What there is.
+    /// The value that is there by the log.
     pub found: Option<CallValue>,
     /// Of one that fails now: from when on it holds, if time alone makes it hold.
     pub holds_from: Option<UnixTime>,
@@ -25,7 +25,7 @@ pub struct Condition {
 /// Whether a condition holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
-    /// It holds.
+    /// The condition holds by the log.
     Holds,
     /// It does not hold: the contract would refuse the call.
     Fails,

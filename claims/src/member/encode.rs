@@ -1,4 +1,4 @@
-//! The calls themselves.
+//! Encodes members' calls as the contracts take them.
 
 use super::action::{MemberAction, Sending};
 use super::{Case, ClaimsError};

@@ -52,7 +52,7 @@ pub struct MemberCall {
     pub warnings: Vec<CallWarning>,
     /// The call that has to be made before: METIS' approval of the exact amount that the pool takes.
     pub approval: Option<PreparedCall>,
-    /// The call itself.
+    /// The encoded call, ready to be sent.
     pub call: PreparedCall,
 }
 

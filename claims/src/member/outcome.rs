@@ -12,7 +12,7 @@ use tally_text::{address, exact_metis, time};
 /// Something that a call changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallChange {
-    /// What changes.
+    /// Which value of the contracts is changed.
     pub kind: ChangeKind,
     /// How it is before the call; `None` where there is nothing yet.
     pub before: Option<CallValue>,

@@ -76,7 +76,7 @@ impl TryFrom<String> for GivenAddress {
     }
 }
 
-/// A public key.
+/// A public key that was typed or copied.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 struct GivenKey(Bytes);

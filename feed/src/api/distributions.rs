@@ -46,7 +46,7 @@ pub(super) fn head_with(moment: &Moment, root: B256) -> Result<DistributionHead,
     })
 }
 
-/// A distribution, whole.
+/// A distribution with its sums and with what is withheld.
 pub(super) async fn whole(
     api: &Shared,
     moment: &Moment,

@@ -59,7 +59,7 @@ pub(super) enum EventNames {
     Named,
 }
 
-/// Types of facts.
+/// The types of facts that a reader wants.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 struct Types(Vec<&'static str>);

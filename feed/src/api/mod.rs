@@ -393,3 +393,31 @@ pub(crate) fn router(api: Shared) -> Router {
         .with_state(Arc::clone(&api));
     health_router(api).merge(asked)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    }
+
+    #[test]
+    fn who_gets_no_turn_is_told_to_come_back() {
+        let turns = Arc::new(Semaphore::new(1));
+        turns.close();
+        let refused = runtime().block_on(in_turn(&turns, || Ok(1)));
+        let response = refused.unwrap_err().into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+    }
+
+    #[test]
+    fn work_that_panics_is_told_as_a_fault_of_the_server() {
+        let turns = Arc::new(Semaphore::new(1));
+        let failed =
+            runtime().block_on(in_turn(&turns, || -> Result<(), Problem> { panic!("of this test") }));
+        assert_eq!(failed.unwrap_err().into_response().status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(turns.available_permits(), 1, "its turn is given back");
+    }
+}

@@ -29,7 +29,7 @@ pub(super) struct SequencersParams {
     /// These ids, with commas between.
     #[param(required = false, value_type = String, pattern = "^[0-9]{1,19}(,[0-9]{1,19}){0,99}$")]
     id: Option<Ids>,
-    /// Of this status.
+    /// Only sequencers that have this status.
     #[param(required = false, value_type = SequencerStatus, inline)]
     status: Option<OfStatus>,
     /// Controlled by this address.

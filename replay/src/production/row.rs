@@ -111,7 +111,7 @@ impl ProductionRow {
 /// What was made of a span, as far as its blocks lie in the range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpanProduction {
-    /// The span itself.
+    /// The span that is counted.
     pub span: Span,
     /// Whom its signer stands for.
     pub scheduled: Maker,

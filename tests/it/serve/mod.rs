@@ -10,6 +10,7 @@ mod following;
 mod gate;
 pub(crate) mod http;
 mod lists;
+mod problems;
 mod proofs;
 mod rollbacks;
 mod service;

@@ -1,7 +1,7 @@
 //! A PostgreSQL of a test's own, on a socket in a directory of its own.
 
 use crate::support::{Tool, wait_for};
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
@@ -11,7 +11,13 @@ pub(crate) struct Cluster {
     mount: Option<Mount>,
     dir: TempDir,
     server: Option<Child>,
+    /// The number of its socket, and of the port of 127.0.0.1 at which it speaks TLS if it does.
+    port: u16,
+    has_tls: bool,
 }
+
+/// Ports below those that the system gives to whoever asks for any: a database cannot be told to take any.
+const PORTS: std::ops::Range<u16> = 12_000..32_000;
 
 /// Where Debian's packages put the programs of the newest version; `None` if there is none.
 pub(crate) fn programs() -> Option<PathBuf> {
@@ -81,7 +87,7 @@ impl Cluster {
         initdb.args(["--wal-segsize", "1"]);
         let made = initdb.output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut cluster = Self { mount, dir, server: None };
+        let mut cluster = Self { mount, dir, server: None, port: 5432, has_tls: false };
         cluster.run();
         Some(cluster)
     }
@@ -92,10 +98,16 @@ impl Cluster {
             if self.server.as_mut().is_none_or(|server| server.try_wait().unwrap().is_some()) {
                 // After a kill its children may need a moment to go, and a start before that is refused.
                 let mut postgres = program("postgres", self.dir.path());
+                let address = if self.has_tls { "127.0.0.1" } else { "" };
+                if self.has_tls {
+                    // Should somebody have the last one, the next is tried.
+                    self.port = fastrand::u16(PORTS);
+                    postgres.args(["-c", "ssl=on"]);
+                }
                 // Whoever kills processes loses nothing that the system has not on disk yet.
                 postgres
-                    .args(["-D", "data", "-c", "listen_addresses=", "-c", "fsync=off"])
-                    .arg("-k")
+                    .args(["-D", "data", "-c", "fsync=off", "-c", &format!("listen_addresses={address}")])
+                    .args(["-p", &self.port.to_string(), "-k"])
                     .arg(self.dir.path());
                 let log = std::fs::File::options().append(true).create(true).open(self.log()).unwrap();
                 postgres.stdout(Stdio::null()).stderr(log);
@@ -105,9 +117,24 @@ impl Cluster {
         });
     }
 
+    /// Starts it again, so that it speaks TLS over TCP, too, with this certificate and key. Returns the port.
+    pub(crate) fn with_tls(&mut self, cert: &Path, key: &Path) -> u16 {
+        self.kill(false);
+        for (from, name) in [(cert, "server.crt"), (key, "server.key")] {
+            let to = self.data().join(name);
+            std::fs::copy(from, &to).unwrap();
+            std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o600)).unwrap();
+            let owner = std::fs::metadata(self.data()).unwrap();
+            chown(&to, Some(owner.uid()), Some(owner.gid())).unwrap();
+        }
+        self.has_tls = true;
+        self.run();
+        self.port
+    }
+
     /// Where its socket is.
     pub(crate) fn socket(&self) -> PathBuf {
-        self.dir.path().join(".s.PGSQL.5432")
+        self.dir.path().join(format!(".s.PGSQL.{}", self.port))
     }
 
     /// The directory of its data.
@@ -133,7 +160,7 @@ impl Cluster {
 
     /// How a user is connected.
     pub(crate) fn url_of(&self, user: &str) -> String {
-        format!("host={} user={user} dbname=postgres", self.dir.path().display())
+        format!("host={} port={} user={user} dbname=postgres", self.dir.path().display(), self.port)
     }
 
     pub(crate) fn url(&self) -> String {

@@ -1,10 +1,10 @@
 //! Servers that lie, refuse, or tell what this version does not know, and tokens that are exchanged.
 
 use super::cluster::Cluster;
-use super::sink;
+use super::{sink, sink_as};
 use crate::process;
 use crate::serve::{Served, http, log_of};
-use crate::support::{tally, wait_for};
+use crate::support::{in_tests, tally, wait_for};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -147,6 +147,47 @@ fn a_token_that_is_away_for_a_moment_is_waited_for() {
     wait_for("the facts", || {
         let facts = cluster.ask("postgres", "SELECT facts FROM tally.feed")?;
         if facts == "116" { Ok(()) } else { Err(facts) }
+    });
+    sunk.terminate();
+    assert!(sunk.end().0.success());
+}
+
+/// A certificate has to be of the name that was asked for, and of an authority that is trusted.
+#[test]
+fn a_database_elsewhere_is_asked_over_tls() {
+    let Some(mut cluster) = Cluster::start() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_of("small-a", dir.path());
+    let [cert, key] = ["cert.pem", "key.pem"].map(|name| in_tests("../feed/src/http/testdata").join(name));
+    let port = cluster.with_tls(&cert, &key);
+    let (log, ca) = (log.to_str().unwrap(), cert.to_str().unwrap());
+    let write = |host: &str, mode: &str, more: &[&str]| {
+        let url = format!(
+            "host={host} hostaddr=127.0.0.1 port={port} user=postgres dbname=postgres sslmode={mode}"
+        );
+        sink_as(&url, &[&["postgres", "--log", log][..], more].concat())
+    };
+    // Without the file, the system's authorities count, and none of them knows it.
+    for (host, more) in [("localhost", &[][..]), ("db.example.org", &["--database-ca", ca])] {
+        let (status, _, err) = write(host, "require", more);
+        assert!(status == 1 && err.contains("certificate"), "{host}: {status}: {err}");
+        assert!(cluster.ask("postgres", "SELECT 1 FROM tally.feed").is_err(), "nothing was written");
+    }
+    for mode in ["require", "verify-ca", "verify-full"] {
+        let (status, _, err) = write("localhost", mode, &["--database-ca", ca]);
+        assert_eq!(status, 0, "{mode}: {err}");
+    }
+    assert_eq!(cluster.sql("SELECT facts FROM tally.feed"), "116");
+    // While it follows, its connections are seen to be encrypted.
+    let url = format!(
+        "host=localhost hostaddr=127.0.0.1 port={port} user=postgres dbname=postgres sslmode=require"
+    );
+    let args = ["sink", "postgres", "--database", &url, "--database-ca", ca, "--log", log, "--follow"];
+    let sunk = process::start(&args, &[]);
+    let seen = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name LIKE 'tally sink%'";
+    wait_for("its connection", || match cluster.sql(seen).as_str() {
+        "t" => Ok(()),
+        other => Err(other.to_owned()),
     });
     sunk.terminate();
     assert!(sunk.end().0.success());
