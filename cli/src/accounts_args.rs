@@ -35,7 +35,7 @@ pub(crate) struct AccountsArgs {
     #[command(flatten)]
     pub(crate) threads: ThreadsArg,
     /// How to print them
-    #[arg(long, env = "TALLY_ACCOUNTS_FORMAT", value_enum, default_value_t = Format::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct RecipientsArgs {
     #[command(flatten)]
     pub(crate) rpc: RpcArgs,
     /// How to print them
-    #[arg(long, env = "TALLY_RECIPIENTS_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
 }
 
@@ -97,7 +97,7 @@ pub(crate) struct StatementArgs {
     #[command(flatten)]
     pub(crate) threads: ThreadsArg,
     /// How to print it
-    #[arg(long, env = "TALLY_STATEMENT_FORMAT", value_enum, default_value_t = Format::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 }
 
@@ -118,6 +118,6 @@ pub(crate) struct CompareArgs {
     #[command(flatten)]
     pub(crate) threads: ThreadsArg,
     /// How to print it; JSON and CSV have every sequencer in every epoch
-    #[arg(long, env = "TALLY_COMPARE_FORMAT", value_enum, default_value_t = Format::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 }

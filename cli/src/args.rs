@@ -37,6 +37,7 @@ use std::path::PathBuf;
                         3 verified and different.")]
 pub(crate) struct Cli {
     /// A TOML file with flags of any command, as `log = "pool.log"`; flags and variables go before it
+    /// [default: ~/.config/tally/config.toml, if it is there]
     #[arg(long, global = true, env = "TALLY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Sequencers' names, for tables: a JSON file as the pool publishes it (`sequencers/1088/all.json`)

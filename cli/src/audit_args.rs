@@ -71,7 +71,7 @@ pub(crate) struct AuditLiveArgs {
     #[command(flatten)]
     pub(crate) rpc: RpcArgs,
     /// How to print the result
-    #[arg(long, env = "TALLY_AUDIT_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
 }
 
@@ -83,7 +83,7 @@ pub(crate) struct AuditBundleArgs {
     #[command(flatten)]
     pub(crate) threads: ThreadsArg,
     /// How to print the result
-    #[arg(long, env = "TALLY_AUDIT_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
 }
 
@@ -96,7 +96,7 @@ pub(crate) struct AuditCompareArgs {
     #[arg(value_name = "B")]
     pub(crate) b: PathBuf,
     /// How to print the result
-    #[arg(long, env = "TALLY_AUDIT_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
 }
 

@@ -54,7 +54,7 @@ pub(crate) struct NextBatchArgs {
     #[arg(long, env = "TALLY_SAFE_FILE", value_name = "FILE")]
     pub(crate) safe: Option<PathBuf>,
     /// How to print the batch
-    #[arg(long, env = "TALLY_CLAIMS_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
 }
 
@@ -98,7 +98,7 @@ pub(crate) struct NextRateArgs {
     #[arg(long, env = "TALLY_SAFE_FILE", value_name = "FILE")]
     pub(crate) safe: Option<PathBuf>,
     /// How to print the result; CSV has the history alone
-    #[arg(long, env = "TALLY_NEXT_RATE_FORMAT", value_enum, default_value_t = Format::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 }
 
@@ -133,7 +133,7 @@ pub(crate) struct RateArgs {
     #[arg(long, env = "TALLY_DECIMALS", value_name = "N", value_parser = decimals())]
     pub(crate) decimals: Option<u8>,
     /// How to print the reward
-    #[arg(long, env = "TALLY_CLAIMS_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
 }
 
@@ -165,7 +165,7 @@ pub(crate) struct MerkleArgs {
     #[command(flatten)]
     pub(crate) threads: ThreadsArg,
     /// How to print the summary
-    #[arg(long, env = "TALLY_MERKLE_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
 }
 

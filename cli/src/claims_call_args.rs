@@ -52,7 +52,7 @@ pub(crate) struct CallArgs {
     #[arg(long, env = "TALLY_SAFE_FILE", value_name = "FILE")]
     pub(crate) safe: Option<PathBuf>,
     /// How to print the call
-    #[arg(long, env = "TALLY_CLAIMS_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
 }
 

@@ -1,5 +1,5 @@
 //! The config file: flags of any command, by their names. It gives them the values that they have when
-//! neither a flag nor a variable does.
+//! neither a flag nor a variable does. Where no file is named, that of the user is read, if there is one.
 
 use crate::args::Cli;
 use anyhow::{Context, Result, bail};
@@ -15,7 +15,7 @@ const CONFIG_BYTES_MAX: u64 = 1 << 20;
 /// The command line, with the values of the config file that `args` or the environment name.
 pub(crate) fn command(args: &[OsString]) -> Result<Command> {
     let command = Cli::command();
-    let Some(path) = path_of(args) else {
+    let Some(path) = path_of(args).or_else(users_own) else {
         return Ok(command);
     };
     let place = || format!("--config {}", path.display());
@@ -47,6 +47,13 @@ fn path_of(args: &[OsString]) -> Option<PathBuf> {
         }
     }
     given.or_else(|| std::env::var_os("TALLY_CONFIG").map(PathBuf::from))
+}
+
+/// The file that a user has for all commands, if it is there.
+fn users_own() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let configs = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))?;
+    Some(configs.join("tally/config.toml")).filter(|path| path.is_file())
 }
 
 fn read(path: &Path) -> Result<BTreeMap<String, Vec<String>>> {

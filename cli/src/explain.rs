@@ -34,7 +34,7 @@ pub(crate) struct ExplainArgs {
     #[arg(long, env = "TALLY_EPOCH", value_name = "N", requires = "sequencer")]
     pub(crate) epoch: Option<u64>,
     /// How to print it
-    #[arg(long, env = "TALLY_EXPLAIN_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
 }
 

@@ -1,6 +1,6 @@
 //! The arguments of `tally ingest`, and of live chains for every command that follows them.
 
-use crate::shared_args::{L1Endpoints, L2Endpoints, LogArg, RpcArgs, secs};
+use crate::shared_args::{L1Endpoints, L2Endpoints, LogArg, RpcArgs, listen_address, secs};
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ pub(crate) struct LiveArgs {
     #[command(flatten)]
     pub(crate) rpc: RpcArgs,
     /// Serve Prometheus metrics at this address, under /metrics
-    #[arg(long, env = "TALLY_METRICS_LISTEN", value_name = "HOST:PORT")]
+    #[arg(long, env = "TALLY_METRICS_LISTEN", value_name = "[HOST:]PORT", value_parser = listen_address)]
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// How to tell what happens: bars on a terminal, else lines
     #[arg(long, env = "TALLY_PROGRESS", value_enum, default_value_t = ProgressArg::Auto)]

@@ -29,7 +29,7 @@ pub(crate) struct LedgerShowArgs {
     #[arg(long, env = "TALLY_SEQUENCER", value_name = "N|NAME|ADDRESS")]
     pub(crate) sequencer: Option<String>,
     /// How to print them
-    #[arg(long, env = "TALLY_LEDGER_FORMAT", value_enum, default_value_t = Format::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct InfoArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
     /// How to print it
-    #[arg(long, env = "TALLY_INFO_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct OwnersArgs {
     #[arg(long, env = "TALLY_AT_L1_BLOCK", value_name = "BLOCK")]
     pub(crate) at_l1_block: Option<u64>,
     /// How to print them
-    #[arg(long, env = "TALLY_OWNERS_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct ProductionArgs {
     #[command(flatten)]
     pub(crate) policy: PolicyArg,
     /// How to print it
-    #[arg(long, env = "TALLY_PRODUCTION_FORMAT", value_enum, default_value_t = Format::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 }
 

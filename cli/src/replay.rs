@@ -44,7 +44,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, env = "TALLY_TIMING", value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) timing: bool,
     /// How to print the result
-    #[arg(long, env = "TALLY_REPLAY_FORMAT", value_enum, default_value_t = Format::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct SequencerArgs {
     #[command(flatten)]
     pub(crate) threads: ThreadsArg,
     /// How to print it
-    #[arg(long, env = "TALLY_SEQUENCER_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
 }
 

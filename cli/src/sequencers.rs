@@ -17,7 +17,7 @@ pub(crate) struct SequencersArgs {
     #[command(flatten)]
     pub(crate) log: LogArg,
     /// How to print them
-    #[arg(long, env = "TALLY_SEQUENCERS_FORMAT", value_enum, default_value_t = Format::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 }
 

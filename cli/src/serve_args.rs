@@ -1,7 +1,7 @@
 //! The arguments of `tally serve` and `tally token`.
 
 use crate::ingest_args::LiveArgs;
-use crate::shared_args::{LogArg, PoliciesArg};
+use crate::shared_args::{LogArg, PoliciesArg, listen_address};
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use std::net::SocketAddr;
@@ -18,8 +18,8 @@ pub(crate) struct ServeArgs {
     pub(crate) log: LogArg,
     #[command(flatten)]
     pub(crate) policies: PoliciesArg,
-    /// The address and port to listen on
-    #[arg(long, env = "TALLY_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8700")]
+    /// The address and port to listen on, or a port of this machine
+    #[arg(long, env = "TALLY_LISTEN", value_name = "[HOST:]PORT", default_value = "127.0.0.1:8700", value_parser = listen_address)]
     pub(crate) listen: SocketAddr,
     /// Let everybody ask who can connect: without this or --token-file it listens on this machine only
     #[arg(long, env = "TALLY_PUBLIC", value_parser = BoolishValueParser::new(), conflicts_with = "token_file")]

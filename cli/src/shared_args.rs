@@ -3,6 +3,7 @@
 use crate::{WrongUsage, policies};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 use tally_engine::{Policy, UnixTime};
@@ -166,6 +167,20 @@ pub(crate) fn secs(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads where to listen: a host with a port, or a port of this machine alone.
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = |why: &str| {
+        format!("{why}: write a port (8700, for this machine alone), or a host and a port (0.0.0.0:8700, localhost:8700)")
+    };
+    if let Ok(port) = text.parse() {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    let found = text.to_socket_addrs().map_err(|_| wrong("it is no address with a port"))?;
+    // A name may have addresses of both kinds: the older one is what is meant by 127.0.0.1.
+    let found = found.min_by_key(SocketAddr::is_ipv6);
+    found.ok_or_else(|| wrong("the name has no address"))
+}
+
 /// How a command prints a result that has rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -184,4 +199,27 @@ pub(crate) enum PlainFormat {
     Table,
     /// For programs: amounts as decimal strings
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_to_listen_is_read_as_people_write_it() {
+        let read = |text: &str| listen_address(text).map(|address| address.to_string());
+        for (text, address) in [
+            ("8700", "127.0.0.1:8700"),
+            ("0", "127.0.0.1:0"),
+            ("localhost:8700", "127.0.0.1:8700"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
+            ("[::1]:8700", "[::1]:8700"),
+        ] {
+            assert_eq!(read(text), Ok(address.into()), "{text}");
+        }
+        for text in ["", "70000", "localhost", "0.0.0.0", "-1", "localhost:x", "::1"] {
+            let error = read(text).expect_err(text);
+            assert!(error.contains("localhost:8700"), "{error}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::WrongUsage;
 use crate::ingest_args::LevelArg;
-use crate::shared_args::{LogArg, PoliciesArg};
+use crate::shared_args::{LogArg, PoliciesArg, listen_address};
 use crate::sink::usage;
 use anyhow::{Context, Result};
 use clap::builder::BoolishValueParser;
@@ -132,7 +132,8 @@ pub(crate) struct SinkMetricsArgs {
         id = "metrics_listen",
         long = "metrics-listen",
         env = "TALLY_METRICS_LISTEN",
-        value_name = "HOST:PORT"
+        value_name = "[HOST:]PORT",
+        value_parser = listen_address
     )]
     pub(crate) listen: Option<SocketAddr>,
     /// A file of tokens that may ask for metrics: see `tally token`

@@ -27,7 +27,7 @@ pub(crate) struct StateArgs {
     #[arg(long, env = "TALLY_EXPECT", value_name = "FILE")]
     pub(crate) expect: Option<PathBuf>,
     /// How to print the state
-    #[arg(long, env = "TALLY_STATE_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = PlainFormat::Table)]
     pub(crate) format: PlainFormat,
 }
 

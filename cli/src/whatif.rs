@@ -64,7 +64,7 @@ pub(crate) struct WhatIfArgs {
     #[arg(long, env = "TALLY_BY_SEQUENCER", value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) by_sequencer: bool,
     /// How to print the result
-    #[arg(long, env = "TALLY_WHATIF_FORMAT", value_enum, default_value_t = Format::Table)]
+    #[arg(long, env = "TALLY_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 }
 

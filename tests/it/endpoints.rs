@@ -533,6 +533,18 @@ fn flags_can_be_given_in_a_config_file_and_in_the_environment() {
     let (status, out, err) = run(&["log", "verify", "--config", config], &[]);
     assert_eq!(status, 0, "{err}");
     assert_told(&out, &["verified: "]);
+    // The user's own file counts where no other is named.
+    let users = live.dir.path().join(".config/tally");
+    std::fs::create_dir_all(&users).unwrap();
+    std::fs::write(users.join("config.toml"), &text).unwrap();
+    let home = live.dir.path().to_str().unwrap();
+    let at_home = [("HOME", home), ("XDG_CONFIG_HOME", ""), ("TALLY_FORMAT", "json")];
+    let (status, out, err) = run(&["log", "info"], &at_home);
+    assert_eq!(status, 0, "{err}");
+    assert!(out.contains("\"l2\": {"), "{out}");
+    let (status, out, err) = run(&["log", "info", "--format", "table"], &at_home);
+    assert_eq!(status, 0, "{err}");
+    assert!(!out.contains('{'), "{out}");
     for (line, message) in [
         ("speed = 1", "no command has a flag speed"),
         ("l2-to = [1, 2]", "l2-to takes one value, and has 2"),

@@ -307,7 +307,7 @@ fn every_flag_is_a_variable_too() {
         ("TALLY_TO", "2000"),
         ("TALLY_THREADS", "2"),
         ("TALLY_BY_SEQUENCER", "true"),
-        ("TALLY_WHATIF_FORMAT", "table"),
+        ("TALLY_FORMAT", "table"),
     ];
     let (status, out, err) = process::start(&["whatif"], &variables).end();
     assert!(status.success(), "{err}");
