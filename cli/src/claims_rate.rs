@@ -145,6 +145,15 @@ fn print_tables(rate: &NextRate, output: &mut Output<'_>) -> Result<()> {
     writeln!(out, "blocks N         {}, {} a year", closed.blocks, closed.blocks_a_year)?;
     writeln!(out, "realised MRR     {}", mrr_percent(closed.realised_mrr))?;
     writeln!(out, "target MRR       {}", rate.target)?;
+    // An epoch has the target of its beginning.
+    for later in policy.targets().iter().filter(|later| later.from > closed.end) {
+        writeln!(
+            out,
+            "later target     {}, for epochs that begin at {} or after",
+            later.value,
+            time(later.from)
+        )?;
+    }
     if let Rate::Operators(OperatorsRate { total_locked, percent, block_secs }) = rate.rate {
         let locked = metis(total_locked);
         writeln!(out, "operators        {percent} % of {locked} METIS locked, a block every {block_secs} s")?;

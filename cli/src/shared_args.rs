@@ -170,7 +170,9 @@ pub(crate) fn secs(text: &str) -> Result<Duration, String> {
 /// Reads where to listen: a host with a port, or a port of this machine alone.
 pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let wrong = |why: &str| {
-        format!("{why}: write a port (8700, for this machine alone), or a host and a port (0.0.0.0:8700, localhost:8700)")
+        format!(
+            "{why}: write a port (8700, for this machine alone), or a host and a port (0.0.0.0:8700, localhost:8700)"
+        )
     };
     if let Ok(port) = text.parse() {
         return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));

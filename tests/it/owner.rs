@@ -320,6 +320,20 @@ fn the_next_rate_can_be_tried_with_another_target() {
     let sets = "sets the rate of epoch 12, for blocks from 2024-08-29 08:50:24Z on; a newer window is there on \
                 2024-09-12 08:50:24Z";
     assert!(table.lines().any(|line| line == sets), "{table}");
+
+    // A change that is voted on for later is told, and one above 1 is taken for a mistake.
+    let policy = dir.path().join("voted.toml");
+    let with = |mrr: &str| {
+        let change = format!("\n[[target_mrr_change]]\nfrom = 1727740800\nmrr = \"{mrr}\"\n");
+        std::fs::write(&policy, said(&["policy", "show", "guide"]) + &change).unwrap();
+        tally(&["claims", "next-rate", "-l", log, "--policy", policy.to_str().unwrap()])
+    };
+    let (status, told, err) = with("0.15");
+    assert_eq!(status, 0, "{err}");
+    let later = "later target     0.15, for epochs that begin at 2024-10-01 00:00:00Z or after";
+    assert!(told.lines().any(|line| line == later), "{told}");
+    let (status, _, err) = with("15");
+    assert!(status == 2 && err.contains("did you mean 15 % or 0.15?"), "{status}: {err}");
 }
 
 /// What a command would not look at is refused where somebody writes it, and nothing is damaged where a variable has it.
