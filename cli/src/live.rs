@@ -1,7 +1,7 @@
 //! `tally ingest --network`: from live chains, once or for as long as it is let.
 
 use crate::compare::differences;
-use crate::ingest_args::{IngestArgs, LiveArgs, ProgressArg};
+use crate::ingest_args::{IngestArgs, LevelArg, LiveArgs, ProgressArg};
 use crate::shared_args::LogArg;
 use crate::watch::{Watch, tell};
 use crate::{Output, WrongUsage};
@@ -11,8 +11,10 @@ use tally_ingest::{Endpoints, Limits, LiveIngested, LiveOptions, Metrics, Networ
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// The threads and timers that asking a node takes.
+/// The threads and timers that asking a node takes. Who waits for it is told so, in lines, unless a command has set up
+/// another way to tell before.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    let _bars = tell(ProgressArg::Lines, LevelArg::Info);
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")
 }
 

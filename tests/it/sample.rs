@@ -1,6 +1,7 @@
 //! Blocks of a log, drawn at random, are those of the chains, or are named.
 
 use crate::live::Live;
+use crate::process;
 use crate::support::{ingested, tally};
 use alloy_primitives::{Address, B256};
 use engine::{L2Block, UnixTime};
@@ -135,4 +136,20 @@ fn an_audit_compares_a_sample_with_the_endpoints() {
     let blocks: Vec<u64> = drawn.iter().map(|block| block.number.0).collect();
     assert_eq!(differences.iter().map(|told| told["block"].as_u64().unwrap()).collect::<Vec<_>>(), blocks);
     assert!(drawn.iter().any(|block| block.number > L2Block(2_000)));
+}
+
+/// An endpoint that takes connections and never says anything.
+#[test]
+fn who_waits_for_an_answer_is_told_so() {
+    let live = Live::start("small-a", &Options::default());
+    let (status, _, err) = live.ingest(&[]);
+    assert_eq!(status, 0, "{err}");
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (dead, l1) = (format!("http://{}", dead.local_addr().unwrap()), live.node.l1_url());
+    let log = live.log();
+    let args = ["audit", "live", "--log", log.to_str().unwrap(), "--l1-rpc", &dead, "--l1-rpc", &l1];
+    let (status, out, err) = process::start(&[&args[..], &["--rpc-timeout-secs", "5"]].concat(), &[]).end();
+    assert!(status.success(), "{out}{err}");
+    let told = err.lines().find(|line| line.contains("waiting for "));
+    assert!(told.is_some_and(|line| line.contains(" s so far") && line.contains(&dead)), "{err}");
 }

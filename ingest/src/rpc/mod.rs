@@ -13,6 +13,7 @@ mod fault;
 mod http;
 mod mask;
 mod size;
+mod teller;
 
 pub(crate) use attempt::Attempt;
 pub(crate) use endpoint::{BATCH_CALLS_MAX, Endpoint, decoded};
@@ -30,6 +31,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tally_eventlog::{Chain, LogIdentity};
+use teller::{Teller, WAIT_TOLD};
+use tokio::time::Instant;
 
 /// The first pause between two rounds over all endpoints. Each is twice the one before.
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
@@ -38,7 +41,7 @@ const PAUSE_FIRST: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// From this pause on, whoever watches is told.
-const PAUSE_TOLD: Duration = Duration::from_secs(4);
+const PAUSE_TOLD: Duration = Duration::from_secs(1);
 
 /// After so many rounds that fail in the same way something else is tried.
 const PATIENT_ROUNDS: u32 = 3;
@@ -70,6 +73,7 @@ pub(crate) struct Rpc {
     /// Whether the chain is to be followed: then a refusal at the start is not taken for the last word.
     is_following: bool,
     metrics: ChainMetrics,
+    teller: Teller,
 }
 
 /// A round in which no endpoint gave an answer.
@@ -102,8 +106,18 @@ impl Rpc {
         let preferred = AtomicUsize::new(0);
         let rounds_max = options.rounds_max;
         let (is_following, is_forever) = (forever, false);
-        let mut rpc =
-            Self { chain, chain_id, endpoints, preferred, rounds_max, is_forever, is_following, metrics };
+        let teller = Teller::default();
+        let mut rpc = Self {
+            chain,
+            chain_id,
+            endpoints,
+            preferred,
+            rounds_max,
+            is_forever,
+            is_following,
+            metrics,
+            teller,
+        };
         let found = rpc.ask("its chain id", |_| async { Ok(()) }).await;
         for endpoint in &rpc.endpoints {
             // Those that do not answer are asked when they are needed.
@@ -316,6 +330,22 @@ impl Rpc {
         Err(failed.last.map_or_else(resting, |(_, fault)| fault))
     }
 
+    /// What comes of an attempt; whoever watches is told if that takes long.
+    async fn waited<T>(&self, what: &str, endpoint: &Endpoint, attempt: impl Future<Output = T>) -> T {
+        let mut attempt = std::pin::pin!(attempt);
+        let began = Instant::now();
+        loop {
+            match tokio::time::timeout(WAIT_TOLD, &mut attempt).await {
+                Ok(made) => return made,
+                Err(_) if self.teller.tells_wait(Instant::now()) => {
+                    let (chain, secs) = (self.chain.name(), began.elapsed().as_secs());
+                    tracing::info!(chain, endpoint = endpoint.name, "waiting for {what}, {secs} s so far");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
     async fn round<T, F, Fut>(&self, what: &str, attempt: &F, attempts: &mut u32) -> Result<T, Failed>
     where
         F: Fn(Attempt) -> Fut,
@@ -330,17 +360,16 @@ impl Rpc {
             if endpoint.rest().is_some() {
                 continue;
             }
-            let made = match self.check_chain(endpoint).await {
-                Ok(()) => {
-                    let (endpoint, metrics) = (endpoint.clone(), self.metrics.clone());
-                    attempt(Attempt { endpoint, metrics }).await
-                }
-                Err(fault) => Err(fault),
-            };
+            let made = self.waited(what, endpoint, async {
+                self.check_chain(endpoint).await?;
+                attempt(Attempt { endpoint: endpoint.clone(), metrics: self.metrics.clone() }).await
+            });
+            let made = made.await;
             self.metrics.received_bytes(self.endpoints.iter().map(|endpoint| endpoint.received_bytes()));
             *attempts = attempts.saturating_add(1);
             let fault = match made {
                 Ok(value) => {
+                    self.teller.count(Instant::now(), None);
                     self.preferred.store(index, Ordering::Relaxed);
                     return Ok(value);
                 }
@@ -348,6 +377,9 @@ impl Rpc {
                 Err(fault) => endpoint.tame(fault),
             };
             self.metrics.fault(fault.kind);
+            if let Some(told) = self.teller.count(Instant::now(), Some(&fault)) {
+                tracing::warn!(chain = self.chain.name(), endpoint = endpoint.name, "{told}");
+            }
             tracing::debug!(chain = self.chain.name(), endpoint = endpoint.name, "{what}: {fault}");
             refused += usize::from(matches!(
                 fault.kind,
