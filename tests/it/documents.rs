@@ -27,6 +27,8 @@ fn paths_in(text: &str) -> Vec<String> {
     let in_ticks = text.split('`').skip(1).step_by(2).map(str::to_owned);
     let named =
         in_ticks.filter(|path| path.contains('/') && endings.iter().any(|ending| path.ends_with(ending)));
+    // What is in somebody's home is not of this project.
+    let named = named.filter(|path| !path.starts_with('~'));
     let links =
         text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link.to_owned());
     named.chain(links.filter(|link| !link.contains("://"))).collect()
