@@ -110,8 +110,9 @@ impl Process {
 
     /// The next line of its standard error that holds `text`.
     pub(crate) fn line_with(&mut self, text: &str) -> String {
-        let found = self.stderr.iter().find(|line| line.contains(text));
-        found.unwrap_or_else(|| panic!("it ended without a word of {text}"))
+        let mut said = String::new();
+        let found = self.stderr.iter().inspect(|line| said += line).find(|line| line.contains(text));
+        found.unwrap_or_else(|| panic!("it ended without a word of {text}: {said}"))
     }
 
     /// Waits for its end, and returns what it still said.

@@ -4,7 +4,7 @@ use super::http::request;
 use super::{Answer, Served, log_of};
 use crate::live::Live;
 use crate::support::{fixture, tally};
-use replay_node::Options;
+use replay_node::{Failure, Options, Rule};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -123,7 +123,10 @@ fn every_kind_of_problem_is_told() {
     check(&served, cases, &mut told);
     not_ready(&mut told);
     with_tokens(&log, dir.path(), &mut told);
-    let limited = Served::with_args(&["serve", "--log", log.to_str().unwrap(), "--requests-per-sec", "1"]);
+    // A feed is kept by one server at a time.
+    let feed = dir.path().join("feed");
+    let own = ["serve", "--log", log.to_str().unwrap(), "--feed-dir", feed.to_str().unwrap()];
+    let limited = Served::with_args(&[&own[..], &["--requests-per-sec", "1"]].concat());
     let answers = (0..10_000).map(|_| limited.get("/openapi.json"));
     let refused = answers.into_iter().find(|answer| answer.status != 200).unwrap();
     check_problem(&refused, (429, "too-many-requests"), "/openapi.json");
@@ -133,7 +136,8 @@ fn every_kind_of_problem_is_told() {
 
 /// Of a server whose endpoints give nothing, so that there is no log yet.
 fn not_ready(told: &mut BTreeSet<String>) {
-    let live = Live::start("small-a", &Options { l1_head: Some(0), l2_head: Some(0), ..Options::default() });
+    let fails = Rule::new(|_, _| Some(Failure::Status(503)));
+    let live = Live::start("small-a", &Options { fails, ..Options::default() });
     let mut args = live.args(&["--follow", "--level", "error"]);
     args[0] = "serve".into();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -146,8 +150,9 @@ fn with_tokens(log: &Path, dir: &Path, told: &mut BTreeSet<String>) {
     let (_, line, _) = tally(&["token", "somebody"]);
     let file = dir.join("tokens");
     std::fs::write(&file, line).unwrap();
+    let feed = dir.join("feed of tokens");
     let args = ["serve", "--log", log.to_str().unwrap(), "--token-file", file.to_str().unwrap()];
-    let served = Served::with_args(&args);
+    let served = Served::with_args(&[&args[..], &["--feed-dir", feed.to_str().unwrap()]].concat());
     let cases = vec![
         get("/v1/status", 401, "unauthorized"),
         ("POST", "/session".into(), "Content-Length: 0\r\n", 400, "bad-form"),
