@@ -9,7 +9,9 @@ use axum::http::HeaderValue;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tally_audit::ChainAudit;
-use tally_claims::{ChainAccounts, Distribution, DistributionHead, Names, PolicyAccounts, SequencerFacts};
+use tally_claims::{
+    ChainAccounts, Distribution, DistributionHead, Names, NextBatch, NextRate, PolicyAccounts, SequencerFacts,
+};
 use tally_engine::{Allocation, EpochIndex, L1Record, PoolState, SequencerId, Wei};
 use tally_eventlog::{LogReader, LogView, Reach};
 use tally_replay::{BlockEntry, Replayed};
@@ -31,6 +33,21 @@ pub(crate) struct View {
     pub(crate) policies: Vec<PolicyView>,
     /// The audit of all of it, once somebody asked.
     pub(crate) audit: OnceLock<ChainAudit>,
+    /// What is to be sent next, by what is final; views with the same share it.
+    pub(crate) upcoming: Arc<Upcoming>,
+}
+
+/// What is to be sent next, by what is final, once somebody asked: to know it, everything is replayed.
+pub(crate) struct Upcoming {
+    pub(crate) batch: OnceLock<NextBatch>,
+    /// For each policy, in their order.
+    pub(crate) rates: Vec<OnceLock<NextRate>>,
+}
+
+impl Upcoming {
+    pub(crate) fn new(policies: usize) -> Self {
+        Self { batch: OnceLock::new(), rates: std::iter::repeat_with(OnceLock::new).take(policies).collect() }
+    }
 }
 
 /// The pool's contracts by L1 up to some block, and what follows from them.

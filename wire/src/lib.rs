@@ -66,9 +66,9 @@ pub use accounts::{
     SequencerAccount, SequencerPolicyAccount, Statement, StatementHead, status_name,
 };
 pub use answers::{
-    AccountsAnswer, AuditAnswer, BatchAnswer, BatchesAnswer, BlockAnswer, ClaimAnswer, DistributionAnswer,
+    AccountsAnswer, AuditAnswer, BatchAnswer, BatchesAnswer, BlockAnswer, BlocksAnswer, ClaimAnswer, DistributionAnswer,
     DistributionsAnswer, EpochAnswer, EpochsAnswer, FactAnswer, Ingesting, LeavesAnswer, LedgerAnswer,
-    MemberCallAnswer, NextBatchAnswer, NextRateAnswer, PageOf, PaidBatch, PolicyStatus, ProductionAnswer,
+    MemberCallAnswer, NextBatchAnswer, NextRateAnswer, PageOf, PaidBatch, PolicyStatus, PoolAnswer, ProductionAnswer, RatesAnswer,
     SequencerAnswer, SequencerEpoch, SequencerEpochsAnswer, SequencersAnswer, ServedBlock, ServedEpoch,
     StatementAnswer, StatusAnswer, next_cursor,
 };
@@ -103,7 +103,7 @@ pub use member::{
 pub use overview::{CreditedEpoch, EpochRateReason, MrrReason, SequencerOverview, StakeLimits, UnpaidBlocks};
 pub use owners::{ContractOwners, OwnerChange};
 pub use production::{
-    BlockGap, BlockMaker, BlocksBy, EpochProduction, MadeBlock, Produced, Production, ProductionOfLog,
+    AnnouncedSpan, BlockGap, BlockMaker, BlocksBy, EpochProduction, MadeBlock, Produced, Production, ProductionOfLog,
     SpanProduction,
 };
 pub use recipients::{L2Account, MissingRecipient, Recipient, Recipients};

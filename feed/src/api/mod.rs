@@ -5,6 +5,7 @@
 //! the threads that answer.
 
 mod accept;
+mod blocks;
 mod calls;
 mod changes;
 mod claims;
@@ -25,6 +26,7 @@ mod table;
 use accept::Form;
 use input::PageCursor;
 
+pub(crate) use input::Pin;
 pub(crate) use openapi::answers as described_answers;
 pub use openapi::openapi_json;
 
@@ -37,6 +39,7 @@ use crate::view::{PolicyView, View};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use input::bad;
@@ -109,11 +112,20 @@ impl Api {
         earlier.split_off(kept).into()
     }
 
-    /// The moment, and which of its policies is asked for.
-    fn moment(&self, policy: Option<&str>) -> Result<Moment, Problem> {
-        let view = self.views.borrow().clone().ok_or_else(|| {
+    /// The present moment.
+    pub(crate) fn view(&self) -> Result<Arc<View>, Problem> {
+        self.views.borrow().clone().ok_or_else(|| {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "nothing is folded yet").retry_after(1)
-        })?;
+        })
+    }
+
+    /// The present moment, and which of its policies is asked for.
+    fn moment(&self, policy: Option<&str>) -> Result<Moment, Problem> {
+        Self::moment_in(self.view()?, policy)
+    }
+
+    /// A moment, with which of its policies is asked for.
+    fn moment_in(view: Arc<View>, policy: Option<&str>) -> Result<Moment, Problem> {
         let index = match policy {
             None => 0,
             Some(name) => {
@@ -268,7 +280,7 @@ fn text_of(answer: &impl Serialize) -> Result<Bytes, Problem> {
 }
 
 /// Something that should not be: the operator is told what, and the client that it is so.
-fn broken(error: &FeedError) -> Problem {
+pub(crate) fn broken(error: &FeedError) -> Problem {
     tracing::error!("an answer could not be worked out: {error}");
     let detail = "the answer could not be worked out; the operator was told why";
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "broken", detail)
@@ -364,7 +376,7 @@ pub(crate) fn router(api: Shared) -> Router {
         .route("/v1/sequencers", get(sequencers::list))
         .route("/v1/sequencers/{id}", get(sequencers::one))
         .route("/v1/sequencers/{id}/epochs", get(epochs::of_sequencer))
-        .route("/v1/sequencers/{id}/ledger", get(sequencers::ledger))
+        .route("/v1/sequencers/{id}/ledger", get(blocks::ledger))
         .route("/v1/sequencers/{id}/statement", get(claims::statement))
         .route("/v1/sequencers/{id}/claim", get(claims::claim))
         .route("/v1/accounts", get(claims::accounts_at))
@@ -374,10 +386,13 @@ pub(crate) fn router(api: Shared) -> Router {
         .route("/v1/calls/{action}/safe", get(calls::safe))
         .route("/v1/epochs", get(epochs::list))
         .route("/v1/epochs/{n}", get(epochs::one))
+        .route("/v1/blocks", get(blocks::list))
         .route("/v1/blocks/{n}", get(epochs::block))
+        .route("/v1/pool", get(pool::one))
         .route("/v1/batches", get(pool::batches))
         .route("/v1/batches/{n}", get(pool::batch))
         .route("/v1/batches/next", get(pool::next_batch))
+        .route("/v1/rates", get(pool::rates))
         .route("/v1/rates/next", get(pool::next_rate))
         .route("/v1/audit", get(pool::audit))
         .route("/v1/distributions", get(distributions::list))
@@ -388,6 +403,7 @@ pub(crate) fn router(api: Shared) -> Router {
         .route("/v1/changes", get(changes::changes))
         .route("/v1/receipt", get(proof::receipt))
         .route("/v1/bundle", get(proof::bundle))
+        .route_layer(from_fn(accept::take_format))
         .with_state(Arc::clone(&api));
     health_router(api).merge(asked)
 }

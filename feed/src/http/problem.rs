@@ -1,5 +1,6 @@
 //! Errors as RFC 9457 problem details.
 
+use crate::pages::Refusal;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
@@ -53,6 +54,18 @@ impl Problem {
         Value::Object(members)
     }
 
+    /// The problem as pages read it.
+    pub(crate) fn refusal(self) -> Refusal {
+        Refusal {
+            title: self.title(),
+            status: self.status,
+            kind: self.kind.into(),
+            detail: self.detail,
+            retry_after_secs: self.retry_after_secs,
+            more: self.more,
+        }
+    }
+
     /// The kind of the problem, as words for people.
     fn title(&self) -> String {
         let mut letters = self.kind.chars();
@@ -69,6 +82,8 @@ impl IntoResponse for Problem {
         if let Some(secs) = self.retry_after_secs {
             response.headers_mut().insert(header::RETRY_AFTER, secs.into());
         }
+        // Whoever shows it to people, or asked within the process, need not read it back.
+        response.extensions_mut().insert(self);
         response
     }
 }
