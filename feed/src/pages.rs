@@ -11,9 +11,8 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 use std::sync::Arc;
 use tally_claims::find_sequencer;
 use tower::ServiceExt;
@@ -27,22 +26,10 @@ pub trait Pages: Send + Sync {
     fn problem(&self, refusal: &Refusal, path: &str, has_sessions: bool) -> Response;
 }
 
-/// Why a question has no other answer, as the API says it.
+/// Why a question has no other answer, as the API says it. As a response it is a problem, which browsers are shown as
+/// [`Pages::problem`] shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The status of the answer.
-    pub status: StatusCode,
-    /// A word for the kind, which never changes: what follows `urn:tally:problem:`.
-    pub kind: String,
-    /// The kind in words.
-    pub title: String,
-    /// What is the matter with this one question.
-    pub detail: String,
-    /// In how many seconds to ask again, if that helps.
-    pub retry_after_secs: Option<u64>,
-    /// Further members, for programs.
-    pub more: Map<String, Value>,
-}
+pub struct Refusal(Problem);
 
 /// The API, asked within the process.
 #[derive(Clone)]
@@ -127,17 +114,48 @@ impl Pinned {
 impl Refusal {
     /// A refusal of a page's own, of a `kind` that the API has, too.
     pub fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
-        Problem::new(status, kind, detail).into()
+        Self(Problem::new(status, kind, detail))
     }
 
     fn bad_question() -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-query", "the question is no path with a query")
     }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    /// A word for the kind, which never changes: what follows `urn:tally:problem:`.
+    pub fn kind(&self) -> &'static str {
+        self.0.kind()
+    }
+
+    /// The kind in words.
+    pub fn title(&self) -> String {
+        self.0.title()
+    }
+
+    /// What is the matter with this one question.
+    pub fn detail(&self) -> &str {
+        self.0.detail()
+    }
+
+    /// In how many seconds to ask again, if that helps.
+    pub fn retry_after_secs(&self) -> Option<u64> {
+        self.0.retry_after_secs()
+    }
 }
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        problem.refusal()
+        Self(problem)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        self.0.into_response()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Errors as RFC 9457 problem details.
 
-use crate::pages::Refusal;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
@@ -54,20 +53,28 @@ impl Problem {
         Value::Object(members)
     }
 
-    /// The problem as pages read it.
-    pub(crate) fn refusal(self) -> Refusal {
-        Refusal {
-            title: self.title(),
-            status: self.status,
-            kind: self.kind.into(),
-            detail: self.detail,
-            retry_after_secs: self.retry_after_secs,
-            more: self.more,
-        }
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The kind: words in lower case with `-` between.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// What is the matter with this one case.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// In how many seconds to come back, if that is said.
+    pub(crate) fn retry_after_secs(&self) -> Option<u64> {
+        self.retry_after_secs
     }
 
     /// The kind of the problem, as words for people.
-    fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         let mut letters = self.kind.chars();
         let first = letters.next().map(|letter| letter.to_ascii_uppercase());
         let rest = letters.map(|letter| if letter == '-' { ' ' } else { letter });

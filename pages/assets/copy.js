@@ -1,0 +1,33 @@
+// Copies exact values with a click, or with Enter where they can be focused.
+
+/** For how long it is shown that something was copied, in milliseconds. */
+const SHOWN_MS = 1_500;
+
+/** Makes what has `data-copy` copy it. */
+export function copies(part) {
+  for (const element of part.querySelectorAll("[data-copy]:not([data-copies])")) {
+    element.dataset.copies = "";
+    if (element.tabIndex >= 0) element.setAttribute("role", "button");
+    element.addEventListener("click", () => copy(element));
+    element.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" || event.key === " ") {
+        event.preventDefault();
+        copy(element);
+      }
+    });
+  }
+}
+
+async function copy(element) {
+  // Who selects a text wants that, and not the whole.
+  if (!getSelection()?.isCollapsed) return;
+  try {
+    await navigator.clipboard.writeText(element.dataset.copy);
+  } catch {
+    // Without TLS browsers do not let pages copy: then the text is selected, to be copied by hand.
+    getSelection()?.selectAllChildren(element);
+    return;
+  }
+  element.classList.add("copied");
+  setTimeout(() => element.classList.remove("copied"), SHOWN_MS);
+}
