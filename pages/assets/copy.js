@@ -18,11 +18,16 @@ export function copies(part) {
   }
 }
 
+/** The exact value: what it says, or else the number of its tooltip, without groups. */
+function exact(element) {
+  return element.dataset.copy || element.title.split(" ")[0].replaceAll(",", "");
+}
+
 async function copy(element) {
   // Who selects a text wants that, and not the whole.
   if (!getSelection()?.isCollapsed) return;
   try {
-    await navigator.clipboard.writeText(element.dataset.copy);
+    await navigator.clipboard.writeText(exact(element));
   } catch {
     // Without TLS browsers do not let pages copy: then the text is selected, to be copied by hand.
     getSelection()?.selectAllChildren(element);

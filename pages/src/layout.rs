@@ -69,9 +69,9 @@ impl Head {
         document(
             &shown.title,
             &header,
+            &self.state_line(),
             &html! {
                 div #live role="status" aria-live="polite" data-changes=(changes) data-state=(self.tag) {}
-                (self.state_line())
                 main #main tabindex="-1" { (shown.main) }
                 (self.foot())
             },
@@ -169,8 +169,8 @@ fn log_out() -> Markup {
     html! { form method="post" action="/session/end" { button.quiet { "Log out" } } }
 }
 
-/// A document with a head and a body.
-pub(crate) fn document(title: &str, header: &Markup, body: &Markup) -> Markup {
+/// A document: its title, what its header has beside the name of the site, the state that it is of, and its body.
+pub(crate) fn document(title: &str, header: &Markup, state: &Markup, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -185,9 +185,12 @@ pub(crate) fn document(title: &str, header: &Markup, body: &Markup) -> Markup {
             }
             body {
                 a.skip href="#main" { "Skip to the content" }
-                header.top {
-                    a.brand href="/" { img src=(assets::url("icon.svg")) alt="" width="28" height="28"; " Metis sequencer pool" }
-                    (header)
+                header {
+                    div.top {
+                        a.brand href="/" { img src=(assets::url("icon.svg")) alt="" width="28" height="28"; " Metis sequencer pool" }
+                        (header)
+                    }
+                    (state)
                 }
                 (body)
             }

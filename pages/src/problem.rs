@@ -24,7 +24,7 @@ pub(crate) fn page(refusal: &Refusal, path: &str, has_sessions: bool) -> Markup 
             p.small { "Status " (status) ", " code { "urn:tally:problem:" (kind) } }
         }
     };
-    document(&title, &html! {}, &html! { main #main.narrow tabindex="-1" { (main) } })
+    document(&title, &html! {}, &html! {}, &html! { main #main.narrow tabindex="-1" { (main) } })
 }
 
 /// The form by which a browser gets a session.

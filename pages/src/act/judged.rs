@@ -18,7 +18,7 @@ pub(super) fn section(page: &Page, answer: &Answer<MemberCallAnswer>) -> Markup 
             tr data-at=(format!("call/conditions/{place}")) { (row(condition)) }
         }
     };
-    let head = [("", false), ("The contract asks for", false), ("Wanted", true), ("Found", true)];
+    let head = [("Holds?", false), ("The contract asks for", false), ("Wanted", true), ("Found", true)];
     let body = html! {
         p.lead { (possible) " " span data-field="call/summary" data-value=(call.summary) { (call.summary) } }
         (table("What the contract asks for", &head, false, &rows))
@@ -100,7 +100,7 @@ pub(super) fn effects(page: &Page, answer: &Answer<MemberCallAnswer>) -> Markup 
     };
     let body = html! {
         @if call.changes.is_empty() { p { "Nothing, while the contract refuses it." } }
-        @else { (table("Before and after the call", &[("", false), ("Before", true), ("After, or how much moves", true)], false, &rows)) }
+        @else { (table("Before and after the call", &[("What", false), ("Before", true), ("After, or how much moves", true)], false, &rows)) }
         @if let Some(free) = call.stake_free_at { p { "The stake would be free from " span data-countdown=(free) { (show::moment("call/stake_free_at", free)) } " on." } }
         @for (place, warning) in call.warnings.iter().enumerate() {
             div.warning role="note" data-at=(format!("call/warnings/{place}")) {

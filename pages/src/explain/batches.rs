@@ -26,7 +26,7 @@ pub(crate) async fn batches(page: Page) -> Made {
             }
         }
     };
-    let head = [("Batch", false), ("Paid", false), ("", false), ("Spans", true), ("METIS a block", true), ("METIS in all", true), ("L1 block", true)];
+    let head = [("Batch", false), ("Paid", false), ("Sure?", false), ("Spans", true), ("METIS a block", true), ("METIS in all", true), ("L1 block", true)];
     let after = answer.is.next.as_ref().and(answer.is.batches.last()).and_then(|last| last.batch.checked_add(1));
     let body = html! {
         (table("The batches that were paid", &head, true, &rows))

@@ -30,7 +30,7 @@ pub(crate) async fn epochs(page: Page) -> Made {
     let head = [
         ("Epoch", false),
         ("Begins", false),
-        ("", false),
+        ("Sure?", false),
         ("Rewarded blocks", true),
         ("Rewards, METIS", true),
         ("METIS a block", true),

@@ -4,32 +4,34 @@ use super::production::Made;
 use crate::page::{Answer, Names, Page};
 use crate::show::{self, answers, table};
 use maud::{Markup, html};
-use tally_wire::{PoolAnswer, SequencerWithAccounts, SequencersAnswer};
+use tally_wire::{EpochAnswer, PoolAnswer, SequencerWithAccounts, SequencersAnswer};
 
-/// The section. The shares of blocks are of another answer than the rest.
+/// The section. The shares of blocks, and the rates of the last epoch that is over, are of other answers than the rest.
 pub(super) fn section(
     page: &Page,
     names: &Names,
     sequencers: &Answer<SequencersAnswer>,
     pool: &PoolAnswer,
     made: &Made,
+    reached: Option<&Answer<EpochAnswer>>,
 ) -> Markup {
     let rows = html! {
         @for (place, one) in sequencers.is.sequencers.iter().enumerate() {
-            tr data-at=(format!("sequencers/{place}")) { (row(page, names, one, pool, made)) }
+            tr data-at=(format!("sequencers/{place}")) { (row(page, names, one, pool, made, reached)) }
         }
     };
     let head = [
         ("Sequencer", false),
         ("State", false),
         ("Stake, METIS", true),
-        ("", false),
+        ("Least, stake and cap", false),
         ("Made itself, of the last 500", true),
         ("Credited", true),
         ("Unclaimed", true),
-        ("Claimable now", true),
-        ("Earned, by the policy", true),
     ];
+    let title = reached.map(|epoch| format!("Rate reached in epoch {}", epoch.is.epoch.epoch.epoch));
+    let by_policy = [("Earned, by the policy", true)];
+    let head: Vec<_> = head.into_iter().chain(title.as_deref().map(|title| (title, true))).chain(by_policy).collect();
     let body = html! {
         (table("The sequencers of the pool", &head, true, &rows))
         p { a href=(page.link("/join")) { "How to join the pool" } }
@@ -38,7 +40,14 @@ pub(super) fn section(
     show::section("sequencers", "Sequencers", Some(&sequencers.url), &body)
 }
 
-fn row(page: &Page, names: &Names, one: &SequencerWithAccounts, pool: &PoolAnswer, made: &Made) -> Markup {
+fn row(
+    page: &Page,
+    names: &Names,
+    one: &SequencerWithAccounts,
+    pool: &PoolAnswer,
+    made: &Made,
+    reached: Option<&Answer<EpochAnswer>>,
+) -> Markup {
     let SequencerWithAccounts { sequencer, contract, policy } = one;
     let produced = made.of(sequencer.sequencer);
     html! {
@@ -57,11 +66,20 @@ fn row(page: &Page, names: &Names, one: &SequencerWithAccounts, pool: &PoolAnswe
             }
         }
         td.num { (show::metis("contract/credited_wei", &contract.sums.credited_wei)) }
-        td.num { (show::metis("contract/unclaimed_wei", &contract.sums.unclaimed_wei)) }
         td.num {
-            (show::metis("contract/claimable_wei", &contract.sums.claimable_wei))
-            @if let Some(why) = &contract.not_claimable {
-                br; span.small { (show::word("contract/not_claimable", why.as_str(), why.text())) }
+            (show::metis("contract/unclaimed_wei", &contract.sums.unclaimed_wei))
+            @match &contract.not_claimable {
+                Some(why) => span.small { (show::word("contract/not_claimable", why.as_str(), why.text())) },
+                None => span.small { "can be claimed" },
+            }
+        }
+        @if let Some(epoch) = reached {
+            @let row = epoch.is.rows.iter().enumerate().find(|(_, row)| row.sequencer == sequencer.sequencer);
+            td.num data-source=(epoch.url) {
+                @match row {
+                    None => (show::NOTHING),
+                    Some((place, row)) => (show::percent_or(&format!("rows/{place}/realised_mrr"), row.realised_mrr.as_ref())),
+                }
             }
         }
         td.num { (show::metis("policy/accrued_wei", &policy.account.accrued_wei)) }

@@ -14,7 +14,8 @@ pub(crate) use rates::{changes, chart as rates_chart, rewards_chart};
 use crate::page::{Answer, Made, Names, Page, Shown};
 use crate::show::{self, answers, fact, facts, section};
 use maud::{Markup, html};
-use tally_wire::PoolAnswer;
+use tally_feed::Refusal;
+use tally_wire::{EpochAnswer, EpochsAnswer, PoolAnswer};
 
 /// Makes the page.
 pub(crate) async fn page(page: Page) -> Made {
@@ -23,10 +24,11 @@ pub(crate) async fn page(page: Page) -> Made {
     let names = Names::of(&sequencers.is);
     let made = production::Made::ask(&page).await?;
     let rates = page.ask("/v1/rates?limit=1000").await;
+    let reached = last_closed(&page).await?;
     let main = html! {
         h1 { "The pool" }
         (overview(&page, &pool))
-        (members::section(&page, &names, &sequencers, &pool.is, &made))
+        (members::section(&page, &names, &sequencers, &pool.is, &made, reached.as_ref()))
         (production::section(&page, &names, &made))
         (rates::section(&rates))
         (next::section(&page, &names).await)
@@ -34,6 +36,16 @@ pub(crate) async fn page(page: Page) -> Made {
         (sync::section(&page))
     };
     Ok(Shown { title: "Pool".into(), main })
+}
+
+/// The last epoch of the policy that is over; `None` before there is one.
+async fn last_closed(page: &Page) -> Result<Option<Answer<EpochAnswer>>, Refusal> {
+    let epochs: Answer<EpochsAnswer> = page.ask("/v1/epochs?limit=1000").await?;
+    let last = epochs.is.epochs.iter().rev().find(|served| served.epoch.is_closed);
+    match last {
+        None => Ok(None),
+        Some(served) => page.ask(&format!("/v1/epochs/{}", served.epoch.epoch)).await.map(Some),
+    }
 }
 
 /// What there is to know first.

@@ -168,7 +168,7 @@ fn spans(page: &Page, names: &Names, answer: &ProductionAnswer) -> Markup {
             }
         }
     };
-    let head = [("Span", false), ("", false), ("Scheduled for", false), ("From block", true), ("To block", true), ("Made itself", true)];
+    let head = [("Span", false), ("State", false), ("Scheduled for", false), ("From block", true), ("To block", true), ("Made itself", true)];
     table("Spans: those to come, the one that runs, and the last", &head, false, &rows)
 }
 

@@ -91,7 +91,7 @@ fn numbers(rates: &[EpochRates]) -> Markup {
     let head = [
         ("Epoch", false),
         ("Begins", false),
-        ("", false),
+        ("State", false),
         ("Target", true),
         ("By the policy", true),
         ("By what is paid", true),

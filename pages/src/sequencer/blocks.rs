@@ -10,7 +10,7 @@ use tally_wire::LedgerAnswer;
 pub(crate) const PARAMS: [&str; 3] = ["from", "to", "cursor"];
 
 /// How many blocks a page lists.
-const ROWS: u64 = 100;
+const ROWS: u64 = 60;
 
 /// How many of the last blocks of all sequencers are looked through, unless others are asked for.
 const LAST_BLOCKS: u64 = 5_000;
@@ -54,7 +54,7 @@ pub(crate) async fn page(page: Page, id: u64) -> Made {
             }
         }
     };
-    let head = [("Block", false), ("Made", false), ("", false), ("Epoch", true), ("Span", true), ("Earned, METIS", true), ("In all by then", true)];
+    let head = [("Block", false), ("Made", false), ("Sure?", false), ("Epoch", true), ("Span", true), ("Earned, METIS", true), ("In all by then", true)];
     let range = [("from", asked.or(last)), ("to", to)].into_iter().filter_map(|(name, value)| Some(format!("&{name}={}", value?)));
     let range: String = range.collect();
     let more = answer.is.next.as_ref().map(|next| page.link(&format!("/sequencers/{id}/blocks?cursor={}{range}", encoded(next))));

@@ -42,7 +42,7 @@ pub(super) async fn section(page: &Page, id: u64) -> Result<Markup, Refusal> {
             }
         }
     };
-    let head = [("Epoch", false), ("Begins", false), ("", false), ("Rewarded blocks", true), ("Earned, METIS", true), ("In all by then", true)];
+    let head = [("Epoch", false), ("Begins", false), ("Sure?", false), ("Rewarded blocks", true), ("Earned, METIS", true), ("In all by then", true)];
     let numbers = table("What it earned in each epoch", &head, true, &rows);
     let chart = Bars {
         id: "earned-chart",

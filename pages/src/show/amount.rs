@@ -2,7 +2,7 @@
 
 use super::{nothing, value};
 use maud::{Markup, html};
-use tally_text::{brief_metis, metis_difference, metis_to_the_wei, trimmed};
+use tally_text::{brief_metis, exact_metis, metis_difference};
 use tally_wire::{Amount, Fraction, SignedAmount};
 
 /// A number with its decimals apart, so that they can be shown paler.
@@ -16,9 +16,9 @@ fn parted(text: &str) -> Markup {
 /// An amount of METIS, without its unit.
 pub(crate) fn metis(field: &str, amount: &Amount) -> Markup {
     let Some(wei) = amount.wei() else { return big(field, amount) };
-    let title = format!("{} METIS", metis_to_the_wei(wei));
+    let title = format!("{} METIS", exact_metis(wei));
     html! {
-        span.num.amount data-field=(field) data-value=(amount.as_str()) data-copy=(trimmed(wei.get())) title=(title) {
+        span.num.amount data-field=(field) data-value=(amount.as_str()) data-copy title=(title) {
             (parted(&brief_metis(wei)))
         }
     }

@@ -92,9 +92,12 @@ pub(crate) fn status(field: &str, status: &SequencerStatus) -> Markup {
     badge(class, &word(field, status.as_str(), text))
 }
 
+/// How many colours there are for sequencers.
+const COLOURS: u64 = 12;
+
 /// The class by which a sequencer is coloured.
 pub(crate) fn colour(id: u64) -> String {
-    format!("seq-{}", id % 10)
+    format!("seq-{}", id % COLOURS)
 }
 
 /// A sequencer: its colour, its id and its name, with a link to its page.
