@@ -7,7 +7,7 @@ use crate::error::FeedError;
 use crate::facts::{Facts, Frozen, batch_rows};
 use crate::journal::Journal;
 use crate::told::Teller;
-use crate::view::{PolicyView, PoolContracts, Upcoming, View};
+use crate::view::{PolicyView, PoolContracts, Upcoming, View, cells};
 use alloy_primitives::B256;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -258,7 +258,8 @@ impl Folder {
             policies.push(PolicyView::new(of, final_reach, &contracts, (replayed, settled), frozen)?);
         }
         let (audit, upcoming) = (OnceLock::new(), Arc::new(Upcoming::new(policies.len())));
-        Ok(View { log, digest, final_reach, contracts, final_contracts, policies, audit, upcoming })
+        let what_ifs = cells(policies.len());
+        Ok(View { log, digest, final_reach, contracts, final_contracts, policies, audit, upcoming, what_ifs })
     }
 
     /// What L1 says in `log`, or in a part of one.

@@ -14,7 +14,7 @@ use tally_claims::{
 };
 use tally_engine::{Allocation, EpochIndex, L1Record, PoolState, SequencerId, Wei};
 use tally_eventlog::{LogReader, LogView, Reach};
-use tally_replay::{BlockEntry, Replayed};
+use tally_replay::{BlockEntry, Replayed, WhatIf};
 use tally_wire::{At, Log, PaidBatch, Sequencer, SequencerWithAccounts, SettledAccount};
 
 /// How many distributions of earlier epochs a view keeps once somebody asked.
@@ -35,6 +35,8 @@ pub(crate) struct View {
     pub(crate) audit: OnceLock<ChainAudit>,
     /// What is to be sent next, by what is final; views with the same share it.
     pub(crate) upcoming: Arc<Upcoming>,
+    /// What happened, to be priced by other rules, for each policy and once somebody asked.
+    pub(crate) what_ifs: Vec<OnceLock<WhatIf>>,
 }
 
 /// What is to be sent next, by what is final, once somebody asked: to know it, everything is replayed.
@@ -46,8 +48,13 @@ pub(crate) struct Upcoming {
 
 impl Upcoming {
     pub(crate) fn new(policies: usize) -> Self {
-        Self { batch: OnceLock::new(), rates: std::iter::repeat_with(OnceLock::new).take(policies).collect() }
+        Self { batch: OnceLock::new(), rates: cells(policies) }
     }
+}
+
+/// So many cells with nothing in them.
+pub(crate) fn cells<T>(count: usize) -> Vec<OnceLock<T>> {
+    std::iter::repeat_with(OnceLock::new).take(count).collect()
 }
 
 /// The pool's contracts by L1 up to some block, and what follows from them.

@@ -82,7 +82,7 @@ impl Head {
     fn choice(&self) -> Markup {
         html! {
             form.choice method="get" action=(self.path) {
-                label for="policy" { "Policy" }
+                label.unseen for="policy" { "Policy" }
                 select #policy name="policy" {
                     @for name in &self.policies { option value=(name) selected[*name == self.policy] { (name) } }
                 }

@@ -2,7 +2,7 @@
 
 use crate::shape::{count, list};
 use crate::{
-    Accounts, Address, AnnouncedSpan, At, BlockEntry, BlockExplanation, ChainAudit, ChainHead, ContractAccount, ContractSums, CreditedRow, CurrentBatch,
+    Accounts, Address, AnnouncedSpan, At, Base, BlockEntry, BlockExplanation, ChainAudit, ChainHead, Combination, ContractAccount, ContractSums, CreditedRow, CurrentBatch,
     DistributionHead, DistributionPart, Epoch, EpochRates, Finding, Horizon, MemberCall, Movement, NextBatch, NextRate,
     NumberedFact, PolicyAccount, Production, ProvenLeaf, Row, SequencerWithAccounts, SpanProduction, StatementHead, StatusCounts,
     Withheld,
@@ -388,6 +388,16 @@ shapes! {
         rates: Vec<EpochRates>,
         /// Where the next page begins: give it as `cursor`. `null` after the last.
         next: Option<String>,
+    }
+
+    /// What the policy of `at` would have paid with another target, cap or allocation.
+    pub struct WhatIfAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The policy that it starts from, and what it pays.
+        base: Base,
+        /// What is otherwise, and what it would have paid.
+        combination: Combination,
     }
 
     /// The audit of everything in the log, and a page of its findings.

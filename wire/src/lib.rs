@@ -70,7 +70,7 @@ pub use answers::{
     DistributionsAnswer, EpochAnswer, EpochsAnswer, FactAnswer, Ingesting, LeavesAnswer, LedgerAnswer,
     MemberCallAnswer, NextBatchAnswer, NextRateAnswer, PageOf, PaidBatch, PolicyStatus, PoolAnswer, ProductionAnswer, RatesAnswer,
     SequencerAnswer, SequencerEpoch, SequencerEpochsAnswer, SequencersAnswer, ServedBlock, ServedEpoch,
-    StatementAnswer, StatusAnswer, next_cursor,
+    StatementAnswer, StatusAnswer, WhatIfAnswer, next_cursor,
 };
 pub use audit::{
     AuditTotals, BatchAudit, BatchShare, BlockSample, BundleAudit, BundleDifference, ChainAudit,

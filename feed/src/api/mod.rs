@@ -22,6 +22,7 @@ mod sequencers;
 mod status;
 mod stream;
 mod table;
+mod whatif;
 
 use accept::Form;
 use input::PageCursor;
@@ -46,7 +47,7 @@ use input::bad;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tally_claims::ClaimsError;
 use tally_replay::ReplayError;
@@ -196,6 +197,15 @@ async fn in_turn<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let worked = in_turn_held(turns, work).await?;
     worked.await.unwrap_or_else(|error| Err(broken(&FeedError::from(error))))
+}
+
+/// What is kept, or else what `work` gives, which is then kept.
+fn kept_or<T>(kept: &OnceLock<T>, work: impl FnOnce() -> Result<T, Problem>) -> Result<&T, Problem> {
+    if let Some(known) = kept.get() {
+        return Ok(known);
+    }
+    let made = work()?;
+    Ok(kept.get_or_init(|| made))
 }
 
 /// Begins to work something out in its turn, and does not wait for it.
@@ -394,6 +404,7 @@ pub(crate) fn router(api: Shared) -> Router {
         .route("/v1/batches/next", get(pool::next_batch))
         .route("/v1/rates", get(pool::rates))
         .route("/v1/rates/next", get(pool::next_rate))
+        .route("/v1/whatif", get(whatif::one))
         .route("/v1/audit", get(pool::audit))
         .route("/v1/distributions", get(distributions::list))
         .route("/v1/distributions/{n}", get(distributions::one))

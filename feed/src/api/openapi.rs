@@ -2,6 +2,7 @@
 
 use super::{
     blocks, calls, changes, claims, distributions, epochs, facts, feed, pool, production, proof, sequencers, status,
+    whatif,
 };
 use crate::cursor::CURSOR_PATTERN;
 use crate::http::{COOKIE_PLAIN, COOKIE_SECURE, STREAMS, session};
@@ -49,6 +50,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
         pool::next_rate,
         pool::rates,
         pool::audit,
+        whatif::one,
         production::all,
         production::of_sequencer,
         calls::one,

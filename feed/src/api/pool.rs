@@ -2,13 +2,13 @@
 
 use super::input::{Asked, CommonParams, Limit, Number, PageCursor, PageParams, page};
 use super::table::{BATCH_ROWS, BATCHES};
-use super::{Moment, broken, gap, in_turn, refusal};
+use super::{Moment, broken, gap, in_turn, kept_or, refusal};
 use crate::error::FeedError;
 use crate::http::Problem;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use tally_audit::{AuditOptions, CountRule, audit_chain};
 use tally_claims::{ClaimsError, CreditRule, NextRate};
 use tally_engine::{AmountError, Policy, Status, Wei};
@@ -163,15 +163,6 @@ fn upcoming_rate(moment: &Moment) -> Result<&NextRate, Problem> {
         let next = tally_claims::next_rate(&is_final, &policy.replayed.policy, None);
         next.map_err(|error| refusal(policy, error))
     })
-}
-
-/// What is kept, or else what `work` gives, which is then kept.
-fn kept_or<T>(kept: &OnceLock<T>, work: impl FnOnce() -> Result<T, Problem>) -> Result<&T, Problem> {
-    if let Some(known) = kept.get() {
-        return Ok(known);
-    }
-    let made = work()?;
-    Ok(kept.get_or_init(|| made))
 }
 
 /// The page of findings that is asked for.

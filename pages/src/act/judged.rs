@@ -80,8 +80,15 @@ fn value_or(at: &str, found: Option<&CallValue>) -> Markup {
 }
 
 fn value(at: &str, found: &CallValue) -> Markup {
-    let title = (found.value != found.shown).then_some(found.value.as_str());
-    show::value(&format!("{at}/value"), &found.value, Some("num"), title, &html! { (found.shown) })
+    let field = format!("{at}/value");
+    match (found.unit.as_str(), found.wei()) {
+        ("address", _) => show::short_address(&field, &found.value, &found.shown),
+        ("metis_wei", Some(amount)) => show::metis_unit(&field, &amount),
+        _ => {
+            let title = (found.value != found.shown).then_some(found.value.as_str());
+            show::value(&field, &found.value, Some("num"), title, &html! { (found.shown) })
+        }
+    }
 }
 
 /// The section of what it changes, and of what to know before.

@@ -24,6 +24,12 @@ pub(crate) fn address(page: &Page, chain: Chain, field: &str, of: &Address) -> M
     html! { span.addr { (shown) (out(page, chain, "address", &whole)) } }
 }
 
+/// An address of which both forms are known: in lower case, and with its checksum.
+pub(crate) fn short_address(field: &str, exact: &str, whole: &str) -> Markup {
+    let short = whole.parse().map_or_else(|_| whole.to_owned(), tally_text::short_address);
+    ends(field, exact, &short, whole)
+}
+
 /// An address, if there is one.
 pub(crate) fn address_or(page: &Page, chain: Chain, field: &str, of: Option<&Address>) -> Markup {
     of.map_or_else(|| nothing(field), |of| address(page, chain, field, of))

@@ -9,7 +9,7 @@ mod amount;
 mod parts;
 mod time;
 
-pub(crate) use address::{address, address_or, hash, short_hash, transaction};
+pub(crate) use address::{address, address_or, hash, short_address, short_hash, transaction};
 pub(crate) use amount::{amount_or, big, difference, metis, metis_unit, percent, percent_or, signed};
 pub(crate) use parts::{
     answers, badge, colour, fact, facts, finality, more_rows, note, section, sequencer, sequencer_or, status, table,
