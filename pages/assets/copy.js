@@ -3,9 +3,13 @@
 /** For how long it is shown that something was copied, in milliseconds. */
 const SHOWN_MS = 1_500;
 
-/** Makes what has `data-copy` copy it. */
+/** What can be copied: amounts, addresses, hashes and calldata. */
+const COPIED = ".amount[title$=' METIS'], .ends, [data-copy]";
+
+/** Makes what can be copied copy itself. */
 export function copies(part) {
-  for (const element of part.querySelectorAll("[data-copy]:not([data-copies])")) {
+  for (const element of part.querySelectorAll(COPIED)) {
+    if ("copies" in element.dataset) continue;
     element.dataset.copies = "";
     if (element.tabIndex >= 0) element.setAttribute("role", "button");
     element.addEventListener("click", () => copy(element));
@@ -18,9 +22,10 @@ export function copies(part) {
   }
 }
 
-/** The exact value: what it says, or else the number of its tooltip, without groups. */
+/** The exact value: an amount's is the number of its tooltip, without groups; an address's or a hash's is whole. */
 function exact(element) {
-  return element.dataset.copy || element.title.split(" ")[0].replaceAll(",", "");
+  if (element.classList.contains("amount")) return element.title.split(" ")[0].replaceAll(",", "");
+  return element.title || element.dataset.value;
 }
 
 async function copy(element) {

@@ -4,14 +4,14 @@ import { copies } from "./copy.js";
 import { follow } from "./live.js";
 import { sorts } from "./tables.js";
 import { times } from "./times.js";
-import { wallet } from "./wallet.js";
 
 /** Helps with a part of the page that is new. */
 function help(part) {
   copies(part);
   times(part);
   sorts(part);
-  wallet(part);
+  // Few pages have a place for wallets.
+  if (part.querySelector("#wallet")) import("./wallet.js").then(({ wallet }) => wallet(part));
 }
 
 help(document);

@@ -31,8 +31,8 @@ function sort(table, head, column, order) {
 
 /** What a cell is sorted by: a whole number of any size, a decimal number, or its text. */
 function key(cell) {
-  const field = cell?.querySelector("[data-value]");
-  const text = field?.dataset.value ?? cell?.textContent.trim() ?? "";
+  const field = cell?.querySelector("[data-field]");
+  const text = field?.dataset.value ?? field?.textContent.replaceAll(",", "") ?? cell?.textContent.trim() ?? "";
   const decimal = /^(-?\d+)(?:\.(\d{1,18}))?$/.exec(text);
   return decimal ? BigInt(decimal[1] + (decimal[2] ?? "").padEnd(18, "0")) : text;
 }

@@ -110,11 +110,14 @@ async function go(call, provider, tell) {
   tell.done("In the log: the pages show it");
 }
 
+/** The exact value of an element. */
+const value = (element) => element?.dataset.value ?? element?.textContent;
+
 /** Asks the chain what the log does not know: the questions of the page's conditions. */
 async function askConditions(call, provider, tell) {
   for (const mark of document.querySelectorAll('[data-condition][data-value="unknown"]')) {
     const row = mark.closest("tr");
-    const field = (name) => row.querySelector(`[data-field="${name}"]`)?.dataset.value;
+    const field = (name) => value(row.querySelector(`[data-field="${name}"]`));
     if (field("method") !== "eth_call" || field("chain_id") !== call.chain) continue;
     const about = row.querySelector("th").firstChild.textContent;
     const found = judgement(mark.dataset.condition);

@@ -118,7 +118,7 @@ impl Page {
     pub(crate) fn explained(&self, chain: Chain, kind: &str, of: &str, shown: &Markup) -> Markup {
         match self.explorer(chain, kind, of) {
             None => shown.clone(),
-            Some(url) => html! { a href=(url) rel="noopener noreferrer external" { (shown) } },
+            Some(url) => html! { a href=(url) rel="external" { (shown) } },
         }
     }
 }

@@ -48,6 +48,22 @@ pub fn brief_metis(wei: Wei) -> String {
     grouped(&format!("{whole}.{shown}"))
 }
 
+/// A difference in METIS with its sign, as brief as [`brief_metis`] and rounded towards 0.
+pub fn brief_difference(difference: Difference) -> String {
+    let sign = match (difference.is_negative(), difference.size().is_zero()) {
+        (true, _) => "-",
+        (false, false) => "+",
+        (false, true) => "",
+    };
+    format!("{sign}{}", brief_metis(difference.size()))
+}
+
+/// A balance in METIS, which may be below 0, as brief as [`brief_metis`] and rounded towards 0.
+pub fn brief_signed_metis(balance: Difference) -> String {
+    let sign = if balance.is_negative() { "-" } else { "" };
+    format!("{sign}{}", brief_metis(balance.size()))
+}
+
 /// A number in groups of three digits.
 pub fn grouped_number(number: u64) -> String {
     grouped(&number.to_string())
@@ -137,6 +153,12 @@ mod tests {
         ] {
             assert_eq!(brief_metis(wei(amount)), expected);
         }
+        let difference = |amount, base| Difference::new(wei(amount), wei(base));
+        assert_eq!(brief_difference(difference("1", "1")), "0");
+        assert_eq!(brief_difference(difference("2000000000000000000", "0")), "+2.0000");
+        assert_eq!(brief_difference(difference("0", "268331941353710535")), "-0.2683");
+        assert_eq!(brief_signed_metis(difference("0", "2000000000000000000")), "-2.0000");
+        assert_eq!(brief_signed_metis(difference("2000000000000000000", "0")), "2.0000");
         assert_eq!(grouped_number(15_234_502), "15,234,502");
         assert_eq!(grouped_number(0), "0");
     }

@@ -42,7 +42,7 @@ fn one(page: &Page, call: &CallWithValue) -> Markup {
             dt { "Contract" } dd { (show::address(page, Chain::L1, "contract", &call.call.contract)) " on chain " (show::id("chain_id", call.call.chain_id)) }
             dt { "Sent by" } dd { (show::address_or(page, Chain::L1, "sender", call.call.sender.as_ref())) }
             dt { "ETH" } dd { @match &call.value_wei { Some(wei) => { (show::big("value_wei", wei)) " wei" }, None => { (show::nothing("value_wei")) " a node has to be asked how much it has to be" } } }
-            dt { "Calldata" } dd { code.hash data-field="calldata" data-value=(call.call.calldata) data-copy=(call.call.calldata) { (call.call.calldata) } }
+            dt { "Calldata" } dd { code.hash data-field="calldata" data-value=(call.call.calldata) data-copy { (call.call.calldata) } }
         }
     }
 }

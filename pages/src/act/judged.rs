@@ -64,7 +64,7 @@ fn question(ask: &CallQuestion) -> Markup {
                 dt { "Method" } dd { code { (show::text("method", &ask.method)) } }
                 dt { "To" } dd { code { (show::text("to", ask.to.as_str())) } }
                 @if let Some(from) = &ask.from { dt { "From" } dd { code { (show::text("from", from.as_str())) } } }
-                @if let Some(data) = &ask.data { dt { "Data" } dd { code.hash data-field="data" data-value=(data) data-copy=(data) { (data) } } }
+                @if let Some(data) = &ask.data { dt { "Data" } dd { code.hash data-field="data" data-value=(data) data-copy { (data) } } }
                 @if let Some(wei) = &ask.value_wei { dt { "Value" } dd { (show::big("value_wei", wei)) " wei" } }
             }
         }
@@ -86,7 +86,7 @@ fn value(at: &str, found: &CallValue) -> Markup {
         ("metis_wei", Some(amount)) => show::metis_unit(&field, &amount),
         _ => {
             let title = (found.value != found.shown).then_some(found.value.as_str());
-            show::value(&field, &found.value, Some("num"), title, &html! { (found.shown) })
+            show::value(&field, &found.value, None, title, &html! { (found.shown) })
         }
     }
 }

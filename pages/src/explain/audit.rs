@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use tally_wire::{AuditAnswer, Finding};
 
 /// How many findings a page lists.
-const ROWS: u64 = 50;
+const ROWS: u64 = 40;
 
 /// Makes the page.
 pub(crate) async fn audit(page: Page) -> Made {

@@ -100,11 +100,9 @@ fn stake_bar(one: &SequencerWithAccounts, pool: &PoolAnswer) -> Markup {
         u64::try_from(place).unwrap_or(200)
     };
     html! {
-        svg.stake viewBox="0 0 200 12" width="100" height="12" aria-hidden="true" preserveAspectRatio="none" {
-            rect.room x="0" y="3" width="200" height="6" {}
-            rect.held x="0" y="3" width=(place(stake)) height="6" {}
-            rect.mark x=(place(least).min(198)) y="0" width="2" height="12" {}
-            @if let Some(cap) = cap { rect.mark x=(place(cap).min(198)) y="0" width="2" height="12" {} }
+        svg.stake viewBox="0 0 200 12" aria-hidden="true" preserveAspectRatio="none" {
+            path.held d=(format!("M0 6H{}", place(stake))) {}
+            path.mark d=(format!("M{} 0V12{}", place(least), cap.map_or(String::new(), |cap| format!("M{} 0V12", place(cap))))) {}
         }
     }
 }

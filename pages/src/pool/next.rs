@@ -120,7 +120,7 @@ fn call(page: &Page, call: &Call) -> Markup {
             dl.pairs {
                 dt { "Contract" } dd { (show::address(page, Chain::L1, "contract", &call.contract)) }
                 dt { "Sent by" } dd { (show::address_or(page, Chain::L1, "sender", call.sender.as_ref())) }
-                dt { "Calldata" } dd { code.hash data-field="calldata" data-value=(call.calldata) data-copy=(call.calldata) { (call.calldata) } }
+                dt { "Calldata" } dd { code.hash data-field="calldata" data-value=(call.calldata) data-copy { (call.calldata) } }
             }
         }
     }

@@ -10,7 +10,7 @@ use tally_wire::LedgerAnswer;
 pub(crate) const PARAMS: [&str; 3] = ["from", "to", "cursor"];
 
 /// How many blocks a page lists.
-const ROWS: u64 = 60;
+const ROWS: u64 = 50;
 
 /// How many of the last blocks of all sequencers are looked through, unless others are asked for.
 const LAST_BLOCKS: u64 = 5_000;

@@ -15,7 +15,7 @@ use tally_wire::StatementAnswer;
 pub(crate) const PARAMS: [&str; 3] = ["from", "to", "cursor"];
 
 /// How many movements a page lists.
-const ROWS: u64 = 60;
+const ROWS: u64 = 30;
 
 /// Makes the page.
 pub(crate) async fn page(page: Page, id: u64) -> Made {

@@ -9,7 +9,7 @@ use tally_wire::{Address, Hash};
 /// A short form of a text that is known by its ends, and the whole of it.
 fn ends(field: &str, exact: &str, short: &str, whole: &str) -> Markup {
     html! {
-        span.ends tabindex="0" data-field=(field) data-value=(exact) data-copy=(whole) title=(whole) {
+        span.ends tabindex="0" data-field=(field) data-value=(exact) title=(whole) {
             span.short aria-hidden="true" { (short) }
             span.whole { (whole) }
         }
@@ -40,7 +40,7 @@ fn out(page: &Page, chain: Chain, kind: &str, of: &str) -> Markup {
     match page.explorer(chain, kind, of) {
         None => html! {},
         Some(url) => html! {
-            a.out href=(url) rel="noopener noreferrer external" aria-label=(format!("{of} in the explorer of {}", chain.name())) { "↗" }
+            a.out href=(url) rel="external" aria-label=(format!("In the explorer of {}", chain.name())) { "↗" }
         },
     }
 }
@@ -62,5 +62,5 @@ pub(crate) fn short_hash(field: &str, of: &Hash) -> Markup {
 
 /// A hash or a digest, whole.
 pub(crate) fn hash(field: &str, of: &Hash) -> Markup {
-    html! { code.hash data-field=(field) data-value=(of.as_str()) data-copy=(of.as_str()) { (of.as_str()) } }
+    html! { code.hash data-field=(field) data-value=(of.as_str()) data-copy { (of.as_str()) } }
 }

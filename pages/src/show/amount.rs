@@ -2,14 +2,14 @@
 
 use super::{nothing, value};
 use maud::{Markup, html};
-use tally_text::{brief_metis, exact_metis, metis_difference};
+use tally_text::{brief_difference, brief_metis, brief_signed_metis, exact_metis};
 use tally_wire::{Amount, Fraction, SignedAmount};
 
 /// A number with its decimals apart, so that they can be shown paler.
 fn parted(text: &str) -> Markup {
     match text.split_once('.') {
         None => html! { (text) },
-        Some((whole, decimals)) => html! { (whole) span.frac { "." (decimals) } },
+        Some((whole, decimals)) => html! { (whole) small { "." (decimals) } },
     }
 }
 
@@ -18,7 +18,7 @@ pub(crate) fn metis(field: &str, amount: &Amount) -> Markup {
     let Some(wei) = amount.wei() else { return big(field, amount) };
     let title = format!("{} METIS", exact_metis(wei));
     html! {
-        span.num.amount data-field=(field) data-value=(amount.as_str()) data-copy title=(title) {
+        span.amount data-field=(field) data-value=(amount.as_str()) title=(title) {
             (parted(&brief_metis(wei)))
         }
     }
@@ -36,37 +36,36 @@ pub(crate) fn amount_or(field: &str, amount: Option<&Amount>) -> Markup {
 
 /// A number of any size, such as a product of amounts, as it is.
 pub(crate) fn big(field: &str, number: &Amount) -> Markup {
-    value(field, number.as_str(), Some("num exact"), None, &html! { (number.as_str()) })
+    value(field, number.as_str(), Some("exact"), None, &html! { (number.as_str()) })
 }
 
 /// How much more or less METIS it is.
 pub(crate) fn difference(field: &str, amount: &SignedAmount) -> Markup {
     let Some(found) = amount.difference() else {
-        return value(field, amount.as_str(), Some("num"), None, &html! { (amount.as_str()) });
+        return value(field, amount.as_str(), None, None, &html! { (amount.as_str()) });
     };
     let class = if found.size().is_zero() {
-        "num amount"
+        "amount"
     } else if found.is_negative() {
-        "num amount less"
+        "amount less"
     } else {
-        "num amount greater"
+        "amount greater"
     };
     let title = format!("{} wei", amount.as_str());
-    value(field, amount.as_str(), Some(class), Some(&title), &parted(&metis_difference(found)))
+    value(field, amount.as_str(), Some(class), Some(&title), &parted(&brief_difference(found)))
 }
 
 /// A balance, which may be below 0.
 pub(crate) fn signed(field: &str, amount: &SignedAmount) -> Markup {
-    let shown = amount.difference().map_or_else(|| amount.as_str().to_owned(), tally_text::signed_metis);
+    let shown = amount.difference().map_or_else(|| amount.as_str().to_owned(), brief_signed_metis);
     let title = format!("{} wei", amount.as_str());
-    value(field, amount.as_str(), Some("num amount"), Some(&title), &parted(&shown))
+    value(field, amount.as_str(), Some("amount"), Some(&title), &parted(&shown))
 }
 
 /// A rate of a year, or a share, in per cent.
 pub(crate) fn percent(field: &str, rate: &Fraction) -> Markup {
     let shown = rate.units().map_or_else(|| rate.as_str().to_owned(), tally_text::percent);
-    let title = format!("{} a year, exactly", rate.as_str());
-    value(field, rate.as_str(), Some("num"), Some(&title), &html! { (shown) })
+    value(field, rate.as_str(), None, Some(rate.as_str()), &html! { (shown) })
 }
 
 /// A rate, if there is one.

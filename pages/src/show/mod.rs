@@ -1,7 +1,7 @@
 //! How single values are shown: each beside the member of the answer that it comes from.
 //!
 //! An element with `data-field` says which member it shows, as a pointer of names and places with `/` between, and in
-//! `data-value` its exact value. The pointer goes on from the `data-at` of the elements around it, up to the one whose
+//! `data-value` its exact value, unless that is what it shows (but for commas). The pointer goes on from the `data-at` of the elements around it, up to the one whose
 //! `data-source` is the address of the answer. So a test, or anybody, can compare every number of a page with the API's.
 
 mod address;
@@ -44,7 +44,7 @@ pub(crate) fn word(field: &str, exact: &str, shown: &str) -> Markup {
 
 /// How many there are.
 pub(crate) fn count(field: &str, number: u64) -> Markup {
-    value(field, &number.to_string(), Some("num"), None, &html! { (tally_text::grouped_number(number)) })
+    html! { span data-field=(field) { (tally_text::grouped_number(number)) } }
 }
 
 /// How many there are, if that is known.
@@ -54,7 +54,7 @@ pub(crate) fn count_or(field: &str, number: Option<u64>) -> Markup {
 
 /// A number by which something is known: without groups, as people copy it.
 pub(crate) fn id(field: &str, number: u64) -> Markup {
-    value(field, &number.to_string(), Some("num"), None, &html! { (number) })
+    html! { span data-field=(field) { (number) } }
 }
 
 /// The same with a link to what it names.

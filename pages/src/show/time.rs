@@ -15,7 +15,7 @@ pub(crate) fn moment(field: &str, secs: u64) -> Markup {
     // A time after the year 9999 has no form that browsers read.
     let datetime = shown.ends_with('Z').then_some(&shown);
     html! {
-        time.num datetime=[datetime] data-field=(field) data-value=(secs) {
+        time datetime=[datetime] data-field=(field) data-value=(secs) {
             @match shown.split_once(' ') {
                 Some((date, clock)) if datetime.is_some() => { (date) " " span.clock { (clock) } },
                 _ => (shown),
@@ -27,5 +27,5 @@ pub(crate) fn moment(field: &str, secs: u64) -> Markup {
 /// A number of seconds.
 pub(crate) fn duration(field: &str, secs: u64) -> Markup {
     let title = format!("{} s", tally_text::grouped_number(secs));
-    value(field, &secs.to_string(), Some("num"), Some(&title), &html! { (tally_text::duration(secs)) })
+    value(field, &secs.to_string(), None, Some(&title), &html! { (tally_text::duration(secs)) })
 }
