@@ -33,6 +33,8 @@ fn login(has_failed: bool) -> Markup {
         @if has_failed { p.warning role="alert" { strong { "That token is not known. " } "Check that it was copied whole." } }
         p.lead { "This server answers those who have a token of it. Its operator makes one by " code { "tally token NAME" } "." }
         form.login method="post" action="/session" {
+            // Keepers of passwords want a name beside one. Without a name of its own the field is not sent.
+            input type="text" hidden autocomplete="username" value="tally";
             label for="token" { "Token" }
             input #token name="token" type="password" required autocomplete="current-password" maxlength="512" spellcheck="false";
             button { "Log in" }

@@ -1,11 +1,13 @@
 // Looks at pages as people do, with scripts: on small and large screens, light and dark, by keyboard. Nothing may go wrong,
 // no barrier may be found, nothing may stick out, and a page may not weigh too much.
 //
-//     node look.mjs BASE PATH...
+//     node look.mjs BASE all|two PATH...
+//
+// With `two` only a small light screen and a large dark one are looked at.
 
 import { barriers, context, end, fault, launch } from "./browser.mjs";
 
-const [base, ...paths] = process.argv.slice(2);
+const [base, which, ...paths] = process.argv.slice(2);
 
 const LOOKS = [
   [360, "light"],
@@ -39,7 +41,7 @@ async function unreached(page) {
 }
 
 const browser = await launch();
-for (const [width, colorScheme] of LOOKS) {
+for (const [width, colorScheme] of which === "all" ? LOOKS : LOOKS.slice(0, 2)) {
   const looks = await context(browser, base, { viewport: { width, height: 800 }, colorScheme });
   const page = await looks.newPage();
   for (const path of paths) {
@@ -63,7 +65,7 @@ for (const [width, colorScheme] of LOOKS) {
     for (const found of await barriers(page)) fault(where, `a barrier: ${found}`);
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (wide > 0) fault(where, `it is ${wide} pixels too wide`);
-    if (width === 1440 && colorScheme === "light") {
+    if (width === 1440 && colorScheme === "dark") {
       for (const element of await unreached(page)) fault(where, `the keyboard does not reach ${element}`);
     }
   }
