@@ -112,7 +112,9 @@ fn print_contract(found: &Overview, out: &mut dyn Write) -> Result<()> {
     line(out, "  relocked", format_args!("{:>18}", metis(sums.relocked)))?;
     let claimable = match (found.account.not_claimable, found.account.recipient) {
         (None, Some(recipient)) => format!("to {} on L2", address(recipient)),
-        (Some(why), _) => format!("of {} unclaimed: {}", metis(sums.unclaimed), NotClaimable::from(why.code()).text()),
+        (Some(why), _) => {
+            format!("of {} unclaimed: {}", metis(sums.unclaimed), NotClaimable::from(why.code()).text())
+        }
         (None, None) => String::new(),
     };
     line(out, "claimable now", format_args!("{:>18} {claimable}", metis(sums.claimable)))?;

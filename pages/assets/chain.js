@@ -98,15 +98,15 @@ export async function send(provider, transaction, tell) {
   const gas = hex(estimate + estimate / 5n);
   tell.step("Waiting for you to confirm it in the wallet");
   const from = BigInt(await ask(provider, "eth_blockNumber"));
+  const nonce = await ask(provider, "eth_getTransactionCount", [transaction.from, "pending"]);
   const hash = await ask(provider, "eth_sendTransaction", [{ ...transaction, gas }]);
   tell.done(`Sent, transaction ${hash}`);
   tell.step("Pending: waiting for a block to take it");
-  return mined(provider, { ...transaction, hash, from: transaction.from.toLowerCase() }, from, tell);
+  return mined(provider, { ...transaction, hash, nonce, from: transaction.from.toLowerCase() }, from, tell);
 }
 
 async function mined(provider, sent, since, tell) {
-  let { hash } = sent;
-  let nonce = null;
+  let { hash, nonce } = sent;
   let gone = 0;
   for (;;) {
     const receipt = await ask(provider, "eth_getTransactionReceipt", [hash]);
@@ -120,8 +120,9 @@ async function mined(provider, sent, since, tell) {
       }
       throw new Refused(`It was mined in L1 block ${BigInt(receipt.blockNumber)}, and the contract reverted it: ${why}. Only gas was spent.`);
     }
-    nonce ??= (await ask(provider, "eth_getTransactionByHash", [hash]))?.nonce ?? null;
-    if (nonce !== null && BigInt(await ask(provider, "eth_getTransactionCount", [sent.from, "latest"])) > BigInt(nonce)) {
+    // The wallet may have given it another number than the next one.
+    nonce = (await ask(provider, "eth_getTransactionByHash", [hash]))?.nonce ?? nonce;
+    if (BigInt(await ask(provider, "eth_getTransactionCount", [sent.from, "latest"])) > BigInt(nonce)) {
       // Its receipt may come a moment later than its number is used up.
       gone += 1;
       if (gone > 2) {

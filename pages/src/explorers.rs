@@ -93,7 +93,9 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(ExplorerUrl(url.into())));
         }
-        for text in ["", "etherscan.io", "javascript:alert(1)", "data:text/html,x", "https://a.example/?x=1", "//a"] {
+        for text in
+            ["", "etherscan.io", "javascript:alert(1)", "data:text/html,x", "https://a.example/?x=1", "//a"]
+        {
             let error = text.parse::<ExplorerUrl>().unwrap_err().to_string();
             assert!(error.contains("https://etherscan.io"), "{error}");
         }

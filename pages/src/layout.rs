@@ -197,4 +197,3 @@ pub(crate) fn document(title: &str, header: &Markup, state: &Markup, body: &Mark
         }
     }
 }
-

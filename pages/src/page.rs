@@ -63,7 +63,8 @@ impl Page {
             let detail = "no such policy is served: the page says which are, without `policy`";
             Refusal::new(StatusCode::NOT_FOUND, "unknown-policy", detail)
         })?;
-        let policy = policy.filter(|name| status.policies.first().is_some_and(|first| first.at.policy.name != *name));
+        let policy =
+            policy.filter(|name| status.policies.first().is_some_and(|first| first.at.policy.name != *name));
         Ok(Self { site, pinned, status, path: uri.path().to_owned(), params, policy, at })
     }
 

@@ -22,7 +22,8 @@ impl Params {
         if uri.query().is_some_and(|query| query.len() > BYTES_MAX) {
             return Err(bad(format!("what follows ? has more than {BYTES_MAX} bytes")));
         }
-        let given = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|error| bad(error.body_text()))?;
+        let given =
+            Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|error| bad(error.body_text()))?;
         let mut params = BTreeMap::new();
         for (name, value) in given.0 {
             if !known.contains(&name.as_str()) {
@@ -49,7 +50,8 @@ impl Params {
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
         let wrong = |text: &str| bad(format!("{name} is {text:?}, but has to be a whole number"));
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = |text: &str| digits(text).then(|| text.parse().ok()).flatten().ok_or_else(|| wrong(text));
+        let number =
+            |text: &str| digits(text).then(|| text.parse().ok()).flatten().ok_or_else(|| wrong(text));
         self.text(name).map(number).transpose()
     }
 

@@ -135,7 +135,9 @@ async fn find_page(State(site): Shared, uri: Uri) -> Result<Response, Refusal> {
 
 /// The sequencer that an address names: by its id, or else where its page is.
 fn named(site: &Site, asked: &str, below: &str, uri: &Uri) -> Result<Result<u64, Response>, Refusal> {
-    if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) && (asked == "0" || !asked.starts_with('0'))
+    if !asked.is_empty()
+        && asked.bytes().all(|byte| byte.is_ascii_digit())
+        && (asked == "0" || !asked.starts_with('0'))
         && let Ok(id) = asked.parse()
     {
         return Ok(Ok(id));
@@ -196,7 +198,9 @@ async fn act_page(
 ) -> Result<Response, Refusal> {
     let action = act::Action::named(&action)?;
     match named(&site, &asked, &format!("/{}", action.word()), &uri)? {
-        Ok(id) => site.show((uri, headers), action.params(), move |page| act::page(page, action, Some(id))).await,
+        Ok(id) => {
+            site.show((uri, headers), action.params(), move |page| act::page(page, action, Some(id))).await
+        }
         Err(moved) => Ok(moved),
     }
 }
@@ -210,7 +214,11 @@ async fn join_page(State(site): Shared, uri: Uri, headers: HeaderMap) -> Result<
 fn number(text: &str) -> Result<u64, Refusal> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok()).flatten().ok_or_else(|| {
-        Refusal::new(StatusCode::NOT_FOUND, "not-found", "pages are named by whole numbers up to 18446744073709551615")
+        Refusal::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "pages are named by whole numbers up to 18446744073709551615",
+        )
     })
 }
 

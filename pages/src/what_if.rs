@@ -14,8 +14,10 @@ use tally_wire::WhatIfAnswer;
 pub(crate) const PARAMS: [&str; 3] = ["mrr", "cap", "allocation"];
 
 /// The allocations, and what they mean.
-const ALLOCATIONS: [(&str, &str); 2] =
-    [("flat", "every block of an epoch earns the same"), ("stake-weighted", "in proportion to the maker's capped stake")];
+const ALLOCATIONS: [(&str, &str); 2] = [
+    ("flat", "every block of an epoch earns the same"),
+    ("stake-weighted", "in proportion to the maker's capped stake"),
+];
 
 /// Makes the page.
 pub(crate) async fn page(page: Page) -> Made {
@@ -111,7 +113,13 @@ fn result(page: &Page, names: &Names, answer: &Answer<WhatIfAnswer>) -> Markup {
             }
         }
     };
-    let head = [("Sequencer", false), ("Rewarded blocks", true), ("By the policy", true), ("If so", true), ("Difference", true)];
+    let head = [
+        ("Sequencer", false),
+        ("Rewarded blocks", true),
+        ("By the policy", true),
+        ("If so", true),
+        ("Difference", true),
+    ];
     let numbers = table("What each sequencer would have earned, METIS", &head, true, &rows);
     let bars: Vec<Bar> = combination
         .sequencers
@@ -119,7 +127,11 @@ fn result(page: &Page, names: &Names, answer: &Answer<WhatIfAnswer>) -> Markup {
         .flat_map(|one| {
             let bar = |amount: Option<Wei>, class, how: &str| {
                 let amount = amount.unwrap_or_default();
-                let about = format!("{}: {} METIS {how}", names.label(one.sequencer), tally_text::brief_metis(amount));
+                let about = format!(
+                    "{}: {} METIS {how}",
+                    names.label(one.sequencer),
+                    tally_text::brief_metis(amount)
+                );
                 Bar { value: amount.get(), class, about }
             };
             let by_policy = of_base(one.sequencer).and_then(|(_, earned)| earned.reward_wei.wei());

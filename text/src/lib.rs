@@ -34,8 +34,8 @@ mod time;
 
 pub use address::{address, given_address, given_pubkey, short_address};
 pub use amount::{
-    brief_difference, brief_metis, brief_signed_metis, exact_metis, fraction, grouped_number, metis, metis_difference, metis_to_the_wei, percent,
-    signed_metis, trimmed,
+    brief_difference, brief_metis, brief_signed_metis, exact_metis, fraction, grouped_number, metis,
+    metis_difference, metis_to_the_wei, percent, signed_metis, trimmed,
 };
 pub use given::{AmountUnit, GivenTime, given_amount, given_rate, given_time};
 pub use time::{date, duration, minute, time};

@@ -2,10 +2,11 @@
 
 use crate::shape::{count, list};
 use crate::{
-    Accounts, Address, AnnouncedSpan, At, Base, BlockEntry, BlockExplanation, ChainAudit, ChainHead, Combination, ContractAccount, ContractSums, CreditedRow, CurrentBatch,
-    DistributionHead, DistributionPart, Epoch, EpochRates, Finding, Horizon, MemberCall, Movement, NextBatch, NextRate,
-    NumberedFact, PolicyAccount, Production, ProvenLeaf, Row, SequencerWithAccounts, SpanProduction, StatementHead, StatusCounts,
-    Withheld,
+    Accounts, Address, AnnouncedSpan, At, Base, BlockEntry, BlockExplanation, ChainAudit, ChainHead,
+    Combination, ContractAccount, ContractSums, CreditedRow, CurrentBatch, DistributionHead,
+    DistributionPart, Epoch, EpochRates, Finding, Horizon, MemberCall, Movement, NextBatch, NextRate,
+    NumberedFact, PolicyAccount, Production, ProvenLeaf, Row, SequencerWithAccounts, SpanProduction,
+    StatementHead, StatusCounts, Withheld,
 };
 use crate::{Amount, Hash};
 use tally_engine::PoolState;

@@ -95,8 +95,8 @@ pub(super) async fn list(mut asked: Asked<BlocksParams>) -> Result<Response, Pro
             horizon.map(|last| last.checked_sub(count - 1).map_or(first, |from| from.max(first)))
         }
     };
-    let (start, to) =
-        range(policy, first, (from, to)).and_then(|range| begun(range, cursor.is_some().then_some(position)))?;
+    let (start, to) = range(policy, first, (from, to))
+        .and_then(|range| begun(range, cursor.is_some().then_some(position)))?;
     if let Some(response) = asked.list_not_modified() {
         return Ok(response);
     }

@@ -1,8 +1,8 @@
 //! The `OpenAPI` file: generated from the handlers and the types that they answer with.
 
 use super::{
-    blocks, calls, changes, claims, distributions, epochs, facts, feed, pool, production, proof, sequencers, status,
-    whatif,
+    blocks, calls, changes, claims, distributions, epochs, facts, feed, pool, production, proof, sequencers,
+    status, whatif,
 };
 use crate::cursor::CURSOR_PATTERN;
 use crate::http::{COOKIE_PLAIN, COOKIE_SECURE, STREAMS, session};

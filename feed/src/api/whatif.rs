@@ -40,7 +40,8 @@ impl TryFrom<String> for Target {
 
     fn try_from(text: String) -> Result<Self, String> {
         let (whole, decimals) = text.split_once('.').unwrap_or((&text, "0"));
-        let digits = |text: &str| (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        let digits =
+            |text: &str| (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(whole) || !digits(decimals) {
             return Err("a target is a rate of a year as a decimal number, such as 0.15".into());
         }

@@ -80,8 +80,7 @@ impl Guard {
         let Some(tokens) = self.tokens() else { return true };
         let path = request.uri().path();
         // Whoever begins a session shows the token in the form, and an end takes nothing.
-        let is_free =
-            path == HEALTH || (self.is_ready_public && path == READY) || path.starts_with(ASSETS);
+        let is_free = path == HEALTH || (self.is_ready_public && path == READY) || path.starts_with(ASSETS);
         let is_login = [SESSION_PATH, SESSION_END_PATH].contains(&path) && request.method() == Method::POST;
         if is_free || is_login || bearer(request.headers()).is_some_and(|token| tokens.has(token)) {
             return true;

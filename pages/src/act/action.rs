@@ -34,7 +34,11 @@ impl Action {
     pub(crate) fn named(word: &str) -> Result<Self, Refusal> {
         let found = Self::ALL.into_iter().find(|action| action.word() == word && *action != Self::Join);
         found.ok_or_else(|| {
-            Refusal::new(StatusCode::NOT_FOUND, "unknown-action", "a sequencer's page has no such action below it")
+            Refusal::new(
+                StatusCode::NOT_FOUND,
+                "unknown-action",
+                "a sequencer's page has no such action below it",
+            )
         })
     }
 
@@ -70,7 +74,9 @@ impl Action {
             Self::Claim => "pays all unclaimed rewards to the recipient on L2",
             Self::Recipient => "says who gets the rewards on L2",
             Self::Increase => "locks more METIS, or moves unclaimed rewards into the stake",
-            Self::Withdraw => "gives a part of the stake back to the owner, down to the least that has to stay",
+            Self::Withdraw => {
+                "gives a part of the stake back to the owner, down to the least that has to stay"
+            }
             Self::Unlock => "ends producing for good, and starts the delay after which the stake is free",
             Self::Finish => "gives the whole stake back once the delay is over",
             Self::Join => "locks a stake and makes its owner a sequencer",
@@ -93,7 +99,9 @@ impl Action {
                 "The METIS come from the owner, who first approves exactly that amount to the escrow. The contract refuses a \
                  stake above the greatest it takes; it does not send an excess back."
             }
-            Self::Withdraw => "What is taken out goes to the owner on L1. What is left has to be the least stake or more.",
+            Self::Withdraw => {
+                "What is taken out goes to the owner on L1. What is left has to be the least stake or more."
+            }
             Self::Unlock => {
                 "An exit has two calls. This is the first: it pays the unclaimed rewards to the recipient on L2, and ends \
                  producing. Nothing takes it back. Once the delay is over, the second call returns the stake. Some ETH goes \

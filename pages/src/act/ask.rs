@@ -32,7 +32,8 @@ impl Input {
             Err(wrong) => Self { asked: Asked::Wrong(wrong), is_confirmed },
             Ok(Some(Query(parts))) => {
                 let (word, query) = (action.word(), parts.join("&"));
-                let (question, safe) = (format!("/v1/calls/{word}?{query}"), format!("/v1/calls/{word}/safe?{query}"));
+                let (question, safe) =
+                    (format!("/v1/calls/{word}?{query}"), format!("/v1/calls/{word}/safe?{query}"));
                 Self { asked: Asked::Call { question, safe }, is_confirmed }
             }
         }
@@ -87,7 +88,8 @@ impl Query {
             self.0.push(format!("eth_wei={}", given_amount(text, AmountUnit::Eth)?));
         }
         if let Some(gas) = page.params.text("l2_gas") {
-            let gas: u32 = gas.parse().map_err(|_| format!("{gas:?} is no amount of gas: write it as 200000"))?;
+            let gas: u32 =
+                gas.parse().map_err(|_| format!("{gas:?} is no amount of gas: write it as 200000"))?;
             self.0.push(format!("l2_gas={gas}"));
         }
         Ok(())
@@ -134,13 +136,55 @@ struct Field {
     is_needed: bool,
 }
 
-const AMOUNT: Field = Field { name: "amount", label: "Amount of METIS", hint: "100, 12.5 or 100k", chars_max: 80, is_needed: true };
-const ETH: Field = Field { name: "eth", label: "ETH for the bridge", hint: "0.005; a node tells whether it is enough", chars_max: 80, is_needed: false };
-const L2_GAS: Field = Field { name: "l2_gas", label: "Gas on L2", hint: "200000 unless you know better", chars_max: 10, is_needed: false };
-const RECIPIENT: Field = Field { name: "recipient", label: "Recipient on L2", hint: "0x and 40 digits; capitals are its checksum", chars_max: 42, is_needed: true };
-const OWNER: Field = Field { name: "owner", label: "Owner on L1", hint: "who controls the stake, and sends the call", chars_max: 42, is_needed: true };
-const PUBKEY: Field = Field { name: "pubkey", label: "Public key of the signer", hint: "64 bytes, not compressed, as 0x and digits", chars_max: 132, is_needed: true };
-const SIGNER: Field = Field { name: "signer", label: "Address of the signer", hint: "optional: compared with the key", chars_max: 42, is_needed: false };
+const AMOUNT: Field = Field {
+    name: "amount",
+    label: "Amount of METIS",
+    hint: "100, 12.5 or 100k",
+    chars_max: 80,
+    is_needed: true,
+};
+const ETH: Field = Field {
+    name: "eth",
+    label: "ETH for the bridge",
+    hint: "0.005; a node tells whether it is enough",
+    chars_max: 80,
+    is_needed: false,
+};
+const L2_GAS: Field = Field {
+    name: "l2_gas",
+    label: "Gas on L2",
+    hint: "200000 unless you know better",
+    chars_max: 10,
+    is_needed: false,
+};
+const RECIPIENT: Field = Field {
+    name: "recipient",
+    label: "Recipient on L2",
+    hint: "0x and 40 digits; capitals are its checksum",
+    chars_max: 42,
+    is_needed: true,
+};
+const OWNER: Field = Field {
+    name: "owner",
+    label: "Owner on L1",
+    hint: "who controls the stake, and sends the call",
+    chars_max: 42,
+    is_needed: true,
+};
+const PUBKEY: Field = Field {
+    name: "pubkey",
+    label: "Public key of the signer",
+    hint: "64 bytes, not compressed, as 0x and digits",
+    chars_max: 132,
+    is_needed: true,
+};
+const SIGNER: Field = Field {
+    name: "signer",
+    label: "Address of the signer",
+    hint: "optional: compared with the key",
+    chars_max: 42,
+    is_needed: false,
+};
 
 fn fields(action: Action) -> &'static [&'static Field] {
     const JOIN_RECIPIENT: Field = Field { is_needed: false, ..RECIPIENT };

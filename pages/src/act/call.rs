@@ -9,7 +9,12 @@ use maud::{Markup, html};
 use tally_wire::{CallWithValue, MemberCallAnswer};
 
 /// The section.
-pub(super) fn section(page: &Page, action: Action, input: &Input, answer: &Answer<MemberCallAnswer>) -> Markup {
+pub(super) fn section(
+    page: &Page,
+    action: Action,
+    input: &Input,
+    answer: &Answer<MemberCallAnswer>,
+) -> Markup {
     let call = &answer.is.call;
     let Asked::Call { safe, .. } = &input.asked else { return html! {} };
     // A file for a Safe has the ETH in it.

@@ -38,11 +38,17 @@ pub(crate) async fn page(page: Page, action: Action, id: Option<u64>) -> Made {
             Some(Ok(answer)) => (judged_and_called(&page, action, &input, answer)),
         }
     };
-    let title = whose.map_or_else(|| action.title().to_owned(), |whose| format!("{}: {whose}", action.title()));
+    let title =
+        whose.map_or_else(|| action.title().to_owned(), |whose| format!("{}: {whose}", action.title()));
     Ok(Shown { title, main })
 }
 
-fn judged_and_called(page: &Page, action: Action, input: &Input, answer: &Answer<MemberCallAnswer>) -> maud::Markup {
+fn judged_and_called(
+    page: &Page,
+    action: Action,
+    input: &Input,
+    answer: &Answer<MemberCallAnswer>,
+) -> maud::Markup {
     html! {
         (judged::section(page, answer))
         (judged::effects(page, answer))

@@ -38,7 +38,8 @@ impl Lines<'_> {
     /// The picture; nothing where there is nothing to draw.
     pub(crate) fn draw(&self) -> Markup {
         let steps = || self.lines.iter().flat_map(|line| &line.steps);
-        let (Some(from), Some(until)) = (steps().map(|step| step.from).min(), steps().map(|step| step.until).max())
+        let (Some(from), Some(until)) =
+            (steps().map(|step| step.from).min(), steps().map(|step| step.until).max())
         else {
             return html! { p.note { "There is nothing to draw yet." } };
         };

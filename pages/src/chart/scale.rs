@@ -88,7 +88,9 @@ mod tests {
     #[test]
     fn the_top_is_a_round_number_at_least_as_high() {
         let of = |highest: u64| Scale::to(Unit::Metis, U256::from(highest)).top;
-        for (highest, top) in [(0, 1), (1, 1), (2, 2), (3, 5), (6, 10), (11, 20), (21, 50), (51, 100), (100, 100)] {
+        for (highest, top) in
+            [(0, 1), (1, 1), (2, 2), (3, 5), (6, 10), (11, 20), (21, 50), (51, 100), (100, 100)]
+        {
             assert_eq!(of(highest), U256::from(top), "{highest}");
         }
         assert_eq!(Scale::to(Unit::Metis, U256::MAX).y(U256::MAX), 0);

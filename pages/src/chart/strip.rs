@@ -53,8 +53,14 @@ struct Run<'a> {
 impl Run<'_> {
     fn about(&self) -> String {
         let Self { of, last, .. } = self;
-        let blocks = if of.number == *last { format!("block {last}") } else { format!("blocks {} to {last}", of.number) };
-        let name = |who: &Option<(String, String)>| who.as_ref().map_or("nobody".to_owned(), |(_, name)| name.clone());
+        let blocks = if of.number == *last {
+            format!("block {last}")
+        } else {
+            format!("blocks {} to {last}", of.number)
+        };
+        let name = |who: &Option<(String, String)>| {
+            who.as_ref().map_or("nobody".to_owned(), |(_, name)| name.clone())
+        };
         let earned = of.unrewarded.map_or(String::new(), |why| format!("; earned nothing: {why}"));
         format!("{blocks}: scheduled for {}, signed by {}{earned}", name(&of.scheduled), name(&of.made))
     }
@@ -81,7 +87,9 @@ impl Strip<'_> {
         };
         let count = u64::try_from(self.blocks.len()).unwrap_or(u64::MAX);
         let (title_id, about_id) = (format!("{}-title", self.id), format!("{}-about", self.id));
-        let class = |who: &Option<(String, String)>| who.as_ref().map_or("nobody".to_owned(), |(class, _)| class.clone());
+        let class = |who: &Option<(String, String)>| {
+            who.as_ref().map_or("nobody".to_owned(), |(class, _)| class.clone())
+        };
         html! {
             figure.chart.strip #(self.id) {
                 figcaption { (self.title) }
@@ -116,13 +124,18 @@ mod tests {
     #[test]
     fn blocks_that_are_alike_are_one_run() {
         let who = |name: &str| Some((name.to_owned(), name.to_owned()));
-        let block = |number, made: &str| Block { number, scheduled: who("a"), made: who(made), unrewarded: None };
+        let block =
+            |number, made: &str| Block { number, scheduled: who("a"), made: who(made), unrewarded: None };
         let blocks = [block(5, "a"), block(6, "a"), block(7, "b"), block(9, "b")];
-        let found: Vec<_> = runs(&blocks).iter().map(|run| (run.start, run.count, run.of.is_odd(), run.about())).collect();
-        assert_eq!(found, [
-            (0, 2, false, "blocks 5 to 6: scheduled for a, signed by a".to_owned()),
-            (2, 1, true, "block 7: scheduled for a, signed by b".to_owned()),
-            (3, 1, true, "block 9: scheduled for a, signed by b".to_owned()),
-        ]);
+        let found: Vec<_> =
+            runs(&blocks).iter().map(|run| (run.start, run.count, run.of.is_odd(), run.about())).collect();
+        assert_eq!(
+            found,
+            [
+                (0, 2, false, "blocks 5 to 6: scheduled for a, signed by a".to_owned()),
+                (2, 1, true, "block 7: scheduled for a, signed by b".to_owned()),
+                (3, 1, true, "block 9: scheduled for a, signed by b".to_owned()),
+            ]
+        );
     }
 }

@@ -11,7 +11,8 @@ const ROWS: u64 = 40;
 
 /// Makes the page.
 pub(crate) async fn audit(page: Page) -> Made {
-    let cursor = page.params.text("cursor").map_or(String::new(), |cursor| format!("&cursor={}", encoded(cursor)));
+    let cursor =
+        page.params.text("cursor").map_or(String::new(), |cursor| format!("&cursor={}", encoded(cursor)));
     let answer: Answer<AuditAnswer> = page.ask(&format!("/v1/audit?limit={ROWS}{cursor}")).await?;
     let names = page.names().await?;
     let audit = &answer.is.audit;
@@ -48,7 +49,14 @@ pub(crate) async fn audit(page: Page) -> Made {
             tr data-at=(format!("findings/{place}")) { (row(&page, &names, one)) }
         }
     };
-    let head = [("How bad", false), ("What", false), ("About", false), ("Expected", true), ("Found", true), ("Where", false)];
+    let head = [
+        ("How bad", false),
+        ("What", false),
+        ("About", false),
+        ("Expected", true),
+        ("Found", true),
+        ("Where", false),
+    ];
     let more = answer.is.next.as_ref().map(|next| page.link(&format!("/audit?cursor={}", encoded(next))));
     let list = html! {
         @if answer.is.findings.is_empty() { p { "Nothing was found." } }
@@ -96,7 +104,9 @@ fn about(page: &Page, names: &Names, one: &Finding) -> Markup {
 }
 
 fn row(page: &Page, names: &Names, one: &Finding) -> Markup {
-    let text = |field: &str, text: &Option<String>| text.as_ref().map_or_else(|| show::nothing(field), |found| show::text(field, found));
+    let text = |field: &str, text: &Option<String>| {
+        text.as_ref().map_or_else(|| show::nothing(field), |found| show::text(field, found))
+    };
     html! {
         td { (severity(one)) }
         td { (one.meaning()) br; code.small data-field="code" data-value=(one.code) { (one.code) } @if let Some(field) = &one.field { " " (show::text("field", field)) } }

@@ -26,8 +26,17 @@ pub(crate) async fn batches(page: Page) -> Made {
             }
         }
     };
-    let head = [("Batch", false), ("Paid", false), ("Sure?", false), ("Spans", true), ("METIS a block", true), ("METIS in all", true), ("L1 block", true)];
-    let after = answer.is.next.as_ref().and(answer.is.batches.last()).and_then(|last| last.batch.checked_add(1));
+    let head = [
+        ("Batch", false),
+        ("Paid", false),
+        ("Sure?", false),
+        ("Spans", true),
+        ("METIS a block", true),
+        ("METIS in all", true),
+        ("L1 block", true),
+    ];
+    let after =
+        answer.is.next.as_ref().and(answer.is.batches.last()).and_then(|last| last.batch.checked_add(1));
     let body = html! {
         (table("The batches that were paid", &head, true, &rows))
         (more_rows(after.map(|after| page.link(&format!("/batches?from={after}")))))
@@ -57,7 +66,8 @@ pub(crate) async fn batch(page: Page, number: u64) -> Made {
             }
         }
     };
-    let head = [("Sequencer", false), ("Blocks", true), ("Credited, METIS", true), ("Unclaimed after it", true)];
+    let head =
+        [("Sequencer", false), ("Blocks", true), ("Credited, METIS", true), ("Unclaimed after it", true)];
     let block = show::id("batch/l1_block", batch.l1_block);
     let body = html! {
         (facts(&html! {

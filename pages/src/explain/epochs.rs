@@ -37,7 +37,8 @@ pub(crate) async fn epochs(page: Page) -> Made {
         ("Target", true),
         ("Reached", true),
     ];
-    let after = answer.is.next.as_ref().and(answer.is.epochs.last()).and_then(|last| last.epoch.epoch.checked_add(1));
+    let after =
+        answer.is.next.as_ref().and(answer.is.epochs.last()).and_then(|last| last.epoch.epoch.checked_add(1));
     let body = html! {
         (table("The epochs of the policy", &head, true, &rows))
         (more_rows(after.map(|after| page.link(&format!("/epochs?from={after}")))))
@@ -68,9 +69,16 @@ pub(crate) async fn epoch(page: Page, number: u64) -> Made {
             }
         }
     };
-    let head = [("Sequencer", false), ("Rewarded blocks", true), ("METIS", true), ("Rate reached", true), ("Capped stake over time, wei·s", true)];
+    let head = [
+        ("Sequencer", false),
+        ("Rewarded blocks", true),
+        ("METIS", true),
+        ("Rate reached", true),
+        ("Capped stake over time, wei·s", true),
+    ];
     let before = number.checked_sub(1).map(|before| page.link(&format!("/epochs/{before}")));
-    let after = number.checked_add(1).filter(|_| epoch.is_closed).map(|after| page.link(&format!("/epochs/{after}")));
+    let after =
+        number.checked_add(1).filter(|_| epoch.is_closed).map(|after| page.link(&format!("/epochs/{after}")));
     let body = html! {
         (facts(&html! {
             (fact("Begins", &show::moment("epoch/start", epoch.start), Some(&html! {

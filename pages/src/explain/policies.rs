@@ -19,7 +19,14 @@ pub(crate) async fn policies(page: Page) -> Made {
             }
         }
     };
-    let head = [("Policy", false), ("Version", true), ("What it answers", false), ("Counted up to", true), ("Digest of its rules", false), ("Digest of its ledger", false)];
+    let head = [
+        ("Policy", false),
+        ("Version", true),
+        ("What it answers", false),
+        ("Counted up to", true),
+        ("Digest of its rules", false),
+        ("Digest of its ledger", false),
+    ];
     let body = html! {
         (table("The policies that are served", &head, false, &rows))
         (answers(&[("/v1/status", false)]))
@@ -35,8 +42,12 @@ pub(crate) async fn policies(page: Page) -> Made {
 /// What a built-in policy answers.
 fn about(name: &str) -> &'static str {
     match name {
-        "guide" => "What the pool's guide promises: every block of an epoch earns the same, at the target of the guide.",
-        "stake-weighted" => "The same money, shared in proportion to the capped stake of who made each block.",
+        "guide" => {
+            "What the pool's guide promises: every block of an epoch earns the same, at the target of the guide."
+        }
+        "stake-weighted" => {
+            "The same money, shared in proportion to the capped stake of who made each block."
+        }
         "locking-pool" => "What the contract really pays, batch by batch.",
         "operators" => "What the formula of the pool's operators gives.",
         "fixed-reward" => "The operators' formula up to the day from which they left the reward unchanged.",

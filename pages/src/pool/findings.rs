@@ -12,7 +12,14 @@ const SHOWN: usize = 5;
 pub(super) async fn section(page: &Page, names: &Names) -> Markup {
     let answer = match page.ask::<AuditAnswer>("/v1/audit?limit=100").await {
         Ok(answer) => answer,
-        Err(refusal) => return show::section("findings", "What the audit found", None, &show::note(&html! { (refusal.detail()) "." })),
+        Err(refusal) => {
+            return show::section(
+                "findings",
+                "What the audit found",
+                None,
+                &show::note(&html! { (refusal.detail()) "." }),
+            );
+        }
     };
     let audit = &answer.is;
     let worst = audit.findings.iter().enumerate().filter(|(_, finding)| finding.severity.as_str() != "note");

@@ -31,7 +31,8 @@ pub(super) fn section(
     ];
     let title = reached.map(|epoch| format!("Rate reached in epoch {}", epoch.is.epoch.epoch.epoch));
     let by_policy = [("Earned, by the policy", true)];
-    let head: Vec<_> = head.into_iter().chain(title.as_deref().map(|title| (title, true))).chain(by_policy).collect();
+    let head: Vec<_> =
+        head.into_iter().chain(title.as_deref().map(|title| (title, true))).chain(by_policy).collect();
     let body = html! {
         (table("The sequencers of the pool", &head, true, &rows))
         p { a href=(page.link("/join")) { "How to join the pool" } }
@@ -68,9 +69,12 @@ fn row(
         td.num { (show::metis("contract/credited_wei", &contract.sums.credited_wei)) }
         td.num {
             (show::metis("contract/unclaimed_wei", &contract.sums.unclaimed_wei))
-            @match &contract.not_claimable {
-                Some(why) => span.small { (show::word("contract/not_claimable", why.as_str(), why.text())) },
-                None => span.small { "can be claimed" },
+            // Where nothing is unclaimed, nobody asks why it cannot be claimed.
+            @if contract.sums.unclaimed_wei.wei().is_none_or(|wei| !wei.is_zero()) {
+                @match &contract.not_claimable {
+                    Some(why) => span.small { (show::word("contract/not_claimable", why.as_str(), why.text())) },
+                    None => span.small { "can be claimed" },
+                }
             }
         }
         @if let Some(epoch) = reached {
@@ -89,7 +93,9 @@ fn row(
 /// A stake between nothing and the most that can be locked, with marks at the least and at the cap.
 fn stake_bar(one: &SequencerWithAccounts, pool: &PoolAnswer) -> Markup {
     let wei = |amount: &tally_wire::Amount| amount.wei().map(tally_engine::Wei::get);
-    let Some(((stake, least), most)) = wei(&one.sequencer.stake_wei).zip(wei(&pool.min_lock_wei)).zip(wei(&pool.max_lock_wei)) else {
+    let Some(((stake, least), most)) =
+        wei(&one.sequencer.stake_wei).zip(wei(&pool.min_lock_wei)).zip(wei(&pool.max_lock_wei))
+    else {
         return html! {};
     };
     let cap = pool.cap_wei.as_ref().and_then(wei);

@@ -30,7 +30,8 @@ impl Made {
                 Ok(blocks) => blocks,
                 // Nothing is counted yet.
                 Err(refusal) if refusal.kind() == "gap" => {
-                    let production = page.ask(&format!("/v1/production?last_blocks={BLOCKS}&limit=1000")).await?;
+                    let production =
+                        page.ask(&format!("/v1/production?last_blocks={BLOCKS}&limit=1000")).await?;
                     return Ok(Self { blocks: None, production });
                 }
                 Err(refusal) => return Err(refusal),
@@ -88,7 +89,15 @@ fn makers(page: &Page, names: &Names, made: &Made) -> Markup {
             }
         }
     };
-    let head = [("Sequencer", false), ("Scheduled", true), ("Made itself", true), ("Made by others", true), ("Unsigned", true), ("Made for others", true), ("Last block", false)];
+    let head = [
+        ("Sequencer", false),
+        ("Scheduled", true),
+        ("Made itself", true),
+        ("Made by others", true),
+        ("Unsigned", true),
+        ("Made for others", true),
+        ("Last block", false),
+    ];
     table("Who was to make the last blocks, and did", &head, true, &rows)
 }
 
@@ -96,7 +105,9 @@ fn makers(page: &Page, names: &Names, made: &Made) -> Markup {
 pub(crate) fn maker(page: &Page, names: &Names, of: &BlockMaker) -> Markup {
     match (of.sequencer, &of.unknown_signer) {
         (Some(id), _) => show::sequencer(page, names, "sequencer", id),
-        (None, Some(signer)) => html! { "unknown signer " (show::address(page, crate::explorers::Chain::L2, "unknown_signer", signer)) },
+        (None, Some(signer)) => {
+            html! { "unknown signer " (show::address(page, crate::explorers::Chain::L2, "unknown_signer", signer)) }
+        }
         (None, None) => show::nothing("sequencer"),
     }
 }
@@ -111,7 +122,10 @@ fn look(names: &Names, of: &BlockMaker) -> (String, String) {
 
 fn strip(names: &Names, answer: &BlocksAnswer, spans: &[SpanProduction], numbers: &Markup) -> Markup {
     let scheduled = |number: u64| {
-        spans.iter().find(|span| (span.first.l2_block..=span.last.l2_block).contains(&number)).map(|span| &span.maker)
+        spans
+            .iter()
+            .find(|span| (span.first.l2_block..=span.last.l2_block).contains(&number))
+            .map(|span| &span.maker)
     };
     let mut legend: BTreeMap<u64, (String, String)> = BTreeMap::new();
     let mut blocks = Vec::new();
@@ -144,7 +158,8 @@ fn strip(names: &Names, answer: &BlocksAnswer, spans: &[SpanProduction], numbers
     );
     let title = format!("The last {} counted blocks", blocks.len());
     let legend: Vec<_> = legend.into_values().collect();
-    Strip { id: "strip", title: &title, about: &about, blocks: &blocks, legend: &legend, table: numbers }.draw()
+    Strip { id: "strip", title: &title, about: &about, blocks: &blocks, legend: &legend, table: numbers }
+        .draw()
 }
 
 /// The spans that come, the one that runs, and the last ones.
@@ -152,7 +167,12 @@ fn spans(page: &Page, names: &Names, answer: &ProductionAnswer) -> Markup {
     let head = answer.at.log.l2_head.as_ref().map(|head| head.block);
     let coming = answer.announced.iter().enumerate().rev();
     let gone = answer.spans.iter().enumerate().rev();
-    let running = |span: u64| answer.announced.iter().any(|announced| announced.span == span && Some(announced.first_l2_block) <= head);
+    let running = |span: u64| {
+        answer
+            .announced
+            .iter()
+            .any(|announced| announced.span == span && Some(announced.first_l2_block) <= head)
+    };
     let rows = html! {
         @for (place, span) in coming {
             tr data-at=(format!("announced/{place}")) { (announced(page, names, span, running(span.span))) }
@@ -168,7 +188,14 @@ fn spans(page: &Page, names: &Names, answer: &ProductionAnswer) -> Markup {
             }
         }
     };
-    let head = [("Span", false), ("State", false), ("Scheduled for", false), ("From block", true), ("To block", true), ("Made itself", true)];
+    let head = [
+        ("Span", false),
+        ("State", false),
+        ("Scheduled for", false),
+        ("From block", true),
+        ("To block", true),
+        ("Made itself", true),
+    ];
     table("Spans: those to come, the one that runs, and the last", &head, false, &rows)
 }
 

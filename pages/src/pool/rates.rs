@@ -12,7 +12,9 @@ use tally_wire::{EpochRates, Fraction, RatesAnswer};
 /// The section of the pool's page.
 pub(super) fn section(rates: &Result<Answer<RatesAnswer>, Refusal>) -> Markup {
     let (source, body) = match rates {
-        Ok(rates) => (Some(rates.url.as_str()), html! { (chart(&rates.is.rates)) (answers(&[(&rates.url, false)])) }),
+        Ok(rates) => {
+            (Some(rates.url.as_str()), html! { (chart(&rates.is.rates)) (answers(&[(&rates.url, false)])) })
+        }
         Err(refusal) => (None, show::note(&html! { (refusal.detail()) "." })),
     };
     show::section("rates", "What is earned on a stake", source, &body)
@@ -122,7 +124,8 @@ pub(crate) fn rewards_chart(rates: &[EpochRates]) -> Markup {
         Line { class: "policy", name: "by the policy".into(), steps: by_policy.collect() },
         Line { class: "chain", name: "on chain".into(), steps: on_chain },
     ];
-    let table = html! { p { "The columns “METIS a block” of the table above, and the changes on chain below." } };
+    let table =
+        html! { p { "The columns “METIS a block” of the table above, and the changes on chain below." } };
     Lines {
         id: "reward",
         title: "Reward per block, METIS",
@@ -154,5 +157,10 @@ pub(crate) fn changes(page: &Page, rates: &[EpochRates]) -> Markup {
     if all.is_empty() {
         return html! { p { "The contract's reward per block was never changed." } };
     }
-    table("Changes of the reward per block on chain", &[("Set", false), ("L1 block", true), ("METIS a block", true)], true, &rows)
+    table(
+        "Changes of the reward per block on chain",
+        &[("Set", false), ("L1 block", true), ("METIS a block", true)],
+        true,
+        &rows,
+    )
 }

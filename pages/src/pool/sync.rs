@@ -31,7 +31,14 @@ pub(super) fn section(page: &Page) -> Markup {
             td.num { @match ingest.and_then(|ingest| ingest.l2_lag_secs) { Some(secs) => (show::duration("ingest/l2_lag_secs", secs)), None => (show::NOTHING) } }
         }
     };
-    let head = [("Chain", false), ("Newest block", true), ("In the log", true), ("Final", true), ("Counted", true), ("Log behind by", true)];
+    let head = [
+        ("Chain", false),
+        ("Newest block", true),
+        ("In the log", true),
+        ("Final", true),
+        ("Counted", true),
+        ("Log behind by", true),
+    ];
     let body = html! {
         @if ingest.is_none() { (show::note(&html! { "This server follows no chain, so it cannot tell how far the chains themselves are." })) }
         @else if ingest.is_some_and(|ingest| !ingest.is_running) { (show::warning(&html! { "following the chains failed, and is tried again; the server's operator was told why." })) }
@@ -65,11 +72,18 @@ fn chain_head(page: &Page, chain: Chain, field: &str, head: Option<&ChainHead>) 
 }
 
 fn head(page: &Page, chain: Chain, field: &str, head: Option<&Head>) -> Markup {
-    head.map_or_else(|| none(field), |head| block(page, chain, &format!("{field}/block"), head.block, head.timestamp))
+    head.map_or_else(
+        || none(field),
+        |head| block(page, chain, &format!("{field}/block"), head.block, head.timestamp),
+    )
 }
 
 fn horizon(page: &Page, field: &str, horizon: Option<Horizon>) -> Markup {
     let Some(last) = horizon else { return none(field) };
-    let shown = show::link(&format!("{field}/l2_block"), last.l2_block, &page.link(&format!("/blocks/{}", last.l2_block)));
+    let shown = show::link(
+        &format!("{field}/l2_block"),
+        last.l2_block,
+        &page.link(&format!("/blocks/{}", last.l2_block)),
+    );
     html! { td.num { (shown) br; (show::moment(&format!("{field}/timestamp"), last.timestamp)) } }
 }

@@ -36,7 +36,9 @@ pub(crate) async fn page(page: Page, id: u64) -> Made {
     let found = page.ask::<LedgerAnswer>(&query).await;
     let answer: Answer<LedgerAnswer> = match found {
         // The log may begin later than that.
-        Err(refusal) if refusal.kind() == "gap" && last.is_some() => page.ask(&format!("/v1/sequencers/{id}/ledger?limit={ROWS}")).await?,
+        Err(refusal) if refusal.kind() == "gap" && last.is_some() => {
+            page.ask(&format!("/v1/sequencers/{id}/ledger?limit={ROWS}")).await?
+        }
         found => found?,
     };
     let names = page.names().await?;
@@ -54,10 +56,24 @@ pub(crate) async fn page(page: Page, id: u64) -> Made {
             }
         }
     };
-    let head = [("Block", false), ("Made", false), ("Sure?", false), ("Epoch", true), ("Span", true), ("Earned, METIS", true), ("In all by then", true)];
-    let range = [("from", asked.or(last)), ("to", to)].into_iter().filter_map(|(name, value)| Some(format!("&{name}={}", value?)));
+    let head = [
+        ("Block", false),
+        ("Made", false),
+        ("Sure?", false),
+        ("Epoch", true),
+        ("Span", true),
+        ("Earned, METIS", true),
+        ("In all by then", true),
+    ];
+    let range = [("from", asked.or(last)), ("to", to)]
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("&{name}={}", value?)));
     let range: String = range.collect();
-    let more = answer.is.next.as_ref().map(|next| page.link(&format!("/sequencers/{id}/blocks?cursor={}{range}", encoded(next))));
+    let more = answer
+        .is
+        .next
+        .as_ref()
+        .map(|next| page.link(&format!("/sequencers/{id}/blocks?cursor={}{range}", encoded(next))));
     let text = |name: &str| page.params.text(name).unwrap_or_default().to_owned();
     let body = html! {
         form.ask method="get" action=(format!("/sequencers/{id}/blocks")) {

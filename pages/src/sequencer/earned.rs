@@ -10,7 +10,8 @@ use tally_wire::SequencerEpochsAnswer;
 
 /// The section.
 pub(super) async fn section(page: &Page, id: u64) -> Result<Markup, Refusal> {
-    let answer: Answer<SequencerEpochsAnswer> = page.ask(&format!("/v1/sequencers/{id}/epochs?limit=1000")).await?;
+    let answer: Answer<SequencerEpochsAnswer> =
+        page.ask(&format!("/v1/sequencers/{id}/epochs?limit=1000")).await?;
     let epochs = &answer.is.epochs;
     let bars: Vec<Bar> = epochs
         .iter()
@@ -27,8 +28,12 @@ pub(super) async fn section(page: &Page, id: u64) -> Result<Markup, Refusal> {
             Bar { value: Wei::get(value), class, about }
         })
         .collect();
-    let below: Vec<String> =
-        epochs.first().into_iter().chain(epochs.last()).map(|epoch| format!("epoch {}", epoch.epoch)).collect();
+    let below: Vec<String> = epochs
+        .first()
+        .into_iter()
+        .chain(epochs.last())
+        .map(|epoch| format!("epoch {}", epoch.epoch))
+        .collect();
     let legend = [("final".to_owned(), "final".to_owned()), ("open".to_owned(), "provisional".to_owned())];
     let rows = html! {
         @for (place, epoch) in epochs.iter().enumerate().rev() {
@@ -42,7 +47,14 @@ pub(super) async fn section(page: &Page, id: u64) -> Result<Markup, Refusal> {
             }
         }
     };
-    let head = [("Epoch", false), ("Begins", false), ("Sure?", false), ("Rewarded blocks", true), ("Earned, METIS", true), ("In all by then", true)];
+    let head = [
+        ("Epoch", false),
+        ("Begins", false),
+        ("Sure?", false),
+        ("Rewarded blocks", true),
+        ("Earned, METIS", true),
+        ("In all by then", true),
+    ];
     let numbers = table("What it earned in each epoch", &head, true, &rows);
     let chart = Bars {
         id: "earned-chart",

@@ -98,6 +98,14 @@ fn spans(page: &Page, names: &Names, answer: &ProductionAnswer) -> Markup {
     if answer.spans.is_empty() {
         return html! {};
     }
-    let head = [("Span", false), ("Begins", false), ("First block", true), ("Made itself", true), ("Others made", false), ("Unsigned", true), ("Longest wait", true)];
+    let head = [
+        ("Span", false),
+        ("Begins", false),
+        ("First block", true),
+        ("Made itself", true),
+        ("Others made", false),
+        ("Unsigned", true),
+        ("Longest wait", true),
+    ];
     table("Its last spans", &head, false, &rows)
 }

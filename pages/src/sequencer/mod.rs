@@ -21,7 +21,8 @@ use tally_wire::{PoolAnswer, SequencerAnswer, StatementAnswer};
 pub(crate) async fn page(page: Page, id: u64) -> Made {
     let answer: Answer<SequencerAnswer> = page.ask(&format!("/v1/sequencers/{id}")).await?;
     let pool: Answer<PoolAnswer> = page.ask("/v1/pool").await?;
-    let statement: Answer<StatementAnswer> = page.ask(&format!("/v1/sequencers/{id}/statement?limit=1000")).await?;
+    let statement: Answer<StatementAnswer> =
+        page.ask(&format!("/v1/sequencers/{id}/statement?limit=1000")).await?;
     let names = page.names().await?;
     let main = html! {
         h1 { (heading(&names, id)) }

@@ -46,7 +46,9 @@ pub(super) async fn distribution(page: &Page, id: u64) -> Markup {
     let title = "What the policy owes it, with a proof";
     let answer = match page.ask::<ClaimAnswer>(&format!("/v1/sequencers/{id}/claim")).await {
         Ok(answer) => answer,
-        Err(refusal) => return show::section("owed", title, None, &show::note(&html! { (refusal.detail()) "." })),
+        Err(refusal) => {
+            return show::section("owed", title, None, &show::note(&html! { (refusal.detail()) "." }));
+        }
     };
     let body = html! {
         @match &answer.is.distribution {

@@ -16,21 +16,32 @@ pub(super) fn section(
     statement: &Answer<StatementAnswer>,
 ) -> Markup {
     let wei = |amount: &Amount| amount.wei().map(Wei::get);
-    let changes: Vec<(usize, &Movement)> = statement.is.movements.iter().enumerate().filter(|(_, one)| moves_stake(one)).collect();
+    let changes: Vec<(usize, &Movement)> =
+        statement.is.movements.iter().enumerate().filter(|(_, one)| moves_stake(one)).collect();
     let head = answer.is.at.log.l1_head.as_ref().map(|head| head.timestamp);
     let ends = changes.iter().skip(1).map(|(_, next)| Some(next.time)).chain([head]);
     let steps: Vec<Step> = changes
         .iter()
         .zip(ends)
-        .filter_map(|((_, one), until)| Some(Step { from: one.time, until: until?.max(one.time), value: wei(&one.stake_wei)? }))
+        .filter_map(|((_, one), until)| {
+            Some(Step { from: one.time, until: until?.max(one.time), value: wei(&one.stake_wei)? })
+        })
         .collect();
     let range = steps.first().map(|first| first.from).zip(steps.last().map(|last| last.until));
     let level = |amount: &Amount| {
         let value = wei(amount);
-        range.zip(value).map(|((from, until), value)| Step { from, until, value }).into_iter().collect::<Vec<_>>()
+        range
+            .zip(value)
+            .map(|((from, until), value)| Step { from, until, value })
+            .into_iter()
+            .collect::<Vec<_>>()
     };
     let mut lines = vec![Line { class: "policy", name: "its stake".into(), steps }];
-    lines.push(Line { class: "target", name: "the least that can be locked".into(), steps: level(&pool.is.min_lock_wei) });
+    lines.push(Line {
+        class: "target",
+        name: "the least that can be locked".into(),
+        steps: level(&pool.is.min_lock_wei),
+    });
     if let Some(cap) = &pool.is.cap_wei {
         lines.push(Line { class: "chain", name: "the cap: more does not count".into(), steps: level(cap) });
     }
@@ -47,7 +58,13 @@ pub(super) fn section(
     };
     let numbers = table(
         "How its stake changed",
-        &[("When", false), ("What", false), ("METIS", true), ("Stake after it", true), ("L1 transaction", false)],
+        &[
+            ("When", false),
+            ("What", false),
+            ("METIS", true),
+            ("Stake after it", true),
+            ("L1 transaction", false),
+        ],
         true,
         &rows,
     );

@@ -76,7 +76,8 @@ fn balances(answer: &Answer<StatementAnswer>) -> Markup {
             }
         }
     };
-    let head = [("Account", false), ("Opening", true), ("Left it", true), ("Entered it", true), ("Closing", true)];
+    let head =
+        [("Account", false), ("Opening", true), ("Left it", true), ("Entered it", true), ("Closing", true)];
     let body = html! {
         (table("The accounts, with opening and closing balances in METIS", &head, false, &rows))
         p.small { "Balances are what entered an account less what left it, since the beginning of the log. All of them together are 0." }
@@ -104,10 +105,25 @@ fn movements(page: &Page, id: u64, answer: &Answer<StatementAnswer>) -> Markup {
             }
         }
     };
-    let head = [("When", false), ("What", false), ("METIS", true), ("From → to", false), ("Stake after", true), ("Unclaimed after", true), ("Earned by policy after", true), ("L1 transaction", false)];
-    let dates = ["from", "to"].into_iter().filter_map(|name| Some(format!("&{name}={}", encoded(page.params.text(name)?))));
+    let head = [
+        ("When", false),
+        ("What", false),
+        ("METIS", true),
+        ("From → to", false),
+        ("Stake after", true),
+        ("Unclaimed after", true),
+        ("Earned by policy after", true),
+        ("L1 transaction", false),
+    ];
+    let dates = ["from", "to"]
+        .into_iter()
+        .filter_map(|name| Some(format!("&{name}={}", encoded(page.params.text(name)?))));
     let dates: String = dates.collect();
-    let more = answer.is.next.as_ref().map(|next| page.link(&format!("/sequencers/{id}/statement?cursor={}{dates}", encoded(next))));
+    let more = answer
+        .is
+        .next
+        .as_ref()
+        .map(|next| page.link(&format!("/sequencers/{id}/statement?cursor={}{dates}", encoded(next))));
     let body = html! {
         @if answer.is.movements.is_empty() { p { "Nothing moved in this time." } } @else { (table("Everything that moved", &head, false, &rows)) }
         (more_rows(more))

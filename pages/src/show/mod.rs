@@ -12,8 +12,8 @@ mod time;
 pub(crate) use address::{address, address_or, hash, short_address, short_hash, transaction};
 pub(crate) use amount::{amount_or, big, difference, metis, metis_unit, percent, percent_or, signed};
 pub(crate) use parts::{
-    answers, badge, colour, fact, facts, finality, more_rows, note, section, sequencer, sequencer_or, status, table,
-    warning,
+    answers, badge, colour, fact, facts, finality, more_rows, note, section, sequencer, sequencer_or, status,
+    table, warning,
 };
 pub(crate) use time::{duration, moment, time_text};
 
@@ -23,7 +23,13 @@ use maud::{Markup, html};
 pub(crate) const NOTHING: &str = "–";
 
 /// A value of a member.
-pub(crate) fn value(field: &str, exact: &str, class: Option<&str>, title: Option<&str>, shown: &Markup) -> Markup {
+pub(crate) fn value(
+    field: &str,
+    exact: &str,
+    class: Option<&str>,
+    title: Option<&str>,
+    shown: &Markup,
+) -> Markup {
     html! { span class=[class] data-field=(field) data-value=(exact) title=[title] { (shown) } }
 }
 

@@ -48,7 +48,13 @@ fn pages(recording: &str) -> Vec<&'static str> {
     ];
     if recording == "pool-a" {
         // Sequencer 10 is in the middle of its exit, and sequencer 3 has left.
-        pages.extend(["/sequencers/10", "/sequencers/10/finish", "/sequencers/3", "/blocks/15222407", "/batches/10"]);
+        pages.extend([
+            "/sequencers/10",
+            "/sequencers/10/finish",
+            "/sequencers/3",
+            "/blocks/15222407",
+            "/batches/10",
+        ]);
     }
     pages
 }
@@ -56,7 +62,8 @@ fn pages(recording: &str) -> Vec<&'static str> {
 fn served(recording: &str, more: &[&str]) -> (tempfile::TempDir, Served) {
     let dir = tempfile::tempdir().unwrap();
     let log = log_of(recording, dir.path());
-    let args: Vec<&str> = ["--policy", "guide", "--policy", "locking-pool"].iter().chain(more).copied().collect();
+    let args: Vec<&str> =
+        ["--policy", "guide", "--policy", "locking-pool"].iter().chain(more).copied().collect();
     let served = Served::start(&log, &args);
     (dir, served)
 }
@@ -144,7 +151,8 @@ fn a_browser_logs_in_and_out() {
     let token = told.lines().nth(1).unwrap();
     let file = dir.path().join("tokens");
     std::fs::write(&file, line).unwrap();
-    let args = ["serve", "--log", log.to_str().unwrap(), "--token-file", file.to_str().unwrap(), "--public-readyz"];
+    let args =
+        ["serve", "--log", log.to_str().unwrap(), "--token-file", file.to_str().unwrap(), "--public-readyz"];
     let served = Served::with_args(&args);
     served.wait_for("/readyz", |answer| answer.status == 200);
     run("session.mjs", &[&served.url(), token]);
@@ -167,7 +175,8 @@ fn an_open_page_follows_the_log() {
     ingest(&["--l2-to", "15230000"]);
     let served = Served::start(&log, &["--poll-secs", "1"]);
     let mut script = browser("live.mjs", &[&served.url()]);
-    let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (mut input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let mut lines = BufReader::new(output).lines();
     assert_eq!(lines.next().unwrap().unwrap(), "open");

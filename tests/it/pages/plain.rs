@@ -23,10 +23,21 @@ fn get(served: &Served, path: &str, headers: &[(&str, &str)]) -> Answer {
 #[test]
 fn every_page_forbids_what_is_not_its_own() {
     let (_dir, served) = served(&[]);
-    for path in ["/", "/sequencers/1", "/check", "/nothing", "/sequencers/99", "/blocks/1", "/?policy=nonesuch", "/?a=b"] {
+    for path in [
+        "/",
+        "/sequencers/1",
+        "/check",
+        "/nothing",
+        "/sequencers/99",
+        "/blocks/1",
+        "/?policy=nonesuch",
+        "/?a=b",
+    ] {
         let answer = get(&served, path, &[HTML]);
         let policy = answer.header("content-security-policy").unwrap();
-        for part in ["default-src 'none'", "script-src 'self';", "frame-ancestors 'none'", "form-action 'self'"] {
+        for part in
+            ["default-src 'none'", "script-src 'self';", "frame-ancestors 'none'", "form-action 'self'"]
+        {
             assert!(policy.contains(part), "{path}: {policy}");
         }
         assert!(!policy.contains("unsafe"), "{policy}");
@@ -61,7 +72,10 @@ fn an_error_is_a_page_for_people_and_a_problem_for_programs() {
         assert!(page.body.contains(&format!("urn:tally:problem:{kind}<")), "{path}: {}", page.body);
         assert!(page.body.contains("<h1>") && page.body.contains("href=\"/\""), "{path}: {}", page.body);
         let problem = get(&served, path, &[]);
-        assert_eq!((problem.status, problem.header("content-type")), (status, Some("application/problem+json")));
+        assert_eq!(
+            (problem.status, problem.header("content-type")),
+            (status, Some("application/problem+json"))
+        );
         assert_eq!(problem.json()["type"], format!("urn:tally:problem:{kind}"), "{path}");
     }
 }
@@ -95,7 +109,9 @@ fn assets_are_kept_for_ever() {
         assert_eq!((asset.status, asset.header("content-type")), (200, Some(kind)), "{name}");
         assert!(asset.header("cache-control").unwrap().contains("immutable"), "{name}");
     }
-    for wrong in [format!("/assets/{digest}/../secret"), format!("/assets/{digest}/x"), "/assets/0/main.js".into()] {
+    for wrong in
+        [format!("/assets/{digest}/../secret"), format!("/assets/{digest}/x"), "/assets/0/main.js".into()]
+    {
         assert_eq!(get(&served, &wrong, &[]).status, 404, "{wrong}");
     }
 }
@@ -121,7 +137,11 @@ fn a_sequencer_is_found_by_whatever_it_is_called() {
     let (owner, signer) = (one["owner"].as_str().unwrap(), one["signer"].as_str().unwrap());
     for asked in [name.as_str(), owner, signer] {
         let moved = get(&served, &format!("/sequencers/{asked}/claim?eth=1"), &[HTML]);
-        assert_eq!((moved.status, moved.header("location")), (302, Some("/sequencers/7/claim?eth=1")), "{asked}");
+        assert_eq!(
+            (moved.status, moved.header("location")),
+            (302, Some("/sequencers/7/claim?eth=1")),
+            "{asked}"
+        );
         let found = get(&served, &format!("/find?for={asked}"), &[HTML]);
         assert_eq!((found.status, found.header("location")), (303, Some("/sequencers/7")), "{asked}");
     }
@@ -137,13 +157,18 @@ fn who_has_no_session_is_asked_for_a_token() {
     let (_, line, _) = tally(&["token", "a"]);
     let file = dir.path().join("tokens");
     std::fs::write(&file, line).unwrap();
-    let args = ["serve", "--log", log.to_str().unwrap(), "--token-file", file.to_str().unwrap(), "--public-readyz"];
+    let args =
+        ["serve", "--log", log.to_str().unwrap(), "--token-file", file.to_str().unwrap(), "--public-readyz"];
     let served = Served::with_args(&args);
     served.wait_for("/readyz", |answer| answer.status == 200);
     for path in ["/", "/sequencers/1", "/v1/status"] {
         let page = get(&served, path, &[HTML]);
         assert_eq!(page.status, 401, "{path}");
-        assert!(page.body.contains("action=\"/session\"") && page.body.contains("name=\"token\""), "{}", page.body);
+        assert!(
+            page.body.contains("action=\"/session\"") && page.body.contains("name=\"token\""),
+            "{}",
+            page.body
+        );
         let forged = get(&served, path, &[HTML, ("cookie", "tally_session=forged")]);
         assert_eq!(forged.status, 401, "{path}");
         assert_eq!(get(&served, path, &[]).header("content-type"), Some("application/problem+json"));

@@ -127,7 +127,7 @@ fn an_answer_that_is_still_the_same_is_not_sent_again() {
         }
         assert_eq!(with(&path, "If-None-Match: \"x\"").status / 100, 2, "{path}");
     }
-    assert_eq!(same, 25, "all but the feed, the description and what tells of the server itself");
+    assert_eq!(same, 29, "all but the feed, the description and what tells of the server itself");
     let other = with("/v1/sequencers/1?policy=locking-pool", &format!("If-None-Match: {etag}"));
     assert_eq!(other.status, 200, "another policy is another answer");
     // What is not there is not the same either.
