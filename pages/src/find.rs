@@ -11,7 +11,7 @@ use tally_feed::{Pinned, Refusal};
 const CHARS_MAX: usize = 100;
 
 /// Answers with where it is.
-pub(crate) async fn answer(pinned: &Pinned, uri: &Uri) -> Result<Response, Refusal> {
+pub(crate) fn answer(pinned: &Pinned, uri: &Uri) -> Result<Response, Refusal> {
     let params = Params::of(uri, &["for", "policy"])?;
     let asked = params.text("for").ok_or_else(|| bad("say what to find: a sequencer or an L2 block"))?;
     if asked.chars().count() > CHARS_MAX {

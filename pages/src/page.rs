@@ -44,7 +44,7 @@ pub(crate) struct Answer<T> {
 
 impl Page {
     /// A page at an address, of the present state.
-    pub(crate) async fn new(
+    pub(crate) fn new(
         site: Arc<Site>,
         pinned: Pinned,
         status: StatusAnswer,

@@ -92,13 +92,13 @@ impl Site {
         }
         let address = uri.path_and_query().map_or("/", |address| address.as_str());
         let cell = self.kept.cell(address, &tag);
-        let made = cell.get_or_try_init(async || {
-            let page = Page::new(Arc::clone(&self), pinned, status, &uri, known).await?;
+        let text = cell.get_or_try_init(async || {
+            let page = Page::new(Arc::clone(&self), pinned, status, &uri, known)?;
             let head = layout::Head::of(&page, &tag);
             let shown = make(page).await?;
             Ok::<_, Refusal>(Bytes::from(head.page(&shown).into_string()))
         });
-        let mut response = html_of(made.await?.clone());
+        let mut response = html_of(text.await?.clone());
         response.headers_mut().insert(header::ETAG, etag);
         Ok(guarded(response))
     }
@@ -130,7 +130,7 @@ async fn pool_page(State(site): Shared, uri: Uri, headers: HeaderMap) -> Result<
 
 async fn find_page(State(site): Shared, uri: Uri) -> Result<Response, Refusal> {
     let pinned = site.api.now()?;
-    find::answer(&pinned, &uri).await
+    find::answer(&pinned, &uri)
 }
 
 /// The sequencer that an address names: by its id, or else where its page is.

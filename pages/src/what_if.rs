@@ -145,7 +145,7 @@ fn result(page: &Page, names: &Names, answer: &Answer<WhatIfAnswer>) -> Markup {
         title: "By sequencer, METIS",
         about: "Two bars for each sequencer: what the policy has it earn, and what it would have earned.",
         unit: Unit::Metis,
-        bars: &bars,
+        all: &bars,
         below: &below,
         legend: &legend,
         table: &numbers,

@@ -100,10 +100,10 @@ fn priced(moment: &Moment, variant: &Policy) -> Result<WhatIfAnswer, Problem> {
         found = Some(Combination::from(variation));
         Ok::<(), ReplayError>(())
     });
-    evaluated.map_err(|error| match error {
+    evaluated.map_err(|error| {
         // Amounts that do not fit are those of the target or the cap that was asked for.
-        ReplayError::Fold { .. } => bad("bad-range", error.to_string()),
-        error => failed(error),
+        let is_asked = matches!(error, ReplayError::Fold { .. });
+        if is_asked { bad("bad-range", error.to_string()) } else { failed(error) }
     })?;
     let combination = found.ok_or_else(|| broken(&FeedError::Broken("a variant was not priced".into())))?;
     Ok(WhatIfAnswer { at: policy.at.clone(), base: what_if.into(), combination })

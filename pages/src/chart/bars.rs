@@ -18,7 +18,7 @@ pub(crate) struct Bars<'a> {
     pub(crate) title: &'a str,
     pub(crate) about: &'a str,
     pub(crate) unit: Unit,
-    pub(crate) bars: &'a [Bar],
+    pub(crate) all: &'a [Bar],
     /// What is written below the bars, from left to right.
     pub(crate) below: &'a [String],
     /// The classes of the bars, and what they are.
@@ -29,14 +29,14 @@ pub(crate) struct Bars<'a> {
 impl Bars<'_> {
     /// The picture; nothing where there is nothing to draw.
     pub(crate) fn draw(&self) -> Markup {
-        let count = u64::try_from(self.bars.len()).unwrap_or(u64::MAX);
-        let Some(highest) = self.bars.iter().map(|bar| bar.value).max() else {
+        let count = u64::try_from(self.all.len()).unwrap_or(u64::MAX);
+        let Some(highest) = self.all.iter().map(|bar| bar.value).max() else {
             return html! { p.note { "There is nothing to draw yet." } };
         };
         let scale = Scale::to(self.unit, highest);
         let edge = |index: u64| super::scale::x(index, (0, count), WIDTH);
         let picture = html! {
-            @for (index, bar) in (0_u64..).zip(self.bars) {
+            @for (index, bar) in (0_u64..).zip(self.all) {
                 @let (left, right, top) = (edge(index), edge(index.saturating_add(1)), scale.y(bar.value));
                 @let width = right.saturating_sub(left).max(1);
                 // A fifth of its room is left free, while there is some.

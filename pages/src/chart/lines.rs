@@ -28,7 +28,7 @@ pub(crate) struct Lines<'a> {
     pub(crate) title: &'a str,
     pub(crate) about: &'a str,
     pub(crate) unit: Unit,
-    pub(crate) lines: &'a [Line],
+    pub(crate) all: &'a [Line],
     /// Times with something to say about them: when, until when, and what.
     pub(crate) hints: &'a [(u64, u64, String)],
     pub(crate) table: &'a Markup,
@@ -37,7 +37,7 @@ pub(crate) struct Lines<'a> {
 impl Lines<'_> {
     /// The picture; nothing where there is nothing to draw.
     pub(crate) fn draw(&self) -> Markup {
-        let steps = || self.lines.iter().flat_map(|line| &line.steps);
+        let steps = || self.all.iter().flat_map(|line| &line.steps);
         let (Some(from), Some(until)) =
             (steps().map(|step| step.from).min(), steps().map(|step| step.until).max())
         else {
@@ -46,7 +46,7 @@ impl Lines<'_> {
         let range = (from, until.max(from.saturating_add(1)));
         let scale = Scale::to(self.unit, steps().map(|step| step.value).max().unwrap_or_default());
         let picture = html! {
-            @for line in self.lines { path.line.(line.class) d=(path(&line.steps, &scale, range)) {} }
+            @for line in self.all { path.line.(line.class) d=(path(&line.steps, &scale, range)) {} }
             @for (from, until, text) in self.hints {
                 @let left = x(*from, range, WIDTH);
                 @let width = x(*until, range, WIDTH).saturating_sub(left).max(1);
@@ -55,7 +55,7 @@ impl Lines<'_> {
         };
         let middle = from.midpoint(until);
         let below = [from, middle, until].map(|secs| tally_text::date(UnixTime(secs)));
-        let legend = self.lines.iter().map(|line| (line.class.to_owned(), line.name.clone()));
+        let legend = self.all.iter().map(|line| (line.class.to_owned(), line.name.clone()));
         Frame {
             id: self.id,
             title: self.title,

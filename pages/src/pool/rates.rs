@@ -67,7 +67,7 @@ pub(crate) fn chart(rates: &[EpochRates]) -> Markup {
         title: "Mining reward rate (MRR) of the pool, by epoch",
         about,
         unit: Unit::PerCent,
-        lines: &lines,
+        all: &lines,
         hints: &hints,
         table: &numbers,
     }
@@ -131,7 +131,7 @@ pub(crate) fn rewards_chart(rates: &[EpochRates]) -> Markup {
         title: "Reward per block, METIS",
         about: "What each block earns by the policy, and what the contract pays for it, over time.",
         unit: Unit::Metis,
-        lines: &lines,
+        all: &lines,
         hints: &[],
         table: &table,
     }

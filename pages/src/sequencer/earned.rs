@@ -61,7 +61,7 @@ pub(super) async fn section(page: &Page, id: u64) -> Result<Markup, Refusal> {
         title: "Earned by the policy, METIS by epoch",
         about: "One bar for each epoch, from the first on the left to the last on the right. What is provisional is hatched.",
         unit: Unit::Metis,
-        bars: &bars,
+        all: &bars,
         below: &below,
         legend: &legend,
         table: &numbers,

@@ -27,7 +27,7 @@ pub(crate) async fn page(page: Page, id: u64) -> Made {
     let main = html! {
         h1 { (heading(&names, id)) }
         (who(&page, &answer))
-        (money::section(&page, &answer).await?)
+        (money::section(&page, &answer))
         (acts(&page, &answer))
         (health::section(&page, &names, id).await?)
         (earned::section(&page, id).await?)

@@ -4,11 +4,10 @@ use crate::explorers::Chain;
 use crate::page::{Answer, Page};
 use crate::show::{self, answers, fact, facts};
 use maud::{Markup, html};
-use tally_feed::Refusal;
 use tally_wire::{ClaimAnswer, DistributionPart, SequencerAnswer};
 
 /// What the contract owes it, and what the policy has it earn.
-pub(super) async fn section(page: &Page, answer: &Answer<SequencerAnswer>) -> Result<Markup, Refusal> {
+pub(super) fn section(page: &Page, answer: &Answer<SequencerAnswer>) -> Markup {
     let one = &answer.is.sequencer;
     let sums = &one.contract.sums;
     let policy = &one.policy;
@@ -38,7 +37,7 @@ pub(super) async fn section(page: &Page, answer: &Answer<SequencerAnswer>) -> Re
         }))
         (answers(&[(&answer.url, false)]))
     };
-    Ok(show::section("money", "What it earned", Some(&answer.url), &body))
+    show::section("money", "What it earned", Some(&answer.url), &body)
 }
 
 /// Its part of the policy's last distribution, with the proof.

@@ -73,7 +73,7 @@ pub(super) fn section(
         title: "Its stake, METIS",
         about: "The stake over time, beside the least that can be locked and the cap of the policy.",
         unit: Unit::Metis,
-        lines: &lines,
+        all: &lines,
         hints: &[],
         table: &numbers,
     };
