@@ -1,6 +1,6 @@
 # Everything is built in one profile, `release`: RocksDB is compiled once for the demo, the tests, the
 # lints and the benchmarks. Set CARGO_TARGET_DIR to share it between checkouts.
-.PHONY: deps rocksdb anvil duckdb contract build demo test test-long soak lint count bless-counts old-processor dist install uninstall
+.PHONY: deps rocksdb anvil browser duckdb contract build demo serve-demo test test-long soak lint count bless-counts old-processor dist install uninstall
 
 build: rocksdb
 	cargo build --release --locked --package tally-cli
@@ -16,6 +16,10 @@ anvil:
 	./scripts/install-deps.sh tests
 	./scripts/install-anvil.sh
 
+browser:
+	./scripts/install-deps.sh tests
+	./scripts/install-browser.sh
+
 duckdb:
 	./scripts/install-deps.sh tests
 	./scripts/install-duckdb.sh
@@ -29,8 +33,12 @@ contract:
 demo: build
 	./scripts/demo.sh "$$(./scripts/target-dir.sh)/release/tally"
 
+# The same log, with the pages of the pool in a browser.
+serve-demo: build
+	./scripts/serve-demo.sh "$$(./scripts/target-dir.sh)/release/tally"
+
 # None is skipped. FILTER=text runs those alone that have it in their names.
-test: rocksdb anvil duckdb contract
+test: rocksdb anvil browser duckdb contract
 	./scripts/test.sh $(FILTER)
 
 # With many more random histories, mutations, hostile bundles and kills.

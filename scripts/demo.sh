@@ -11,3 +11,5 @@ step ingest --recording "$recording" --log "$work/log"
 step replay --log "$work/log"
 step log verify --log "$work/log"
 step state --log "$work/log" --expect "$recording/expected.json"
+echo
+echo "make serve-demo serves this log: open http://127.0.0.1:8700/ in a browser"

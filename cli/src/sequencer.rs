@@ -12,7 +12,7 @@ use tally_claims::{MemberCall, Overview, StakeRoom, overview};
 use tally_engine::{EpochIndex, Status};
 use tally_replay::{EpochExplanation, RateReason};
 use tally_text::{address, exact_metis, fraction, metis, percent, time};
-use tally_wire::{SequencerOverview, status_name};
+use tally_wire::{NotClaimable, SequencerOverview, status_name};
 
 /// How many decimals of the ratio of two shares are shown.
 const RATIO_DECIMALS: usize = 3;
@@ -112,7 +112,9 @@ fn print_contract(found: &Overview, out: &mut dyn Write) -> Result<()> {
     line(out, "  relocked", format_args!("{:>18}", metis(sums.relocked)))?;
     let claimable = match (found.account.not_claimable, found.account.recipient) {
         (None, Some(recipient)) => format!("to {} on L2", address(recipient)),
-        (Some(why), _) => format!("of {} unclaimed: {}", metis(sums.unclaimed), why_not(why.code())),
+        (Some(why), _) => {
+            format!("of {} unclaimed: {}", metis(sums.unclaimed), NotClaimable::from(why.code()).text())
+        }
         (None, None) => String::new(),
     };
     line(out, "claimable now", format_args!("{:>18} {claimable}", metis(sums.claimable)))?;
@@ -125,17 +127,6 @@ fn print_contract(found: &Overview, out: &mut dyn Write) -> Result<()> {
         line(out, "  closed", format_args!("{:>18} in epochs that are over", metis(closed)))?;
     }
     Ok(())
-}
-
-/// Why nothing is claimable, for people.
-fn why_not(code: &str) -> &'static str {
-    match code {
-        "gone" => "it has taken its stake out",
-        "leaving" => "the exit has begun, and its end pays them",
-        "no_recipient" => "no recipient is set (tally claims call recipient)",
-        "paused" => "the pool is paused",
-        _ => "there is nothing to claim",
-    }
 }
 
 fn print_way_out(way_out: &MemberCall, out: &mut dyn Write) -> Result<()> {

@@ -7,11 +7,13 @@ use crate::{DONE, Output, WrongUsage, names};
 use anyhow::Result;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 use tally_feed::{
-    Access, FeedError, FeedOptions, HttpOptions, Server, Timeouts, TlsFiles, Tokens, openapi_json,
+    Access, FeedError, FeedOptions, HttpOptions, Pages, Server, Timeouts, TlsFiles, Tokens, openapi_json,
 };
 use tally_ingest::{Limits, Metrics};
+use tally_pages::{Dashboard, Explorers};
 
 pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
     let live = &args.live;
@@ -43,6 +45,7 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
         ready_lag_secs: args.ready_lag_secs,
         poll: live.poll_secs,
         ingest,
+        pages: (!args.no_pages).then(|| -> Arc<dyn Pages> { Arc::new(dashboard(args)) }),
     };
     let metrics = Metrics::new();
     let bars = tell(live.progress, live.level);
@@ -67,6 +70,11 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output<'_>) -> Result<u8> {
     // What is just being folded or worked out is nobody's any more.
     runtime.shutdown_timeout(Duration::from_secs(2));
     served
+}
+
+/// The pages for people.
+fn dashboard(args: &ServeArgs) -> Dashboard {
+    Dashboard { explorers: Explorers { l1: args.l1_explorer.clone(), l2: args.l2_explorer.clone() } }
 }
 
 /// Who may ask at `listen`.

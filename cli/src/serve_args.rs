@@ -7,6 +7,7 @@ use clap::builder::BoolishValueParser;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tally_feed::Origin;
+use tally_pages::ExplorerUrl;
 
 #[derive(Debug, Args)]
 #[command(mut_arg("policy", |arg| arg.help(
@@ -57,6 +58,15 @@ pub(crate) struct ServeArgs {
     /// Where the feed's sequence numbers are kept [default: feed, in the log's directory]
     #[arg(long, env = "TALLY_FEED_DIR", value_name = "DIR")]
     pub(crate) feed_dir: Option<PathBuf>,
+    /// Serve the API alone, without the pages for people
+    #[arg(long, env = "TALLY_NO_PAGES", value_parser = BoolishValueParser::new())]
+    pub(crate) no_pages: bool,
+    /// The explorer of L1 that pages link to, such as `https://etherscan.io` [default: that of a known chain]
+    #[arg(long, env = "TALLY_L1_EXPLORER", value_name = "URL")]
+    pub(crate) l1_explorer: Option<ExplorerUrl>,
+    /// The explorer of L2 that pages link to [default: that of a known chain]
+    #[arg(long, env = "TALLY_L2_EXPLORER", value_name = "URL")]
+    pub(crate) l2_explorer: Option<ExplorerUrl>,
     #[command(flatten)]
     pub(crate) live: LiveArgs,
 }

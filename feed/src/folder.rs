@@ -7,7 +7,7 @@ use crate::error::FeedError;
 use crate::facts::{Facts, Frozen, batch_rows};
 use crate::journal::Journal;
 use crate::told::Teller;
-use crate::view::{PolicyView, PoolContracts, View};
+use crate::view::{PolicyView, PoolContracts, Upcoming, View, cells};
 use alloy_primitives::B256;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -108,6 +108,9 @@ impl Folder {
         }
         let Folded { is_anew, replay, facts, new, parts } = folded?;
         let mut view = self.view(log, digest, final_reach, parts, last.as_deref())?;
+        if let Some(last) = last.filter(|last| !is_anew && last.final_reach == final_reach) {
+            view.upcoming = Arc::clone(&last.upcoming);
+        }
         // Only now: what does not add up was found before anything of it is told, for ever.
         if let Err(error) = self.tell(is_anew, &new, &mut view) {
             // What a journal holds after a failed write is only known to who opens it again.
@@ -254,8 +257,9 @@ impl Folder {
             let of = (digest, log.heads()).into();
             policies.push(PolicyView::new(of, final_reach, &contracts, (replayed, settled), frozen)?);
         }
-        let audit = OnceLock::new();
-        Ok(View { log, digest, final_reach, contracts, final_contracts, policies, audit })
+        let (audit, upcoming) = (OnceLock::new(), Arc::new(Upcoming::new(policies.len())));
+        let what_ifs = cells(policies.len());
+        Ok(View { log, digest, final_reach, contracts, final_contracts, policies, audit, upcoming, what_ifs })
     }
 
     /// What L1 says in `log`, or in a part of one.

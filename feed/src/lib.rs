@@ -6,6 +6,7 @@
 //! - the facts of the feed follow from what is final of the log, in an order that follows from it, too; journals keep
 //!   their sequence numbers, and turn what should never happen into rollbacks;
 //! - the API (described by [`openapi_json`]) only reads;
+//! - [`Pages`] show people what the API says, which they ask within the process;
 //! - below it, every request passes its token, its client's rate, its method and its size.
 //!
 //! # Errors
@@ -23,6 +24,7 @@ mod http;
 mod journal;
 mod log_feed;
 mod metrics;
+mod pages;
 mod server;
 mod told;
 mod view;
@@ -34,5 +36,6 @@ pub use error::FeedError;
 pub use http::{Access, HttpOptions, NewToken, Origin, Timeouts, TlsFiles, Tokens};
 pub use journal::{Link, link};
 pub use log_feed::{EpochBlocks, LogFeed, SettledLog};
+pub use pages::{InProcess, Pages, Pinned, Refusal};
 pub use server::{FeedOptions, Server};
 pub use watched::MetricsServer;

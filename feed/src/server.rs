@@ -6,6 +6,7 @@ use crate::folder::Folder;
 use crate::health::Health;
 use crate::http::{Access, Bound, HttpMetrics, HttpOptions, bind};
 use crate::metrics::FeedMetrics;
+use crate::pages::{InProcess, Pages, ShownProblems};
 use crate::view::View;
 use alloy_primitives::B256;
 use axum::Router;
@@ -53,6 +54,8 @@ pub struct FeedOptions {
     pub poll: Duration,
     /// The chains to follow; `None` if another process ingests.
     pub ingest: Option<LiveOptions>,
+    /// What shows people what is served; `None` for the API alone.
+    pub pages: Option<Arc<dyn Pages>>,
 }
 
 /// A server that listens, and has something to answer with: what was folded before.
@@ -64,6 +67,7 @@ pub struct Server {
     views: watch::Sender<Option<Arc<View>>>,
     ingest: Option<(LiveOptions, Metrics)>,
     poll: Duration,
+    pages: Option<ShownProblems>,
     stop: watch::Receiver<bool>,
 }
 
@@ -104,6 +108,8 @@ impl Server {
         };
         let first = first?;
         let is_ready_public = http.is_ready_public;
+        let has_sessions = http.has_sessions && matches!(http.access, Access::Tokens(_));
+        let pages = options.pages.map(|pages| ShownProblems { pages, has_sessions });
         let bound = bind(http).await?;
         let metrics_bound = match watched {
             None => None,
@@ -126,6 +132,7 @@ impl Server {
             views,
             ingest,
             poll: options.poll,
+            pages,
             stop,
         }))
     }
@@ -158,7 +165,7 @@ impl Server {
             http_metrics.expect(&route, statuses.into_iter());
         }
         let registries = Arc::new(self.registries(&http_metrics));
-        let Self { bound, metrics_bound, folder, api, views, ingest, poll, stop } = self;
+        let Self { bound, metrics_bound, folder, api, views, ingest, poll, pages, stop } = self;
         let folding = Folding { folder, views, api: Arc::clone(&api), poll, stop: stop.clone() };
         let followed = Arc::clone(&api);
         let ingesting = async {
@@ -171,12 +178,16 @@ impl Server {
             match metrics_bound {
                 Some(bound) => {
                     let router = metrics_router(registries, Arc::clone(&api));
-                    bound.serve(router, &HttpMetrics::default(), stop.clone()).await
+                    bound.serve(router, None, &HttpMetrics::default(), stop.clone()).await
                 }
                 None => Ok(()),
             }
         };
-        let serving = bound.serve(router(Arc::clone(&api)), &http_metrics, stop.clone());
+        let mut served = router(Arc::clone(&api));
+        if let Some(shown) = &pages {
+            served = served.merge(shown.pages.router(InProcess::new(&api, shown.has_sessions)));
+        }
+        let serving = bound.serve(served, pages, &http_metrics, stop.clone());
         tokio::try_join!(folding.run(committed), ingesting, watching, serving)?;
         Ok(())
     }

@@ -9,10 +9,12 @@ use axum::http::HeaderValue;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tally_audit::ChainAudit;
-use tally_claims::{ChainAccounts, Distribution, DistributionHead, Names, PolicyAccounts, SequencerFacts};
+use tally_claims::{
+    ChainAccounts, Distribution, DistributionHead, Names, NextBatch, NextRate, PolicyAccounts, SequencerFacts,
+};
 use tally_engine::{Allocation, EpochIndex, L1Record, PoolState, SequencerId, Wei};
 use tally_eventlog::{LogReader, LogView, Reach};
-use tally_replay::{BlockEntry, Replayed};
+use tally_replay::{BlockEntry, Replayed, WhatIf};
 use tally_wire::{At, Log, PaidBatch, Sequencer, SequencerWithAccounts, SettledAccount};
 
 /// How many distributions of earlier epochs a view keeps once somebody asked.
@@ -31,6 +33,28 @@ pub(crate) struct View {
     pub(crate) policies: Vec<PolicyView>,
     /// The audit of all of it, once somebody asked.
     pub(crate) audit: OnceLock<ChainAudit>,
+    /// What is to be sent next, by what is final; views with the same share it.
+    pub(crate) upcoming: Arc<Upcoming>,
+    /// What happened, to be priced by other rules, for each policy and once somebody asked.
+    pub(crate) what_ifs: Vec<OnceLock<WhatIf>>,
+}
+
+/// What is to be sent next, by what is final, once somebody asked: to know it, everything is replayed.
+pub(crate) struct Upcoming {
+    pub(crate) batch: OnceLock<NextBatch>,
+    /// For each policy, in their order.
+    pub(crate) rates: Vec<OnceLock<NextRate>>,
+}
+
+impl Upcoming {
+    pub(crate) fn new(policies: usize) -> Self {
+        Self { batch: OnceLock::new(), rates: cells(policies) }
+    }
+}
+
+/// So many cells with nothing in them.
+pub(crate) fn cells<T>(count: usize) -> Vec<OnceLock<T>> {
+    std::iter::repeat_with(OnceLock::new).take(count).collect()
 }
 
 /// The pool's contracts by L1 up to some block, and what follows from them.

@@ -41,6 +41,6 @@ impl MetricsServer {
         let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
         let metrics = get(async move || ([(header::CONTENT_TYPE, kind)], text()));
         let router = Router::new().route("/metrics", metrics).route("/healthz", get(async || "ok\n"));
-        self.bound.serve(router, &HttpMetrics::default(), stop).await
+        self.bound.serve(router, None, &HttpMetrics::default(), stop).await
     }
 }

@@ -254,7 +254,7 @@ contract LockingPool {
         emit SetSignerUpdateThrottle(_n);
     }
 
-    function setWhitelist(address _user, bool _yes) external {
+    function setWhitelist(address _user, bool _yes) public virtual {
         emit SetWhitelist(_user, _yes);
     }
 
@@ -264,12 +264,13 @@ contract LockingPool {
         else emit Unpaused(msg.sender);
     }
 
-    function lockFor(address signer, uint256 amount, bytes calldata pubkey) external {
+    function lockFor(address signer, uint256 amount, bytes calldata pubkey) public virtual {
         lock(signer, amount, pubkey);
     }
 
     function lockWithRewardRecipient(address signer, address recipient, uint256 amount, bytes calldata pubkey)
-        external
+        public
+        virtual
     {
         setSequencerRewardRecipient(lock(signer, amount, pubkey), recipient);
     }
@@ -299,12 +300,12 @@ contract LockingPool {
         emit SequencerOwnerChanged(id, newOwner);
     }
 
-    function setSequencerRewardRecipient(uint256 id, address recipient) public {
+    function setSequencerRewardRecipient(uint256 id, address recipient) public virtual {
         sequencers[id].rewardRecipient = recipient;
         emit SequencerRewardRecipientChanged(id, recipient);
     }
 
-    function relock(uint256 _seqId, uint256 _amount, bool _lockReward) external {
+    function relock(uint256 _seqId, uint256 _amount, bool _lockReward) public virtual {
         Sequencer storage s = sequencers[_seqId];
         uint256 fromReward = _lockReward ? s.reward : 0;
         s.reward -= fromReward;
@@ -314,7 +315,7 @@ contract LockingPool {
         escrow.relock(_seqId, _amount, fromReward, s);
     }
 
-    function withdraw(uint256 id, uint256 amount) external {
+    function withdraw(uint256 id, uint256 amount) public virtual {
         Sequencer storage s = sequencers[id];
         s.amount -= amount;
         s.updatedBatch = curBatchState.id;
@@ -342,7 +343,7 @@ contract LockingPool {
         escrow.changeSigner(id, oldSigner, s);
     }
 
-    function unlock(uint256 id) external {
+    function unlock(uint256 id) public {
         withdrawRewards(id);
         Sequencer storage s = sequencers[id];
         s.deactivationBatch = curBatchState.id;
@@ -354,7 +355,7 @@ contract LockingPool {
         escrow.unlockInit(id, s);
     }
 
-    function unlockClaim(uint256 id) external {
+    function unlockClaim(uint256 id) public {
         Sequencer storage s = sequencers[id];
         require(block.timestamp >= s.unlockClaimTime, "too early");
         withdrawRewards(id);

@@ -41,6 +41,7 @@ mod oracle;
 mod out_files;
 mod owner;
 mod owners;
+mod pages;
 mod practice;
 mod process;
 mod production;

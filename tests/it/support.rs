@@ -68,6 +68,8 @@ pub(crate) enum Tool {
     DuckDb,
     /// Node.js with what npm installs: an Ethereum node, a Solidity compiler, OpenZeppelin's trees.
     Npm,
+    /// Debian's Chromium, and with Node.js what drives it and looks for barriers.
+    Browser,
     /// Python with a driver for PostgreSQL and a reader of YAML.
     Payer,
     /// The server of Debian's packages, and `psql`.
@@ -84,7 +86,7 @@ impl Tool {
         let python = |dir: &str| Command::new(in_tests(dir).join("venv/bin/python"));
         match self {
             Self::DuckDb => python("duckdb"),
-            Self::Npm => Command::new("node"),
+            Self::Browser | Self::Npm => Command::new("node"),
             Self::Payer => python("payer"),
             Self::Postgres => Command::new(programs().unwrap_or_default().join("initdb")),
             Self::Python => Command::new("python3"),
@@ -99,6 +101,9 @@ impl Tool {
         static TOLD: Mutex<BTreeSet<Tool>> = Mutex::new(BTreeSet::new());
         let version = self.command().arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         let is_installed = match self {
+            Self::Browser => {
+                in_tests("browser/node_modules").is_dir() && Path::new("/usr/bin/chromium").exists()
+            }
             Self::Npm => in_tests("anvil/node_modules").is_dir(),
             Self::Clients => in_tests("clients/node_modules").is_dir(),
             Self::DuckDb | Self::Payer | Self::Postgres | Self::Python | Self::Schemathesis => true,
@@ -107,6 +112,7 @@ impl Tool {
             return true;
         }
         let (tool, remedy) = match self {
+            Self::Browser => ("Chromium", "`make browser` installs it"),
             Self::DuckDb => ("DuckDB", "`make duckdb` installs it"),
             Self::Npm => ("Node.js and an Ethereum node", "`make anvil` installs them"),
             Self::Payer => ("psycopg and PyYAML", "`make contract` installs it"),

@@ -9,6 +9,9 @@ const METIS_DECIMALS: usize = 18;
 /// How many decimals of an amount tables show.
 const SHOWN_DECIMALS: usize = 6;
 
+/// How many decimals of an amount cards show, or how many digits of one below 1.
+const BRIEF_DIGITS: usize = 4;
+
 /// How many decimals of a rate in per cent are shown.
 const PERCENT_DECIMALS: usize = 3;
 
@@ -30,6 +33,40 @@ pub fn trimmed(value: U256) -> String {
 pub fn metis(wei: Wei) -> String {
     let exact = fraction(wei.get(), METIS_DECIMALS);
     grouped(&exact[..exact.len() - (METIS_DECIMALS - SHOWN_DECIMALS)])
+}
+
+/// Wei as METIS for cards and narrow columns, in groups of three digits: rounded down to 4 decimals, or to as many as the
+/// first 4 digits that are not 0 need.
+pub fn brief_metis(wei: Wei) -> String {
+    let exact = fraction(wei.get(), METIS_DECIMALS);
+    let Some((whole, decimals)) = exact.split_once('.').filter(|_| !wei.is_zero()) else {
+        return "0".into();
+    };
+    let zeros = if whole == "0" { decimals.bytes().take_while(|digit| *digit == b'0').count() } else { 0 };
+    let kept = BRIEF_DIGITS.saturating_add(zeros).min(METIS_DECIMALS);
+    let shown = decimals.get(..kept).unwrap_or(decimals);
+    grouped(&format!("{whole}.{shown}"))
+}
+
+/// A difference in METIS with its sign, as brief as [`brief_metis`] and rounded towards 0.
+pub fn brief_difference(difference: Difference) -> String {
+    let sign = match (difference.is_negative(), difference.size().is_zero()) {
+        (true, _) => "-",
+        (false, false) => "+",
+        (false, true) => "",
+    };
+    format!("{sign}{}", brief_metis(difference.size()))
+}
+
+/// A balance in METIS, which may be below 0, as brief as [`brief_metis`] and rounded towards 0.
+pub fn brief_signed_metis(balance: Difference) -> String {
+    let sign = if balance.is_negative() { "-" } else { "" };
+    format!("{sign}{}", brief_metis(balance.size()))
+}
+
+/// A number in groups of three digits.
+pub fn grouped_number(number: u64) -> String {
+    grouped(&number.to_string())
 }
 
 /// Wei as METIS, in groups of three digits, with all 18 decimals, so that points stand below each other.
@@ -100,6 +137,30 @@ mod tests {
         assert_eq!(difference("0", "1"), "-0.000000");
         assert_eq!(difference("1", "1"), "0.000000");
         assert_eq!(signed_metis(Difference::new(wei("0"), wei("2000000000000000000"))), "-2.000000");
+    }
+
+    #[test]
+    fn brief_amounts_keep_the_digits_that_matter() {
+        for (amount, expected) in [
+            ("0", "0"),
+            ("1", "0.000000000000000001"),
+            ("12478422370000000", "0.01247"),
+            ("761000000000000", "0.0007610"),
+            ("999999999999999999", "0.9999"),
+            ("1586081359164138173", "1.5860"),
+            ("20000000000000000000000", "20,000.0000"),
+            ("489592026787194902745743", "489,592.0267"),
+        ] {
+            assert_eq!(brief_metis(wei(amount)), expected);
+        }
+        let difference = |amount, base| Difference::new(wei(amount), wei(base));
+        assert_eq!(brief_difference(difference("1", "1")), "0");
+        assert_eq!(brief_difference(difference("2000000000000000000", "0")), "+2.0000");
+        assert_eq!(brief_difference(difference("0", "268331941353710535")), "-0.2683");
+        assert_eq!(brief_signed_metis(difference("0", "2000000000000000000")), "-2.0000");
+        assert_eq!(brief_signed_metis(difference("2000000000000000000", "0")), "2.0000");
+        assert_eq!(grouped_number(15_234_502), "15,234,502");
+        assert_eq!(grouped_number(0), "0");
     }
 
     #[test]

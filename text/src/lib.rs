@@ -6,6 +6,7 @@
 //! | what | form | example |
 //! |---|---|---|
 //! | an amount | METIS in groups of three digits, rounded down to 6 decimals | `134,586.733804` |
+//! | a brief amount | the same to 4 decimals, or to the first 4 digits that are not 0 | `134,586.7338`, `0.01247` |
 //! | an exact amount | the same, with as many decimals as it has | `100,000` |
 //! | a time | the second, in UTC | `2024-05-26 23:54:28Z` |
 //! | a duration | its two largest units, rounded down | `13 d 4 h` |
@@ -33,7 +34,8 @@ mod time;
 
 pub use address::{address, given_address, given_pubkey, short_address};
 pub use amount::{
-    exact_metis, fraction, metis, metis_difference, metis_to_the_wei, percent, signed_metis, trimmed,
+    brief_difference, brief_metis, brief_signed_metis, exact_metis, fraction, grouped_number, metis,
+    metis_difference, metis_to_the_wei, percent, signed_metis, trimmed,
 };
 pub use given::{AmountUnit, GivenTime, given_amount, given_rate, given_time};
 pub use time::{date, duration, minute, time};

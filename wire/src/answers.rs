@@ -2,10 +2,11 @@
 
 use crate::shape::{count, list};
 use crate::{
-    Accounts, Address, At, BlockEntry, BlockExplanation, ChainAudit, ChainHead, ContractAccount, Contracts,
-    CreditedRow, DistributionHead, DistributionPart, Epoch, EpochProduction, Finding, MemberCall, Movement,
-    NextBatch, NextRate, NumberedFact, Production, ProvenLeaf, Row, SequencerWithAccounts, SpanProduction,
-    StatementHead, Withheld,
+    Accounts, Address, AnnouncedSpan, At, Base, BlockEntry, BlockExplanation, ChainAudit, ChainHead,
+    Combination, ContractAccount, ContractSums, Contracts, CreditedRow, CurrentBatch, DistributionHead,
+    DistributionPart, Epoch, EpochProduction, EpochRates, Finding, Horizon, MemberCall, Movement, NextBatch,
+    NextRate, NumberedFact, PolicyAccount, Production, ProvenLeaf, Row, SequencerWithAccounts,
+    SpanProduction, StatementHead, StatusCounts, Withheld,
 };
 use crate::{Amount, Hash};
 use tally_engine::PoolState;
@@ -51,6 +52,34 @@ shapes! {
         l2_lag_secs: Option<u64>,
         /// How many times a reorg took blocks out of the log since the start.
         rollbacks: u64,
+    }
+
+    /// The pool as a whole: its contracts after the last L1 block of the log, and what the policy makes of it.
+    pub struct PoolAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// Whether the pool is paused, so that nothing can be claimed.
+        is_paused: bool,
+        /// How many sequencers there are of each status.
+        statuses: StatusCounts,
+        /// The least stake that can be locked, in wei.
+        min_lock_wei: Amount,
+        /// The greatest stake that can be locked, in wei.
+        max_lock_wei: Amount,
+        /// What of a stake counts at most by the policy, in wei; `null` if all of it counts.
+        cap_wei: Option<Amount>,
+        /// The stakes of the active sequencers, each up to the cap, in wei: what the policy aims its target at.
+        counted_stake_wei: Amount,
+        /// How many seconds an exit takes.
+        exit_delay_secs: u64,
+        /// The reward per block that the contract pays, in wei.
+        reward_per_block_wei: Amount,
+        /// The last batch that was paid, as the contract keeps it.
+        last_batch: CurrentBatch,
+        /// What the contracts owe to all sequencers together.
+        contract: ContractSums,
+        /// What the policy has all sequencers earn.
+        policy: PolicyAccount,
     }
 
     /// A page of sequencers, and what is owed to them.
@@ -212,6 +241,9 @@ shapes! {
         production: Production,
         /// A page of the spans that cover these blocks, in order of their blocks.
         spans: Vec<SpanProduction>,
+        /// The spans that reach beyond the log's last block, in order: the one that runs, and those that were announced. A
+        /// recommit can still change them. Of the sequencer only, if one was asked for.
+        announced: Vec<AnnouncedSpan>,
         /// Where the next page of spans begins: give it as `cursor`. `null` after the last.
         next: Option<String>,
     }
@@ -247,6 +279,20 @@ shapes! {
         /// The last L2 block that was looked at for this page.
         to: u64,
         /// The sequencer's blocks among them, rewarded or not.
+        blocks: Vec<ServedBlock>,
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<String>,
+    }
+
+    /// A page of the blocks of the ledger.
+    pub struct BlocksAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The first L2 block of the page.
+        from: u64,
+        /// The last L2 block of the page.
+        to: u64,
+        /// The blocks, in order.
         blocks: Vec<ServedBlock>,
         /// Where the next page begins: give it as `cursor`. `null` after the last.
         next: Option<String>,
@@ -353,6 +399,28 @@ shapes! {
         /// The fields of the rate itself.
         #[serde(flatten)]
         next: NextRate,
+    }
+
+    /// The reward per block by the policy of `at` and on chain, epoch by epoch, by what is final.
+    pub struct RatesAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The last block that is folded and final, up to which the epochs reach.
+        horizon: Horizon,
+        /// A page of the epochs, in order.
+        rates: Vec<EpochRates>,
+        /// Where the next page begins: give it as `cursor`. `null` after the last.
+        next: Option<String>,
+    }
+
+    /// What the policy of `at` would have paid with another target, cap or allocation.
+    pub struct WhatIfAnswer {
+        /// The state that the answer is of.
+        at: At,
+        /// The policy that it starts from, and what it pays.
+        base: Base,
+        /// What is otherwise, and what it would have paid.
+        combination: Combination,
     }
 
     /// The audit of everything in the log, and a page of its findings.

@@ -294,6 +294,14 @@ shapes! {
     }
 }
 
+impl Finding {
+    /// What the finding means, in a few words.
+    pub fn meaning(&self) -> &'static str {
+        let codes = tally_audit::Code::ALL;
+        codes.iter().find(|code| code.as_str() == self.code).map_or("", |code| code.meaning())
+    }
+}
+
 fn verdict(audit: &tally_audit::ChainAudit) -> &'static str {
     match audit.verdict() {
         Verdict::Verified => "verified",

@@ -66,11 +66,12 @@ pub use accounts::{
     SequencerAccount, SequencerPolicyAccount, Statement, StatementHead, status_name,
 };
 pub use answers::{
-    AccountsAnswer, AuditAnswer, BatchAnswer, BatchesAnswer, BlockAnswer, ClaimAnswer, DistributionAnswer,
-    DistributionsAnswer, EpochAnswer, EpochsAnswer, FactAnswer, Ingesting, LeavesAnswer, LedgerAnswer,
-    MemberCallAnswer, NextBatchAnswer, NextRateAnswer, PageOf, PaidBatch, PolicyStatus, ProductionAnswer,
-    ProductionEpochsAnswer, SequencerAnswer, SequencerEpoch, SequencerEpochsAnswer, SequencersAnswer,
-    ServedBlock, ServedEpoch, ServedEpochProduction, StatementAnswer, StatusAnswer, next_cursor,
+    AccountsAnswer, AuditAnswer, BatchAnswer, BatchesAnswer, BlockAnswer, BlocksAnswer, ClaimAnswer,
+    DistributionAnswer, DistributionsAnswer, EpochAnswer, EpochsAnswer, FactAnswer, Ingesting, LeavesAnswer,
+    LedgerAnswer, MemberCallAnswer, NextBatchAnswer, NextRateAnswer, PageOf, PaidBatch, PolicyStatus,
+    PoolAnswer, ProductionAnswer, ProductionEpochsAnswer, RatesAnswer, SequencerAnswer, SequencerEpoch,
+    SequencerEpochsAnswer, SequencersAnswer, ServedBlock, ServedEpoch, ServedEpochProduction,
+    StatementAnswer, StatusAnswer, WhatIfAnswer, next_cursor,
 };
 pub use audit::{
     AuditTotals, BatchAudit, BatchShare, BlockSample, BundleAudit, BundleDifference, ChainAudit,
@@ -103,8 +104,8 @@ pub use member::{
 pub use overview::{CreditedEpoch, EpochRateReason, MrrReason, SequencerOverview, StakeLimits, UnpaidBlocks};
 pub use owners::{ContractOwners, OwnerChange};
 pub use production::{
-    BlockGap, BlockMaker, BlocksBy, EpochProduction, MadeBlock, Produced, Production, ProductionOfLog,
-    SpanProduction,
+    AnnouncedSpan, BlockGap, BlockMaker, BlocksBy, EpochProduction, MadeBlock, Produced, Production,
+    ProductionOfLog, SpanProduction,
 };
 pub use recipients::{L2Account, MissingRecipient, Recipient, Recipients};
 pub use schema::{require_all, schema, schemas};

@@ -137,3 +137,12 @@ shapes! {
         value_wei: Option<Amount> = question.value.map(Into::into),
     }
 }
+
+impl CallValue {
+    /// The value as an amount, if it is one of METIS or ETH.
+    pub fn wei(&self) -> Option<Amount> {
+        let is_amount = matches!(self.unit.as_str(), "metis_wei" | "eth_wei");
+        let wei = is_amount.then(|| self.value.parse().ok()).flatten();
+        wei.map(|wei| tally_engine::Wei::new(wei).into())
+    }
+}

@@ -119,6 +119,21 @@ shapes! {
         longest_gap: Option<BlockGap> = of.row.longest_gap.map(Into::into),
     }
 
+    /// A span that has blocks which are still to be made.
+    pub struct AnnouncedSpan from (span, maker): (tally_engine::Span, Maker) {
+        /// The number of the span.
+        span: u64 = span.id.0,
+        /// Who is to make it.
+        #[serde(flatten)]
+        maker: BlockMaker = maker.into(),
+        /// The signer that the span names.
+        signer: Address = span.signer.into(),
+        /// The first block of the span, which may be made already.
+        first_l2_block: u64 = span.start.0,
+        /// The last block of the span.
+        last_l2_block: u64 = span.end.0,
+    }
+
     /// A block that was made.
     pub struct MadeBlock from made: Made {
         /// The number of the L2 block.

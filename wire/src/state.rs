@@ -44,7 +44,7 @@ shapes! {
         /// Whether the pool is paused, so that nothing can be claimed.
         paused: bool = pool.paused,
         /// How many sequencers there are of each status.
-        seq_statuses: StatusCounts = STATUSES.map(|status| count(pool.count(status))).into(),
+        seq_statuses: StatusCounts = StatusCounts::of(pool),
         /// The id of the sequencer of each owner; 0 if its sequencer is gone.
         seq_owners: BTreeMap<String, u64> =
             pool.owners.iter().map(|(owner, id)| (key(owner), id.map_or(0, |id| id.0))).collect(),
@@ -109,6 +109,13 @@ shapes! {
         reward_recipient: Address = sequencer.reward_recipient.into(),
         /// `Active`, `Inactive` (it has begun its exit) or `Unlocked` (it has taken its stake out).
         status: SequencerStatus = status_name(sequencer.status).into(),
+    }
+}
+
+impl StatusCounts {
+    /// How many sequencers of a pool there are of each status.
+    pub fn of(pool: &PoolState) -> Self {
+        STATUSES.map(|status| count(pool.count(status))).into()
     }
 }
 

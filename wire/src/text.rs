@@ -66,3 +66,36 @@ impl Fraction {
         Self(fraction(units, usize::from(REALISED_MRR_DECIMALS)))
     }
 }
+
+impl Amount {
+    /// The number itself; `None` for one that does not fit into 256 bits, as products of amounts may be.
+    pub fn wei(&self) -> Option<Wei> {
+        U256::from_str_radix(&self.0, 10).ok().map(Wei::new)
+    }
+}
+
+impl SignedAmount {
+    /// The number itself; `None` for one that does not fit into 256 bits.
+    pub fn difference(&self) -> Option<Difference> {
+        let digits = self.0.strip_prefix('-');
+        let size = U256::from_str_radix(digits.unwrap_or(&self.0), 10).ok().map(Wei::new)?;
+        let (amount, base) = if digits.is_some() { (Wei::ZERO, size) } else { (size, Wei::ZERO) };
+        Some(Difference::new(amount, base))
+    }
+}
+
+impl Fraction {
+    /// The rate in units of 10^-18, rounded down; `None` for one that does not fit into 256 bits.
+    pub fn units(&self) -> Option<U256> {
+        let (whole, decimals) = self.0.split_once('.').unwrap_or((&self.0, ""));
+        let kept = decimals.get(..usize::from(REALISED_MRR_DECIMALS)).unwrap_or(decimals);
+        U256::from_str_radix(&format!("{whole}{kept:0<18}"), 10).ok()
+    }
+}
+
+impl Address {
+    /// The address itself; `None` if the text is none.
+    pub fn address(&self) -> Option<alloy_primitives::Address> {
+        self.0.parse().ok()
+    }
+}

@@ -118,6 +118,68 @@ words! {
     ]
 }
 
+impl NotClaimable {
+    /// The reason for people.
+    pub fn text(&self) -> &'static str {
+        match self.as_str() {
+            "gone" => "it has taken its stake out",
+            "leaving" => "the exit has begun, and its end pays them",
+            "no_recipient" => "no recipient is set (tally claims call recipient)",
+            "paused" => "the pool is paused",
+            _ => "there is nothing to claim",
+        }
+    }
+}
+
+impl StopReason {
+    /// The reason for people.
+    pub fn text(&self) -> &'static str {
+        match self.as_str() {
+            "log_end" => "the log has no more blocks",
+            "as_asked" => "no later block was asked for",
+            "l1_behind" => "the next block is later than the last L1 block in the log",
+            _ => "no announced span tells who is to produce the next block",
+        }
+    }
+}
+
+impl UnrewardedReason {
+    /// The reason for people.
+    pub fn text(&self) -> &'static str {
+        match self.as_str() {
+            "before_genesis" => "it lies before epoch 0",
+            "no_producer" => "nobody signed it, and no span covers it",
+            "unknown_signer" => "no sequencer had introduced its signer by then",
+            _ => "its sequencer was not active any more",
+        }
+    }
+}
+
+impl CallChangeKind {
+    /// What changes or moves, for people.
+    pub fn text(&self) -> &'static str {
+        let kinds = tally_claims::CallChangeKind::ALL;
+        kinds.iter().find(|kind| kind.code() == self.as_str()).map_or("", |kind| kind.text())
+    }
+}
+
+impl MovementKind {
+    /// What moved the amount, for people.
+    pub fn text(&self) -> &'static str {
+        match self.as_str() {
+            "locked" => "stake locked",
+            "relocked" => "stake added",
+            "relocked_reward" => "rewards moved into the stake",
+            "withdrawn" => "part of the stake taken out",
+            "credited" => "credited by a batch",
+            "claimed" => "claimed, to L2",
+            "unlocked" => "stake taken out at the end",
+            "accrued" => "earned under the policy",
+            _ => "valued anew under the policy",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +209,7 @@ mod tests {
             CallWarningKind::ALL,
             tally_claims::CallWarningKind::ALL.map(tally_claims::CallWarningKind::code)
         );
+        assert!(CallChangeKind::ALL.iter().all(|word| !CallChangeKind::from(*word).text().is_empty()));
         let statuses = [Status::Inactive, Status::Active, Status::Unlocked];
         assert!(are_all(SequencerStatus::ALL, statuses.map(crate::status_name)));
     }

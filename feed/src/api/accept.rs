@@ -1,6 +1,11 @@
 //! Which form of an answer a client wants, by its `Accept` (RFC 9110, section 12.5.1).
 
-use axum::http::{HeaderMap, header};
+use super::input::bad;
+use super::openapi::is_list;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 
 /// A form that an answer can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +86,32 @@ fn thousandths(text: &str) -> Option<u16> {
         "1" if part == 0 => Some(1_000),
         _ => None,
     }
+}
+
+/// Takes `format=csv` or `format=json` out of the query of a list, and has the request accept that alone: a link in a page
+/// cannot say what it accepts.
+pub(super) async fn take_format(mut request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>();
+    let is_format = |part: &&str| part.starts_with("format=");
+    let query = request.uri().query().unwrap_or_default();
+    let given: Vec<&str> = query.split('&').filter(is_format).collect();
+    let form = match given[..] {
+        [] => return next.run(request).await,
+        ["format=csv"] => "text/csv",
+        ["format=json"] => "application/json",
+        _ => return bad("bad-query", "`format` is `csv` or `json`, and given once").into_response(),
+    };
+    if !path.is_some_and(|path| is_list(path.as_str())) {
+        return bad("bad-query", "`format` is for lists alone").into_response();
+    }
+    let rest: Vec<&str> = query.split('&').filter(|part| !is_format(part)).collect();
+    let rest = format!("{}?{}", request.uri().path(), rest.join("&"));
+    let Ok(uri) = rest.parse() else {
+        return bad("bad-query", "the query is none").into_response();
+    };
+    *request.uri_mut() = uri;
+    request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static(form));
+    next.run(request).await
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ pub(super) struct CallParams {
 /// An amount in wei.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "String")]
-struct Amount(Wei);
+pub(super) struct Amount(pub(super) Wei);
 
 impl TryFrom<String> for Amount {
     type Error = &'static str;

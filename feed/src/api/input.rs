@@ -7,6 +7,7 @@ use super::{Api, Moment, PAGE, PAGE_MAX, Shared, broken};
 use crate::cursor::Cursor;
 use crate::http::Problem;
 use crate::told::{Feed, Place};
+use crate::view::View;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::header::{LINK, VARY};
 use axum::http::request::Parts;
@@ -55,6 +56,10 @@ pub(super) struct PolicyParams {
     pub(super) policy: Option<String>,
 }
 
+/// The moment that a question of this process itself is of: several questions get answers of one.
+#[derive(Clone)]
+pub(crate) struct Pin(pub(crate) Arc<View>);
+
 /// What all questions can say: by which policy, and of a state with what.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -72,9 +77,13 @@ pub(super) struct CommonParams {
 
 impl CommonParams {
     /// The moment that the answer is to be of.
-    async fn moment(self, api: &Api, method: &Method) -> Result<Moment, Problem> {
+    async fn moment(self, api: &Api, method: &Method, pin: Option<&Pin>) -> Result<Moment, Problem> {
         let wait_secs = checked_wait(self.wait_secs.unwrap_or(0), method)?;
-        let moment = api.moment(self.policy.as_deref())?;
+        let policy = self.policy.as_deref();
+        let moment = match pin {
+            Some(Pin(view)) => Api::moment_in(Arc::clone(view), policy)?,
+            None => api.moment(policy)?,
+        };
         let Some(cursor) = self.at_least else {
             return match self.wait_secs {
                 None => Ok(moment),
@@ -120,7 +129,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Shared> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
         let params = query(parts, |name| !OF_ALL.contains(&name))?;
         let common: CommonParams = query(parts, |name| OF_ALL.contains(&name))?;
-        let moment = common.moment(api, &parts.method).await?;
+        let moment = common.moment(api, &parts.method, parts.extensions.get()).await?;
         Ok(Self {
             api: Arc::clone(api),
             moment,

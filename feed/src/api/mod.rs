@@ -5,6 +5,7 @@
 //! the threads that answer.
 
 mod accept;
+mod blocks;
 mod calls;
 mod changes;
 mod claims;
@@ -21,10 +22,12 @@ mod sequencers;
 mod status;
 mod stream;
 mod table;
+mod whatif;
 
 use accept::Form;
 use input::PageCursor;
 
+pub(crate) use input::Pin;
 pub(crate) use openapi::answers as described_answers;
 pub use openapi::openapi_json;
 
@@ -37,13 +40,14 @@ use crate::view::{PolicyView, View};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use input::bad;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tally_claims::ClaimsError;
 use tally_replay::ReplayError;
@@ -109,11 +113,20 @@ impl Api {
         earlier.split_off(kept).into()
     }
 
-    /// The moment, and which of its policies is asked for.
-    fn moment(&self, policy: Option<&str>) -> Result<Moment, Problem> {
-        let view = self.views.borrow().clone().ok_or_else(|| {
+    /// The present moment.
+    pub(crate) fn view(&self) -> Result<Arc<View>, Problem> {
+        self.views.borrow().clone().ok_or_else(|| {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "nothing is folded yet").retry_after(1)
-        })?;
+        })
+    }
+
+    /// The present moment, and which of its policies is asked for.
+    fn moment(&self, policy: Option<&str>) -> Result<Moment, Problem> {
+        Self::moment_in(self.view()?, policy)
+    }
+
+    /// A moment, with which of its policies is asked for.
+    fn moment_in(view: Arc<View>, policy: Option<&str>) -> Result<Moment, Problem> {
         let index = match policy {
             None => 0,
             Some(name) => {
@@ -184,6 +197,15 @@ async fn in_turn<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let worked = in_turn_held(turns, work).await?;
     worked.await.unwrap_or_else(|error| Err(broken(&FeedError::from(error))))
+}
+
+/// What is kept, or else what `work` gives, which is then kept.
+fn kept_or<T>(kept: &OnceLock<T>, work: impl FnOnce() -> Result<T, Problem>) -> Result<&T, Problem> {
+    if let Some(known) = kept.get() {
+        return Ok(known);
+    }
+    let made = work()?;
+    Ok(kept.get_or_init(|| made))
 }
 
 /// Begins to work something out in its turn, and does not wait for it.
@@ -268,7 +290,7 @@ fn text_of(answer: &impl Serialize) -> Result<Bytes, Problem> {
 }
 
 /// Something that should not be: the operator is told what, and the client that it is so.
-fn broken(error: &FeedError) -> Problem {
+pub(crate) fn broken(error: &FeedError) -> Problem {
     tracing::error!("an answer could not be worked out: {error}");
     let detail = "the answer could not be worked out; the operator was told why";
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "broken", detail)
@@ -364,7 +386,7 @@ pub(crate) fn router(api: Shared) -> Router {
         .route("/v1/sequencers", get(sequencers::list))
         .route("/v1/sequencers/{id}", get(sequencers::one))
         .route("/v1/sequencers/{id}/epochs", get(epochs::of_sequencer))
-        .route("/v1/sequencers/{id}/ledger", get(sequencers::ledger))
+        .route("/v1/sequencers/{id}/ledger", get(blocks::ledger))
         .route("/v1/sequencers/{id}/statement", get(claims::statement))
         .route("/v1/sequencers/{id}/claim", get(claims::claim))
         .route("/v1/accounts", get(claims::accounts_at))
@@ -376,11 +398,15 @@ pub(crate) fn router(api: Shared) -> Router {
         .route("/v1/calls/{action}/safe", get(calls::safe))
         .route("/v1/epochs", get(epochs::list))
         .route("/v1/epochs/{n}", get(epochs::one))
+        .route("/v1/blocks", get(blocks::list))
         .route("/v1/blocks/{n}", get(epochs::block))
+        .route("/v1/pool", get(pool::one))
         .route("/v1/batches", get(pool::batches))
         .route("/v1/batches/{n}", get(pool::batch))
         .route("/v1/batches/next", get(pool::next_batch))
+        .route("/v1/rates", get(pool::rates))
         .route("/v1/rates/next", get(pool::next_rate))
+        .route("/v1/whatif", get(whatif::one))
         .route("/v1/audit", get(pool::audit))
         .route("/v1/distributions", get(distributions::list))
         .route("/v1/distributions/{n}", get(distributions::one))
@@ -390,6 +416,7 @@ pub(crate) fn router(api: Shared) -> Router {
         .route("/v1/changes", get(changes::changes))
         .route("/v1/receipt", get(proof::receipt))
         .route("/v1/bundle", get(proof::bundle))
+        .route_layer(from_fn(accept::take_format))
         .with_state(Arc::clone(&api));
     health_router(api).merge(asked)
 }

@@ -1,7 +1,8 @@
 //! The `OpenAPI` file: generated from the handlers and the types that they answer with.
 
 use super::{
-    calls, changes, claims, distributions, epochs, facts, feed, pool, production, proof, sequencers, status,
+    blocks, calls, changes, claims, distributions, epochs, facts, feed, pool, production, proof, sequencers,
+    status, whatif,
 };
 use crate::cursor::CURSOR_PATTERN;
 use crate::http::{COOKIE_PLAIN, COOKIE_SECURE, STREAMS, session};
@@ -33,7 +34,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
         status::status,
         sequencers::list,
         sequencers::one,
-        sequencers::ledger,
+        blocks::ledger,
         claims::statement,
         claims::claim,
         claims::accounts_at,
@@ -41,11 +42,15 @@ use utoipa::{Modify, OpenApi, ToSchema};
         epochs::one,
         epochs::of_sequencer,
         epochs::block,
+        blocks::list,
+        pool::one,
         pool::batches,
         pool::batch,
         pool::next_batch,
         pool::next_rate,
+        pool::rates,
         pool::audit,
+        whatif::one,
         production::all,
         production::of_sequencer,
         production::all_by_epoch,
@@ -157,7 +162,7 @@ enum MissingReason {
 }
 
 /// Whether a path answers with a list, which is to be had as CSV, too.
-fn is_list(path: &str) -> bool {
+pub(super) fn is_list(path: &str) -> bool {
     let lists = [
         "/v1/sequencers",
         "/v1/sequencers/{id}/epochs",
@@ -167,6 +172,7 @@ fn is_list(path: &str) -> bool {
         "/v1/sequencers/{id}/production/epochs",
         "/v1/production",
         "/v1/production/epochs",
+        "/v1/blocks",
         "/v1/epochs",
         "/v1/epochs/{n}",
         "/v1/batches",
@@ -185,6 +191,11 @@ fn add_csv(operation: &mut Operation) {
     let (name, header) =
         header_of(("Link", "Of CSV: where the next page is, if there is one, as rel=\"next\"."));
     response.headers.insert(name.into(), header.into());
+    let about = "`csv` or `json`, for who cannot say so by `Accept`, as a link in a page.";
+    let words = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["csv", "json"])).build();
+    let format = ParameterBuilder::new().name("format").parameter_in(ParameterIn::Query);
+    let format = format.required(Required::False).description(Some(about)).schema(Some(words));
+    operation.parameters.get_or_insert_default().push(RefOr::T(format.build()));
 }
 
 /// What every request can be answered with.

@@ -2,7 +2,7 @@
 
 use super::input::{Asked, CommonParams, Limit, Number, PageCursor, PageParams, page};
 use super::table::{BATCH_ROWS, BATCHES};
-use super::{broken, gap, in_turn, refusal};
+use super::{Moment, broken, gap, in_turn, kept_or, refusal};
 use crate::error::FeedError;
 use crate::http::Problem;
 use axum::http::StatusCode;
@@ -10,14 +10,46 @@ use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
 use tally_audit::{AuditOptions, CountRule, audit_chain};
-use tally_claims::{ClaimsError, CreditRule};
+use tally_claims::{ClaimsError, CreditRule, NextRate};
+use tally_engine::{AmountError, Policy, Status, Wei};
 use tally_wire::{
-    AuditAnswer, BatchAnswer, BatchesAnswer, NextBatchAnswer, NextRateAnswer, PageOf, next_cursor,
+    AuditAnswer, BatchAnswer, BatchesAnswer, EpochRates, NextBatchAnswer, NextRateAnswer, PageOf, PoolAnswer,
+    RatesAnswer, StatusCounts, next_cursor,
 };
 use utoipa::IntoParams;
 
 /// How the audit counts the blocks of a batch.
 const COUNT_RULE: CountRule = CountRule::Scheduled;
+
+/// The pool as a whole: stakes, sums and rates by everything in the log.
+#[utoipa::path(get, path = "/v1/pool", operation_id = "pool", tag = "pool", params(CommonParams), responses((status = 200, description = "The pool.", body = PoolAnswer)))]
+pub(super) async fn one(asked: Asked) -> Result<Response, Problem> {
+    let Asked { moment, .. } = &asked;
+    if let Some(response) = asked.not_modified() {
+        return Ok(response);
+    }
+    let policy = moment.policy();
+    let (contracts, cap) = (&moment.view.contracts, policy.replayed.policy.cap());
+    let pool = &contracts.pool;
+    let active = pool.sequencers.values().filter(|sequencer| sequencer.status == Status::Active);
+    let counted = active.map(|sequencer| sequencer.amount.min(cap));
+    let counted = counted.into_iter().try_fold(Wei::ZERO, Wei::checked_add).map_err(no_amount)?;
+    let cap_wei = (cap != Policy::NO_CAP).then(|| cap.into());
+    moment.answer(&PoolAnswer {
+        at: policy.at.clone(),
+        is_paused: pool.paused,
+        statuses: StatusCounts::of(pool),
+        min_lock_wei: pool.min_lock.into(),
+        max_lock_wei: pool.max_lock.into(),
+        cap_wei,
+        counted_stake_wei: counted.into(),
+        exit_delay_secs: pool.exit_delay_secs,
+        reward_per_block_wei: pool.reward_per_block.into(),
+        last_batch: pool.batch.into(),
+        contract: (&contracts.accounts.totals).into(),
+        policy: (&policy.accounts.totals).into(),
+    })
+}
 
 /// The batches that were paid.
 #[utoipa::path(get, path = "/v1/batches", tag = "pool", params(CommonParams, PageParams), responses((status = 200, description = "A page of batches.", body = BatchesAnswer)))]
@@ -74,12 +106,14 @@ pub(super) async fn next_batch(asked: Asked) -> Result<Response, Problem> {
     let worked = moment.clone();
     let answer = api
         .heavy(move || {
-            let (log, policy) = (&worked.view.log, worked.policy());
-            // Whoever sends the call pays by what no reorg can take back.
-            let is_final = log.final_part().map_err(|error| broken(&error.into()))?;
-            let next = tally_claims::next_batch(&is_final, None, CreditRule::SpanSigner);
-            let next = next.map_err(|error| refusal(policy, error))?;
-            Ok(NextBatchAnswer { at: policy.at.clone(), next: (&next).into() })
+            let (policy, kept) = (worked.policy(), &worked.view.upcoming.batch);
+            let next = kept_or(kept, || {
+                // Whoever sends the call pays by what no reorg can take back.
+                let is_final = worked.view.log.final_part().map_err(|error| broken(&error.into()))?;
+                let next = tally_claims::next_batch(&is_final, None, CreditRule::SpanSigner);
+                next.map_err(|error| refusal(policy, error))
+            })?;
+            Ok(NextBatchAnswer { at: policy.at.clone(), next: next.into() })
         })
         .await?;
     asked.answer(&answer)
@@ -92,17 +126,43 @@ pub(super) async fn next_rate(asked: Asked) -> Result<Response, Problem> {
     let worked = moment.clone();
     let answer = api
         .heavy(move || {
-            let (log, policy) = (&worked.view.log, worked.policy());
-            let is_final = log.final_part().map_err(|error| broken(&error.into()))?;
-            let next = tally_claims::next_rate(&is_final, &policy.replayed.policy, None);
-            let next = next.map_err(|error| refusal(policy, error))?;
-            let next = (&next).try_into().map_err(|error| {
-                broken(&ClaimsError::Amount { what: "the reward per block".into(), error }.into())
-            })?;
-            Ok(NextRateAnswer { at: policy.at.clone(), next })
+            let next = upcoming_rate(&worked)?.try_into().map_err(no_amount)?;
+            Ok(NextRateAnswer { at: worked.policy().at.clone(), next })
         })
         .await?;
     asked.answer(&answer)
+}
+
+/// The reward per block by the policy and on chain, and the rates that the pool reached by each, epoch by epoch, by what is
+/// final.
+#[utoipa::path(get, path = "/v1/rates", operation_id = "list_rates", tag = "pool", params(CommonParams, PageParams), responses((status = 200, description = "A page of epochs.", body = RatesAnswer)))]
+pub(super) async fn rates(mut asked: Asked<PageParams>) -> Result<Response, Problem> {
+    let from = asked.page_from(asked.params.cursor.clone(), asked.params.from)?;
+    let (worked, limit) = (asked.moment.clone(), asked.params.limit);
+    let work = move || {
+        let (next, at) = (upcoming_rate(&worked)?, worked.policy().at.clone());
+        let (found, more) = page(&next.history, from, limit, |epoch| epoch.epoch.0);
+        let rates = found.iter().map(|epoch| EpochRates::try_from((&next.policy, epoch)));
+        let rates = rates.collect::<Result<_, _>>().map_err(no_amount)?;
+        let more = more.map(|next| next_cursor(next, worked.policy().state()));
+        Ok(RatesAnswer { at, horizon: next.horizon.into(), rates, next: more })
+    };
+    let answer = asked.api.heavy(work).await?;
+    asked.answer(&answer)
+}
+
+fn no_amount(error: AmountError) -> Problem {
+    broken(&ClaimsError::Amount { what: "the pool's stake or reward per block".into(), error }.into())
+}
+
+/// The next rate of the policy, with its history.
+fn upcoming_rate(moment: &Moment) -> Result<&NextRate, Problem> {
+    let (policy, kept) = (moment.policy(), &moment.view.upcoming.rates[moment.index]);
+    kept_or(kept, || {
+        let is_final = moment.view.log.final_part().map_err(|error| broken(&error.into()))?;
+        let next = tally_claims::next_rate(&is_final, &policy.replayed.policy, None);
+        next.map_err(|error| refusal(policy, error))
+    })
 }
 
 /// The page of findings that is asked for.

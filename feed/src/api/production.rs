@@ -195,11 +195,15 @@ fn page_of(
             ledger.blocks_of(Some(epoch)).map_err(failed)?
         }
     };
+    let reader = ProductionReader::new(log).map_err(failed)?;
     let made = match range {
         None => tally_replay::Production::default(),
-        Some(range) => ProductionReader::new(log).and_then(|reader| reader.of(range)).map_err(failed)?,
+        Some(range) => reader.of(range).map_err(failed)?,
     };
     let is_wanted = |scheduled: Maker| only.is_none_or(|id| scheduled.sequencer() == Some(id));
+    let head = log.reach().l2.map_or(log.identity().l2_first_block, |head| head.block);
+    let announced = reader.announced_after(head).filter(|(_, maker)| is_wanted(*maker)).map(Into::into);
+    let announced = announced.collect();
     let skip = usize::try_from(position).unwrap_or(usize::MAX);
     let mut spans = made.spans.iter().filter(|span| is_wanted(span.scheduled)).skip(skip);
     let page: Vec<_> = spans.by_ref().take(limit).map(Into::into).collect();
@@ -208,5 +212,5 @@ fn page_of(
     let last = made.range.map(|(_, last)| last.block);
     let is_final = last <= moment.view.final_reach.l2.map(|head| head.block);
     let production = Production::of(&made, only).map_err(failed)?;
-    Ok(ProductionAnswer { at: policy.at.clone(), epoch, is_final, production, spans: page, next })
+    Ok(ProductionAnswer { at: policy.at.clone(), epoch, is_final, production, spans: page, announced, next })
 }

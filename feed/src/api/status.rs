@@ -1,7 +1,9 @@
 //! How far everything is, and whether it works.
 
 use super::Shared;
+use super::input::Pin;
 use crate::http::Problem;
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -31,8 +33,14 @@ pub(super) async fn readyz(State(api): State<Shared>) -> Response {
 
 /// How far the log, the chains and each policy are. It changes as they do, so it has no `ETag`.
 #[utoipa::path(get, path = "/v1/status", tag = "status", responses((status = 200, description = "How far.", body = StatusAnswer)))]
-pub(super) async fn status(State(api): State<Shared>) -> Result<Response, Problem> {
-    let moment = api.moment(None)?;
+pub(super) async fn status(
+    State(api): State<Shared>,
+    pinned: Option<Extension<Pin>>,
+) -> Result<Response, Problem> {
+    let moment = match pinned {
+        Some(Extension(Pin(view))) => super::Api::moment_in(view, None)?,
+        None => api.moment(None)?,
+    };
     let not_ready = api.health.not_ready(Some(&moment.view));
     let identity = moment.view.log.identity();
     let ingest: Option<Ingesting> = api.health.ingesting();

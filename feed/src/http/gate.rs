@@ -7,6 +7,7 @@ use super::metrics::Route;
 use super::pump::pumped;
 use super::session::FORM_BYTES_MAX;
 use super::{HttpMetrics, Problem};
+use crate::pages::{ShownProblems, reads_pages};
 use axum::body::HttpBody;
 use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::{HeaderValue, Method, StatusCode, Version, header};
@@ -49,6 +50,8 @@ pub(super) struct GateRules {
     pub(super) answers: Arc<Semaphore>,
     /// Permits to send a form, for which nobody has to show a token.
     pub(super) forms: Arc<Semaphore>,
+    /// What shows problems to browsers; `None` for problems as they are, to everybody.
+    pub(super) pages: Option<ShownProblems>,
 }
 
 /// Whether a request brings the form of a session.
@@ -187,11 +190,17 @@ where
         let route = Route::of(request.extensions().get::<MatchedPath>());
         let rules = Arc::clone(&self.rules);
         let is_public = rules.guard.tokens().is_none();
+        let reader = rules.pages.as_ref().filter(|_| reads_pages(request.headers()));
+        let shown_to = reader.map(|pages| (pages.clone(), request.uri().path().to_owned()));
+        let show = move |response: Response| match &shown_to {
+            Some((pages, path)) => pages.show(response, path),
+            None => response,
+        };
         let admitted = rules.admit(&mut request).and_then(|()| rules.permit(&request));
         let permit = match admitted {
             Ok(permit) => permit,
             Err(problem) => {
-                let mut response = problem.into_response();
+                let mut response = show(problem.into_response());
                 finish(&mut response, &[], is_public);
                 rules.metrics.answered(route, response.status().as_u16(), None);
                 return Box::pin(ready(Ok(response)));
@@ -217,6 +226,7 @@ where
                     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail).into_response()
                 }
             };
+            response = show(response);
             finish(&mut response, &suffixed, is_public);
             if let Some((permit, true)) = permit {
                 if let Some(bytes) = response.body().size_hint().exact() {

@@ -31,6 +31,9 @@ pub(super) const HEALTH: &str = "/healthz";
 
 const READY: &str = "/readyz";
 
+/// Below this are style sheets and scripts, which are the same for everybody: also for who is to log in yet.
+const ASSETS: &str = "/assets/";
+
 /// Where a session is begun.
 pub(super) const SESSION_PATH: &str = "/session";
 
@@ -77,7 +80,7 @@ impl Guard {
         let Some(tokens) = self.tokens() else { return true };
         let path = request.uri().path();
         // Whoever begins a session shows the token in the form, and an end takes nothing.
-        let is_free = path == HEALTH || (self.is_ready_public && path == READY);
+        let is_free = path == HEALTH || (self.is_ready_public && path == READY) || path.starts_with(ASSETS);
         let is_login = [SESSION_PATH, SESSION_END_PATH].contains(&path) && request.method() == Method::POST;
         if is_free || is_login || bearer(request.headers()).is_some_and(|token| tokens.has(token)) {
             return true;

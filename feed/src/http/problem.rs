@@ -53,8 +53,28 @@ impl Problem {
         Value::Object(members)
     }
 
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The kind: words in lower case with `-` between.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// What is the matter with this one case.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// In how many seconds to come back, if that is said.
+    pub(crate) fn retry_after_secs(&self) -> Option<u64> {
+        self.retry_after_secs
+    }
+
     /// The kind of the problem, as words for people.
-    fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         let mut letters = self.kind.chars();
         let first = letters.next().map(|letter| letter.to_ascii_uppercase());
         let rest = letters.map(|letter| if letter == '-' { ' ' } else { letter });
@@ -69,6 +89,8 @@ impl IntoResponse for Problem {
         if let Some(secs) = self.retry_after_secs {
             response.headers_mut().insert(header::RETRY_AFTER, secs.into());
         }
+        // Whoever shows it to people, or asked within the process, need not read it back.
+        response.extensions_mut().insert(self);
         response
     }
 }

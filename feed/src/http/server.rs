@@ -8,6 +8,7 @@ use super::origin::{Origin, cors};
 use super::prompt::Prompt;
 use super::{Access, HttpMetrics, Problem, TlsFiles, files, session};
 use crate::error::FeedError;
+use crate::pages::ShownProblems;
 use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
@@ -135,7 +136,7 @@ impl Bound {
 
     /// Serves until `stop` is true, and then until the answers that are under way are given, but not longer
     /// than [`Timeouts::stop`]: handlers end their streams themselves. Whatever fits no route of the router is
-    /// answered with 404.
+    /// answered with 404. Where there are `pages`, these show problems to browsers.
     ///
     /// # Errors
     ///
@@ -143,6 +144,7 @@ impl Bound {
     pub(crate) async fn serve(
         self,
         router: Router,
+        pages: Option<ShownProblems>,
         metrics: &HttpMetrics,
         stop: watch::Receiver<bool>,
     ) -> Result<(), FeedError> {
@@ -159,6 +161,7 @@ impl Bound {
             metrics: metrics.clone(),
             answers: Arc::new(Semaphore::new(connections_max)),
             forms: Arc::new(Semaphore::new(FORMS_MAX)),
+            pages,
         };
         let router = if self.options.has_sessions { router.merge(session::router(guard)) } else { router };
         let router = router.fallback(not_found);

@@ -14,7 +14,7 @@ use alloy_primitives::Address;
 use recommits::Recommit;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use tally_engine::{L2Block, Piece, SignerBook, SpanCursor, Spans, UnixTime};
+use tally_engine::{L2Block, Piece, SignerBook, Span, SpanCursor, Spans, UnixTime};
 use tally_eventlog::{EventCursor, LogError, LogView, UNSIGNED};
 
 /// Who made the blocks of a range.
@@ -72,6 +72,16 @@ impl<'a, L: LogView> ProductionReader<'a, L> {
             Ok(())
         })?;
         Ok(Self { log, spans, book, signers: log.signers()?, recommits })
+    }
+
+    /// The spans that have blocks after `block`, in order, and who is to make them.
+    pub fn announced_after(&self, block: L2Block) -> impl Iterator<Item = (Span, Maker)> + '_ {
+        let all = self.spans.as_slice();
+        // Starts never fall, and no two spans share a block, so ends of those that are not empty rise, too.
+        let begin = all.partition_point(|span| span.start <= block).saturating_sub(1);
+        let later = all.get(begin..).unwrap_or_default().iter();
+        let later = later.filter(move |span| span.end > block && span.start <= span.end);
+        later.map(|span| (*span, Maker::of(&span.signer, &self.book)))
     }
 
     /// Who made the blocks of `range` that are in the log.

@@ -5,6 +5,7 @@ mod claims;
 mod l2geth;
 mod members;
 mod node;
+mod pages;
 mod practice;
 
 use crate::support::{Tool, tally, wait_for};
@@ -125,11 +126,18 @@ struct Chains {
 
 impl Chains {
     fn start() -> Self {
+        Self::with_pool("LockingPool")
+    }
+
+    /// With one of the pools there are: they are made with the escrow, and the one that asks it with METIS.
+    fn with_pool(name: &str) -> Self {
         let (l1, l2) = (Node::start(L1_CHAIN_ID), Node::start(L2_CHAIN_ID));
         let contracts = compiled();
         let token = l1.deploy(&contracts["MetisToken"], &[]);
         let info = l1.deploy(&contracts["LockingInfo"], &[token.into_word()]);
-        let pool = l1.deploy(&contracts["LockingPool"], &[info.into_word()]);
+        let made_with = [info.into_word(), token.into_word()];
+        let made_with = if name == "MemberPool" { &made_with[..] } else { &made_with[..1] };
+        let pool = l1.deploy(&contracts[name], made_with);
         let pool_block = l1.head().0;
         let length = B256::left_padding_from(&[50]);
         let spans = l2.deploy(&contracts["MetisSequencerSet"], &[l2.accounts[MPC].into_word(), length]);

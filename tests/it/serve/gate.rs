@@ -32,7 +32,7 @@ fn the_description_of_the_api_is_kept_in_step() {
     assert!(kept == tally_feed::openapi_json(), "`tally openapi > docs/openapi.json` brings it in step");
     let description: Value = serde_json::from_str(&kept).unwrap();
     assert_eq!(description["openapi"], "3.1.0");
-    assert_eq!(paths().len(), 33);
+    assert_eq!(paths().len(), 37);
     let (status, out, _) = tally(&["openapi"]);
     assert_eq!((status, out), (0, kept));
 }
@@ -127,7 +127,7 @@ fn an_answer_that_is_still_the_same_is_not_sent_again() {
         }
         assert_eq!(with(&path, "If-None-Match: \"x\"").status / 100, 2, "{path}");
     }
-    assert_eq!(same, 27, "all but the feed, the description and what tells of the server itself");
+    assert_eq!(same, 31, "all but the feed, the description and what tells of the server itself");
     let other = with("/v1/sequencers/1?policy=locking-pool", &format!("If-None-Match: {etag}"));
     assert_eq!(other.status, 200, "another policy is another answer");
     // What is not there is not the same either.

@@ -93,7 +93,7 @@ impl Served {
 }
 
 /// The log of a recording, in `dir`.
-pub(super) fn log_of(recording: &str, dir: &Path) -> PathBuf {
+pub(crate) fn log_of(recording: &str, dir: &Path) -> PathBuf {
     let log = dir.join("log");
     write_log(recording, &log);
     log

@@ -122,7 +122,7 @@ impl Feed {
         let (stop, stopped) = watch::channel(false);
         let held = Arc::new(Held::default());
         let router = router(Arc::clone(&held));
-        let serving = runtime.spawn(async move { bound.serve(router, &metrics, stopped).await });
+        let serving = runtime.spawn(async move { bound.serve(router, None, &metrics, stopped).await });
         Self { runtime, address, stop, serving, registry, held }
     }
 

@@ -1,0 +1,22 @@
+//! The rate by the policy and on chain, and the next one.
+
+use crate::page::{Answer, Made, Page, Shown};
+use crate::show::{answers, section};
+use maud::html;
+use tally_wire::RatesAnswer;
+
+/// Makes the page.
+pub(crate) async fn rates(page: Page) -> Made {
+    let answer: Answer<RatesAnswer> = page.ask("/v1/rates?limit=1000").await?;
+    let body = html! { (crate::pool::rates_chart(&answer.is.rates)) (answers(&[(&answer.url, false)])) };
+    let changes = crate::pool::changes(&page, &answer.is.rates);
+    let rewards = html! { (crate::pool::rewards_chart(&answer.is.rates)) (changes) };
+    let main = html! {
+        h1 { "Rates" }
+        p.lead { "What a block earns by the policy " (page.at().policy.name) " beside what the contract pays for it, and the rate of a year that the pool reaches by each. By what is final." }
+        (section("reached", "Rates of a year", Some(&answer.url), &body))
+        (section("rewards", "Reward per block", Some(&answer.url), &rewards))
+        (crate::pool::next_rate(&page).await)
+    };
+    Ok(Shown { title: "Rates".into(), main })
+}
