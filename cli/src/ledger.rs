@@ -3,7 +3,7 @@
 use crate::format::{or_dash, policy_line};
 use crate::ledger_args::LedgerShowArgs;
 use crate::names::{Names, given};
-use crate::shared_args::Format;
+use crate::shared_args::{Format, second};
 use crate::{DONE, Output, json, kept};
 use anyhow::{Context, Result, bail};
 use std::ops::RangeInclusive;
@@ -29,7 +29,7 @@ pub(crate) fn show(args: &LedgerShowArgs, output: &mut Output<'_>) -> Result<u8>
     let replayed = kept::replayed(&log, &policy)?;
     let ledger = BlockLedger::new(&log, &replayed)?;
     let sequencer = args.sequencer.as_deref().map(|asked| given(asked, &log, output)).transpose()?;
-    let selection = Selection::new(args, sequencer, &ledger)?;
+    let selection = Selection::new(args, sequencer, &log, &ledger)?;
     match args.format {
         Format::Json => {
             let head = tally_wire::LedgerHead::from(((&log).try_into()?, &replayed));
@@ -53,10 +53,20 @@ pub(crate) fn check_locked(sequencer: SequencerId, replayed: &Replayed) -> Resul
     Ok(())
 }
 
+/// An epoch that the ledger has.
+pub(crate) fn known_epoch(epoch: u64, replayed: &Replayed) -> Result<EpochIndex> {
+    let epochs = replayed.ledger.epochs.len();
+    if !usize::try_from(epoch).is_ok_and(|epoch| epoch < epochs) {
+        bail!("epoch {epoch} is asked for, but there are {epochs}, from 0 on");
+    }
+    Ok(EpochIndex(epoch))
+}
+
 impl Selection {
     fn new(
         args: &LedgerShowArgs,
         sequencer: Option<SequencerId>,
+        log: &LogReader,
         ledger: &BlockLedger<'_, LogReader>,
     ) -> Result<Self> {
         if let Some(id) = sequencer {
@@ -69,16 +79,29 @@ impl Selection {
             None => all,
             Some(blocks) => blocks.within(*all.start(), *all.end())?,
         });
-        if let Some(epoch) = args.epoch {
-            let epochs = ledger.replayed().ledger.epochs.len();
-            let known = usize::try_from(epoch).is_ok_and(|epoch| epoch < epochs);
-            if !known {
-                bail!("epoch {epoch} is asked for, but there are {epochs}, from 0 on");
-            }
-            let of_epoch = ledger.blocks_of(Some(EpochIndex(epoch)))?;
+        let mut keep = |kept: Option<RangeInclusive<L2Block>>| {
             range = range
-                .zip(of_epoch)
+                .take()
+                .zip(kept)
                 .map(|(range, own)| *range.start().max(own.start())..=*range.end().min(own.end()));
+        };
+        if let Some(epoch) = args.epoch {
+            keep(ledger.blocks_of(Some(known_epoch(epoch, ledger.replayed())?))?);
+        }
+        if args.from.is_some() || args.to.is_some() {
+            let from = args.from.map(|from| second("--from", from, log)).transpose()?;
+            let to = args.to.map(|to| second("--to", to, log)).transpose()?;
+            let horizon = ledger.replayed().ledger.horizon.map(|horizon| horizon.timestamp);
+            if let (Some(to), Some(horizon)) = (to, horizon)
+                && to > horizon
+            {
+                bail!(
+                    "--to {} lies after the last block that is counted, of {}: leave it out for all that there is",
+                    time(to),
+                    time(horizon)
+                );
+            }
+            keep(ledger.blocks_between(from, to)?);
         }
         Ok(Self { range: range.filter(|range| !range.is_empty()), sequencer })
     }

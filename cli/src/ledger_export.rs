@@ -1,5 +1,6 @@
 //! `tally ledger export`: what each block earned, as files.
 
+use crate::ledger::known_epoch;
 use crate::ledger_args::{ExportFormatArg, LedgerExportArgs};
 use crate::{DONE, Output};
 use anyhow::{Context, Result};
@@ -22,7 +23,8 @@ pub(crate) fn run(args: &LedgerExportArgs, output: &mut Output<'_>) -> Result<u8
         ExportFormatArg::Csv => tally_export::ExportFormat::Csv,
     };
     let receipt = Receipt::new(log.identity(), log.heads(), None, replayed)?;
-    let Exported { files, rows, kept } = export(&ledger, &args.out, format, &receipt.to_bytes())?;
+    let epoch = args.epoch.map(|epoch| known_epoch(epoch, replayed)).transpose()?;
+    let Exported { files, rows, kept } = export(&ledger, epoch, &args.out, format, &receipt.to_bytes())?;
     if args.timing {
         writeln!(output.err, "{rows} blocks in {:.6} s", start.elapsed().as_secs_f64())?;
     }

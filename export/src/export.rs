@@ -42,11 +42,13 @@ pub struct Exported {
 
 /// A file to be written.
 struct EpochFile {
+    /// `None` for the blocks before epoch 0.
+    epoch: Option<EpochIndex>,
     path: PathBuf,
     range: RangeInclusive<L2Block>,
 }
 
-/// Writes the ledger into `dir`, a file for each epoch that has blocks. `receipt` are
+/// Writes the ledger into `dir`, a file for each epoch that has blocks, or for `epoch` alone. `receipt` are
 /// the bytes of the ledger's receipt: an export that was interrupted goes on if they are the same.
 ///
 /// # Errors
@@ -54,11 +56,13 @@ struct EpochFile {
 /// [`ExportError`]; what was finished by then stays.
 pub fn export<L: LogView>(
     ledger: &BlockLedger<'_, L>,
+    epoch: Option<EpochIndex>,
     dir: &Path,
     format: ExportFormat,
     receipt: &[u8],
 ) -> Result<Exported, ExportError> {
-    let parts = parts(ledger, dir, format)?;
+    let mut parts = parts(ledger, dir, format)?;
+    parts.retain(|part| epoch.is_none() || part.epoch == epoch);
     let Some(_lock) = begin(dir, &parts, receipt)? else {
         let kept = u64::try_from(parts.len()).unwrap_or(u64::MAX);
         return Ok(Exported { kept, ..Exported::default() });
@@ -105,7 +109,7 @@ fn parts<L: LogView>(
     let mut parts = Vec::new();
     for epoch in std::iter::once(None).chain(epochs) {
         if let Some(range) = ledger.blocks_of(epoch)? {
-            parts.push(EpochFile { path: dir.join(format!("{}.{extension}", stem(epoch))), range });
+            parts.push(EpochFile { epoch, path: dir.join(format!("{}.{extension}", stem(epoch))), range });
         }
     }
     Ok(parts)

@@ -197,6 +197,27 @@ fn tally_guide() -> String {
     text.replace("name = \"guide\"", "name = \"rich\"")
 }
 
+/// The file of one epoch is that of the whole export.
+#[test]
+fn an_epoch_can_be_exported_alone() {
+    let (log, _) = ingested("pool-a");
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, out) = (dir.path().join("whole"), dir.path().join("out"));
+    export(log.path(), "guide", &whole, "csv");
+    let args = ["ledger", "export", "--log", path(log.path()), "--out", path(&out), "--format", "csv"];
+    let alone = |epoch: &str| tally(&[&args[..], &["--epoch", epoch]].concat());
+    assert_eq!(alone("3").0, 0);
+    let (all, one) = (files(&whole), files(&out));
+    assert_eq!(one.keys().collect::<Vec<_>>(), ["epoch-00003.csv", "receipt.json"]);
+    assert!(one.iter().all(|(name, bytes)| all[name] == *bytes));
+    // It is none of another epoch, and not of all.
+    for (status, err) in [alone("4"), tally(&args)].map(|(status, _, err)| (status, err)) {
+        assert!(status == 1 && err.contains("a finished export without all the files"), "{status}: {err}");
+    }
+    let (status, _, err) = alone("13");
+    assert!(status == 1 && err.contains("epoch 13 is asked for, but there are 13"), "{err}");
+}
+
 /// At whatever moment it is killed, the next run makes the rest, and the whole is as if nothing had been.
 #[test]
 fn an_export_can_be_killed_at_any_moment() {

@@ -379,3 +379,25 @@ fn a_log_with_replays_verifies_and_grows() {
     assert!(again.contains(": 0 new span events"), "{again}");
     assert_eq!(kept(dir.path()).len(), 1);
 }
+
+/// A month for a spreadsheet: the second that is named as the end is not of it.
+#[test]
+fn blocks_are_shown_by_date() {
+    let (dir, _) = ingested("pool-a");
+    let log = dir.path().to_str().unwrap();
+    let all = show_json(log, &[])["blocks"].as_array().unwrap().clone();
+    let between = |from: u64, to: u64| -> Vec<Value> {
+        let is_between = |block: &&Value| (from..to).contains(&block["timestamp"].as_u64().unwrap());
+        all.iter().filter(is_between).cloned().collect()
+    };
+    let july = show_json(log, &["--from", "2024-07-01", "--to", "2024-08-01"])["blocks"].clone();
+    assert_eq!(july.as_array().unwrap(), &between(1_719_792_000, 1_722_470_400));
+    assert!(july.as_array().unwrap().len() > 1_000);
+    let last = all.last().unwrap()["timestamp"].as_u64().unwrap();
+    let late = show_json(log, &["--from", &last.to_string(), "--sequencer", "9"])["blocks"].clone();
+    let own = between(last, u64::MAX).into_iter().filter(|block| block["sequencer"] == 9);
+    assert_eq!(late.as_array().unwrap(), &own.collect::<Vec<_>>());
+    assert!(blocks_shown(log, &["--from", "2024-08-01", "--to", "2024-07-01"]).is_empty());
+    let (status, out, err) = tally(&["ledger", "show", "--log", log, "--to", "2024-09-11"]);
+    assert!(status == 1 && out.is_empty() && err.contains("leave it out"), "{out}{err}");
+}

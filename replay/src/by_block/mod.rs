@@ -145,20 +145,30 @@ impl<'a, L: LogView> BlockLedger<'a, L> {
         &self,
         epoch: Option<EpochIndex>,
     ) -> Result<Option<RangeInclusive<L2Block>>, ReplayError> {
-        let Some(range) = self.range() else {
-            return Ok(None);
-        };
         let epochs = &self.replayed.ledger.epochs;
         let start_of = |index: usize| epochs.get(index).map(|epoch| epoch.start);
-        let (start, end) = match epoch {
-            None => (None, start_of(0)),
-            Some(epoch) => {
-                let index = usize::try_from(epoch.0).unwrap_or(usize::MAX);
-                let Some(start) = start_of(index) else {
-                    return Ok(None);
-                };
-                (Some(start), start_of(index.saturating_add(1)))
-            }
+        let Some(epoch) = epoch else {
+            return self.blocks_between(None, start_of(0));
+        };
+        let index = usize::try_from(epoch.0).unwrap_or(usize::MAX);
+        let Some(start) = start_of(index) else {
+            return Ok(None);
+        };
+        self.blocks_between(Some(start), start_of(index.saturating_add(1)))
+    }
+
+    /// The blocks of the ledger from one second on and before another one; `None` if there are none.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError`] if the log cannot be read.
+    pub fn blocks_between(
+        &self,
+        start: Option<UnixTime>,
+        end: Option<UnixTime>,
+    ) -> Result<Option<RangeInclusive<L2Block>>, ReplayError> {
+        let Some(range) = self.range() else {
+            return Ok(None);
         };
         let first_at = |time: UnixTime| {
             let found = self.blocks.boundaries(&[time])?;
