@@ -64,6 +64,8 @@ fn wallet(page: &Page, action: Action, input: &Input, answer: &Answer<MemberCall
     };
     html! {
         h3 { "Send it with a wallet in this browser" }
+        // What was told stays, also where the state that comes of it offers the call to no wallet any more.
+        ol #told.progress data-keep aria-live="polite" {}
         @match refusal {
             Some(why) => {
                 (show::note(&html! { (why) }))
