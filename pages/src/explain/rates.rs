@@ -5,10 +5,24 @@ use crate::show::{answers, section};
 use maud::html;
 use tally_wire::RatesAnswer;
 
+/// How many epochs are shown: two years of them.
+const EPOCHS: u64 = 52;
+
 /// Makes the page.
 pub(crate) async fn rates(page: Page) -> Made {
-    let answer: Answer<RatesAnswer> = page.ask("/v1/rates?limit=1000").await?;
-    let body = html! { (crate::pool::rates_chart(&answer.is.rates)) (answers(&[(&answer.url, false)])) };
+    let since = match page.params.number("from")? {
+        Some(since) => since,
+        None => page.since_epoch(EPOCHS).await?,
+    };
+    let answer: Answer<RatesAnswer> = page.ask(&format!("/v1/rates?from={since}&limit={EPOCHS}")).await?;
+    let before = since.checked_sub(EPOCHS).or((since > 0).then_some(0));
+    let body = html! {
+        (crate::pool::rates_chart(&answer.is.rates))
+        @if let Some(before) = before {
+            p { a href=(page.link(&format!("/rates?from={before}"))) { "The epochs before these" } }
+        }
+        (answers(&[(&answer.url, false)]))
+    };
     let changes = crate::pool::changes(&page, &answer.is.rates);
     let rewards = html! { (crate::pool::rewards_chart(&answer.is.rates)) (changes) };
     let main = html! {

@@ -10,11 +10,16 @@ use tally_feed::Refusal;
 use tally_wire::{EpochRates, Fraction, RatesAnswer};
 
 /// The section of the pool's page.
-pub(super) fn section(rates: &Result<Answer<RatesAnswer>, Refusal>) -> Markup {
+pub(super) fn section(page: &Page, rates: &Result<Answer<RatesAnswer>, Refusal>) -> Markup {
     let (source, body) = match rates {
-        Ok(rates) => {
-            (Some(rates.url.as_str()), html! { (chart(&rates.is.rates)) (answers(&[(&rates.url, false)])) })
-        }
+        Ok(rates) => (
+            Some(rates.url.as_str()),
+            html! {
+                (chart(&rates.is.rates))
+                p { a href=(page.link("/rates")) { "All rates, and how the reward per block came to be" } }
+                (answers(&[(&rates.url, false)]))
+            },
+        ),
         Err(refusal) => (None, show::note(&html! { (refusal.detail()) "." })),
     };
     show::section("rates", "What is earned on a stake", source, &body)
