@@ -27,7 +27,11 @@ pub(crate) async fn rates(page: Page) -> Made {
     let rewards = html! { (crate::pool::rewards_chart(&answer.is.rates)) (changes) };
     let main = html! {
         h1 { "Rates" }
-        p.lead { "What a block earns by the policy " (page.at().policy.name) " beside what the contract pays for it, and the rate of a year that the pool reaches by each. By what is final." }
+        p.lead {
+            "What a block earns by the policy " (page.at().policy.name)
+            " beside what the contract pays for it, and the rate of a year that the pool reaches by each. By "
+            "what is final."
+        }
         (section("reached", "Rates of a year", Some(&answer.url), &body))
         (section("rewards", "Reward per block", Some(&answer.url), &rewards))
         (crate::pool::next_rate(&page).await)

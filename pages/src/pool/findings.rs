@@ -22,10 +22,13 @@ pub(super) async fn section(page: &Page, names: &Names) -> Markup {
     let body = html! {
         (facts(&html! {
             (fact("Verdict", &crate::explain::verdict("verdict", audit.audit.verdict.as_str()), Some(&html! {
-                (show::count("audited_batches", audit.audited_batches)) " batches, every total and every claim, up to L1 block " (show::count_or("l1_block", audit.audit.l1_block))
+                (show::count("audited_batches", audit.audited_batches))
+                " batches, every total and every claim, up to L1 block "
+                (show::count_or("l1_block", audit.audit.l1_block))
             })))
             (fact("Findings", &html! { (show::count("errors", audit.audit.errors)) " errors" }, Some(&html! {
-                (show::count("warnings", audit.audit.warnings)) " warnings, " (show::count("notes", audit.audit.notes)) " notes"
+                (show::count("warnings", audit.audit.warnings)) " warnings, "
+                (show::count("notes", audit.audit.notes)) " notes"
             })))
         }))
         ul.findings {

@@ -56,11 +56,17 @@ async fn last_closed(page: &Page) -> Result<Option<Answer<EpochAnswer>>, Refusal
 fn overview(page: &Page, pool: &Answer<PoolAnswer>) -> Markup {
     let PoolAnswer { contract, policy, statuses, .. } = &pool.is;
     let body = html! {
-        @if pool.is.is_paused { (show::warning(&html! { "the pool is paused: nothing can be claimed, and no call of a member is taken." })) }
+        @if pool.is.is_paused {
+            (show::warning(&html! {
+                "the pool is paused: nothing can be claimed, and no call of a member is taken."
+            }))
+        }
         (facts(&html! {
             (fact("Locked", &show::metis_unit("contract/stake_wei", &contract.stake_wei), Some(&html! {
                 (show::metis("counted_stake_wei", &pool.is.counted_stake_wei)) " counts"
-                @if let Some(cap) = &pool.is.cap_wei { ": active stakes up to " (show::metis("cap_wei", cap)) " each" }
+                @if let Some(cap) = &pool.is.cap_wei {
+                    ": active stakes up to " (show::metis("cap_wei", cap)) " each"
+                }
             })))
             (fact("Sequencers", &html! { (show::count("statuses/Active", statuses.active)) " active" }, Some(&html! {
                 (show::count("statuses/Inactive", statuses.inactive)) " leaving, "
@@ -70,7 +76,9 @@ fn overview(page: &Page, pool: &Answer<PoolAnswer>) -> Markup {
                 "what the contract pays for each block of a batch"
             })))
             (fact("Last batch paid", &html! {
-                a href=(page.link(&format!("/batches/{}", pool.is.last_batch.id))) { (show::id("last_batch/id", pool.is.last_batch.id)) }
+                a href=(page.link(&format!("/batches/{}", pool.is.last_batch.id))) {
+                    (show::id("last_batch/id", pool.is.last_batch.id))
+                }
             }, Some(&html! { "up to span " (show::id("last_batch/endEpoch", pool.is.last_batch.end_epoch)) })))
             (fact("Credited so far", &show::metis_unit("contract/credited_wei", &contract.credited_wei), Some(&html! {
                 (show::metis("contract/claimed_wei", &contract.claimed_wei)) " claimed, "

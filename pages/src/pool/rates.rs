@@ -89,8 +89,12 @@ fn numbers(rates: &[EpochRates]) -> Markup {
                 td.num { (show::percent("target_mrr", &epoch.target_mrr)) }
                 td.num { (show::percent_or("realised_mrr", epoch.realised_mrr.as_ref())) }
                 td.num { (show::percent_or("paid_mrr", epoch.paid_mrr.as_ref())) }
-                td.num { (show::amount_or("rate/reward_per_block_wei", epoch.rate.reward_per_block_wei.as_ref())) }
-                td.num { (show::metis("on_chain_reward_per_block_wei", &epoch.on_chain_reward_per_block_wei)) }
+                td.num {
+                    (show::amount_or("rate/reward_per_block_wei", epoch.rate.reward_per_block_wei.as_ref()))
+                }
+                td.num {
+                    (show::metis("on_chain_reward_per_block_wei", &epoch.on_chain_reward_per_block_wei))
+                }
                 td.num { (show::count("blocks", epoch.blocks)) }
             }
         }
@@ -154,7 +158,9 @@ pub(crate) fn changes(page: &Page, rates: &[EpochRates]) -> Markup {
         @for (at, change) in all.iter().rev() {
             tr data-at=(at) {
                 th scope="row" { (show::moment("timestamp", change.timestamp)) }
-                td.num { (page.explained(Chain::L1, "block", &change.l1_block.to_string(), &show::id("l1_block", change.l1_block))) }
+                td.num {
+                    (page.explained(Chain::L1, "block", &change.l1_block.to_string(), &show::id("l1_block", change.l1_block)))
+                }
                 td.num { (show::metis("reward_per_block_wei", &change.reward_per_block_wei)) }
             }
         }

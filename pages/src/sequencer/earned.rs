@@ -42,7 +42,9 @@ pub(super) async fn section(page: &Page, id: u64) -> Result<Markup, Refusal> {
     let rows = html! {
         @for (place, epoch) in epochs.iter().enumerate().rev() {
             tr data-at=(format!("epochs/{place}")) {
-                th scope="row" { (show::link("epoch", epoch.epoch, &page.link(&format!("/epochs/{}", epoch.epoch)))) }
+                th scope="row" {
+                    (show::link("epoch", epoch.epoch, &page.link(&format!("/epochs/{}", epoch.epoch))))
+                }
                 td { (show::moment("start", epoch.start)) }
                 td { (finality("is_final", epoch.is_final)) }
                 td.num { (show::count("blocks", epoch.blocks)) }
@@ -72,7 +74,9 @@ pub(super) async fn section(page: &Page, id: u64) -> Result<Markup, Refusal> {
     };
     let body = html! {
         (chart.draw())
-        @if since > 0 { (show::note(&html! { "The last " (EPOCHS) " epochs; the answer below has them all, from 0 on." })) }
+        @if since > 0 {
+            (show::note(&html! { "The last " (EPOCHS) " epochs; the answer below has them all, from 0 on." }))
+        }
         (answers(&[(&answer.url, true)]))
     };
     Ok(show::section("earned", "Epoch by epoch", Some(&answer.url), &body))
