@@ -104,13 +104,16 @@ function swap(page, line, help) {
 function keep(old, next) {
   for (const part of old.querySelectorAll("[data-keep]")) {
     const place = next.querySelector(`#${CSS.escape(part.id)}`);
-    if (place && (part.dataset.busy || same(part, place))) place.replaceWith(part);
+    if (place && ("busy" in part.dataset || same(part, place))) place.replaceWith(part);
   }
 }
 
+/** What scripts note at an element. */
+const NOTED = ["busy", "found"];
+
 /** Whether two elements were made of the same call. */
 function same(one, other) {
-  const names = Object.keys({ ...one.dataset, ...other.dataset }).filter((name) => name !== "busy");
+  const names = Object.keys({ ...one.dataset, ...other.dataset }).filter((name) => !NOTED.includes(name));
   return names.every((name) => one.dataset[name] === other.dataset[name]);
 }
 

@@ -14,10 +14,9 @@ export function wallet(part) {
   if (!place) return;
   place.dataset.found = "";
   const list = element("ul", "wallets");
-  const said = element("ol", "progress");
-  said.setAttribute("aria-live", "polite");
+  const said = document.getElementById("told");
   const note = element("p", "note", "Looking for wallets in this browser …");
-  place.replaceChildren(note, list, said);
+  place.replaceChildren(note, list);
   const known = new Map();
 
   const add = (info, provider) => {

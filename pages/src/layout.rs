@@ -84,7 +84,9 @@ impl Head {
             form.choice method="get" action=(self.path) {
                 label.unseen for="policy" { "Policy" }
                 select #policy name="policy" {
-                    @for name in &self.policies { option value=(name) selected[*name == self.policy] { (name) } }
+                    @for name in &self.policies {
+                        option value=(name) selected[*name == self.policy] { (name) }
+                    }
                 }
                 button { "Show" }
             }
@@ -103,7 +105,8 @@ impl Head {
                     @match horizon {
                         None => "No block is counted yet.",
                         Some(last) => {
-                            "Counted up to L2 block " strong { (last.l2_block) } ", " (show_time(last.timestamp))
+                            "Counted up to L2 block " strong { (last.l2_block) } ", "
+                            (show_time(last.timestamp))
                             @match final_horizon {
                                 Some(settled) if settled == last => ", all of it final",
                                 Some(settled) => { "; final up to block " (settled.l2_block) },
@@ -112,7 +115,9 @@ impl Head {
                             "."
                         },
                     }
-                    @if let Some(l1) = &log.l1_head { " L1 up to block " (l1.block) ", " (show_time(l1.timestamp)) "." }
+                    @if let Some(l1) = &log.l1_head {
+                        " L1 up to block " (l1.block) ", " (show_time(l1.timestamp)) "."
+                    }
                     @if !self.is_followed { " This server follows no chain: it shows a log as it is." }
                 }
             }
@@ -123,13 +128,16 @@ impl Head {
         html! {
             footer {
                 p {
-                    "By the policy " strong { (self.policy) } " (version " (self.at.policy.version) "). Amounts are rounded down; the tooltip has all "
+                    "By the policy " strong { (self.policy) } " (version " (self.at.policy.version)
+                    "). Amounts are rounded down; the tooltip has all "
                     "18 decimals, and a click copies them. Times are in UTC."
                 }
                 p {
                     "State " (show::short_hash("log/head_digest", &self.at.log.head_digest)) ", ledger "
-                    (show::short_hash("ledger_root", &self.at.ledger_root)) ". Tally " (self.engine_version) ": "
-                    a href="/openapi.json" { "API" } " · " a href="/check" { "check these numbers yourself" } "."
+                    (show::short_hash("ledger_root", &self.at.ledger_root)) ". Tally " (self.engine_version)
+                    ": "
+                    a href="/openapi.json" { "API" } " · " a href="/check" { "check these numbers yourself" }
+                    "."
                 }
             }
         }
@@ -187,7 +195,10 @@ pub(crate) fn document(title: &str, header: &Markup, state: &Markup, body: &Mark
                 a.skip href="#main" { "Skip to the content" }
                 header {
                     div.top {
-                        a.brand href="/" { img src=(assets::url("icon.svg")) alt="" width="28" height="28"; " Metis sequencer pool" }
+                        a.brand href="/" {
+                            img src=(assets::url("icon.svg")) alt="" width="28" height="28";
+                            " Metis sequencer pool"
+                        }
                         (header)
                     }
                     (state)

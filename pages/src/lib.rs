@@ -10,6 +10,7 @@
 
 mod act;
 mod assets;
+mod audited;
 mod chart;
 mod check;
 mod explain;

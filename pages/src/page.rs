@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tally_feed::{Pinned, Refusal};
-use tally_wire::{At, SequencersAnswer, StatusAnswer};
+use tally_wire::{At, EpochsAnswer, SequencersAnswer, StatusAnswer};
 
 /// What is shown of a page: all but what every page has.
 pub(crate) struct Shown {
@@ -99,6 +99,18 @@ impl Page {
     /// The sequencers, with their names.
     pub(crate) async fn sequencers(&self) -> Result<Answer<SequencersAnswer>, Refusal> {
         self.ask("/v1/sequencers").await
+    }
+
+    /// The epochs of the policy, without their rows.
+    pub(crate) async fn epochs(&self) -> Result<Answer<EpochsAnswer>, Refusal> {
+        self.ask("/v1/epochs?limit=1000").await
+    }
+
+    /// The first of the last `count` epochs.
+    pub(crate) async fn since_epoch(&self, count: u64) -> Result<u64, Refusal> {
+        let last = self.epochs().await?.is.epochs.last().map(|served| served.epoch.epoch);
+        // Where there are fewer, it is the first of all.
+        Ok(last.and_then(|last| last.checked_sub(count.checked_sub(1)?)).unwrap_or_default())
     }
 
     /// What sequencers are called.

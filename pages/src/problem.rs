@@ -20,7 +20,10 @@ pub(crate) fn page(refusal: &Refusal, path: &str, has_sessions: bool) -> Markup 
         } @else {
             p.lead { (sentence(refusal.detail())) }
             p { (remedy(kind, refusal.retry_after_secs())) }
-            p { a href="/" { "To the pool" } @if status >= 500 || status == 429 { " · " a href=(shown(path)) { "Try again" } } }
+            p {
+                a href="/" { "To the pool" }
+                @if status >= 500 || status == 429 { " · " a href=(shown(path)) { "Try again" } }
+            }
             p.small { "Status " (status) ", " code { "urn:tally:problem:" (kind) } }
         }
     };
@@ -30,8 +33,15 @@ pub(crate) fn page(refusal: &Refusal, path: &str, has_sessions: bool) -> Markup 
 /// The form by which a browser gets a session.
 fn login(has_failed: bool) -> Markup {
     html! {
-        @if has_failed { p.warning role="alert" { strong { "That token is not known. " } "Check that it was copied whole." } }
-        p.lead { "This server answers those who have a token of it. Its operator makes one by " code { "tally token NAME" } "." }
+        @if has_failed {
+            p.warning role="alert" {
+                strong { "That token is not known. " } "Check that it was copied whole."
+            }
+        }
+        p.lead {
+            "This server answers those who have a token of it. Its operator makes one by "
+            code { "tally token NAME" } "."
+        }
         form.login method="post" action="/session" {
             // Keepers of passwords want a name beside one. Without a name of its own the field is not sent.
             input type="text" hidden autocomplete="username" value="tally";
@@ -39,7 +49,10 @@ fn login(has_failed: bool) -> Markup {
             input #token name="token" type="password" required autocomplete="current-password" maxlength="512" spellcheck="false";
             button { "Log in" }
         }
-        p.small { "The session ends after 12 hours, when you log out, or when the server is started anew. The token itself is not kept in the browser." }
+        p.small {
+            "The session ends after 12 hours, when you log out, or when the server is started anew. The "
+            "token itself is not kept in the browser."
+        }
     }
 }
 
@@ -74,7 +87,8 @@ fn remedy(kind: &str, retry_after_secs: Option<u64>) -> String {
             format!("The server is at work on something else, or not there yet. Try again {again}.")
         }
         "broken" | "internal" => {
-            "The server's operator was told why. Other pages may still work; nothing that is shown there is affected.".into()
+            "The server's operator was told why. Other pages may still work; what these show is right."
+            .into()
         }
         "not-flat" | "paid-by-contract" => "Choose another policy: this one has no such thing.".into(),
         "not-payable" => "There is nothing that could be paid now. The page of batches says what it waits for.".into(),

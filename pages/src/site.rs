@@ -1,5 +1,6 @@
 //! The pages by their addresses, and how each is made, kept and answered.
 
+use crate::audited::Audited;
 use crate::explorers::Explorers;
 use crate::headers::guarded;
 use crate::kept::Kept;
@@ -26,6 +27,8 @@ pub struct Dashboard {
 pub(crate) struct Site {
     api: InProcess,
     pub(crate) explorers: Explorers,
+    /// What the audit found last.
+    pub(crate) audited: Arc<Audited>,
     kept: Kept,
 }
 
@@ -36,7 +39,8 @@ type Asked = (Uri, HeaderMap);
 
 impl Pages for Dashboard {
     fn router(&self, api: InProcess) -> Router {
-        let site = Site { api, explorers: self.explorers.clone(), kept: Kept::default() };
+        let site =
+            Site { api, explorers: self.explorers.clone(), audited: Arc::default(), kept: Kept::default() };
         Router::new()
             .route("/", get(pool_page))
             .route("/find", get(find_page))
@@ -85,7 +89,7 @@ impl Site {
     ) -> Result<Response, Refusal> {
         let pinned = self.api.now()?;
         let status: StatusAnswer = pinned.ask("/v1/status").await?;
-        let tag = tag(&pinned, &status);
+        let tag = tag(&pinned, &status, &self.audited.tag());
         let etag = HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""));
         if headers.get(header::IF_NONE_MATCH).is_some_and(|value| value == etag) {
             return Ok(guarded((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response()));
@@ -104,12 +108,14 @@ impl Site {
     }
 }
 
-/// What tells a page from those of other states: the state, how far the chains are, and the version of the pages.
-fn tag(pinned: &Pinned, status: &StatusAnswer) -> String {
+/// What tells a page from those of other states: the state, what was audited last, how far the chains are, and the version of
+/// the pages.
+fn tag(pinned: &Pinned, status: &StatusAnswer, audited: &[u8]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(assets::digest().as_bytes());
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
     hasher.update(pinned.tag().map_or(&[][..], HeaderValue::as_bytes));
+    hasher.update(audited);
     hasher.update(status.not_ready.as_deref().unwrap_or_default().as_bytes());
     if let Some(ingest) = &status.ingest {
         let heads = [&ingest.l1_chain_head, &ingest.l2_chain_head];
@@ -261,7 +267,7 @@ async fn batch_page(
 }
 
 async fn rates_page(State(site): Shared, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {
-    site.show((uri, headers), &[], explain::rates).await
+    site.show((uri, headers), &["from"], explain::rates).await
 }
 
 async fn audit_page(State(site): Shared, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {

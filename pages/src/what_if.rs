@@ -29,7 +29,11 @@ pub(crate) async fn page(page: Page) -> Made {
     };
     let main = html! {
         h1 { "What if" }
-        p.lead { "What the policy " (page.at().policy.name) " would have paid by now with another target, cap or allocation. The blocks and the stakes are those that there were." }
+        p.lead {
+            "What the policy " (page.at().policy.name)
+            " would have paid by now with another target, cap or allocation. The blocks and the stakes are "
+            "those that there were."
+        }
         @if let Err(why) = &question { p.warning role="alert" { strong { "Not so: " } (why) "." } }
         (form(&page))
         @match &found {
@@ -38,7 +42,10 @@ pub(crate) async fn page(page: Page) -> Made {
             Some(Ok(answer)) => (result(&page, &names, answer)),
         }
         @if page.params.text("mrr").or(page.params.text("cap")).or(page.params.text("allocation")).is_some() {
-            p.small { "The address of this page holds the question: who opens it sees the same, of the state by then." }
+            p.small {
+                "The address of this page holds the question: who opens it sees the same, of the state by "
+                "then."
+            }
         }
     };
     Ok(Shown { title: "What if".into(), main })
@@ -86,7 +93,9 @@ fn form(page: &Page) -> Markup {
                 label for="allocation" { "How an epoch's rewards are shared" }
                 select #allocation name="allocation" aria-describedby="allocation-hint" {
                     option value="" { "as by the policy" }
-                    @for (word, about) in ALLOCATIONS { option value=(word) selected[text("allocation") == word] { (word) ": " (about) } }
+                    @for (word, about) in ALLOCATIONS {
+                        option value=(word) selected[text("allocation") == word] { (word) ": " (about) }
+                    }
                 }
                 span.hint #allocation-hint { "how much each block of an epoch earns" }
             }
@@ -102,14 +111,22 @@ fn result(page: &Page, names: &Names, answer: &Answer<WhatIfAnswer>) -> Markup {
     let rows = html! {
         @for (place, one) in combination.sequencers.iter().enumerate() {
             tr {
-                th scope="row" data-at=(format!("combination/sequencers/{place}")) { (show::sequencer(page, names, "sequencer", one.sequencer)) }
-                td.num data-at=(format!("combination/sequencers/{place}")) { (show::count("blocks", one.blocks)) }
+                th scope="row" data-at=(format!("combination/sequencers/{place}")) {
+                    (show::sequencer(page, names, "sequencer", one.sequencer))
+                }
+                td.num data-at=(format!("combination/sequencers/{place}")) {
+                    (show::count("blocks", one.blocks))
+                }
                 td.num { @match of_base(one.sequencer) {
                     Some((place, earned)) => (show::metis(&format!("base/sequencers/{place}/reward_wei"), &earned.reward_wei)),
                     None => (show::NOTHING),
                 } }
-                td.num data-at=(format!("combination/sequencers/{place}")) { (show::metis("reward_wei", &one.reward_wei)) }
-                td.num data-at=(format!("combination/sequencers/{place}")) { (show::difference("difference_wei", &one.difference_wei)) }
+                td.num data-at=(format!("combination/sequencers/{place}")) {
+                    (show::metis("reward_wei", &one.reward_wei))
+                }
+                td.num data-at=(format!("combination/sequencers/{place}")) {
+                    (show::difference("difference_wei", &one.difference_wei))
+                }
             }
         }
     };
@@ -153,15 +170,23 @@ fn result(page: &Page, names: &Names, answer: &Answer<WhatIfAnswer>) -> Markup {
     let body = html! {
         (facts(&html! {
             (fact("By the policy", &show::metis_unit("base/total_wei", &base.total_wei), Some(&html! {
-                "at " (show::percent_or("base/mrr", base.mrr.as_ref())) ", up to " (show::metis("base/cap_wei", &base.cap_wei)) ", " (show::text("base/allocation", &base.allocation))
+                "at " (show::percent_or("base/mrr", base.mrr.as_ref())) ", up to "
+                (show::metis("base/cap_wei", &base.cap_wei)) ", "
+                (show::text("base/allocation", &base.allocation))
             })))
             (fact("If so", &show::metis_unit("combination/total_wei", &combination.total_wei), Some(&html! {
-                "at " (show::percent_or("combination/mrr", combination.mrr.as_ref())) ", up to " (show::metis("combination/cap_wei", &combination.cap_wei)) ", " (show::text("combination/allocation", &combination.allocation))
+                "at " (show::percent_or("combination/mrr", combination.mrr.as_ref())) ", up to "
+                (show::metis("combination/cap_wei", &combination.cap_wei)) ", "
+                (show::text("combination/allocation", &combination.allocation))
             })))
             (fact("Difference", &show::difference("combination/difference_wei", &combination.difference_wei), Some(&html! { "METIS, for " (show::count("combination/blocks", combination.blocks)) " rewarded blocks" })))
         }))
         (chart.draw())
-        p.small { "A policy file that says the same has the digest " (show::short_hash("combination/policy_digest", &combination.policy_digest)) ", and " code { "tally replay" } " under it gives the same." }
+        p.small {
+            "A policy file that says the same has the digest "
+            (show::short_hash("combination/policy_digest", &combination.policy_digest)) ", and "
+            code { "tally replay" } " under it gives the same."
+        }
         (answers(&[(&answer.url, false)]))
     };
     section("result", "What it would have paid", Some(&answer.url), &body)

@@ -74,11 +74,13 @@ const watched = await visit.newPage();
 async function press(path) {
   await page.goto(base + path, { waitUntil: "load" });
   await page.locator("#wallet button").click();
-  await page.waitForFunction(() => {
-    const place = document.querySelector("#wallet");
-    return place && !("busy" in place.dataset) && place.querySelector(".progress li");
-  });
-  return page.locator("#wallet .progress").innerText();
+  const said = () => page.locator("#told").innerText();
+  try {
+    await page.waitForFunction(() => document.querySelector("#told li.failed") || /In the log/.test(document.getElementById("told").textContent));
+  } catch {
+    throw new Error(`${path} does not come to an end: ${await said()}; the wallet was asked for ${wallet.asked.slice(-12)}`);
+  }
+  return said();
 }
 
 /** Does what a page offers, to its good end. */

@@ -88,7 +88,8 @@ impl Action {
         match self {
             Self::Claim => {
                 "A claim takes no address: it pays everything that is unclaimed to the recipient that is set. To have it paid \
-                 to another address, set that as the recipient first, by a call of its own; then claim. Some ETH goes along \
+                 to another address, set that as the recipient first, by a call of its own;
+                 then claim. Some ETH goes along \
                  to pay the bridge to L2."
             }
             Self::Recipient => {

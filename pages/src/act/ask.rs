@@ -203,7 +203,9 @@ pub(super) fn form(page: &Page, action: Action, id: Option<u64>, input: &Input) 
     let to = id.map_or_else(|| "/join".to_owned(), |id| format!("/sequencers/{id}/{}", action.word()));
     let text = |name: &str| page.params.text(name).unwrap_or_default().to_owned();
     html! {
-        @if let Asked::Wrong(why) = &input.asked { p.warning role="alert" { strong { "Not so: " } (why) "." } }
+        @if let Asked::Wrong(why) = &input.asked {
+            p.warning role="alert" { strong { "Not so: " } (why) "." }
+        }
         form.ask method="get" action=(to) {
             @for field in fields(action) {
                 @let hint = format!("{}-hint", field.name);
@@ -222,6 +224,8 @@ pub(super) fn form(page: &Page, action: Action, id: Option<u64>, input: &Input) 
             @if let Some(policy) = page.other_policy() { input type="hidden" name="policy" value=(policy); }
             button { "Show what would happen" }
         }
-        @if matches!(input.asked, Asked::Nothing) { (show::note(&html! { "Nothing is sent by this form: it shows what the call would do." })) }
+        @if matches!(input.asked, Asked::Nothing) {
+            (show::note(&html! { "Nothing is sent by this form: it shows what the call would do." }))
+        }
     }
 }

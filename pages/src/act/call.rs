@@ -21,13 +21,20 @@ pub(super) fn section(
     let has_value = call.call.value_wei.is_some();
     let body = html! {
         @if let Some(approval) = &call.approval {
-            h3 { "First: approve exactly this amount of METIS to the escrow, unless so much is approved already" }
+            h3 {
+                "First: approve exactly this amount of METIS to the escrow, unless so much is approved "
+                "already"
+            }
             div data-at="call/approval" { (one(page, approval)) }
             h3 { "Then" }
         }
         div data-at="call/call" { (one(page, &call.call)) }
         p {
-            @if has_value { a href=(page.link(safe)) download=(format!("tally-{}.json", action.word())) { "As a file for the transaction builder of a Safe wallet" } }
+            @if has_value {
+                a href=(page.link(safe)) download=(format!("tally-{}.json", action.word())) {
+                    "As a file for the transaction builder of a Safe wallet"
+                }
+            }
             @else { "For a file for a Safe wallet, say above how much ETH goes along." }
         }
         (wallet(page, action, input, answer))
@@ -42,12 +49,28 @@ fn one(page: &Page, call: &CallWithValue) -> Markup {
             dt { "Function" } dd { code { (show::text("function", &call.call.function)) } }
             @for (place, argument) in call.arguments.iter().enumerate() {
                 dt { code { (argument.name) } " " span.small { (argument.r#type) } }
-                dd { code.hash data-at=(format!("arguments/{place}")) { (show::text("value", &argument.value)) } }
+                dd {
+                    code.hash data-at=(format!("arguments/{place}")) {
+                        (show::text("value", &argument.value))
+                    }
+                }
             }
-            dt { "Contract" } dd { (show::address(page, Chain::L1, "contract", &call.call.contract)) " on chain " (show::id("chain_id", call.call.chain_id)) }
+            dt { "Contract" }
+            dd {
+                (show::address(page, Chain::L1, "contract", &call.call.contract)) " on chain "
+                (show::id("chain_id", call.call.chain_id))
+            }
             dt { "Sent by" } dd { (show::address_or(page, Chain::L1, "sender", call.call.sender.as_ref())) }
-            dt { "ETH" } dd { @match &call.value_wei { Some(wei) => { (show::big("value_wei", wei)) " wei" }, None => { (show::nothing("value_wei")) " a node has to be asked how much it has to be" } } }
-            dt { "Calldata" } dd { code.hash data-field="calldata" data-value=(call.call.calldata) data-copy { (call.call.calldata) } }
+            dt { "ETH" }
+            dd {
+                @match &call.value_wei { Some(wei) => { (show::big("value_wei", wei)) " wei" }, None => { (show::nothing("value_wei")) " a node has to be asked how much it has to be" } }
+            }
+            dt { "Calldata" }
+            dd {
+                code.hash data-field="calldata" data-value=(call.call.calldata) data-copy {
+                    (call.call.calldata)
+                }
+            }
         }
     }
 }
@@ -64,10 +87,14 @@ fn wallet(page: &Page, action: Action, input: &Input, answer: &Answer<MemberCall
     };
     html! {
         h3 { "Send it with a wallet in this browser" }
+        // What was told stays, also where the state that comes of it offers the call to no wallet any more.
+        ol #told.progress data-keep aria-live="polite" {}
         @match refusal {
             Some(why) => {
                 (show::note(&html! { (why) }))
-                @if action == Action::Recipient && call.is_possible != Some(false) { (again(page, call.sequencer)) }
+                @if action == Action::Recipient && call.is_possible != Some(false) {
+                    (again(page, call.sequencer))
+                }
             },
             None => {
                 div #wallet data-keep
@@ -82,7 +109,10 @@ fn wallet(page: &Page, action: Action, input: &Input, answer: &Answer<MemberCall
                     data-approve-spender=[call.approval.as_ref().and_then(|approval| approval.arguments.first()).map(|spender| spender.value.as_str())]
                     data-approve-amount=[call.approval.as_ref().and_then(|approval| approval.arguments.get(1)).map(|amount| amount.value.as_str())]
                 {
-                    p.note { "This needs JavaScript, and a wallet. Without them, copy the calldata, or use the file for a Safe." }
+                    p.note {
+                        "This needs JavaScript, and a wallet. Without them, copy the calldata, or use the "
+                        "file for a Safe."
+                    }
                 }
             },
         }

@@ -23,7 +23,8 @@ pub(super) fn section(page: &Page, answer: &Answer<MemberCallAnswer>) -> Markup 
         p.lead { (possible) " " span data-field="call/summary" data-value=(call.summary) { (call.summary) } }
         (table("What the contract asks for", &head, false, &rows))
         p.small {
-            "Judged after L1 block " (show::id("call/l1_block", call.l1_block)) ", " (show::moment("call/timestamp", call.timestamp))
+            "Judged after L1 block " (show::id("call/l1_block", call.l1_block)) ", "
+            (show::moment("call/timestamp", call.timestamp))
             ". What is marked ? only a node knows: a wallet asks it below, before anything is sent."
         }
         (answers(&[(&answer.url, false)]))
@@ -46,7 +47,12 @@ fn row(condition: &CallCondition) -> Markup {
         }
         th scope="row" {
             (condition.text)
-            @if let Some(from) = condition.holds_from { br; span.small { "holds from " span data-countdown=(from) { (show::moment("holds_from", from)) } " on" } }
+            @if let Some(from) = condition.holds_from {
+                br;
+                span.small {
+                    "holds from " span data-countdown=(from) { (show::moment("holds_from", from)) } " on"
+                }
+            }
             @if let Some(ask) = &condition.ask { (question(ask)) }
         }
         td.num { (value_or("wanted", condition.wanted.as_ref())) }
@@ -63,9 +69,15 @@ fn question(ask: &CallQuestion) -> Markup {
                 dt { "Chain" } dd { (show::id("chain_id", ask.chain_id)) }
                 dt { "Method" } dd { code { (show::text("method", &ask.method)) } }
                 dt { "To" } dd { code { (show::text("to", ask.to.as_str())) } }
-                @if let Some(from) = &ask.from { dt { "From" } dd { code { (show::text("from", from.as_str())) } } }
-                @if let Some(data) = &ask.data { dt { "Data" } dd { code.hash data-field="data" data-value=(data) data-copy { (data) } } }
-                @if let Some(wei) = &ask.value_wei { dt { "Value" } dd { (show::big("value_wei", wei)) " wei" } }
+                @if let Some(from) = &ask.from {
+                    dt { "From" } dd { code { (show::text("from", from.as_str())) } }
+                }
+                @if let Some(data) = &ask.data {
+                    dt { "Data" } dd { code.hash data-field="data" data-value=(data) data-copy { (data) } }
+                }
+                @if let Some(wei) = &ask.value_wei {
+                    dt { "Value" } dd { (show::big("value_wei", wei)) " wei" }
+                }
             }
         }
     }
@@ -103,12 +115,21 @@ pub(super) fn effects(page: &Page, answer: &Answer<MemberCallAnswer>) -> Markup 
         }
     };
     let rows = html! {
-        @for (place, one) in call.changes.iter().enumerate() { tr data-at=(format!("call/changes/{place}")) { (change(one)) } }
+        @for (place, one) in call.changes.iter().enumerate() {
+            tr data-at=(format!("call/changes/{place}")) { (change(one)) }
+        }
     };
     let body = html! {
         @if call.changes.is_empty() { p { "Nothing, while the contract refuses it." } }
-        @else { (table("Before and after the call", &[("What", false), ("Before", true), ("After, or how much moves", true)], false, &rows)) }
-        @if let Some(free) = call.stake_free_at { p { "The stake would be free from " span data-countdown=(free) { (show::moment("call/stake_free_at", free)) } " on." } }
+        @else {
+            (table("Before and after the call", &[("What", false), ("Before", true), ("After, or how much moves", true)], false, &rows))
+        }
+        @if let Some(free) = call.stake_free_at {
+            p {
+                "The stake would be free from "
+                span data-countdown=(free) { (show::moment("call/stake_free_at", free)) } " on."
+            }
+        }
         @for (place, warning) in call.warnings.iter().enumerate() {
             div.warning role="note" data-at=(format!("call/warnings/{place}")) {
                 p { strong { "Note: " } (show::text("text", &warning.text)) "." }

@@ -29,7 +29,13 @@ pub(crate) async fn page(page: Page, action: Action, id: Option<u64>) -> Made {
     };
     let main = html! {
         h1 { (action.title()) @if let Some(whose) = &whose { ": " bdi { (whose) } } }
-        p.around { @if let Some(id) = id { a href=(page.link(&format!("/sequencers/{id}"))) { "← the sequencer" } } @else { a href=(page.link("/")) { "← the pool" } } }
+        p.around {
+            @if let Some(id) = id {
+                a href=(page.link(&format!("/sequencers/{id}"))) { "← the sequencer" }
+            } @else {
+                a href=(page.link("/")) { "← the pool" }
+            }
+        }
         p.lead { (action.lead()) }
         (ask::form(&page, action, id, &input))
         @match &found {

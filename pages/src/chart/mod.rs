@@ -41,7 +41,9 @@ impl Frame<'_> {
             figure.chart #(id) {
                 figcaption { (title) }
                 @if !legend.is_empty() {
-                    ul.legend { @for (class, name) in *legend { li { i.key.(class) aria-hidden="true" {} (name) } } }
+                    ul.legend {
+                        @for (class, name) in *legend { li { i.key.(class) aria-hidden="true" {} (name) } }
+                    }
                 }
                 div.plot {
                     div.beside aria-hidden="true" { @for text in scale.marks() { span { (text) } } }

@@ -105,8 +105,12 @@ impl Strip<'_> {
                         @for run in runs(self.blocks) {
                             rect.(class(&run.of.scheduled)) x=(run.start) y="0" width=(run.count) height="18" {}
                             rect.(class(&run.of.made)) x=(run.start) y="22" width=(run.count) height="26" {}
-                            @if run.of.is_odd() { rect.odd x=(run.start) y="52" width=(run.count) height="12" {} }
-                            rect.hint x=(run.start) y="0" width=(run.count) height=(HEIGHT) { title { (run.about()) } }
+                            @if run.of.is_odd() {
+                                rect.odd x=(run.start) y="52" width=(run.count) height="12" {}
+                            }
+                            rect.hint x=(run.start) y="0" width=(run.count) height=(HEIGHT) {
+                                title { (run.about()) }
+                            }
                         }
                     }
                     div.below aria-hidden="true" { span { (first.number) } span { (last.number) } }

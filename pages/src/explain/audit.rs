@@ -28,18 +28,33 @@ pub(crate) async fn audit(page: Page) -> Made {
             (pair("Given to the escrow by other ways", show::metis_unit("donated_wei", &totals.donated_wei)))
             (pair("Held by the escrow", show::amount_or("escrow_wei", totals.escrow_wei.as_ref())))
         }
-        p.small { "What was distributed is what was paid out, what was moved into stakes and what is unclaimed. What the escrow holds is what is locked, what is unclaimed and what it was given." }
+        p.small {
+            "What was distributed is what was paid out, what was moved into stakes and what is unclaimed. "
+            "What the escrow holds is what is locked, what is unclaimed and what it was given."
+        }
     };
     let verdict_body = html! {
         (facts(&html! {
-            (fact("Verdict", &verdict("verdict", audit.verdict.as_str()), Some(&html! { (show::count("audited_batches", answer.is.audited_batches)) " batches" })))
-            (fact("Errors", &show::count("errors", audit.errors), Some(&html! { "what the chain claims is not so" })))
-            (fact("Warnings", &show::count("warnings", audit.warnings), Some(&html! { "somebody should look" })))
+            (fact("Verdict", &verdict("verdict", audit.verdict.as_str()), Some(&html! {
+                (show::count("audited_batches", answer.is.audited_batches)) " batches"
+            })))
+            (fact("Errors", &show::count("errors", audit.errors), Some(&html! {
+                "what the chain claims is not so"
+            })))
+            (fact("Warnings", &show::count("warnings", audit.warnings), Some(&html! {
+                "somebody should look"
+            })))
             (fact("Notes", &show::count("notes", audit.notes), Some(&html! { "worth knowing" })))
-            (fact("Up to", &html! { "L1 block " (show::count_or("l1_block", audit.l1_block)) }, Some(&html! { "L2 block " (show::count_or("l2_block", audit.l2_block)) })))
+            (fact("Up to", &html! { "L1 block " (show::count_or("l1_block", audit.l1_block)) }, Some(&html! {
+                "L2 block " (show::count_or("l2_block", audit.l2_block))
+            })))
         }))
-        @if let Some(stopped) = &audit.stopped { (show::warning(&html! { "it stopped: " (show::text("stopped", stopped)) "." })) }
-        @if let Some(unsettled) = &audit.unsettled { (show::note(&html! { "Not looked at: " (show::text("unsettled", unsettled)) "." })) }
+        @if let Some(stopped) = &audit.stopped {
+            (show::warning(&html! { "it stopped: " (show::text("stopped", stopped)) "." }))
+        }
+        @if let Some(unsettled) = &audit.unsettled {
+            (show::note(&html! { "Not looked at: " (show::text("unsettled", unsettled)) "." }))
+        }
         h3 { "The pool's money" }
         (money)
         (answers(&[(&answer.url, false)]))
@@ -65,7 +80,10 @@ pub(crate) async fn audit(page: Page) -> Made {
     };
     let main = html! {
         h1 { "Audit" }
-        p.lead { "Everything that the chain claims (each batch, each total, each payout) worked out again from the log." }
+        p.lead {
+            "Everything that the chain claims (each batch, each total, each payout) worked out again from "
+            "the log."
+        }
         (section("verdict", "What it comes to", Some(&answer.url), &verdict_body))
         (section("list", "Findings", Some(&answer.url), &list))
     };
@@ -94,11 +112,19 @@ fn severity(one: &Finding) -> Markup {
 /// What a finding is about, with links.
 fn about(page: &Page, names: &Names, one: &Finding) -> Markup {
     html! {
-        @if let Some(batch) = one.batch { span.part { "batch " (show::link("batch", batch, &page.link(&format!("/batches/{batch}")))) } " " }
-        @if let Some(id) = one.sequencer { span.part { "sequencer " (show::sequencer(page, names, "sequencer", id)) } " " }
+        @if let Some(batch) = one.batch {
+            span.part { "batch " (show::link("batch", batch, &page.link(&format!("/batches/{batch}")))) } " "
+        }
+        @if let Some(id) = one.sequencer {
+            span.part { "sequencer " (show::sequencer(page, names, "sequencer", id)) } " "
+        }
         @if let Some(span) = one.span { span.part { "span " (show::id("span", span)) } " " }
         @if let Some([first, .., last]) = one.l2_blocks.as_deref() {
-            span.part { "L2 blocks " (show::link("l2_blocks/0", *first, &page.link(&format!("/blocks/{first}")))) " to " (show::link("l2_blocks/1", *last, &page.link(&format!("/blocks/{last}")))) } " "
+            span.part {
+                "L2 blocks " (show::link("l2_blocks/0", *first, &page.link(&format!("/blocks/{first}"))))
+                " to " (show::link("l2_blocks/1", *last, &page.link(&format!("/blocks/{last}"))))
+            }
+            " "
         }
     }
 }
@@ -109,14 +135,24 @@ fn row(page: &Page, names: &Names, one: &Finding) -> Markup {
     };
     html! {
         td { (severity(one)) }
-        td { (one.meaning()) br; code.small data-field="code" data-value=(one.code) { (one.code) } @if let Some(field) = &one.field { " " (show::text("field", field)) } }
+        td {
+            (one.meaning()) br; code.small data-field="code" data-value=(one.code) { (one.code) }
+            @if let Some(field) = &one.field { " " (show::text("field", field)) }
+        }
         td { (about(page, names, one)) }
         td.num { (text("expected", &one.expected)) }
         td.num { (text("found", &one.found)) }
         td {
-            @if let Some(block) = one.l1_block { "L1 " (page.explained(Chain::L1, "block", &block.to_string(), &show::id("l1_block", block))) " " }
-            @if let Some(hash) = &one.transaction { (show::transaction(page, Chain::L1, "transaction", hash)) }
-            @if let Some(hash) = &one.l2_transaction { (show::transaction(page, Chain::L2, "l2_transaction", hash)) }
+            @if let Some(block) = one.l1_block {
+                "L1 " (page.explained(Chain::L1, "block", &block.to_string(), &show::id("l1_block", block)))
+                " "
+            }
+            @if let Some(hash) = &one.transaction {
+                (show::transaction(page, Chain::L1, "transaction", hash))
+            }
+            @if let Some(hash) = &one.l2_transaction {
+                (show::transaction(page, Chain::L2, "l2_transaction", hash))
+            }
         }
     }
 }

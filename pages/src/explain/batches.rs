@@ -16,10 +16,14 @@ pub(crate) async fn batches(page: Page) -> Made {
     let rows = html! {
         @for (place, batch) in answer.is.batches.iter().enumerate() {
             tr data-at=(format!("batches/{place}")) {
-                th scope="row" { (show::link("batch", batch.batch, &page.link(&format!("/batches/{}", batch.batch)))) }
+                th scope="row" {
+                    (show::link("batch", batch.batch, &page.link(&format!("/batches/{}", batch.batch))))
+                }
                 td { (show::moment("timestamp", batch.timestamp)) }
                 td { (finality("is_final", batch.is_final)) }
-                td.num { (show::id("start_span", batch.start_span)) " to " (show::id("end_span", batch.end_span)) }
+                td.num {
+                    (show::id("start_span", batch.start_span)) " to " (show::id("end_span", batch.end_span))
+                }
                 td.num { (show::metis("reward_per_block_wei", &batch.reward_per_block_wei)) }
                 td.num { (show::metis("amount_wei", &batch.amount_wei)) }
                 td.num { (show::id("l1_block", batch.l1_block)) }
@@ -44,7 +48,10 @@ pub(crate) async fn batches(page: Page) -> Made {
     };
     let main = html! {
         h1 { "Batches" }
-        p.lead { "A batch is how the pool pays: for the spans since the last batch, the contract credits each sequencer its blocks times the reward per block of that moment." }
+        p.lead {
+            "A batch is how the pool pays: for the spans since the last batch, the contract credits each "
+            "sequencer its blocks times the reward per block of that moment."
+        }
         (section("batches", "Batch by batch", Some(&answer.url), &body))
     };
     Ok(Shown { title: "Batches".into(), main })
@@ -71,11 +78,14 @@ pub(crate) async fn batch(page: Page, number: u64) -> Made {
     let block = show::id("batch/l1_block", batch.l1_block);
     let body = html! {
         (facts(&html! {
-            (fact("Paid", &show::metis_unit("batch/amount_wei", &batch.amount_wei), Some(&html! { "at " (show::metis("batch/reward_per_block_wei", &batch.reward_per_block_wei)) " a block" })))
+            (fact("Paid", &show::metis_unit("batch/amount_wei", &batch.amount_wei), Some(&html! {
+                "at " (show::metis("batch/reward_per_block_wei", &batch.reward_per_block_wei)) " a block"
+            })))
             (fact("Spans", &html! { (show::id("batch/start_span", batch.start_span)) " to " (show::id("batch/end_span", batch.end_span)) }, None))
             (fact("When", &show::moment("batch/timestamp", batch.timestamp), Some(&html! {
                 "L1 block " (page.explained(Chain::L1, "block", &batch.l1_block.to_string(), &block))
-                ", transaction " (show::transaction(&page, Chain::L1, "batch/transaction", &batch.transaction))
+                ", transaction "
+                (show::transaction(&page, Chain::L1, "batch/transaction", &batch.transaction))
             })))
             (fact("Sure?", &finality("batch/is_final", batch.is_final), None))
         }))
@@ -101,8 +111,17 @@ fn found(page: &Page, names: &Names, audit: &Answer<AuditAnswer>, number: u64) -
     let about = || audit.is.findings.iter().enumerate().filter(|(_, finding)| finding.batch == Some(number));
     let body = html! {
         @if about().next().is_none() { p { "Nothing: what it credits is what the spans give." } }
-        ul.findings { @for (place, finding) in about() { li data-at=(format!("findings/{place}")) { (super::finding(page, names, finding)) } } }
-        @if audit.is.next.is_some() { (show::note(&html! { "Only the first findings were looked through: " a href=(page.link("/audit")) { "all of them" } "." })) }
+        ul.findings {
+            @for (place, finding) in about() {
+                li data-at=(format!("findings/{place}")) { (super::finding(page, names, finding)) }
+            }
+        }
+        @if audit.is.next.is_some() {
+            (show::note(&html! {
+                "Only the first findings were looked through: " a href=(page.link("/audit")) { "all of them" }
+                "."
+            }))
+        }
         (answers(&[(&audit.url, false)]))
     };
     section("found", "What the audit found about it", Some(&audit.url), &body)

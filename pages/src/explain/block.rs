@@ -33,7 +33,9 @@ fn result(page: &Page, names: &Names, answer: &Answer<BlockAnswer>) -> Markup {
             (fact("Block", &page.explained(Chain::L2, "block", &block.l2_block.to_string(), &shown), Some(&show::moment("block/timestamp", block.timestamp))))
             (fact("Earned", &show::amount_or("block/reward_wei", block.reward_wei.as_ref()), Some(&html! {
                 @match &block.unrewarded {
-                    Some(why) => { "nothing, since " (show::word("block/unrewarded", why.as_str(), why.text())) },
+                    Some(why) => {
+                        "nothing, since " (show::word("block/unrewarded", why.as_str(), why.text()))
+                    },
                     None => { "METIS, by the policy " (page.at().policy.name) },
                 }
             })))
@@ -42,7 +44,11 @@ fn result(page: &Page, names: &Names, answer: &Answer<BlockAnswer>) -> Markup {
             })))
             (fact("Earned by then", &show::amount_or("block/running_total_wei", block.running_total_wei.as_ref()), Some(&html! { "by the sequencer, with this block" })))
             (fact("Sure?", &show::finality("is_final", answer.is.is_final), Some(&html! {
-                @if answer.is.is_final { "what it earned cannot change any more" } @else { "what it earned can still change" }
+                @if answer.is.is_final {
+                    "what it earned cannot change any more"
+                } @else {
+                    "what it earned can still change"
+                }
             })))
         }))
         (answers(&[(&answer.url, false)]))
@@ -60,12 +66,18 @@ fn steps(page: &Page, names: &Names, answer: &Answer<BlockAnswer>) -> Markup {
                 @match &why.span {
                     Some(span) => {
                         p {
-                            "Span " (show::id("span/span", span.span)) ", blocks " (show::id("span/start", span.start)) " to " (show::id("span/end", span.end))
-                            ", names the signer " (show::address(page, Chain::L2, "span/signer", &span.signer)) "."
+                            "Span " (show::id("span/span", span.span)) ", blocks "
+                            (show::id("span/start", span.start)) " to " (show::id("span/end", span.end))
+                            ", names the signer "
+                            (show::address(page, Chain::L2, "span/signer", &span.signer)) "."
                         }
                         p.source {
-                            code data-field="span/event/event" data-value=(span.event.event) { (span.event.event) } ", L2 block " (show::id("span/event/l2_block", span.event.l2_block))
-                            ", transaction " (show::transaction(page, Chain::L2, "span/event/transaction", &span.event.transaction))
+                            code data-field="span/event/event" data-value=(span.event.event) {
+                                (span.event.event)
+                            }
+                            ", L2 block " (show::id("span/event/l2_block", span.event.l2_block))
+                            ", transaction "
+                            (show::transaction(page, Chain::L2, "span/event/transaction", &span.event.transaction))
                             ", log " (show::id("span/event/log_index", span.event.log_index))
                         }
                     },
@@ -73,8 +85,10 @@ fn steps(page: &Page, names: &Names, answer: &Answer<BlockAnswer>) -> Markup {
                 }
                 @if let Some(place) = &why.signer_introduced_by {
                     p {
-                        "Its producer " (show::address_or(page, Chain::L2, "block/producer", why.block.producer.as_ref()))
-                        " stands for " (show::sequencer_or(page, names, "block/sequencer", why.block.sequencer)) " since:"
+                        "Its producer "
+                        (show::address_or(page, Chain::L2, "block/producer", why.block.producer.as_ref()))
+                        " stands for "
+                        (show::sequencer_or(page, names, "block/sequencer", why.block.sequencer)) " since:"
                     }
                     (source(page, "signer_introduced_by", place))
                 }
@@ -84,19 +98,26 @@ fn steps(page: &Page, names: &Names, answer: &Answer<BlockAnswer>) -> Markup {
                 li {
                     h3 { "The rate of its epoch" }
                     p {
-                        "It lies in epoch " (show::link("epoch/epoch", epoch.epoch, &page.link(&format!("/epochs/{}", epoch.epoch))))
-                        ", which began " (show::moment("epoch/start", epoch.start)) " with a target of " (show::percent("epoch/target_mrr", &epoch.target_mrr)) " a year. "
+                        "It lies in epoch "
+                        (show::link("epoch/epoch", epoch.epoch, &page.link(&format!("/epochs/{}", epoch.epoch))))
+                        ", which began " (show::moment("epoch/start", epoch.start)) " with a target of "
+                        (show::percent("epoch/target_mrr", &epoch.target_mrr)) " a year. "
                         (show::word("epoch/rate/from", epoch.rate.from.as_str(), rate_text(epoch.rate.from.as_str())))
                     }
                     @if let Some(window) = &epoch.window {
                         p {
-                            "Epoch " (show::link("epoch/window/epoch", window.epoch, &page.link(&format!("/epochs/{}", window.epoch))))
-                            " had Q = " (show::big("epoch/window/stake_seconds", &window.stake_seconds)) " wei·s of capped stake over N = "
+                            "Epoch "
+                            (show::link("epoch/window/epoch", window.epoch, &page.link(&format!("/epochs/{}", window.epoch))))
+                            " had Q = " (show::big("epoch/window/stake_seconds", &window.stake_seconds))
+                            " wei·s of capped stake over N = "
                             (show::count("epoch/window/blocks", window.blocks)) " rewarded blocks."
                         }
                     }
                     @if let Some(reward) = &epoch.rate.reward_per_block_wei {
-                        p { "So each block of the epoch earns " (show::metis_unit("epoch/rate/reward_per_block_wei", reward)) "." }
+                        p {
+                            "So each block of the epoch earns "
+                            (show::metis_unit("epoch/rate/reward_per_block_wei", reward)) "."
+                        }
                     }
                 }
             }
@@ -105,8 +126,14 @@ fn steps(page: &Page, names: &Names, answer: &Answer<BlockAnswer>) -> Markup {
                 li {
                     h3 { "What the contract pays for it" }
                     @match paid.batch {
-                        Some(batch) => p { "Batch " (show::link("paid_by/batch", batch, &page.link(&format!("/batches/{batch}")))) " paid it." },
-                        None => p { "No batch has paid it yet: it is valued at the present reward per block." },
+                        Some(batch) => p {
+                            "Batch "
+                            (show::link("paid_by/batch", batch, &page.link(&format!("/batches/{batch}"))))
+                            " paid it."
+                        },
+                        None => p {
+                            "No batch has paid it yet: it is valued at the present reward per block."
+                        },
                     }
                     @if let Some(place) = &paid.event { (source(page, "paid_by/event", place)) }
                 }
@@ -132,8 +159,12 @@ fn stake_of(page: &Page, stake: &Stake) -> Markup {
         p {
             (show::metis_unit("stake/stake_wei", &stake.stake_wei)) " were locked, of which "
             (show::metis_unit("stake/effective_stake_wei", &stake.effective_stake_wei)) " count"
-            @if cap_is_real(&stake.cap_wei) { ", up to the cap of " (show::metis_unit("stake/cap_wei", &stake.cap_wei)) }
-            ". The sequencer was " (show::word("stake/active", &stake.active.to_string(), if stake.active { "active" } else { "not active" })) "."
+            @if cap_is_real(&stake.cap_wei) {
+                ", up to the cap of " (show::metis_unit("stake/cap_wei", &stake.cap_wei))
+            }
+            ". The sequencer was "
+            (show::word("stake/active", &stake.active.to_string(), if stake.active { "active" } else { "not active" }))
+            "."
         }
         @if let Some(place) = &stake.stake_event { (source(page, "stake/stake_event", place)) }
         @if let Some(place) = &stake.status_event { (source(page, "stake/status_event", place)) }
@@ -151,8 +182,14 @@ fn division_of(division: &Division) -> Markup {
         html! { @for (place, factor) in all.iter().enumerate() { @if place > 0 { " · " } (show::big(&format!("division/{name}/{place}"), factor)) } }
     };
     html! {
-        p.division { "⌊ " (factors("numerators", &division.numerators)) " ∕ ( " (factors("denominators", &division.denominators)) " ) ⌋ = " strong { (show::big("division/quotient_wei", &division.quotient_wei)) } " wei" }
-        p.small { "Rounded down; the remainder is " (show::big("division/remainder", &division.remainder)) "." }
+        p.division {
+            "⌊ " (factors("numerators", &division.numerators)) " ∕ ( "
+            (factors("denominators", &division.denominators)) " ) ⌋ = "
+            strong { (show::big("division/quotient_wei", &division.quotient_wei)) } " wei"
+        }
+        p.small {
+            "Rounded down; the remainder is " (show::big("division/remainder", &division.remainder)) "."
+        }
     }
 }
 
@@ -161,8 +198,10 @@ fn source(page: &Page, at: &str, place: &Place) -> Markup {
     let block = show::id("l1_block", place.l1_block);
     html! {
         p.source data-at=(at) {
-            code data-field="event" data-value=(place.event) { (place.event) } ", L1 block " (page.explained(Chain::L1, "block", &place.l1_block.to_string(), &block))
-            ", " (show::moment("timestamp", place.timestamp)) ", transaction " (show::transaction(page, Chain::L1, "transaction", &place.transaction))
+            code data-field="event" data-value=(place.event) { (place.event) } ", L1 block "
+            (page.explained(Chain::L1, "block", &place.l1_block.to_string(), &block))
+            ", " (show::moment("timestamp", place.timestamp)) ", transaction "
+            (show::transaction(page, Chain::L1, "transaction", &place.transaction))
             ", log " (show::id("log_index", place.log_index))
         }
     }

@@ -16,12 +16,16 @@ pub(crate) async fn epochs(page: Page) -> Made {
         @for (place, served) in answer.is.epochs.iter().enumerate() {
             @let epoch = &served.epoch;
             tr data-at=(format!("epochs/{place}")) {
-                th scope="row" { (show::link("epoch", epoch.epoch, &page.link(&format!("/epochs/{}", epoch.epoch)))) }
+                th scope="row" {
+                    (show::link("epoch", epoch.epoch, &page.link(&format!("/epochs/{}", epoch.epoch))))
+                }
                 td { (show::moment("start", epoch.start)) }
                 td { (finality("is_final", served.is_final)) }
                 td.num { (show::count("blocks", epoch.blocks)) }
                 td.num { (show::metis("reward_wei", &epoch.reward_wei)) }
-                td.num { (show::amount_or("rate/reward_per_block_wei", epoch.rate.reward_per_block_wei.as_ref())) }
+                td.num {
+                    (show::amount_or("rate/reward_per_block_wei", epoch.rate.reward_per_block_wei.as_ref()))
+                }
                 td.num { (show::percent("target_mrr", &epoch.target_mrr)) }
                 td.num { (show::percent_or("realised_mrr", epoch.realised_mrr.as_ref())) }
             }
@@ -46,7 +50,11 @@ pub(crate) async fn epochs(page: Page) -> Made {
     };
     let main = html! {
         h1 { "Epochs" }
-        p.lead { "An epoch of the policy " (page.at().policy.name) " sets what its blocks earn. What one pays follows from an earlier one, so that it is known before its blocks are made." }
+        p.lead {
+            "An epoch of the policy " (page.at().policy.name)
+            " sets what its blocks earn. What one pays follows from an earlier one, so that it is known "
+            "before its blocks are made."
+        }
         (section("epochs", "Epoch by epoch", Some(&answer.url), &body))
     };
     Ok(Shown { title: "Epochs".into(), main })
@@ -82,22 +90,36 @@ pub(crate) async fn epoch(page: Page, number: u64) -> Made {
     let body = html! {
         (facts(&html! {
             (fact("Begins", &show::moment("epoch/start", epoch.start), Some(&html! {
-                @if epoch.is_closed { "it is over" } @else { "it runs: its sums reach up to the last counted block" }
+                @if epoch.is_closed {
+                    "it is over"
+                } @else {
+                    "it runs: its sums reach up to the last counted block"
+                }
             })))
-            (fact("Rewards", &show::metis_unit("epoch/reward_wei", &epoch.reward_wei), Some(&html! { "for " (show::count("epoch/blocks", epoch.blocks)) " rewarded blocks" })))
+            (fact("Rewards", &show::metis_unit("epoch/reward_wei", &epoch.reward_wei), Some(&html! {
+                "for " (show::count("epoch/blocks", epoch.blocks)) " rewarded blocks"
+            })))
             (fact("A block earns", &show::amount_or("epoch/rate/reward_per_block_wei", epoch.rate.reward_per_block_wei.as_ref()), Some(&html! {
                 (show::word("epoch/rate/from", epoch.rate.from.as_str(), super::block::rate_text(epoch.rate.from.as_str())))
-                @if let Some(window) = epoch.rate.window_epoch { " It was epoch " (show::link("epoch/rate/window_epoch", window, &page.link(&format!("/epochs/{window}")))) "." }
+                @if let Some(window) = epoch.rate.window_epoch {
+                    " It was epoch "
+                    (show::link("epoch/rate/window_epoch", window, &page.link(&format!("/epochs/{window}"))))
+                    "."
+                }
             })))
-            (fact("Reached", &show::percent_or("epoch/realised_mrr", epoch.realised_mrr.as_ref()), Some(&html! { "of a target of " (show::percent("epoch/target_mrr", &epoch.target_mrr)) })))
+            (fact("Reached", &show::percent_or("epoch/realised_mrr", epoch.realised_mrr.as_ref()), Some(&html! {
+                "of a target of " (show::percent("epoch/target_mrr", &epoch.target_mrr))
+            })))
             (fact("Sure?", &finality("epoch/is_final", served.is_final), None))
         }))
         (table("What each sequencer earned in the epoch", &head, true, &rows))
         details { summary { "The sums that rates follow from" }
             dl.pairs {
-                dt { "Q, capped stake over time" } dd { (show::big("epoch/stake_seconds", &epoch.stake_seconds)) " wei·s" }
+                dt { "Q, capped stake over time" }
+                dd { (show::big("epoch/stake_seconds", &epoch.stake_seconds)) " wei·s" }
                 dt { "N, rewarded blocks" } dd { (show::count("epoch/blocks", epoch.blocks)) }
-                dt { "W, capped stake by block" } dd { (show::big("epoch/stake_blocks", &epoch.stake_blocks)) " wei·blocks" }
+                dt { "W, capped stake by block" }
+                dd { (show::big("epoch/stake_blocks", &epoch.stake_blocks)) " wei·blocks" }
                 dt { "Digest" } dd { (show::hash("epoch/digest", &epoch.digest)) }
             }
         }

@@ -10,10 +10,16 @@ pub(crate) async fn policies(page: Page) -> Made {
         @for (place, status) in page.status.policies.iter().enumerate() {
             @let at = &status.at;
             tr data-at=(format!("policies/{place}/at")) {
-                th scope="row" { a href=(format!("/?policy={}", crate::page::encoded(&at.policy.name))) { (show::text("policy/name", &at.policy.name)) } }
+                th scope="row" {
+                    a href=(format!("/?policy={}", crate::page::encoded(&at.policy.name))) {
+                        (show::text("policy/name", &at.policy.name))
+                    }
+                }
                 td.num { (show::id("policy/version", at.policy.version.into())) }
                 td { (about(&at.policy.name)) }
-                td.num { @match at.horizon { Some(last) => (show::id("horizon/l2_block", last.l2_block)), None => (show::nothing("horizon")) } }
+                td.num {
+                    @match at.horizon { Some(last) => (show::id("horizon/l2_block", last.l2_block)), None => (show::nothing("horizon")) }
+                }
                 td { (show::short_hash("policy/digest", &at.policy.digest)) }
                 td { (show::short_hash("ledger_root", &at.ledger_root)) }
             }
@@ -33,7 +39,10 @@ pub(crate) async fn policies(page: Page) -> Made {
     };
     let main = html! {
         h1 { "Policies" }
-        p.lead { "A policy is a set of rules by which rewards are computed. Two that have the same digest have the same rules, on every machine." }
+        p.lead {
+            "A policy is a set of rules by which rewards are computed. Two that have the same digest have "
+            "the same rules, on every machine."
+        }
         (section("served", "What this server serves", Some("/v1/status"), &body))
     };
     Ok(Shown { title: "Policies".into(), main })
@@ -42,9 +51,7 @@ pub(crate) async fn policies(page: Page) -> Made {
 /// What a built-in policy answers.
 fn about(name: &str) -> &'static str {
     match name {
-        "guide" => {
-            "What the pool's guide promises: every block of an epoch earns the same, at the target of the guide."
-        }
+        "guide" => "What the pool's guide promises: every block of an epoch earns the same, at its target.",
         "stake-weighted" => {
             "The same money, shared in proportion to the capped stake of who made each block."
         }

@@ -61,7 +61,8 @@ fn row(
                 None => (show::NOTHING),
                 Some((place, produced)) => {
                     span data-at=(format!("production/makers/{place}")) {
-                        (show::count("own_blocks", produced.own_blocks)) " of " (show::count("scheduled_blocks", produced.scheduled_blocks))
+                        (show::count("own_blocks", produced.own_blocks)) " of "
+                        (show::count("scheduled_blocks", produced.scheduled_blocks))
                     }
                 },
             }

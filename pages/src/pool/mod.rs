@@ -15,7 +15,10 @@ use crate::page::{Answer, Made, Names, Page, Shown};
 use crate::show::{self, answers, fact, facts, section};
 use maud::{Markup, html};
 use tally_feed::Refusal;
-use tally_wire::{EpochAnswer, EpochsAnswer, PoolAnswer};
+use tally_wire::{EpochAnswer, PoolAnswer};
+
+/// How many of the last epochs the chart of rates has: a year of them.
+const EPOCHS: u64 = 26;
 
 /// Makes the page.
 pub(crate) async fn page(page: Page) -> Made {
@@ -23,14 +26,15 @@ pub(crate) async fn page(page: Page) -> Made {
     let sequencers = page.sequencers().await?;
     let names = Names::of(&sequencers.is);
     let made = production::Made::ask(&page).await?;
-    let rates = page.ask("/v1/rates?limit=1000").await;
+    let since = page.since_epoch(EPOCHS).await?;
+    let rates = page.ask(&format!("/v1/rates?from={since}&limit=1000")).await;
     let reached = last_closed(&page).await?;
     let main = html! {
         h1 { "The pool" }
         (overview(&page, &pool))
         (members::section(&page, &names, &sequencers, &pool.is, &made, reached.as_ref()))
         (production::section(&page, &names, &made))
-        (rates::section(&rates))
+        (rates::section(&page, &rates))
         (next::section(&page, &names).await)
         (findings::section(&page, &names).await)
         (sync::section(&page))
@@ -40,7 +44,7 @@ pub(crate) async fn page(page: Page) -> Made {
 
 /// The last epoch of the policy that is over; `None` before there is one.
 async fn last_closed(page: &Page) -> Result<Option<Answer<EpochAnswer>>, Refusal> {
-    let epochs: Answer<EpochsAnswer> = page.ask("/v1/epochs?limit=1000").await?;
+    let epochs = page.epochs().await?;
     let last = epochs.is.epochs.iter().rev().find(|served| served.epoch.is_closed);
     match last {
         None => Ok(None),
@@ -52,11 +56,17 @@ async fn last_closed(page: &Page) -> Result<Option<Answer<EpochAnswer>>, Refusal
 fn overview(page: &Page, pool: &Answer<PoolAnswer>) -> Markup {
     let PoolAnswer { contract, policy, statuses, .. } = &pool.is;
     let body = html! {
-        @if pool.is.is_paused { (show::warning(&html! { "the pool is paused: nothing can be claimed, and no call of a member is taken." })) }
+        @if pool.is.is_paused {
+            (show::warning(&html! {
+                "the pool is paused: nothing can be claimed, and no call of a member is taken."
+            }))
+        }
         (facts(&html! {
             (fact("Locked", &show::metis_unit("contract/stake_wei", &contract.stake_wei), Some(&html! {
                 (show::metis("counted_stake_wei", &pool.is.counted_stake_wei)) " counts"
-                @if let Some(cap) = &pool.is.cap_wei { ": active stakes up to " (show::metis("cap_wei", cap)) " each" }
+                @if let Some(cap) = &pool.is.cap_wei {
+                    ": active stakes up to " (show::metis("cap_wei", cap)) " each"
+                }
             })))
             (fact("Sequencers", &html! { (show::count("statuses/Active", statuses.active)) " active" }, Some(&html! {
                 (show::count("statuses/Inactive", statuses.inactive)) " leaving, "
@@ -66,7 +76,9 @@ fn overview(page: &Page, pool: &Answer<PoolAnswer>) -> Markup {
                 "what the contract pays for each block of a batch"
             })))
             (fact("Last batch paid", &html! {
-                a href=(page.link(&format!("/batches/{}", pool.is.last_batch.id))) { (show::id("last_batch/id", pool.is.last_batch.id)) }
+                a href=(page.link(&format!("/batches/{}", pool.is.last_batch.id))) {
+                    (show::id("last_batch/id", pool.is.last_batch.id))
+                }
             }, Some(&html! { "up to span " (show::id("last_batch/endEpoch", pool.is.last_batch.end_epoch)) })))
             (fact("Credited so far", &show::metis_unit("contract/credited_wei", &contract.credited_wei), Some(&html! {
                 (show::metis("contract/claimed_wei", &contract.claimed_wei)) " claimed, "

@@ -12,7 +12,10 @@ pub(super) async fn section(page: &Page, names: &Names) -> Markup {
     let batch = page.ask::<NextBatchAnswer>("/v1/batches/next").await;
     let rate = page.ask::<NextRateAnswer>("/v1/rates/next").await;
     let body = html! {
-        (show::note(&html! { "By what is final alone. Tally holds no key and sends nothing: these are the calls that the pool's operators would have to send." }))
+        (show::note(&html! {
+            "By what is final alone. Tally holds no key and sends nothing: these are the calls that the "
+            "pool's operators would have to send."
+        }))
         div.columns {
             div { h3 { "The next batch" } (batch_of(page, names, &batch)) }
             div { h3 { "The next rate" } (rate_of(page, &rate)) }
@@ -40,9 +43,13 @@ fn batch_of(page: &Page, names: &Names, batch: &Result<Answer<NextBatchAnswer>, 
     html! {
         div data-source=(answer.url) {
             (facts(&html! {
-                (fact("Batch", &show::id("batch", next.batch), Some(&html! { "spans " (show::id("start_span", next.start_span)) " to " (show::id("end_span", next.end_span)) })))
+                (fact("Batch", &show::id("batch", next.batch), Some(&html! {
+                    "spans " (show::id("start_span", next.start_span)) " to "
+                    (show::id("end_span", next.end_span))
+                })))
                 (fact("Pays", &show::metis_unit("total_wei", &next.total_wei), Some(&html! {
-                    (show::count("blocks", next.blocks)) " blocks at " (show::metis("reward_per_block_wei", &next.reward_per_block_wei))
+                    (show::count("blocks", next.blocks)) " blocks at "
+                    (show::metis("reward_per_block_wei", &next.reward_per_block_wei))
                 })))
             }))
             (table("Whom the next batch credits", &[("Sequencer", false), ("Blocks", true), ("METIS", true)], true, &html! {
@@ -55,19 +62,26 @@ fn batch_of(page: &Page, names: &Names, batch: &Result<Answer<NextBatchAnswer>, 
                 }
             }))
             @if let Some(block) = next.paused_since_l1_block {
-                (show::warning(&html! { "the pool is paused since L1 block " (show::id("paused_since_l1_block", block)) ", so the contract would refuse it." }))
+                (show::warning(&html! {
+                    "the pool is paused since L1 block " (show::id("paused_since_l1_block", block))
+                    ", so the contract would refuse it."
+                }))
             }
             @for (place, blocking) in next.blocking.iter().enumerate() {
                 div data-at=(format!("blocking/{place}")) {
                     (show::warning(&html! {
-                        "later spans wait: " (show::count("blocks", blocking.blocks)) " blocks name the signer "
+                        "later spans wait: " (show::count("blocks", blocking.blocks))
+                        " blocks name the signer "
                         (show::address(page, Chain::L2, "signer", &blocking.signer)) ", which the contract cannot credit ("
                         (show::word("why", blocking.why.as_str(), uncreditable(blocking.why.as_str()))) ")."
                     }))
                 }
             }
             @if !next.check_differences.is_empty() {
-                (show::warning(&html! { "Themis' published check would not sign it: " (next.check_differences.len()) " entries are not as it wants." }))
+                (show::warning(&html! {
+                    "Themis' published check would not sign it: " (next.check_differences.len())
+                    " entries are not as it wants."
+                }))
             }
             (call(page, &next.call))
             (answers(&[(&answer.url, false)]))
@@ -100,7 +114,9 @@ fn rate_of(page: &Page, rate: &Result<Answer<NextRateAnswer>, Refusal>) -> Marku
                     (show::difference("difference_wei", &next.difference_wei)) " is proposed"
                 })))
                 (fact("By the blocks of epoch", &show::id("closed_epoch/epoch", next.closed_epoch.epoch), Some(&html! {
-                    (show::count("closed_epoch/blocks", next.closed_epoch.blocks)) " rewarded blocks; the pool reached " (show::percent_or("closed_epoch/realised_mrr", next.closed_epoch.realised_mrr.as_ref()))
+                    (show::count("closed_epoch/blocks", next.closed_epoch.blocks))
+                    " rewarded blocks; the pool reached "
+                    (show::percent_or("closed_epoch/realised_mrr", next.closed_epoch.realised_mrr.as_ref()))
                 })))
             }))
             @match &next.call {
@@ -120,7 +136,10 @@ fn call(page: &Page, call: &Call) -> Markup {
             dl.pairs {
                 dt { "Contract" } dd { (show::address(page, Chain::L1, "contract", &call.contract)) }
                 dt { "Sent by" } dd { (show::address_or(page, Chain::L1, "sender", call.sender.as_ref())) }
-                dt { "Calldata" } dd { code.hash data-field="calldata" data-value=(call.calldata) data-copy { (call.calldata) } }
+                dt { "Calldata" }
+                dd {
+                    code.hash data-field="calldata" data-value=(call.calldata) data-copy { (call.calldata) }
+                }
             }
         }
     }

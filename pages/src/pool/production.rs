@@ -56,19 +56,27 @@ pub(super) fn section(page: &Page, names: &Names, made: &Made) -> Markup {
         @if let (Some(first), Some(last)) = (&all.first, &all.last) {
             p {
                 "Of the last " (show::count("production/blocks", all.blocks)) " counted blocks, "
-                (show::id("production/first/l2_block", first.l2_block)) " to " (show::id("production/last/l2_block", last.l2_block)) ", "
+                (show::id("production/first/l2_block", first.l2_block)) " to "
+                (show::id("production/last/l2_block", last.l2_block)) ", "
                 (show::count("production/unsigned_blocks", all.unsigned_blocks)) " were signed by nobody and "
                 (show::count("production/unscheduled_blocks", all.unscheduled_blocks)) " lay in no span"
                 @if let Some(gap) = &all.longest_gap {
-                    ". The longest time without a block was " (show::duration("production/longest_gap/secs", gap.secs))
+                    ". The longest time without a block was "
+                    (show::duration("production/longest_gap/secs", gap.secs))
                     ", before block " (show::id("production/longest_gap/l2_block", gap.l2_block))
                 }
                 "."
             }
         }
-        @if let Some(blocks) = &made.blocks { (strip(names, &blocks.is, &production.is.spans, &makers(page, names, made))) }
+        @if let Some(blocks) = &made.blocks {
+            (strip(names, &blocks.is, &production.is.spans, &makers(page, names, made)))
+        }
         (spans(page, names, &production.is))
-        @if let Some(blocks) = &made.blocks { (answers(&[(&production.url, true), (&blocks.url, true)])) } @else { (answers(&[(&production.url, true)])) }
+        @if let Some(blocks) = &made.blocks {
+            (answers(&[(&production.url, true), (&blocks.url, true)]))
+        } @else {
+            (answers(&[(&production.url, true)]))
+        }
     };
     show::section("production", "Who makes the blocks", Some(&production.url), &body)
 }
@@ -85,7 +93,9 @@ fn makers(page: &Page, names: &Names, made: &Made) -> Markup {
                 td.num { (show::count("blocks_by_others", one.blocks_by_others)) }
                 td.num { (show::count("unsigned_blocks", one.unsigned_blocks)) }
                 td.num { (show::count("blocks_for_others", one.blocks_for_others)) }
-                td { @match &one.last_made { Some(last) => (show::moment("last_made/timestamp", last.timestamp)), None => (show::nothing("last_made")) } }
+                td {
+                    @match &one.last_made { Some(last) => (show::moment("last_made/timestamp", last.timestamp)), None => (show::nothing("last_made")) }
+                }
             }
         }
     };
@@ -184,7 +194,10 @@ fn spans(page: &Page, names: &Names, answer: &ProductionAnswer) -> Markup {
                 td { (maker(page, names, &span.maker)) }
                 td.num { (show::id("first/l2_block", span.first.l2_block)) }
                 td.num { (show::id("last/l2_block", span.last.l2_block)) }
-                td.num { (show::count("own_blocks", span.own_blocks)) " of " (show::count("scheduled_blocks", span.scheduled_blocks)) }
+                td.num {
+                    (show::count("own_blocks", span.own_blocks)) " of "
+                    (show::count("scheduled_blocks", span.scheduled_blocks))
+                }
             }
         }
     };
@@ -202,7 +215,13 @@ fn spans(page: &Page, names: &Names, answer: &ProductionAnswer) -> Markup {
 fn announced(page: &Page, names: &Names, span: &AnnouncedSpan, runs: bool) -> Markup {
     html! {
         th scope="row" { (show::id("span", span.span)) }
-        td { @if runs { (show::badge("good", &html! { "runs" })) } @else { (show::badge("open", &html! { "to come" })) } }
+        td {
+            @if runs {
+                (show::badge("good", &html! { "runs" }))
+            } @else {
+                (show::badge("open", &html! { "to come" }))
+            }
+        }
         td { (maker(page, names, &span.maker)) }
         td.num { (show::id("first_l2_block", span.first_l2_block)) }
         td.num { (show::id("last_l2_block", span.last_l2_block)) }

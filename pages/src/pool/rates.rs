@@ -10,11 +10,16 @@ use tally_feed::Refusal;
 use tally_wire::{EpochRates, Fraction, RatesAnswer};
 
 /// The section of the pool's page.
-pub(super) fn section(rates: &Result<Answer<RatesAnswer>, Refusal>) -> Markup {
+pub(super) fn section(page: &Page, rates: &Result<Answer<RatesAnswer>, Refusal>) -> Markup {
     let (source, body) = match rates {
-        Ok(rates) => {
-            (Some(rates.url.as_str()), html! { (chart(&rates.is.rates)) (answers(&[(&rates.url, false)])) })
-        }
+        Ok(rates) => (
+            Some(rates.url.as_str()),
+            html! {
+                (chart(&rates.is.rates))
+                p { a href=(page.link("/rates")) { "All rates, and how the reward per block came to be" } }
+                (answers(&[(&rates.url, false)]))
+            },
+        ),
         Err(refusal) => (None, show::note(&html! { (refusal.detail()) "." })),
     };
     show::section("rates", "What is earned on a stake", source, &body)
@@ -84,8 +89,12 @@ fn numbers(rates: &[EpochRates]) -> Markup {
                 td.num { (show::percent("target_mrr", &epoch.target_mrr)) }
                 td.num { (show::percent_or("realised_mrr", epoch.realised_mrr.as_ref())) }
                 td.num { (show::percent_or("paid_mrr", epoch.paid_mrr.as_ref())) }
-                td.num { (show::amount_or("rate/reward_per_block_wei", epoch.rate.reward_per_block_wei.as_ref())) }
-                td.num { (show::metis("on_chain_reward_per_block_wei", &epoch.on_chain_reward_per_block_wei)) }
+                td.num {
+                    (show::amount_or("rate/reward_per_block_wei", epoch.rate.reward_per_block_wei.as_ref()))
+                }
+                td.num {
+                    (show::metis("on_chain_reward_per_block_wei", &epoch.on_chain_reward_per_block_wei))
+                }
                 td.num { (show::count("blocks", epoch.blocks)) }
             }
         }
@@ -149,7 +158,9 @@ pub(crate) fn changes(page: &Page, rates: &[EpochRates]) -> Markup {
         @for (at, change) in all.iter().rev() {
             tr data-at=(at) {
                 th scope="row" { (show::moment("timestamp", change.timestamp)) }
-                td.num { (page.explained(Chain::L1, "block", &change.l1_block.to_string(), &show::id("l1_block", change.l1_block))) }
+                td.num {
+                    (page.explained(Chain::L1, "block", &change.l1_block.to_string(), &show::id("l1_block", change.l1_block)))
+                }
                 td.num { (show::metis("reward_per_block_wei", &change.reward_per_block_wei)) }
             }
         }

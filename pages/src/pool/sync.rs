@@ -20,7 +20,9 @@ pub(super) fn section(page: &Page) -> Markup {
             (head(page, Chain::L1, &format!("{below}/log/l1_head"), at.log.l1_head.as_ref()))
             (head(page, Chain::L1, &format!("{below}/final_l1_head"), at.final_l1_head.as_ref()))
             td.nothing { (show::NOTHING) }
-            td.num { @match ingest.and_then(|ingest| ingest.l1_lag_secs) { Some(secs) => (show::duration("ingest/l1_lag_secs", secs)), None => (show::NOTHING) } }
+            td.num {
+                @match ingest.and_then(|ingest| ingest.l1_lag_secs) { Some(secs) => (show::duration("ingest/l1_lag_secs", secs)), None => (show::NOTHING) }
+            }
         }
         tr {
             th scope="row" { "L2" }
@@ -28,7 +30,9 @@ pub(super) fn section(page: &Page) -> Markup {
             (head(page, Chain::L2, &format!("{below}/log/l2_head"), at.log.l2_head.as_ref()))
             (head(page, Chain::L2, &format!("{below}/final_l2_head"), at.final_l2_head.as_ref()))
             (horizon(page, &format!("{below}/horizon"), at.horizon))
-            td.num { @match ingest.and_then(|ingest| ingest.l2_lag_secs) { Some(secs) => (show::duration("ingest/l2_lag_secs", secs)), None => (show::NOTHING) } }
+            td.num {
+                @match ingest.and_then(|ingest| ingest.l2_lag_secs) { Some(secs) => (show::duration("ingest/l2_lag_secs", secs)), None => (show::NOTHING) }
+            }
         }
     };
     let head = [
@@ -40,12 +44,23 @@ pub(super) fn section(page: &Page) -> Markup {
         ("Log behind by", true),
     ];
     let body = html! {
-        @if ingest.is_none() { (show::note(&html! { "This server follows no chain, so it cannot tell how far the chains themselves are." })) }
-        @else if ingest.is_some_and(|ingest| !ingest.is_running) { (show::warning(&html! { "following the chains failed, and is tried again; the server's operator was told why." })) }
+        @if ingest.is_none() {
+            (show::note(&html! {
+                "This server follows no chain, so it cannot tell how far the chains themselves are."
+            }))
+        }
+        @else if ingest.is_some_and(|ingest| !ingest.is_running) {
+            (show::warning(&html! {
+                "following the chains failed, and is tried again; the server's operator was told why."
+            }))
+        }
         (table("How far the chains, the log and the count are", &head, false, &rows))
         p {
-            "No later block is counted because " (show::word(&format!("{below}/stopped/reason"), at.stopped.reason.as_str(), at.stopped.reason.text()))
-            @if let Some(next) = at.stopped.next_l2_block { " (block " (show::id(&format!("{below}/stopped/next_l2_block"), next)) ")" }
+            "No later block is counted because "
+            (show::word(&format!("{below}/stopped/reason"), at.stopped.reason.as_str(), at.stopped.reason.text()))
+            @if let Some(next) = at.stopped.next_l2_block {
+                " (block " (show::id(&format!("{below}/stopped/next_l2_block"), next)) ")"
+            }
             "."
         }
         (answers(&[("/v1/status", false)]))
@@ -56,7 +71,10 @@ pub(super) fn section(page: &Page) -> Markup {
 fn block(page: &Page, chain: Chain, field: &str, number: u64, timestamp: u64) -> Markup {
     let shown = show::id(field, number);
     html! {
-        td.num { (page.explained(chain, "block", &number.to_string(), &shown)) br; (show::moment(&field.replace("/block", "/timestamp").replace("/l2_block", "/timestamp"), timestamp)) }
+        td.num {
+            (page.explained(chain, "block", &number.to_string(), &shown)) br;
+            (show::moment(&field.replace("/block", "/timestamp").replace("/l2_block", "/timestamp"), timestamp))
+        }
     }
 }
 

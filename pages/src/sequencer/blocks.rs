@@ -46,12 +46,21 @@ pub(crate) async fn page(page: Page, id: u64) -> Made {
         @for (place, served) in answer.is.blocks.iter().enumerate() {
             @let block = &served.block;
             tr data-at=(format!("blocks/{place}")) {
-                th scope="row" { (show::link("l2_block", block.l2_block, &page.link(&format!("/blocks/{}", block.l2_block)))) }
+                th scope="row" {
+                    (show::link("l2_block", block.l2_block, &page.link(&format!("/blocks/{}", block.l2_block))))
+                }
                 td { (show::moment("timestamp", block.timestamp)) }
                 td { (finality("is_final", served.is_final)) }
-                td.num { @match block.epoch { Some(epoch) => (show::link("epoch", epoch, &page.link(&format!("/epochs/{epoch}")))), None => (show::nothing("epoch")) } }
+                td.num {
+                    @match block.epoch { Some(epoch) => (show::link("epoch", epoch, &page.link(&format!("/epochs/{epoch}")))), None => (show::nothing("epoch")) }
+                }
                 td.num { (show::count_or("span", block.span)) }
-                td.num { (show::amount_or("reward_wei", block.reward_wei.as_ref())) @if let Some(why) = &block.unrewarded { " " span.small { (show::word("unrewarded", why.as_str(), why.text())) } } }
+                td.num {
+                    (show::amount_or("reward_wei", block.reward_wei.as_ref()))
+                    @if let Some(why) = &block.unrewarded {
+                        " " span.small { (show::word("unrewarded", why.as_str(), why.text())) }
+                    }
+                }
                 td.num { (show::amount_or("running_total_wei", block.running_total_wei.as_ref())) }
             }
         }
@@ -77,13 +86,26 @@ pub(crate) async fn page(page: Page, id: u64) -> Made {
     let text = |name: &str| page.params.text(name).unwrap_or_default().to_owned();
     let body = html! {
         form.ask method="get" action=(format!("/sequencers/{id}/blocks")) {
-            div { label for="from" { "From L2 block" } input #from name="from" value=(text("from")) inputmode="numeric" maxlength="20"; }
-            div { label for="to" { "To L2 block" } input #to name="to" value=(text("to")) inputmode="numeric" maxlength="20"; }
+            div {
+                label for="from" { "From L2 block" }
+                input #from name="from" value=(text("from")) inputmode="numeric" maxlength="20";
+            }
+            div {
+                label for="to" { "To L2 block" }
+                input #to name="to" value=(text("to")) inputmode="numeric" maxlength="20";
+            }
             @if let Some(policy) = page.other_policy() { input type="hidden" name="policy" value=(policy); }
             button { "Show" }
         }
-        p { "Its blocks among L2 blocks " (show::id("from", answer.is.from)) " to " (show::id("to", answer.is.to)) "." }
-        @if answer.is.blocks.is_empty() { p { "None of these is its." } } @else { (table("Its blocks", &head, true, &rows)) }
+        p {
+            "Its blocks among L2 blocks " (show::id("from", answer.is.from)) " to "
+            (show::id("to", answer.is.to)) "."
+        }
+        @if answer.is.blocks.is_empty() {
+            p { "None of these is its." }
+        } @else {
+            (table("Its blocks", &head, true, &rows))
+        }
         (more_rows(more))
         (answers(&[(&answer.url, true)]))
     };

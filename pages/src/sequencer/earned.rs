@@ -8,10 +8,14 @@ use tally_engine::Wei;
 use tally_feed::Refusal;
 use tally_wire::SequencerEpochsAnswer;
 
+/// How many of the last epochs are shown: two years of them.
+const EPOCHS: u64 = 52;
+
 /// The section.
 pub(super) async fn section(page: &Page, id: u64) -> Result<Markup, Refusal> {
+    let since = page.since_epoch(EPOCHS).await?;
     let answer: Answer<SequencerEpochsAnswer> =
-        page.ask(&format!("/v1/sequencers/{id}/epochs?limit=1000")).await?;
+        page.ask(&format!("/v1/sequencers/{id}/epochs?from={since}&limit={EPOCHS}")).await?;
     let epochs = &answer.is.epochs;
     let bars: Vec<Bar> = epochs
         .iter()
@@ -38,7 +42,9 @@ pub(super) async fn section(page: &Page, id: u64) -> Result<Markup, Refusal> {
     let rows = html! {
         @for (place, epoch) in epochs.iter().enumerate().rev() {
             tr data-at=(format!("epochs/{place}")) {
-                th scope="row" { (show::link("epoch", epoch.epoch, &page.link(&format!("/epochs/{}", epoch.epoch)))) }
+                th scope="row" {
+                    (show::link("epoch", epoch.epoch, &page.link(&format!("/epochs/{}", epoch.epoch))))
+                }
                 td { (show::moment("start", epoch.start)) }
                 td { (finality("is_final", epoch.is_final)) }
                 td.num { (show::count("blocks", epoch.blocks)) }
@@ -66,6 +72,12 @@ pub(super) async fn section(page: &Page, id: u64) -> Result<Markup, Refusal> {
         legend: &legend,
         table: &numbers,
     };
-    let body = html! { (chart.draw()) (answers(&[(&answer.url, true)])) };
+    let body = html! {
+        (chart.draw())
+        @if since > 0 {
+            (show::note(&html! { "The last " (EPOCHS) " epochs; the answer below has them all, from 0 on." }))
+        }
+        (answers(&[(&answer.url, true)]))
+    };
     Ok(show::section("earned", "Epoch by epoch", Some(&answer.url), &body))
 }

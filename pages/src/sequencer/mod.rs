@@ -49,28 +49,51 @@ fn who(page: &Page, answer: &Answer<SequencerAnswer>) -> Markup {
     let contract = &answer.is.sequencer.contract;
     let body = html! {
         (facts(&html! {
-            (fact("State", &show::status("sequencer/status", &one.status), Some(&html! { "since it locked, " (show::moment("sequencer/since", one.since)) })))
+            (fact("State", &show::status("sequencer/status", &one.status), Some(&html! {
+                "since it locked, " (show::moment("sequencer/since", one.since))
+            })))
             (fact("Stake", &show::metis_unit("sequencer/stake_wei", &one.stake_wei), None))
             @if let Some(exit) = &contract.exit {
                 (fact("Exit", &html! { "begun " (show::moment("sequencer/contract/exit/since", exit.since)) }, Some(&html! {
-                    "its stake is free from " span data-countdown=(exit.stake_free_at) { (show::moment("sequencer/contract/exit/stake_free_at", exit.stake_free_at)) } " on, "
+                    "its stake is free from "
+                    span data-countdown=(exit.stake_free_at) {
+                        (show::moment("sequencer/contract/exit/stake_free_at", exit.stake_free_at))
+                    }
+                    " on, "
                     (show::duration("sequencer/contract/exit/delay_secs", exit.delay_secs)) " after it began"
                 })))
             }
         }))
         dl.pairs {
-            dt { "Owner" } dd { (show::address(page, Chain::L1, "sequencer/owner", &one.owner)) " on L1: controls the stake, and sends the calls below" }
-            dt { "Signer" } dd { (show::address_or(page, Chain::L2, "sequencer/signer", one.signer.as_ref())) ": signs its blocks" }
+            dt { "Owner" }
+            dd {
+                (show::address(page, Chain::L1, "sequencer/owner", &one.owner))
+                " on L1: controls the stake, and sends the calls below"
+            }
+            dt { "Signer" }
+            dd {
+                (show::address_or(page, Chain::L2, "sequencer/signer", one.signer.as_ref()))
+                ": signs its blocks"
+            }
             @if one.signers.len() > 1 {
                 dt { "Signers so far" }
                 dd { @for (place, signer) in one.signers.iter().enumerate() {
-                    div data-at=(format!("sequencer/signers/{place}")) { (show::address(page, Chain::L2, "signer", &signer.signer)) " since " (show::moment("since", signer.since)) }
+                    div data-at=(format!("sequencer/signers/{place}")) {
+                        (show::address(page, Chain::L2, "signer", &signer.signer)) " since "
+                        (show::moment("since", signer.since))
+                    }
                 } }
             }
             dt { "Recipient" }
             dd { @match &one.recipient {
-                Some(recipient) => { (show::address(page, Chain::L2, "sequencer/recipient", recipient)) " on L2: gets what is claimed" },
-                None => { (show::nothing("sequencer/recipient")) " none is named: nothing can be claimed, and it cannot leave" },
+                Some(recipient) => {
+                    (show::address(page, Chain::L2, "sequencer/recipient", recipient))
+                    " on L2: gets what is claimed"
+                },
+                None => {
+                    (show::nothing("sequencer/recipient"))
+                    " none is named: nothing can be claimed, and it cannot leave"
+                },
             } }
         }
         (answers(&[(&answer.url, false)]))
@@ -87,13 +110,28 @@ fn acts(page: &Page, answer: &Answer<SequencerAnswer>) -> Markup {
         _ => &[],
     };
     let body = html! {
-        @if actions.is_empty() { p { "It has left: there is nothing more that it could do. Its owner can join anew, with another signer." } }
-        ul.acts {
-            @for action in actions {
-                li { a.act href=(page.link(&format!("/sequencers/{}/{}", one.sequencer, action.word()))) { (action.title()) } span { (action.about()) } }
+        @if actions.is_empty() {
+            p {
+                "It has left: there is nothing more that it could do. Its owner can join anew, with another "
+                "signer."
             }
         }
-        @if !actions.is_empty() { p.small { "Each page first shows what would happen, and whether the contract would take it. Nothing is sent without a wallet of your own." } }
+        ul.acts {
+            @for action in actions {
+                li {
+                    a.act href=(page.link(&format!("/sequencers/{}/{}", one.sequencer, action.word()))) {
+                        (action.title())
+                    }
+                    span { (action.about()) }
+                }
+            }
+        }
+        @if !actions.is_empty() {
+            p.small {
+                "Each page first shows what would happen, and whether the contract would take it. Nothing is "
+                "sent without a wallet of your own."
+            }
+        }
     };
     section("acts", "What its owner can do", None, &body)
 }
@@ -102,8 +140,14 @@ fn acts(page: &Page, answer: &Answer<SequencerAnswer>) -> Markup {
 fn more(page: &Page, id: u64) -> Markup {
     let body = html! {
         ul {
-            li { a href=(page.link(&format!("/sequencers/{id}/statement"))) { "Its statement" } ", in double entry, for any dates, to print or as CSV" }
-            li { a href=(page.link(&format!("/sequencers/{id}/blocks"))) { "Its blocks" } ", and what each earned" }
+            li {
+                a href=(page.link(&format!("/sequencers/{id}/statement"))) { "Its statement" }
+                ", in double entry, for any dates, to print or as CSV"
+            }
+            li {
+                a href=(page.link(&format!("/sequencers/{id}/blocks"))) { "Its blocks" }
+                ", and what each earned"
+            }
         }
     };
     section("more", "More of it", None, &body)

@@ -52,7 +52,11 @@ pub(super) fn section(
                 td { (show::word("kind", one.kind.as_str(), one.kind.text())) }
                 td.num { (show::metis("amount_wei", &one.amount_wei)) }
                 td.num { (show::metis("stake_wei", &one.stake_wei)) }
-                td { @if let Some(hash) = &one.transaction { (show::transaction(page, Chain::L1, "transaction", hash)) } }
+                td {
+                    @if let Some(hash) = &one.transaction {
+                        (show::transaction(page, Chain::L1, "transaction", hash))
+                    }
+                }
             }
         }
     };
@@ -79,13 +83,19 @@ pub(super) fn section(
     };
     let body = html! {
         p {
-            "The contract takes stakes of " span data-source=(pool.url) { (show::metis_unit("min_lock_wei", &pool.is.min_lock_wei)) } " to "
+            "The contract takes stakes of "
+            span data-source=(pool.url) { (show::metis_unit("min_lock_wei", &pool.is.min_lock_wei)) } " to "
             span data-source=(pool.url) { (show::metis_unit("max_lock_wei", &pool.is.max_lock_wei)) }
-            @if let Some(cap) = &pool.is.cap_wei { "; what is above " span data-source=(pool.url) { (show::metis_unit("cap_wei", cap)) } " earns nothing more by the policy" }
+            @if let Some(cap) = &pool.is.cap_wei {
+                "; what is above " span data-source=(pool.url) { (show::metis_unit("cap_wei", cap)) }
+                " earns nothing more by the policy"
+            }
             "."
         }
         (chart.draw())
-        @if statement.is.next.is_some() { (show::note(&html! { "Only the first 1,000 movements are looked at." })) }
+        @if statement.is.next.is_some() {
+            (show::note(&html! { "Only the first 1,000 movements are looked at." }))
+        }
         (answers(&[(&statement.url, true)]))
     };
     show::section("stake", "Its stake", Some(&statement.url), &body)

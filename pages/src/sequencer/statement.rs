@@ -54,11 +54,20 @@ fn form(page: &Page, id: u64) -> Markup {
     let text = |name: &str| page.params.text(name).unwrap_or_default().to_owned();
     html! {
         form.ask method="get" action=(format!("/sequencers/{id}/statement")) {
-            div { label for="from" { "From" } input #from name="from" value=(text("from")) placeholder="2024-01-01" maxlength="40"; }
-            div { label for="to" { "To, without it" } input #to name="to" value=(text("to")) placeholder="2025-01-01" maxlength="40"; }
+            div {
+                label for="from" { "From" }
+                input #from name="from" value=(text("from")) placeholder="2024-01-01" maxlength="40";
+            }
+            div {
+                label for="to" { "To, without it" }
+                input #to name="to" value=(text("to")) placeholder="2025-01-01" maxlength="40";
+            }
             @if let Some(policy) = page.other_policy() { input type="hidden" name="policy" value=(policy); }
             button { "Show" }
-            p.small { "Dates in UTC: a day (2024-07-01), a second (2024-07-01T12:00:00Z), or so long before the latest (-30d). Empty: everything." }
+            p.small {
+                "Dates in UTC: a day (2024-07-01), a second (2024-07-01T12:00:00Z), or so long before the "
+                "latest (-30d). Empty: everything."
+            }
         }
     }
 }
@@ -80,7 +89,10 @@ fn balances(answer: &Answer<StatementAnswer>) -> Markup {
         [("Account", false), ("Opening", true), ("Left it", true), ("Entered it", true), ("Closing", true)];
     let body = html! {
         (table("The accounts, with opening and closing balances in METIS", &head, false, &rows))
-        p.small { "Balances are what entered an account less what left it, since the beginning of the log. All of them together are 0." }
+        p.small {
+            "Balances are what entered an account less what left it, since the beginning of the log. All of "
+            "them together are 0."
+        }
     };
     section("balances", "Accounts", Some(&answer.url), &body)
 }
@@ -93,15 +105,26 @@ fn movements(page: &Page, id: u64, answer: &Answer<StatementAnswer>) -> Markup {
                 th scope="row" { (show::moment("time", one.time)) }
                 td {
                     (show::word("kind", one.kind.as_str(), one.kind.text()))
-                    @if let Some(batch) = one.batch { " " (show::link("batch", batch, &page.link(&format!("/batches/{batch}")))) }
-                    @if let Some(epoch) = one.epoch { ", epoch " (show::link("epoch", epoch, &page.link(&format!("/epochs/{epoch}")))) }
+                    @if let Some(batch) = one.batch {
+                        " " (show::link("batch", batch, &page.link(&format!("/batches/{batch}"))))
+                    }
+                    @if let Some(epoch) = one.epoch {
+                        ", epoch " (show::link("epoch", epoch, &page.link(&format!("/epochs/{epoch}"))))
+                    }
                 }
                 td.num { (show::metis("amount_wei", &one.amount_wei)) }
-                td { code { (show::text("debit", &one.debit)) } " → " code { (show::text("credit", &one.credit)) } }
+                td {
+                    code { (show::text("debit", &one.debit)) } " → "
+                    code { (show::text("credit", &one.credit)) }
+                }
                 td.num { (show::metis("stake_wei", &one.stake_wei)) }
                 td.num { (show::metis("unclaimed_wei", &one.unclaimed_wei)) }
                 td.num { (show::amount_or("accrued_wei", one.accrued_wei.as_ref())) }
-                td { @if let Some(hash) = &one.transaction { (show::transaction(page, Chain::L1, "transaction", hash)) } }
+                td {
+                    @if let Some(hash) = &one.transaction {
+                        (show::transaction(page, Chain::L1, "transaction", hash))
+                    }
+                }
             }
         }
     };
@@ -125,7 +148,11 @@ fn movements(page: &Page, id: u64, answer: &Answer<StatementAnswer>) -> Markup {
         .as_ref()
         .map(|next| page.link(&format!("/sequencers/{id}/statement?cursor={}{dates}", encoded(next))));
     let body = html! {
-        @if answer.is.movements.is_empty() { p { "Nothing moved in this time." } } @else { (table("Everything that moved", &head, false, &rows)) }
+        @if answer.is.movements.is_empty() {
+            p { "Nothing moved in this time." }
+        } @else {
+            (table("Everything that moved", &head, false, &rows))
+        }
         (more_rows(more))
         (answers(&[(&answer.url, true)]))
     };

@@ -40,7 +40,9 @@ fn out(page: &Page, chain: Chain, kind: &str, of: &str) -> Markup {
     match page.explorer(chain, kind, of) {
         None => html! {},
         Some(url) => html! {
-            a.out href=(url) rel="external" aria-label=(format!("In the explorer of {}", chain.name())) { "↗" }
+            a.out href=(url) rel="external" aria-label=(format!("In the explorer of {}", chain.name())) {
+                "↗"
+            }
         },
     }
 }

@@ -39,7 +39,13 @@ pub(crate) fn table(label: &str, head: &[(&str, bool)], sorts: bool, rows: &Mark
         div.scroll role="region" aria-label=(label) tabindex="0" {
             table data-sorts[sorts] {
                 caption.unseen { (label) }
-                thead { tr { @for (title, is_number) in head { th scope="col" class=[is_number.then_some("num")] { (title) } } } }
+                thead {
+                    tr {
+                        @for (title, is_number) in head {
+                            th scope="col" class=[is_number.then_some("num")] { (title) }
+                        }
+                    }
+                }
                 tbody { (rows) }
             }
         }
