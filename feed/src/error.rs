@@ -31,6 +31,11 @@ pub enum FeedError {
         /// Why the sum is impossible.
         error: AmountError,
     },
+    /// What is final of the log adds up, and what is not does not: a branch of the chain that no honest node has.
+    #[error(
+        "what is not final of the log does not add up, and nothing is served until the ingest has replaced it: {0}"
+    )]
+    NotFinal(Box<FeedError>),
     /// An epoch has no end.
     #[error("epoch {epoch} of policy {policy} ends after second {}, the last there is", u64::MAX)]
     NoEnd {

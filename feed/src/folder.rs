@@ -13,7 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tally_claims::{ChainAccounts, Names, Registry, sequencers};
+use tally_claims::{ChainAccounts, ClaimsError, Names, Registry, sequencers};
 use tally_engine::{L1Record, Policy, PoolEvent, PoolState};
 use tally_eventlog::{LogError, LogIdentity, LogReader, LogView, Reach};
 use tally_replay::{Replay, ReplayError, ReplayOptions, Replayed, StateAt, state_at};
@@ -79,8 +79,28 @@ impl Folder {
         self.tellers.iter().map(Teller::rollbacks).collect()
     }
 
-    /// Folds what is new in the log; `None` if nothing is, or there is no log yet.
+    /// Folds what is new in the log; `None` if nothing is, or there is no log yet. Where nothing was folded before and only
+    /// what is not final does not add up, the error is [`FeedError::NotFinal`] if an ingest is at work that may replace it.
     pub(crate) fn advance(&mut self) -> Result<Option<Arc<View>>, FeedError> {
+        let is_first = self.state.is_none();
+        self.fold_news().map_err(|error| {
+            if is_first && self.may_be_made && is_of_events(&error) && self.check_final_part().is_ok() {
+                FeedError::NotFinal(Box::new(error))
+            } else {
+                error
+            }
+        })
+    }
+
+    /// Checks that what is final of the log can be folded, and adds up.
+    fn check_final_part(&self) -> Result<(), FeedError> {
+        let Some(log) = self.open()? else { return Ok(()) };
+        let is_final = log.final_part()?;
+        Replay::new(&self.policies).advance(&is_final, ReplayOptions::default())?;
+        self.contracts(&is_final).map(drop)
+    }
+
+    fn fold_news(&mut self) -> Result<Option<Arc<View>>, FeedError> {
         // Before it is opened: what is put in its place after that is noticed the next time.
         self.notice_exchange();
         let Some(log) = self.open()? else {
@@ -271,6 +291,17 @@ impl Folder {
         let names = self.registry.as_ref().map(|registry| Names::new(registry, &sequencers));
         let (names, batches) = (names.unwrap_or_default(), paid_batches(log, &records)?);
         Ok(PoolContracts { records, pool, accounts, sequencers, names, batches })
+    }
+}
+
+/// Whether an error is of what the log's events say, and not of how the log is stored or of files beside it.
+fn is_of_events(error: &FeedError) -> bool {
+    match error {
+        FeedError::Replay(error) | FeedError::Claims(ClaimsError::Replay(error)) => {
+            !matches!(error, ReplayError::Log(_))
+        }
+        FeedError::Claims(error) => !matches!(error, ClaimsError::Log(_)),
+        error => matches!(error, FeedError::Amount { .. }),
     }
 }
 

@@ -106,7 +106,13 @@ impl Server {
             ended = folding => ended?,
             _ = stop.wait_for(|stop| *stop) => return Ok(None),
         };
-        let first = first?;
+        let first = match first {
+            Err(error @ FeedError::NotFinal(_)) => {
+                tracing::error!("{error}");
+                None
+            }
+            first => first?,
+        };
         let is_ready_public = http.is_ready_public;
         let has_sessions = http.has_sessions && matches!(http.access, Access::Tokens(_));
         let pages = options.pages.map(|pages| ShownProblems { pages, has_sessions });
@@ -265,7 +271,7 @@ impl Folding {
                     self.poll
                 }
                 // A log that cannot be folded from the start is one to look at.
-                Err(error) if is_first => return Err(error),
+                Err(error) if is_first && !matches!(error, FeedError::NotFinal(_)) => return Err(error),
                 Err(error) => {
                     tracing::error!("the log cannot be folded: {error}");
                     self.api.metrics.fold_failed();

@@ -98,3 +98,28 @@ fn a_server_that_is_behind_is_not_ready() {
     assert_eq!(status["policies"][0]["at"]["log"]["l2_head"]["block"], 15_234_502);
     assert_eq!(status["ingest"]["l2_lag_secs"], 0);
 }
+
+/// A log that ends in a branch whose events do not add up, as no honest node has it: a server that follows the chain waits for
+/// the chain's own blocks, and one that does not cannot.
+#[test]
+fn a_branch_that_does_not_add_up_is_waited_out() {
+    let reorg = Some(Reorg { at: 20_220_470, depth: 30, calls: u64::MAX });
+    let options =
+        Options { reorg, l1_head: Some(20_220_470), finalized_lag_blocks: 64, ..Options::default() };
+    let live = Live::start("small-a", &options);
+    let (status, _, err) = live.ingest(&["--l1-to", "20220470"]);
+    assert_eq!(status, 0, "{err}");
+    let log = live.log();
+    let alone = ["serve", "--log", log.to_str().unwrap(), "--listen", "127.0.0.1:0"];
+    let (status, _, err) = crate::support::tally(&alone);
+    assert!(status == 1 && err.contains("wei by the movements"), "{status}: {err}");
+    let mut args = live.args(&["--follow", "--poll-secs", "0.05", "--ready-lag-secs", "1000000"]);
+    args[0] = "serve".into();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let served = Served::with_args(&args);
+    let answer = served.get("/v1/sequencers");
+    assert_eq!((answer.status, &answer.json()["type"]), (503, &"urn:tally:problem:not-ready".into()));
+    live.node.reorganize();
+    served.wait_for("/readyz", |answer| answer.status == 200);
+    assert_eq!(served.get("/v1/sequencers").status, 200);
+}

@@ -18,8 +18,8 @@ pub(super) fn draw(rng: &mut Rng, is_true: bool) -> Vec<Odd> {
     // Twice the same makes a third thing: a log that nobody asked for would come twice.
     let mut names = BTreeSet::new();
     odd.retain(|odd| names.insert(name_of(odd.kind)));
-    // Without batches only the blooms tell whether a block of L1 has logs: all of its logs are compared with one.
-    let has_batches = |odd: &Odd| !matches!(odd.kind, Kind::Batch { above: 1, .. });
+    // Without batches of four calls only the blooms tell whether a block of L1 has logs: all of its logs are compared with one.
+    let has_batches = |odd: &Odd| !matches!(odd.kind, Kind::Batch { above: ..4, .. });
     let spoils_blooms = |odd: &Odd| matches!(odd.kind, Kind::Bloom(_) | Kind::Logs(_, LogChange::Unasked));
     if !odd.iter().all(has_batches) {
         odd.retain(|odd| odd.on == On::L2 || !spoils_blooms(odd));
