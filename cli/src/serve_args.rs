@@ -10,6 +10,7 @@ use tally_feed::Origin;
 use tally_pages::ExplorerUrl;
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(mut_arg("policy", |arg| arg.help(
     "A built-in policy (guide, stake-weighted, locking-pool, operators, fixed-reward) or a policy \
      file; may be repeated. The first is the one that is meant where a request names none"

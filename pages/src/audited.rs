@@ -30,9 +30,12 @@ impl Audited {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What tells the last audit from others; nothing before the first.
-    pub(crate) fn tag(&self) -> Vec<u8> {
-        self.with(|last| last.found.as_ref().map(|found| found.tag.clone()).unwrap_or_default())
+    /// What tells the last audit from others, while it is of another state than this: a page shows another once it is of this
+    /// one. Nothing otherwise, and before the first, which is waited for.
+    pub(crate) fn stale(&self, pinned: &Pinned) -> Vec<u8> {
+        let tag = tag_of(pinned);
+        let found = self.with(|last| last.found.as_ref().map(|found| found.tag.clone()));
+        found.filter(|found| *found != tag).unwrap_or_default()
     }
 
     /// The last audit. Only the first is waited for; if it is not of this state, the next one is begun.

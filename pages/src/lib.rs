@@ -5,7 +5,7 @@
 //!   `data-value` which member of which answer (`data-source` of an element around it) it shows, and exactly.
 //! - Pages are **whole without scripts**. The scripts, which are modules of our own under `assets/`, fetch a page again when
 //!   the state changed, copy addresses, show local times, and talk to wallets.
-//! - Nothing comes **from elsewhere**, and nothing is inline: the policy in [`headers`] forbids both.
+//! - Nothing comes **from elsewhere**, and nothing is inline: the policy in their headers forbids both.
 //! - What a page shows of **others** (names of a registry, what somebody asks for) is text and never markup.
 
 mod act;

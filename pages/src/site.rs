@@ -89,7 +89,7 @@ impl Site {
     ) -> Result<Response, Refusal> {
         let pinned = self.api.now()?;
         let status: StatusAnswer = pinned.ask("/v1/status").await?;
-        let tag = tag(&pinned, &status, &self.audited.tag());
+        let tag = tag(&pinned, &status, &self.audited.stale(&pinned));
         let etag = HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""));
         if headers.get(header::IF_NONE_MATCH).is_some_and(|value| value == etag) {
             return Ok(guarded((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response()));

@@ -20,10 +20,10 @@ use utoipa::IntoParams;
 pub(super) struct WhatIfParams {
     /// The target for the mining reward rate, at all times: `0.15` stands for 15 % a year. The policy's own, with their dates,
     /// if nothing is said.
-    #[param(required = false, value_type = String, pattern = "^[01]([.][0-9]{1,18})?$")]
+    #[param(required = false, value_type = String, pattern = "^[0-9]([.][0-9]{1,18})?$")]
     mrr: Option<Target>,
     /// The cap, in wei: stake above it does not count.
-    #[param(required = false, value_type = String, pattern = "^[0-9]{1,77}$")]
+    #[param(required = false, value_type = String, pattern = "^[1-9][0-9]{0,59}$")]
     cap_wei: Option<Amount>,
     /// `flat`, or `stake-weighted`.
     #[param(required = false, value_type = String, pattern = "^(flat|stake-weighted)$")]
@@ -40,10 +40,10 @@ impl TryFrom<String> for Target {
 
     fn try_from(text: String) -> Result<Self, String> {
         let (whole, decimals) = text.split_once('.').unwrap_or((&text, "0"));
-        let is_decimals =
-            (1..=18).contains(&decimals.len()) && decimals.bytes().all(|byte| byte.is_ascii_digit());
-        if !["0", "1"].contains(&whole) || !is_decimals {
-            return Err("a target is a rate of a year, below 2, as a decimal number such as 0.15".into());
+        let is_all = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        // A rate of ten times the stake a year is a mistake.
+        if whole.len() != 1 || !(1..=18).contains(&decimals.len()) || !is_all(whole) || !is_all(decimals) {
+            return Err("a target is a rate of a year below 10, of up to 18 decimals, such as 0.15".into());
         }
         Mrr::from_decimal(&text).map(Self).map_err(|error| error.to_string())
     }

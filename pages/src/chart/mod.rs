@@ -20,6 +20,9 @@ use scale::Scale;
 const WIDTH: u64 = 1_000;
 const HEIGHT: u64 = 240;
 
+/// More texts than so many stand each below its own part of a picture; fewer say where it begins and ends.
+const ENDS: usize = 3;
+
 /// A picture with its heading, its axes, its legend and its table.
 struct Frame<'a> {
     id: &'a str,
@@ -53,7 +56,7 @@ impl Frame<'_> {
                         @for y in [0, HEIGHT / 2, HEIGHT] { path.grid d={ "M0 " (y) "H" (WIDTH) } {} }
                         (picture)
                     }
-                    div.below aria-hidden="true" { @for text in *below { span { (text) } } }
+                    div.below.each[below.len() > ENDS] aria-hidden="true" { @for text in *below { span { (text) } } }
                 }
                 details { summary { "The numbers of this chart" } (table) }
             }

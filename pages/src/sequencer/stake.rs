@@ -39,7 +39,7 @@ pub(super) fn section(
     let mut lines = vec![Line { class: "policy", name: "its stake".into(), steps }];
     lines.push(Line {
         class: "target",
-        name: "the least that can be locked".into(),
+        name: "the least that can be locked now".into(),
         steps: level(&pool.is.min_lock_wei),
     });
     if let Some(cap) = &pool.is.cap_wei {
@@ -75,7 +75,7 @@ pub(super) fn section(
     let chart = Lines {
         id: "stake-chart",
         title: "Its stake, METIS",
-        about: "The stake over time, beside the least that can be locked and the cap of the policy.",
+        about: "The stake over time, beside the least that can be locked now and the cap of the policy.",
         unit: Unit::Metis,
         all: &lines,
         hints: &[],

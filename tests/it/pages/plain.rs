@@ -2,7 +2,7 @@
 
 use crate::serve::http::{Answer, request};
 use crate::serve::{Served, log_of};
-use crate::support::tally;
+use crate::support::{tally, times};
 
 const HTML: (&str, &str) = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
 
@@ -185,4 +185,79 @@ fn pages_can_be_left_out() {
     let answer = get(&served, "/", &[HTML]);
     assert_eq!((answer.status, answer.header("content-type")), (404, Some("application/problem+json")));
     assert_eq!(served.get("/v1/pool").status, 200);
+}
+
+/// What a stranger may write anywhere in an address.
+const PARTS: [&str; 18] = [
+    "1",
+    "0",
+    "18446744073709551615",
+    "99999999999999999999",
+    "-1",
+    "%3Cscript%3Ewindow.taken%3D1%3C/script%3E",
+    "%22%3E%3Cimg%20src=x%20onerror=alert(1)%3E",
+    "%E2%80%AE%E2%81%A6evil",
+    "%00",
+    "%FF%FE",
+    "guide",
+    "locking-pool",
+    "0x00000000000000000000000000000000000000aa",
+    "15222407",
+    "100k",
+    "15%25",
+    "2024-07-01",
+    "..%2F..%2Fetc%2Fpasswd",
+];
+
+/// The addresses of pages, with `*` where a part goes.
+const PLACES: [&str; 24] = [
+    "/",
+    "/?policy=*",
+    "/find?for=*",
+    "/sequencers/*",
+    "/sequencers/*/statement?from=*&to=*",
+    "/sequencers/1/statement?cursor=*",
+    "/sequencers/1/blocks?from=*&to=*",
+    "/sequencers/*/claim?eth=*&l2_gas=*",
+    "/sequencers/1/increase?amount=*&with_rewards=*",
+    "/sequencers/1/withdraw?amount=*",
+    "/sequencers/1/recipient?recipient=*&again=*",
+    "/sequencers/1/*",
+    "/join?owner=*&pubkey=*&amount=*&recipient=*",
+    "/blocks/*",
+    "/epochs/*",
+    "/epochs?from=*",
+    "/batches/*",
+    "/batches?from=*",
+    "/rates?from=*",
+    "/audit?cursor=*",
+    "/what-if?mrr=*&cap=*&allocation=*",
+    "/check?*",
+    "/assets/*/*",
+    "/*",
+];
+
+/// Whatever is asked for, in a long run a hundred thousand times: no page breaks, and nothing that was asked for becomes
+/// markup.
+#[test]
+fn no_question_breaks_a_page() {
+    let (_dir, served) = served(&["--policy", "guide", "--policy", "locking-pool"]);
+    let questions = times(3_000, 100_000);
+    let seed = fastrand::u64(..);
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..questions {
+        let mut path = random.choice(PLACES).unwrap().to_owned();
+        while path.contains('*') {
+            path = path.replacen('*', random.choice(PARTS).unwrap(), 1);
+        }
+        let answer = get(&served, &path, &[HTML]);
+        assert!(
+            answer.status < 500,
+            "seed {seed}: {path} is answered with {}: {}",
+            answer.status,
+            answer.body
+        );
+        let is_taken = answer.body.contains("<script>") || answer.body.contains("<img src=x");
+        assert!(!is_taken, "seed {seed}: {path} becomes markup");
+    }
 }
