@@ -90,7 +90,11 @@ say "memory at the start" "$(memory_kib) KiB"
 busy requests
 say "requests" "$line"
 # As many requests are under way, over 8 connections.
-h2load --h2 -t1 -c8 -m8 -D"$secs" "http://$address/v1/sequencers/1" >"$work/h2load"
+h2load -t1 -c8 -m8 -D"$secs" "http://$address/v1/sequencers/1" >"$work/h2load"
+if ! grep -qE '^status codes: [1-9][0-9]* 2xx, 0 3xx, 0 4xx, 0 5xx' "$work/h2load"; then
+    say "requests over HTTP/2" "not everybody was answered"
+    exit 1
+fi
 line=$(sed -n 's/^finished in [^,]*, \([^,]*\),.*/\1/p; s/^status codes: \(.*\)/\1/p' "$work/h2load" | paste -sd' ')
 say "requests over HTTP/2" "$line"
 beside readers "$readers" busy_beside

@@ -177,6 +177,13 @@ impl PolicyView {
         !self.is_on_chain() && last.is_some_and(|last| last.epoch > epoch)
     }
 
+    /// Whether the blocks of an epoch are all final: a final block lies in a later one.
+    pub(crate) fn has_final_after(&self, epoch: EpochIndex, final_reach: Reach) -> bool {
+        let mut epochs = self.replayed.ledger.epochs.iter();
+        let next = epochs.find(|other| other.epoch > epoch).map(|next| next.start);
+        next.zip(final_reach.l2).is_some_and(|(next, head)| head.timestamp >= next)
+    }
+
     /// Whether the contract pays what the policy gives, so that there are no distributions.
     pub(crate) fn is_on_chain(&self) -> bool {
         self.replayed.policy.allocation() == Allocation::OnChain

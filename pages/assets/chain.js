@@ -3,8 +3,11 @@
 /** How often a node is asked whether something has happened, in milliseconds. */
 const POLL_MS = 1_500;
 
-/** How many blocks back a transaction is looked for that took the place of ours. */
-const LOOK_BACK = 20n;
+/** In how many blocks at most a transaction is looked for that took the place of ours. */
+const LOOK_BACK = 500n;
+
+/** How often a mined number has to be seen without a receipt before something else is looked for in its place. */
+const PATIENCE = 4;
 
 /** Why something was not done, in words for people. */
 export class Refused extends Error {}
@@ -31,7 +34,7 @@ export async function ask(provider, method, params = []) {
 
 function inWords(error, method) {
   const code = error?.code ?? error?.data?.code;
-  if (code === 4001 || code === "ACTION_REJECTED") return new Refused("You rejected it in the wallet. Nothing was sent.");
+  if (code === 4001 || code === "ACTION_REJECTED") return new Refused("You rejected it in the wallet.");
   if (code === 4100) return new Refused("The wallet does not let this page use the account: allow it in the wallet, and try again.");
   if (code === 4900 || code === 4901) return new Refused("The wallet is not connected to the chain: check its network, and try again.");
   if (code === -32002) return new Refused("The wallet has a question open already: answer it there first.");
@@ -84,68 +87,98 @@ export async function onChain(provider, id) {
     await provider.request({ method: "wallet_switchEthereumChain", params: [{ chainId: wanted }] });
   } catch (error) {
     if (error?.code === 4902) throw new Refused(`The wallet does not know the chain ${id}: add it in the wallet, and try again.`);
-    if (error?.code === 4001) throw new Refused(`The wallet is on another chain, and you rejected the change to chain ${id}. Nothing was sent.`);
+    if (error?.code === 4001) throw new Refused(`The wallet is on another chain, and you rejected the change to chain ${id}.`);
     throw inWords(error, "wallet_switchEthereumChain");
   }
   if (!(await is())) throw new Refused(`The wallet is still on another chain than ${id}.`);
 }
 
-/** Sends a transaction that was tried before, and waits until it is in a block. `tell` is told of each step. */
-export async function send(provider, transaction, tell) {
-  await ask(provider, "eth_call", [transaction, "latest"]);
-  const estimate = BigInt(await ask(provider, "eth_estimateGas", [transaction]));
-  // A batch that is paid meanwhile makes a call cost more.
-  const gas = hex(estimate + estimate / 5n);
-  tell.step("Waiting for you to confirm it in the wallet");
-  const from = BigInt(await ask(provider, "eth_blockNumber"));
-  const nonce = await ask(provider, "eth_getTransactionCount", [transaction.from, "pending"]);
-  const hash = await ask(provider, "eth_sendTransaction", [{ ...transaction, gas }]);
-  tell.done(`Sent, transaction ${hash}`);
-  tell.step("Pending: waiting for a block to take it");
-  return mined(provider, { ...transaction, hash, nonce, from: transaction.from.toLowerCase() }, from, tell);
-}
-
-async function mined(provider, sent, since, tell) {
-  let { hash, nonce } = sent;
-  let gone = 0;
-  for (;;) {
-    const receipt = await ask(provider, "eth_getTransactionReceipt", [hash]);
-    if (receipt) {
-      if (BigInt(receipt.status) === 1n) return receipt;
-      let why = "it gave no reason";
-      try {
-        await provider.request({ method: "eth_call", params: [{ from: sent.from, to: sent.to, data: sent.data, value: sent.value }, receipt.blockNumber] });
-      } catch (error) {
-        why = revert(error) ?? why;
-      }
-      throw new Refused(`It was mined in L1 block ${BigInt(receipt.blockNumber)}, and the contract reverted it: ${why}. Only gas was spent.`);
-    }
-    // The wallet may have given it another number than the next one.
-    nonce = (await ask(provider, "eth_getTransactionByHash", [hash]))?.nonce ?? nonce;
-    if (BigInt(await ask(provider, "eth_getTransactionCount", [sent.from, "latest"])) > BigInt(nonce)) {
-      // Its receipt may come a moment later than its number is used up.
-      gone += 1;
-      if (gone > 2) {
-        const other = await inItsPlace(provider, sent, nonce, since);
-        if (!other) throw new Refused("Another transaction of the account took its place, with the same number. This one will not be mined.");
-        const same = other.to?.toLowerCase() === sent.to.toLowerCase() && other.input === sent.data;
-        if (!same) throw new Refused(`It was replaced in the wallet by another transaction, ${other.hash}: it was cancelled, or changed. The call was not made.`);
-        tell.done(`Replaced in the wallet by the same call, transaction ${other.hash}`);
-        tell.step("Pending: waiting for a block to take it");
-        hash = other.hash;
-        gone = 0;
-      }
+/** Asks what has to be answered in the end: whatever a node says against it, it is asked again. */
+async function insist(provider, method, params, tell) {
+  for (let failures = 0; ; failures += 1) {
+    try {
+      return await provider.request({ method, params });
+    } catch (error) {
+      if (failures === 1) tell.step(`Pending: the wallet's node does not answer, and is asked again (${error?.message ?? error})`);
     }
     await sleep(POLL_MS);
   }
 }
 
-/** The transaction of the same account with the same number that was mined. */
-async function inItsPlace(provider, sent, nonce, since) {
-  const head = BigInt(await ask(provider, "eth_blockNumber"));
-  const first = head - LOOK_BACK > since ? head - LOOK_BACK : since;
-  for (let number = head; number >= first && number >= 0n; number -= 1n) {
-    const block = await ask(provider, "eth_getBlockByNumber", [hex(number), true]);
+/** Sends a transaction that was tried before, and waits until it is in a block. `tell` is told of each step. */
+export async function send(provider, chain, transaction, tell) {
+  await ask(provider, "eth_call", [transaction, "latest"]);
+  const estimate = BigInt(await ask(provider, "eth_estimateGas", [transaction]));
+  // A batch that is paid meanwhile makes a call cost more.
+  const gas = hex(estimate + estimate / 5n);
+  const since = BigInt(await ask(provider, "eth_blockNumber"));
+  const nonce = await ask(provider, "eth_getTransactionCount", [transaction.from, "pending"]);
+  // Account and chain may have been changed in the wallet since they were looked at.
+  await account(provider, transaction.from);
+  await onChain(provider, chain);
+  tell.step("Waiting for you to confirm it in the wallet");
+  const hash = await ask(provider, "eth_sendTransaction", [{ ...transaction, gas, chainId: hex(chain) }]);
+  tell.sent();
+  tell.done(`Sent, transaction ${hash}`);
+  tell.step("Pending: waiting for a block to take it");
+  return mined(provider, chain, { ...transaction, hash, nonce, since, from: transaction.from.toLowerCase() }, tell);
+}
+
+/** Waits for the receipt. Only a receipt, or another transaction that is seen in its place, says that it failed. */
+async function mined(provider, chain, sent, tell) {
+  let { hash, nonce } = sent;
+  let gone = 0;
+  const get = (method, params) => insist(provider, method, params, tell);
+  for (;; await sleep(POLL_MS)) {
+    if (BigInt(await get("eth_chainId", [])) !== BigInt(chain)) {
+      tell.step(`Pending: the wallet is on another network now; change it back to chain ${chain} to see what becomes of ${hash}`);
+      continue;
+    }
+    const receipt = await get("eth_getTransactionReceipt", [hash]);
+    if (receipt) {
+      if (BigInt(receipt.status) === 1n) return receipt;
+      throw new Refused(`It was mined in L1 block ${BigInt(receipt.blockNumber)}, and the contract reverted it: ${await why(provider, sent, receipt)}. Only gas was spent.`);
+    }
+    // The wallet may have given it another number than the next one.
+    nonce = (await get("eth_getTransactionByHash", [hash]))?.nonce ?? nonce;
+    if (BigInt(await get("eth_getTransactionCount", [sent.from, "latest"])) <= BigInt(nonce)) continue;
+    // Its receipt may come a moment later than its number is used up.
+    gone += 1;
+    if (gone < PATIENCE) continue;
+    const other = await inItsPlace(get, sent, nonce);
+    if (other?.hash === hash) {
+      gone = 0;
+      continue;
+    }
+    if (!other) {
+      throw new Refused(`What became of ${hash} cannot be told here: its number is used up, and no block since shows by what. Look at the account in an explorer before you send anything again.`);
+    }
+    const data = other.input ?? other.data;
+    const same = other.to?.toLowerCase() === sent.to.toLowerCase() && data === sent.data && BigInt(other.value) === BigInt(sent.value);
+    if (!same) throw new Refused(`It was replaced in the wallet by another transaction, ${other.hash}: it was cancelled, or changed. The call was not made.`);
+    tell.done(`Replaced in the wallet by the same call, transaction ${other.hash}`);
+    tell.step("Pending: waiting for a block to take it");
+    hash = other.hash;
+    gone = 0;
+  }
+}
+
+/** Why a transaction was reverted, as far as a call in its block tells. */
+async function why(provider, sent, receipt) {
+  try {
+    await provider.request({ method: "eth_call", params: [{ from: sent.from, to: sent.to, data: sent.data, value: sent.value }, receipt.blockNumber] });
+  } catch (error) {
+    return revert(error) ?? "it gave no reason";
+  }
+  return "it gave no reason";
+}
+
+/** The transaction of the same account with the same number that was mined since ours was sent; `null` if none is seen. */
+async function inItsPlace(get, sent, nonce) {
+  const head = BigInt(await get("eth_blockNumber", []));
+  const last = head < sent.since + LOOK_BACK ? head : sent.since + LOOK_BACK;
+  for (let number = sent.since; number <= last; number += 1n) {
+    const block = await get("eth_getBlockByNumber", [hex(number), true]);
     const found = block?.transactions?.find((one) => one.from?.toLowerCase() === sent.from && BigInt(one.nonce) === BigInt(nonce));
     if (found) return found;
   }

@@ -54,9 +54,10 @@ function element(name, className, text) {
   return made;
 }
 
-/** Tells of steps, each with its time. */
+/** Tells of steps, each with its time, and of what was sent if one fails. */
 function teller(list) {
   let open = null;
+  let sent = "Nothing was sent.";
   const put = (text, className) => {
     const item = open ?? list.appendChild(element("li"));
     open = null;
@@ -67,7 +68,9 @@ function teller(list) {
   return {
     step: (text) => (open = put(`${text} …`, "")),
     done: (text) => put(text, "done"),
-    failed: (text) => put(text, "failed"),
+    sent: () => (sent = ""),
+    approved: (text) => (sent = text),
+    failed: (text) => put(`${text} ${sent}`.trimEnd(), "failed"),
   };
 }
 
@@ -101,7 +104,7 @@ async function go(call, provider, tell) {
   const transaction = { from, to: call.to, data: call.data, value: hex(call.value ?? 0) };
   if (call.approveTo) await approve(call, provider, from, tell);
   tell.step("Trying the call, without sending it");
-  const receipt = await send(provider, transaction, tell);
+  const receipt = await send(provider, call.chain, transaction, tell);
   const block = BigInt(receipt.blockNumber);
   tell.done(`Mined in L1 block ${block}`);
   tell.step("Waiting until the log of this server has that block");
@@ -124,7 +127,7 @@ async function askConditions(call, provider, tell) {
     tell.step(`Asking the chain: ${about}`);
     const answer = await ask(provider, "eth_call", [{ to: field("to"), data: field("data") }, "latest"]);
     const wanted = field("wanted/value");
-    if (!found(BigInt(answer), wanted && BigInt(wanted))) throw new Refused(`The chain says that it is not so: ${about}. Nothing was sent.`);
+    if (!found(BigInt(answer), wanted && BigInt(wanted))) throw new Refused(`The chain says that it is not so: ${about}.`);
     tell.done(`The chain says: ${about}`);
   }
 }
@@ -154,6 +157,8 @@ async function approve(call, provider, from, tell) {
     return;
   }
   tell.step("Approving exactly this amount of METIS to the escrow");
-  const receipt = await send(provider, { from, to: call.approveTo, data: call.approveData, value: "0x0" }, tell);
-  tell.done(`Approved in L1 block ${BigInt(receipt.blockNumber)}`);
+  const receipt = await send(provider, call.chain, { from, to: call.approveTo, data: call.approveData, value: "0x0" }, tell);
+  const block = BigInt(receipt.blockNumber);
+  tell.done(`Approved in L1 block ${block}`);
+  tell.approved(`The approval in L1 block ${block} stands: the escrow may take that much METIS from this account. The call itself was not made.`);
 }

@@ -24,7 +24,7 @@ async function node(method, params) {
 }
 
 /** What the wallet does otherwise than a good one. */
-const wallet = { account: owner, chain: null, mode: "good", asked: [] };
+const wallet = { account: owner, chain: null, mode: "good", asked: [], token: null, fails: 0 };
 const error = (code, message) => ({ error: { code, message } });
 
 async function request(method, params) {
@@ -39,7 +39,9 @@ async function request(method, params) {
       wallet.chain = null;
       return { result: null };
     case "eth_sendTransaction": {
-      if (wallet.mode === "rejects") return error(4001, "User rejected the request.");
+      if (wallet.mode === "rejects" || (wallet.mode === "approves" && params[0].to.toLowerCase() !== wallet.token)) return error(4001, "User rejected the request.");
+      wallet.token ??= params[0].to.toLowerCase();
+      if (params[0].chainId !== (await node("eth_chainId", [])).result) return error(-32602, "a transaction of another chain");
       const { result: nonce } = await node("eth_getTransactionCount", [params[0].from, "latest"]);
       const sent = await node(method, [{ ...params[0], nonce, gasPrice: "0x77359400" }]);
       if (wallet.mode === "cancels") await node(method, [{ from: params[0].from, to: params[0].from, nonce, gas: "0x5208", gasPrice: "0xee6b2800" }]);
@@ -47,6 +49,10 @@ async function request(method, params) {
       setTimeout(() => node("evm_mine", []), 200);
       return sent;
     }
+    case "eth_getTransactionReceipt":
+      // A node that is overloaded for a while says nothing of what becomes of a transaction.
+      wallet.fails += 1;
+      return wallet.fails % 3 === 1 ? error(-32005, "too many requests") : node(method, params);
     default:
       return node(method, params);
   }
@@ -114,9 +120,9 @@ wallet.account = owner;
 [wallet.chain, wallet.mode] = ["0x1", "stays"];
 await refused(join, /on another chain, and you rejected the change/);
 [wallet.chain, wallet.mode] = ["0x1", "rejects"];
-await refused(join, /You rejected it in the wallet/);
+await refused(join, /You rejected it in the wallet\. Nothing was sent\./);
 wallet.mode = "cancels";
-await refused(join, /replaced in the wallet by another transaction.*cancelled/);
+await refused(join, /replaced in the wallet by another transaction.*cancelled.*The call was not made\.(?! Nothing)/);
 
 // Joining takes an approval of the exact amount first. The wallet is sped up on the way.
 wallet.mode = "hurries";

@@ -37,15 +37,19 @@ class Wrong(Exception):
 
 
 # Below those that the system gives to whoever asks for any: a server that is killed comes back at its port.
-PORTS = range(12_000, 32_000)
+PORTS = range(22_000, 32_000)
+
+
+given = set()
 
 
 def free_port():
-    """Returns a port at which nobody listens, and that nobody is given by chance."""
+    """Returns a port at which nobody listens, that nobody is given by chance, and that was not returned before."""
     while True:
         try:
-            port = random.SystemRandom().choice(PORTS)
+            port = random.SystemRandom().choice([port for port in PORTS if port not in given])
             with socket.create_server(("127.0.0.1", port)):
+                given.add(port)
                 return port
         except OSError:
             continue

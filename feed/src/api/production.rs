@@ -109,10 +109,7 @@ fn epochs_of(
             None => tally_replay::Production::default(),
             Some(range) => reader.of(range).map_err(failed)?,
         };
-        let last = made.range.map(|(_, last)| last.block);
-        // Of an epoch that is not over, blocks are still to come.
-        let is_over = policy.replayed.ledger.epochs.last().is_some_and(|last| epoch < last.epoch);
-        let is_final = is_over && last <= moment.view.final_reach.l2.map(|head| head.block);
+        let is_final = policy.has_final_after(epoch, moment.view.final_reach);
         let production = Production::of(&made, only).map_err(failed)?;
         let production = EpochProduction { epoch: Some(epoch.0), production };
         Ok(ServedEpochProduction { production, is_final })

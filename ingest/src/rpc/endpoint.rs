@@ -273,7 +273,8 @@ impl Endpoint {
                 // It may be the batch that is refused, or what is asked for in it.
                 self.answers_apart(&calls).await?;
                 tracing::debug!(endpoint = self.name, "no batches of {} calls: {fault}", calls.len());
-                self.batch_calls.refused(to_u64(calls.len()));
+                // Tried four times, with pauses, while each call alone was answered: that is no chance.
+                self.batch_calls.is_too_much(to_u64(calls.len()));
                 return Ok(None);
             }
             if part.len() == 1 || is_second || matches!(fault.kind, FaultKind::Busy | FaultKind::Connect) {

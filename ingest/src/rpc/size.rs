@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// After so many good answers of a full size, once one was refused, more is asked for again.
 const PATIENCE_FIRST: u32 = 16;
 
-/// The most good answers to wait for. Of an endpoint with a hard limit one request in a thousand is wasted.
+/// The most good answers to wait for. Of an endpoint with a hard limit about one request in 30 is wasted.
 const PATIENCE_MAX: u32 = 1_024;
 
 /// So many failures in a row are of the size, whatever their words.
@@ -39,8 +39,8 @@ struct State {
     suspected: Option<(u64, u32)>,
     /// What was asked for before the first of such failures; it is asked for again as soon as less is given.
     before: Option<u64>,
-    /// Whether more is being tried than was taken for too much.
-    is_trial: bool,
+    /// The size that is being tried though so much, or less, was taken for too much before.
+    trial: Option<u64>,
 }
 
 impl Size {
@@ -57,7 +57,7 @@ impl Size {
             is_proven: true,
             suspected: None,
             before: None,
-            is_trial: false,
+            trial: None,
         };
         Self(Mutex::new(state))
     }
@@ -81,16 +81,22 @@ impl Size {
         if state.suspected.is_some_and(|(suspected, _)| size >= suspected) {
             state.suspected = None;
         }
+        if state.trial.is_some_and(|trial| size >= trial) {
+            state.trial = None;
+        }
+        if let Some(before) = state.before {
+            // Also an answer that was under way when less was asked for shows that the endpoint gives so much.
+            if size >= before {
+                (state.before, state.now) = (None, state.now.max(before));
+            } else if size >= state.now {
+                state.now = size.saturating_mul(2).min(before);
+            }
+            return;
+        }
         // Only a full size shows that the endpoint gives so much.
         if size < state.now {
             return;
         }
-        state.is_trial = false;
-        if let Some(before) = state.before.filter(|before| size < *before) {
-            state.now = size.saturating_mul(2).min(before);
-            return;
-        }
-        state.before = None;
         state.good = state.good.saturating_add(1);
         if state.good < state.patience {
             return;
@@ -107,7 +113,7 @@ impl Size {
             None => now.saturating_mul(2),
         };
         state.now = next.min(state.max);
-        state.is_trial = state.patience > 1;
+        state.trial = (state.patience > 1).then_some(state.now);
         if state.patience > PATIENCE_FIRST {
             state.patience /= 2;
         }
@@ -124,12 +130,20 @@ impl Size {
             Some((suspected, times)) if suspected == size => times.saturating_add(1),
             _ => 1,
         };
-        if state.is_trial || times >= REFUSALS {
+        if state.trial == Some(size) || times >= REFUSALS {
             state.make_smaller(size);
         } else {
             state.suspected = Some((size, times));
             state.before = state.before.or(Some(state.now));
             state.now = size / 2;
+        }
+    }
+
+    /// So much was asked for, and is too much beyond doubt.
+    pub(crate) fn is_too_much(&self, size: u64) {
+        let mut state = self.state();
+        if size <= state.now && size > 1 {
+            state.make_smaller(size);
         }
     }
 
@@ -157,7 +171,7 @@ impl State {
         if self.is_proven {
             self.patience = self.patience.saturating_mul(2).clamp(PATIENCE_FIRST, PATIENCE_MAX);
         }
-        (self.failed, self.suspected, self.before, self.is_trial) = (Some(size), None, None, false);
+        (self.failed, self.suspected, self.before, self.trial) = (Some(size), None, None, None);
         self.now = (size / 2).max(1);
         self.is_proven = false;
         (self.good, self.bad) = (0, 0);
@@ -217,6 +231,46 @@ mod tests {
             let given = ask_unreliable(&size, 1_000, u64::MAX, chances);
             assert!(given > 400_000, "{given} with one failure in {chances}");
         }
+    }
+
+    #[test]
+    fn what_was_under_way_when_less_was_asked_for_counts() {
+        let size = Size::new(100, 100);
+        // Once a hard limit was met, growing takes many answers.
+        for _ in 0..REFUSALS {
+            size.refused(100);
+            size.given(50);
+        }
+        while size.now() < 100 {
+            size.given(size.now());
+        }
+        // What was on trial is given.
+        size.given(100);
+        size.refused(100);
+        assert_eq!(size.now(), 50);
+        size.given(100);
+        assert_eq!(size.now(), 100, "another asker got so much meanwhile");
+        size.refused(100);
+        size.refused(50);
+        size.given(100);
+        assert_eq!(size.now(), 100);
+    }
+
+    #[test]
+    fn a_smaller_request_that_fails_says_nothing_of_the_one_on_trial() {
+        let size = Size::new(100, 100);
+        for _ in 0..REFUSALS {
+            size.refused(100);
+            size.given(50);
+        }
+        while size.now() == 50 {
+            size.given(50);
+        }
+        let tried = size.now();
+        size.refused(20);
+        size.given(10);
+        size.given(20);
+        assert!(size.now() > 20, "{} after {tried}", size.now());
     }
 
     #[test]

@@ -128,7 +128,7 @@ fn the_service_of_the_page_pays_once_whenever_it_is_killed() {
     assert!(owed.len() > 3);
     run(dir.path(), &served.url(), &owed, 19);
 
-    // Of another policy, or other chains, it pays nothing.
+    // Of another pool it pays nothing.
     let elsewhere = tempfile::tempdir().unwrap();
     let other = Served::start(&log_of("small-a", elsewhere.path()), &[]);
     let before = report(dir.path());

@@ -17,7 +17,7 @@ pub(crate) struct Cluster {
 }
 
 /// Ports below those that the system gives to whoever asks for any: a database cannot be told to take any.
-const PORTS: std::ops::Range<u16> = 12_000..32_000;
+const PORTS: std::ops::Range<u16> = 12_000..22_000;
 
 /// Where Debian's packages put the programs of the newest version; `None` if there is none.
 pub(crate) fn programs() -> Option<PathBuf> {
