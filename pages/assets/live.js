@@ -6,6 +6,9 @@ const SILENCE_MS = 45_000;
 /** How long to wait before an address that failed is asked again, in milliseconds. */
 const AGAIN_MS = 3_000;
 
+/** How often the page is fetched though nothing is said to have changed: how far the server is behind tells nobody. */
+const LOOK_MS = 60_000;
+
 /** Follows the server's state; `help` is told of each part that is new. */
 export function follow(help) {
   const line = document.getElementById("live");
@@ -55,8 +58,13 @@ export function follow(help) {
       while (again) {
         again = false;
         const answer = await fetch(location.href, { cache: "no-cache", headers: { accept: "text/html" } });
+        if (answer.status === 401) {
+          say("Your session has ended: load the page again and log in. What you see may be old.");
+          continue;
+        }
         if (!answer.ok) {
-          say(`The server answers with ${answer.status}: what you see may be old.`);
+          say(`The server answers with ${answer.status}: what you see may be old. It is tried again.`);
+          setTimeout(refresh, 1_000 * (parseInt(answer.headers.get("retry-after"), 10) || AGAIN_MS / 1_000));
           continue;
         }
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -71,6 +79,7 @@ export function follow(help) {
     }
   };
 
+  setInterval(refresh, LOOK_MS);
   addEventListener("pagehide", () => stream?.close());
   addEventListener("pageshow", (event) => event.persisted && open());
   open();
@@ -138,7 +147,7 @@ function hold(old) {
   const focus = active && active !== old ? way(active, old) : null;
   const range = focus && "selectionStart" in active ? [active.selectionStart, active.selectionEnd] : null;
   const selected = selection(old);
-  const typed = [...old.querySelectorAll("input[id]")].map((input) => [input.id, input.value, input.checked]);
+  const typed = [...old.querySelectorAll("input[id], select[id]")].map((input) => [input.id, input.value, input.checked]);
   const opened = [...old.querySelectorAll("details[open]")].map((part) => way(part, old));
   const sorted = [...old.querySelectorAll("th[aria-sort]")].map((head) => [way(head, old), head.getAttribute("aria-sort")]);
   const scrolled = [...old.querySelectorAll(".scroll")].map((part) => [way(part, old), part.scrollLeft, part.scrollTop]);

@@ -52,10 +52,10 @@ impl Audited {
         let has_to_ask = found.tag != tag && !self.with(|last| std::mem::replace(&mut last.is_asking, true));
         if has_to_ask {
             let (audited, pinned) = (Arc::clone(self), pinned.clone());
+            let asking = Asking(audited);
             tokio::spawn(async move {
                 // What went wrong is told to the operator by whoever answers, and asked again for the next page.
-                let _ = audited.ask(&pinned, tag).await;
-                audited.with(|last| last.is_asking = false);
+                let _ = asking.0.ask(&pinned, tag).await;
             });
         }
         Ok(found)
@@ -65,6 +65,15 @@ impl Audited {
         let found = Arc::new(Found { tag, answer: pinned.ask(QUESTION).await? });
         self.with(|last| last.found = Some(Arc::clone(&found)));
         Ok(found)
+    }
+}
+
+/// An audit that is on its way, until this is dropped, however it ends.
+struct Asking(Arc<Audited>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.with(|last| last.is_asking = false);
     }
 }
 

@@ -89,15 +89,16 @@ impl Site {
     ) -> Result<Response, Refusal> {
         let pinned = self.api.now()?;
         let status: StatusAnswer = pinned.ask("/v1/status").await?;
-        let tag = tag(&pinned, &status, &self.audited.stale(&pinned));
+        let address = uri.path_and_query().map_or("/", |address| address.as_str());
+        let tag = tag(address, &pinned, &status, &self.audited.stale(&pinned));
         let etag = HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""));
         if headers.get(header::IF_NONE_MATCH).is_some_and(|value| value == etag) {
             return Ok(guarded((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response()));
         }
-        let address = uri.path_and_query().map_or("/", |address| address.as_str());
+        // An address that is refused takes no place among the pages that are kept.
+        let page = Page::new(Arc::clone(&self), pinned, status, &uri, known)?;
         let cell = self.kept.cell(address, &tag);
         let text = cell.get_or_try_init(async || {
-            let page = Page::new(Arc::clone(&self), pinned, status, &uri, known)?;
             let head = layout::Head::of(&page, &tag);
             let shown = make(page).await?;
             Ok::<_, Refusal>(Bytes::from(head.page(&shown).into_string()))
@@ -108,10 +109,11 @@ impl Site {
     }
 }
 
-/// What tells a page from those of other states: the state, what was audited last, how far the chains are, and the version of
-/// the pages.
-fn tag(pinned: &Pinned, status: &StatusAnswer, audited: &[u8]) -> String {
+/// What tells a page from others and from those of other states: its address, the state, what was audited last, how far the
+/// chains are, and the version of the pages.
+fn tag(address: &str, pinned: &Pinned, status: &StatusAnswer, audited: &[u8]) -> String {
     let mut hasher = blake3::Hasher::new();
+    hasher.update(blake3::hash(address.as_bytes()).as_bytes());
     hasher.update(assets::digest().as_bytes());
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
     hasher.update(pinned.tag().map_or(&[][..], HeaderValue::as_bytes));

@@ -143,7 +143,8 @@ fn result(page: &Page, names: &Names, answer: &Answer<WhatIfAnswer>) -> Markup {
         .iter()
         .flat_map(|one| {
             let bar = |amount: Option<Wei>, class, how: &str| {
-                let amount = amount.unwrap_or_default();
+                // Who is not in the policy's own ledger has earned nothing by it.
+                let amount = amount.unwrap_or(Wei::ZERO);
                 let about = format!(
                     "{}: {} METIS {how}",
                     names.label(one.sequencer),

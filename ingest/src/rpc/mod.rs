@@ -297,6 +297,13 @@ impl Rpc {
             let rests = self.endpoints.iter().map(|endpoint| endpoint.rest()).min().flatten();
             if let Some(rest) = rests {
                 // All of them asked to be left alone for a while.
+                if rest >= PAUSE_TOLD && self.teller.tells_wait(Instant::now()) {
+                    let (chain, secs) = (self.chain.name(), rest.as_secs().saturating_add(1));
+                    tracing::warn!(
+                        chain,
+                        "all endpoints ask to be left alone: waiting {secs} s before {what} is asked again"
+                    );
+                }
                 tokio::time::sleep(rest + jitter(PAUSE_FIRST)).await;
             } else {
                 tokio::time::sleep(pause / 2 + jitter(pause)).await;

@@ -81,7 +81,9 @@ mod tests {
 
     #[test]
     fn many_failures_are_told_once_a_minute() {
-        assert_eq!(two_minutes(3), ["201 of 603 attempts failed in 60 s, the last one so: no"; 2]);
+        let told = ["201 of 603", "200 of 600"]
+            .map(|part| format!("{part} attempts failed in 60 s, the last one so: no"));
+        assert_eq!(two_minutes(3), told);
         assert_eq!(two_minutes(50), [""; 0]);
     }
 

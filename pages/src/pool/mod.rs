@@ -58,7 +58,8 @@ fn overview(page: &Page, pool: &Answer<PoolAnswer>) -> Markup {
     let body = html! {
         @if pool.is.is_paused {
             (show::warning(&html! {
-                "the pool is paused: nothing can be claimed, and no call of a member is taken."
+                "the pool is paused: nothing can be claimed, and of the calls of members only those that name another recipient or "
+                "owner are taken."
             }))
         }
         (facts(&html! {

@@ -19,8 +19,9 @@ pub(super) async fn section(page: &Page, id: u64) -> Result<Markup, Refusal> {
     let epochs = &answer.is.epochs;
     let bars: Vec<Bar> = epochs
         .iter()
-        .map(|epoch| {
-            let value = epoch.reward_wei.wei().unwrap_or_default();
+        .filter_map(|epoch| {
+            // The API gives nothing else than amounts; what is none has no bar.
+            let value = epoch.reward_wei.wei()?;
             let (class, sure) = if epoch.is_final { ("final", "final") } else { ("open", "provisional") };
             let about = format!(
                 "epoch {}, from {}: {} METIS for {} blocks, {sure}",
@@ -29,7 +30,7 @@ pub(super) async fn section(page: &Page, id: u64) -> Result<Markup, Refusal> {
                 tally_text::brief_metis(value),
                 tally_text::grouped_number(epoch.blocks)
             );
-            Bar { value: Wei::get(value), class, about }
+            Some(Bar { value: Wei::get(value), class, about })
         })
         .collect();
     let below: Vec<String> = epochs
