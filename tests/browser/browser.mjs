@@ -11,14 +11,17 @@ export const faults = [];
 
 export const fault = (where, what) => faults.push(`${where}: ${what}`);
 
+/** What has not come after so long will not: a machine is never busy for that long. */
+const PATIENCE_MS = 600_000;
+
 export async function launch() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
+  return chromium.launch({ timeout: PATIENCE_MS, executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
 }
 
 /** A context of which every message, foreign request and breach of the policy is a fault. */
 export async function context(browser, base, options) {
   const made = await browser.newContext(options);
-  made.setDefaultTimeout(60_000);
+  made.setDefaultTimeout(PATIENCE_MS);
   made.on("page", (page) => watch(page, base));
   return made;
 }
