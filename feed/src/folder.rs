@@ -296,13 +296,11 @@ impl Folder {
 
 /// Whether an error is of what the log's events say, and not of how the log is stored or of files beside it.
 fn is_of_events(error: &FeedError) -> bool {
-    match error {
-        FeedError::Replay(error) | FeedError::Claims(ClaimsError::Replay(error)) => {
-            !matches!(error, ReplayError::Log(_))
-        }
-        FeedError::Claims(error) => !matches!(error, ClaimsError::Log(_)),
-        error => matches!(error, FeedError::Amount { .. }),
+    if let FeedError::Replay(error) | FeedError::Claims(ClaimsError::Replay(error)) = error {
+        return !matches!(error, ReplayError::Log(_));
     }
+    let is_of_claims = matches!(error, FeedError::Claims(error) if !matches!(error, ClaimsError::Log(_)));
+    is_of_claims || matches!(error, FeedError::Amount { .. })
 }
 
 /// What a fold gives.

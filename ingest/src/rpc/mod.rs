@@ -338,8 +338,12 @@ impl Rpc {
     }
 
     /// What comes of an attempt; whoever watches is told if that takes long.
-    async fn waited<T>(&self, what: &str, endpoint: &Endpoint, attempt: impl Future<Output = T>) -> T {
-        let mut attempt = std::pin::pin!(attempt);
+    async fn waited<T>(
+        &self,
+        what: &str,
+        endpoint: &Endpoint,
+        mut attempt: impl Future<Output = T> + Unpin,
+    ) -> T {
         let began = Instant::now();
         loop {
             match tokio::time::timeout(WAIT_TOLD, &mut attempt).await {
@@ -367,11 +371,12 @@ impl Rpc {
             if endpoint.rest().is_some() {
                 continue;
             }
-            let made = self.waited(what, endpoint, async {
+            // Behind a pointer: an attempt holds much, and each future around it would hold that twice.
+            let made = Box::pin(async {
                 self.check_chain(endpoint).await?;
                 attempt(Attempt { endpoint: endpoint.clone(), metrics: self.metrics.clone() }).await
             });
-            let made = made.await;
+            let made = self.waited(what, endpoint, made).await;
             self.metrics.received_bytes(self.endpoints.iter().map(|endpoint| endpoint.received_bytes()));
             *attempts = attempts.saturating_add(1);
             let fault = match made {
