@@ -2,11 +2,10 @@
 
 use crate::shape::{count, list};
 use crate::{
-    Accounts, Address, AnnouncedSpan, At, Base, BlockEntry, BlockExplanation, ChainAudit, ChainHead,
-    Combination, ContractAccount, ContractSums, Contracts, CreditedRow, CurrentBatch, DistributionHead,
-    DistributionPart, Epoch, EpochProduction, EpochRates, Finding, Horizon, MemberCall, Movement, NextBatch,
-    NextRate, NumberedFact, PolicyAccount, Production, ProvenLeaf, Row, SequencerWithAccounts,
-    SpanProduction, StatementHead, StatusCounts, Withheld,
+    Accounts, Address, At, Base, BlockEntry, BlockExplanation, ChainAudit, ChainHead, Combination,
+    ContractAccount, ContractSums, Contracts, CreditedRow, CurrentBatch, DistributionHead, DistributionPart,
+    Epoch, EpochRates, Finding, Horizon, MemberCall, Movement, NextBatch, NextRate, NumberedFact,
+    PolicyAccount, ProvenLeaf, Row, SequencerWithAccounts, StatementHead, StatusCounts, Withheld,
 };
 use crate::{Amount, Hash};
 use tally_engine::PoolState;
@@ -227,45 +226,6 @@ shapes! {
         at: At,
         /// The call, with its conditions and its data.
         call: MemberCall,
-    }
-
-    /// Who made the blocks of a range.
-    pub struct ProductionAnswer {
-        /// The state that the answer is of.
-        at: At,
-        /// The epoch of the policy that the blocks are of, if one was asked for; else `null`.
-        epoch: Option<u64>,
-        /// Whether all of the blocks are final.
-        is_final: bool,
-        /// All blocks of the range, and by whom they were made; `makers` has only the sequencer, if one was asked for.
-        production: Production,
-        /// A page of the spans that cover these blocks, in order of their blocks.
-        spans: Vec<SpanProduction>,
-        /// The spans that reach beyond the log's last block, in order: the one that runs, and those that were announced. A
-        /// recommit can still change them. Of the sequencer only, if one was asked for.
-        announced: Vec<AnnouncedSpan>,
-        /// Where the next page of spans begins: give it as `cursor`. `null` after the last.
-        next: Option<String>,
-    }
-
-    /// Who made the blocks of each epoch.
-    pub struct ProductionEpochsAnswer {
-        /// The state that the answer is of.
-        at: At,
-        /// A page of epochs, in order; `makers` has only the sequencer, if one was asked for. Blocks before epoch 0 and
-        /// beyond the horizon are of no epoch.
-        epochs: Vec<ServedEpochProduction>,
-        /// Where the next page begins: give it as `cursor`. `null` after the last.
-        next: Option<String>,
-    }
-
-    /// Who made the blocks of an epoch, and whether that can change.
-    pub struct ServedEpochProduction {
-        /// The fields of the production itself.
-        #[serde(flatten)]
-        production: EpochProduction,
-        /// Whether the epoch is over and all of its blocks are final.
-        is_final: bool,
     }
 
     /// A page of the blocks of a sequencer.

@@ -69,9 +69,8 @@ pub use answers::{
     AccountsAnswer, AuditAnswer, BatchAnswer, BatchesAnswer, BlockAnswer, BlocksAnswer, ClaimAnswer,
     DistributionAnswer, DistributionsAnswer, EpochAnswer, EpochsAnswer, FactAnswer, Ingesting, LeavesAnswer,
     LedgerAnswer, MemberCallAnswer, NextBatchAnswer, NextRateAnswer, PageOf, PaidBatch, PolicyStatus,
-    PoolAnswer, ProductionAnswer, ProductionEpochsAnswer, RatesAnswer, SequencerAnswer, SequencerEpoch,
-    SequencerEpochsAnswer, SequencersAnswer, ServedBlock, ServedEpoch, ServedEpochProduction,
-    StatementAnswer, StatusAnswer, WhatIfAnswer, next_cursor,
+    PoolAnswer, RatesAnswer, SequencerAnswer, SequencerEpoch, SequencerEpochsAnswer, SequencersAnswer,
+    ServedBlock, ServedEpoch, StatementAnswer, StatusAnswer, WhatIfAnswer, next_cursor,
 };
 pub use audit::{
     AuditTotals, BatchAudit, BatchShare, BlockSample, BundleAudit, BundleDifference, ChainAudit,
@@ -105,7 +104,7 @@ pub use overview::{CreditedEpoch, EpochRateReason, MrrReason, SequencerOverview,
 pub use owners::{ContractOwners, OwnerChange};
 pub use production::{
     AnnouncedSpan, BlockGap, BlockMaker, BlocksBy, EpochProduction, MadeBlock, Produced, Production,
-    ProductionOfLog, SpanProduction,
+    ProductionAnswer, ProductionEpochsAnswer, ProductionOfLog, ServedEpochProduction, SpanProduction,
 };
 pub use recipients::{L2Account, MissingRecipient, Recipient, Recipients};
 pub use schema::{require_all, schema, schemas};
