@@ -4,7 +4,7 @@ use crate::page::{Made, Page, Shown};
 use crate::show::{self, answers, section};
 use maud::html;
 
-/// Makes the page.
+/// Makes the page by which anybody can check the others.
 pub(crate) async fn page(page: Page) -> Made {
     let at = page.at();
     let index = page.status.policies.iter().position(|policy| policy.at.policy.name == at.policy.name);

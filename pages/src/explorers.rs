@@ -45,9 +45,9 @@ impl FromStr for ExplorerUrl {
 /// The explorers of both chains, where others than the known ones are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct Explorers {
-    /// That of L1.
+    /// The explorer to link to for L1; the known one of its chain if there is none.
     pub l1: Option<ExplorerUrl>,
-    /// That of L2.
+    /// The explorer to link to for L2; the known one of its chain if there is none.
     pub l2: Option<ExplorerUrl>,
 }
 

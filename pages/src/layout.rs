@@ -54,7 +54,7 @@ impl Head {
         }
     }
 
-    /// The whole page.
+    /// The page as HTML, with the parts that all pages have.
     pub(crate) fn page(&self, shown: &Shown) -> Markup {
         let changes = match &self.other_policy {
             None => "/v1/changes".to_owned(),

@@ -15,7 +15,7 @@ use tally_wire::{At, EpochsAnswer, SequencersAnswer, StatusAnswer};
 pub(crate) struct Shown {
     /// What the page is called.
     pub(crate) title: String,
-    /// What it shows.
+    /// The main part of the page.
     pub(crate) main: Markup,
 }
 
@@ -89,7 +89,7 @@ impl Page {
         }
     }
 
-    /// Asks the API.
+    /// Asks the API, of the page's state and under its policy.
     pub(crate) async fn ask<T: DeserializeOwned>(&self, question: &str) -> Result<Answer<T>, Refusal> {
         let url = self.link(question);
         let is = self.pinned.ask(&url).await?;

@@ -19,7 +19,7 @@ const ALLOCATIONS: [(&str, &str); 2] = [
     ("stake-weighted", "in proportion to the maker's capped stake"),
 ];
 
-/// Makes the page.
+/// Makes the page of what other rules would have paid.
 pub(crate) async fn page(page: Page) -> Made {
     let question = question(&page)?;
     let names = page.names().await?;

@@ -113,7 +113,7 @@ impl Api {
         earlier.split_off(kept).into()
     }
 
-    /// The present moment.
+    /// The state that answers are of from now on.
     pub(crate) fn view(&self) -> Result<Arc<View>, Problem> {
         self.views.borrow().clone().ok_or_else(|| {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "nothing is folded yet").retry_after(1)

@@ -1,4 +1,4 @@
-//! Sequencers.
+//! The sequencers: who they are, what they have, and what each of their blocks earned.
 
 use super::accept::Form;
 use super::input::{Asked, CommonParams, Limit, Number, PageCursor, parse, varies};

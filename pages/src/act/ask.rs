@@ -198,7 +198,7 @@ fn fields(action: Action) -> &'static [&'static Field] {
     }
 }
 
-/// The form.
+/// The form that asks for what the call needs.
 pub(super) fn form(page: &Page, action: Action, id: Option<u64>, input: &Input) -> Markup {
     let to = id.map_or_else(|| "/join".to_owned(), |id| format!("/sequencers/{id}/{}", action.word()));
     let text = |name: &str| page.params.text(name).unwrap_or_default().to_owned();

@@ -8,7 +8,7 @@ use crate::show::{self, section as part};
 use maud::{Markup, html};
 use tally_wire::{CallWithValue, MemberCallAnswer};
 
-/// The section.
+/// The section with the call itself, its file for a Safe, and the place for wallets.
 pub(super) fn section(
     page: &Page,
     action: Action,

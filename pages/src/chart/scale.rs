@@ -4,10 +4,10 @@ use super::HEIGHT;
 use alloy_primitives::{U256, U512};
 use tally_engine::Wei;
 
-/// What values are.
+/// The unit of a chart's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
-    /// Amounts in wei.
+    /// The values are amounts in wei, shown as METIS.
     Metis,
     /// Rates of a year, in units of 10^-18.
     PerCent,

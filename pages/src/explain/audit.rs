@@ -9,7 +9,7 @@ use tally_wire::{AuditAnswer, Finding};
 /// How many findings a page lists.
 const ROWS: u64 = 40;
 
-/// Makes the page.
+/// Makes the page of all that the audit found.
 pub(crate) async fn audit(page: Page) -> Made {
     let cursor =
         page.params.text("cursor").map_or(String::new(), |cursor| format!("&cursor={}", encoded(cursor)));

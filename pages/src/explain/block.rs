@@ -24,7 +24,7 @@ pub(crate) async fn block(page: Page, number: u64) -> Made {
     Ok(Shown { title: format!("Block {number}"), main })
 }
 
-/// What it earned.
+/// The section about what the block earned, or why it earned nothing.
 fn result(page: &Page, names: &Names, answer: &Answer<BlockAnswer>) -> Markup {
     let block = &answer.is.explanation.block;
     let shown = show::id("block/l2_block", block.l2_block);

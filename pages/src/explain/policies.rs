@@ -4,7 +4,7 @@ use crate::page::{Made, Page, Shown};
 use crate::show::{self, answers, section, table};
 use maud::html;
 
-/// Makes the page.
+/// Makes the page of the policies that are served.
 pub(crate) async fn policies(page: Page) -> Made {
     let rows = html! {
         @for (place, status) in page.status.policies.iter().enumerate() {

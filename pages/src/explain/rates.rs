@@ -8,7 +8,7 @@ use tally_wire::RatesAnswer;
 /// How many epochs are shown: two years of them.
 const EPOCHS: u64 = 52;
 
-/// Makes the page.
+/// Makes the page of the rate by the policy and on chain.
 pub(crate) async fn rates(page: Page) -> Made {
     let since = match page.params.number("from")? {
         Some(since) => since,

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 /// How many findings the pool's page lists.
 const SHOWN: usize = 5;
 
-/// The section.
+/// The section about what the audit found.
 pub(super) async fn section(page: &Page, names: &Names) -> Markup {
     let title = "What the audit found";
     let found = match page.site.audited.last(&page.pinned).await {

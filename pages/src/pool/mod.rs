@@ -20,7 +20,7 @@ use tally_wire::{EpochAnswer, PoolAnswer};
 /// How many of the last epochs the chart of rates has: a year of them.
 const EPOCHS: u64 = 26;
 
-/// Makes the page.
+/// Makes the page of the whole pool.
 pub(crate) async fn page(page: Page) -> Made {
     let pool: Answer<PoolAnswer> = page.ask("/v1/pool").await?;
     let sequencers = page.sequencers().await?;

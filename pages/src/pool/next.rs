@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use tally_feed::Refusal;
 use tally_wire::{Call, NextBatchAnswer, NextRateAnswer};
 
-/// The section.
+/// The section about the batch and the rate that the operators would have to send next.
 pub(super) async fn section(page: &Page, names: &Names) -> Markup {
     let batch = page.ask::<NextBatchAnswer>("/v1/batches/next").await;
     let rate = page.ask::<NextRateAnswer>("/v1/rates/next").await;

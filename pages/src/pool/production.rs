@@ -23,7 +23,7 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    /// Asks for them.
+    /// Asks the API for the last blocks and their spans.
     pub(crate) async fn ask(page: &Page) -> Result<Self, Refusal> {
         let blocks: Answer<BlocksAnswer> =
             match page.ask(&format!("/v1/blocks?last_blocks={BLOCKS}&limit={BLOCKS}")).await {
@@ -48,7 +48,7 @@ impl Made {
     }
 }
 
-/// The section.
+/// The section about who makes the blocks: the last ones as a strip, and the spans.
 pub(super) fn section(page: &Page, names: &Names, made: &Made) -> Markup {
     let production = &made.production;
     let all = &production.is.production;

@@ -6,7 +6,7 @@ use crate::show::{self, answers, table};
 use maud::{Markup, html};
 use tally_wire::{ChainHead, Head, Horizon};
 
-/// The section.
+/// The section about how far the chains, the log and the count are.
 pub(super) fn section(page: &Page) -> Markup {
     let status = &page.status;
     let at = page.at();

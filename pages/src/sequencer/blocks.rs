@@ -15,7 +15,7 @@ const ROWS: u64 = 50;
 /// How many of the last blocks of all sequencers are looked through, unless others are asked for.
 const LAST_BLOCKS: u64 = 5_000;
 
-/// Makes the page.
+/// Makes the page of a sequencer's blocks.
 pub(crate) async fn page(page: Page, id: u64) -> Made {
     let (asked, to) = (page.params.number("from")?, page.params.number("to")?);
     let horizon = page.at().horizon.map(|horizon| horizon.l2_block);

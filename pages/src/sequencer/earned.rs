@@ -11,7 +11,7 @@ use tally_wire::SequencerEpochsAnswer;
 /// How many of the last epochs are shown: two years of them.
 const EPOCHS: u64 = 52;
 
-/// The section.
+/// The section about what the sequencer earned in each epoch, as a chart and a table.
 pub(super) async fn section(page: &Page, id: u64) -> Result<Markup, Refusal> {
     let since = page.since_epoch(EPOCHS).await?;
     let answer: Answer<SequencerEpochsAnswer> =

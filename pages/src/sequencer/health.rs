@@ -12,7 +12,7 @@ const BLOCKS: u64 = 5_000;
 /// How many of its last spans are listed.
 const SPANS: usize = 10;
 
-/// The section.
+/// The section about the sequencer's node, as the chain tells of it.
 pub(super) async fn section(page: &Page, names: &Names, id: u64) -> Result<Markup, Refusal> {
     let answer: Answer<ProductionAnswer> =
         page.ask(&format!("/v1/sequencers/{id}/production?last_blocks={BLOCKS}&limit=1000")).await?;
@@ -106,7 +106,7 @@ fn next(answer: &ProductionAnswer) -> Markup {
     }
 }
 
-/// Its last spans.
+/// The table of the sequencer's last spans.
 fn spans(page: &Page, names: &Names, answer: &ProductionAnswer) -> Markup {
     let rows = html! {
         @for (place, span) in answer.spans.iter().enumerate().rev().take(SPANS) {

@@ -17,7 +17,7 @@ use crate::show::{self, answers, fact, facts, section};
 use maud::{Markup, html};
 use tally_wire::{PoolAnswer, SequencerAnswer, StatementAnswer};
 
-/// Makes the page.
+/// Makes the page of a sequencer.
 pub(crate) async fn page(page: Page, id: u64) -> Made {
     let answer: Answer<SequencerAnswer> = page.ask(&format!("/v1/sequencers/{id}")).await?;
     let pool: Answer<PoolAnswer> = page.ask("/v1/pool").await?;
@@ -43,7 +43,7 @@ pub(crate) fn heading(names: &Names, id: u64) -> Markup {
     html! { "Sequencer " (id) @if let Some(name) = names.get(id) { " · " bdi { (name) } } }
 }
 
-/// Who it is.
+/// The section about who the sequencer is.
 fn who(page: &Page, answer: &Answer<SequencerAnswer>) -> Markup {
     let one = &answer.is.sequencer.sequencer;
     let contract = &answer.is.sequencer.contract;

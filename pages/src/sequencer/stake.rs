@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use tally_engine::Wei;
 use tally_wire::{Amount, Movement, PoolAnswer, SequencerAnswer, StatementAnswer};
 
-/// The section.
+/// The section about how the stake came to be what it is.
 pub(super) fn section(
     page: &Page,
     answer: &Answer<SequencerAnswer>,

@@ -17,7 +17,7 @@ pub(crate) const PARAMS: [&str; 3] = ["from", "to", "cursor"];
 /// How many movements a page lists.
 const ROWS: u64 = 30;
 
-/// Makes the page.
+/// Makes the page of a sequencer's statement.
 pub(crate) async fn page(page: Page, id: u64) -> Made {
     let head = page.at().log.l1_head.as_ref().map_or(0, |head| head.timestamp);
     let (from, to) = (second(&page, "from", head)?, second(&page, "to", head)?);
@@ -97,7 +97,7 @@ fn balances(answer: &Answer<StatementAnswer>) -> Markup {
     section("balances", "Accounts", Some(&answer.url), &body)
 }
 
-/// Everything that moved.
+/// The table of everything that moved, in order.
 fn movements(page: &Page, id: u64, answer: &Answer<StatementAnswer>) -> Markup {
     let rows = html! {
         @for (place, one) in answer.is.movements.iter().enumerate() {

@@ -67,7 +67,7 @@ pub(crate) fn fact(name: &str, shown: &Markup, about: Option<&Markup>) -> Markup
     }
 }
 
-/// Something to know.
+/// A note beside numbers, for whoever reads them.
 pub(crate) fn note(text: &Markup) -> Markup {
     html! { p.note { (text) } }
 }
